@@ -1,0 +1,56 @@
+"""Installs tfcompress."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).resolve().parent
+SOURCE = (ROOT / "tfcompress" / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', SOURCE, re.MULTILINE)[1]
+
+EXTRAS = {
+    "report": ["matplotlib>=3.8"],
+    "notebook": ["nbclient>=0.10", "nbformat>=5.9", "ipykernel>=6.29"],
+    "android": ["cryptography>=42"],
+}
+# The tests run the notebook and draw the report.
+EXTRAS["test"] = ["pytest>=8.2", "ruff>=0.17,<0.18", *EXTRAS["report"], *EXTRAS["notebook"]]
+EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
+
+setup(
+    name="tfcompress",
+    version=VERSION,
+    description="Smaller Keras models, proven as integer TensorFlow Lite files",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The tfcompress authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",  # Keras 3.15 asks for it
+    packages=find_packages(include=["tfcompress", "tfcompress.*"]),
+    package_data={"tfcompress": ["judge/bench_schema.json"]},
+    entry_points={"console_scripts": ["tfcompress = tfcompress.cli:main"]},
+    install_requires=[
+        # Each upper bound is the release after the newest one that was tried.
+        "tensorflow>=2.21,<2.22",
+        # TensorFlow 2.21 takes any Keras from 3.12 on; the graph engine leans on a few names of
+        # Keras that are not public, and those were tried with 3.15.
+        "keras>=3.15,<3.16",
+        "tensorflow-model-optimization>=0.8.1,<0.9",
+        "ai-edge-litert>=2.3,<3",
+        "numpy>=2.0,<3",
+        "absl-py>=1.4,<2",  # tfmot 0.8.1 asks for absl-py 1
+        "pillow>=10",
+    ],
+    extras_require=EXTRAS,
+    classifiers=[
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

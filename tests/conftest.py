@@ -1,0 +1,142 @@
+"""Seeds, tiny models and data, real data that lies beside the repository, and the count of tests.
+
+A test marked `data` needs the real data; whoever asks for the `mnist` or `fashion_mnist` fixture is
+marked by that. TFCOMPRESS_REQUIRE_DATA=1 makes a failure of every such test that is skipped.
+"""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+SHARED_DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA_FIXTURES = {"mnist", "fashion_mnist"}
+MISSING_DATA = "missing data"
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """Every test starts from the same state of Python's, NumPy's and TensorFlow's generators."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder with the real data sets, or None."""
+    return SHARED_DATA if SHARED_DATA.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """MNIST: `x_train`, `y_train`, `x_test`, `y_test`; images float32 in 0..1, (n, 28, 28, 1)."""
+    from tfcompress.data import load_mnist
+
+    return load_mnist(_present("mnist/mnist.npz"))
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist():
+    """Fashion-MNIST in the form of `mnist`."""
+    from tfcompress.data import load_fashion_mnist
+
+    return load_fashion_mnist(_present("fashion_mnist"))
+
+
+@pytest.fixture
+def tiny_model():
+    """Conv-BN-ReLU, depthwise-BN-ReLU, dense softmax on (8, 8, 1); not compiled, 299 parameters.
+
+    Statistics and factors of BatchNormalization are random: with those of an untrained layer a
+    test of folding would pass whatever the code does.
+    """
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False, name="conv"),
+            layers.BatchNormalization(name="conv_bn"),
+            layers.ReLU(name="conv_relu"),
+            layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise"),
+            layers.BatchNormalization(name="depthwise_bn"),
+            layers.ReLU(name="depthwise_relu"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(3, activation="softmax", name="head"),
+        ],
+        name="tiny",
+    )
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            size = layer.gamma.shape
+            layer.gamma.assign(rng.uniform(0.5, 1.5, size))
+            layer.beta.assign(rng.normal(0, 0.3, size))
+            layer.moving_mean.assign(rng.normal(0, 0.3, size))
+            layer.moving_variance.assign(rng.uniform(0.5, 1.5, size))
+    return model
+
+
+@pytest.fixture
+def tiny_data():
+    """256 images (8, 8, 1), float32 in 0..1, and the class 0..2 that can be learned from them.
+
+    The class is the third of the image, from left to right, that is brighter than the noise.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.0, 0.5, (256, 8, 8, 1)).astype("float32")
+    y = rng.integers(0, 3, 256)
+    for image, label in zip(x, y, strict=True):
+        image[:, 3 * label : 3 * label + 2] += 0.5
+    return x, y
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests that ask for real data."""
+    for item in items:
+        if DATA_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("data")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Notes which skips are for missing data, and refuses them where data must be there."""
+    report = yield
+    marks = {mark.name for mark in item.iter_markers()}
+    # A device that is not there is another reason to skip, and a good one.
+    if report.skipped and "data" in marks and not marks & {"gpu", "android"}:
+        if hasattr(report, "wasxfail"):
+            return report
+        if os.environ.get("TFCOMPRESS_REQUIRE_DATA") == "1":
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{item.nodeid} was skipped, but TFCOMPRESS_REQUIRE_DATA=1 wants it to run: "
+                f"{report.longrepr}"
+            )
+        else:
+            report.user_properties.append((MISSING_DATA, True))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line with the counts, for people and scripts."""
+    stats = terminalreporter.stats
+    passed, skipped = len(stats.get("passed", [])), stats.get("skipped", [])
+    failed = len(stats.get("failed", [])) + len(stats.get("error", []))
+    expected = len(stats.get("xfailed", [])) + len(stats.get("xpassed", []))
+    missing = sum((MISSING_DATA, True) in getattr(r, "user_properties", ()) for r in skipped)
+    line = f"tests: {passed + failed + expected} run, {passed} passed"
+    if failed:
+        line += f", {failed} failed"
+    terminalreporter.write_line(f"{line}, {len(skipped)} skipped ({missing} for missing data)")
+
+
+def _present(name):
+    """Path of a data set beside the repository; without it the test is skipped."""
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"{MISSING_DATA}: ../shared/data/{name} is not beside the repository")
+    return path

@@ -1,0 +1,51 @@
+"""Batches, shapes and refusals of the interpreter loop."""
+
+import numpy as np
+import pytest
+
+from tfcompress.deploy.artifact import Artifact
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 64])
+def test_a_dynamic_batch_gives_what_single_samples_give(tiny_files, images, count):
+    dynamic = Artifact(tiny_files["int8_dynamic"]).predict(images[:count])
+    single = Artifact(tiny_files["int8"]).predict(images[:count])
+    np.testing.assert_array_equal(dynamic, single)
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((8, 8, 1), r"add a batch axis: x\[None\]"),
+        ((5, 8, 8), r"channel axis is missing: x\[\.\.\., None\]"),
+        ((5, 8, 9, 1), r"Received: \(5, 8, 9, 1\)"),
+        ((0, 8, 8, 1), "with n >= 1"),
+    ],
+)
+def test_wrong_shapes_are_refused_with_the_way_out(tiny_files, shape, hint):
+    with pytest.raises(ValueError, match=hint):
+        Artifact(tiny_files["int8"]).predict(np.zeros(shape, "float32"))
+
+
+def test_wrong_names_and_numbers_of_inputs_are_refused(tiny_files, pairs):
+    artifact = Artifact(tiny_files["two_int8"])
+    with pytest.raises(ValueError, match=r"Received: \['left', 'top'\]"):
+        artifact.predict({"left": pairs["left"], "top": pairs["right"]})
+    with pytest.raises(ValueError, match="dict by name or as a list of 2"):
+        artifact.predict(pairs["left"])
+    with pytest.raises(ValueError, match="same number of samples"):
+        artifact.predict({"left": pairs["left"], "right": pairs["right"][:3]})
+
+
+@pytest.mark.parametrize(("xnnpack", "how"), [(True, "with"), (False, "without")])
+def test_a_file_the_runtime_cannot_load_names_its_ops(tiny_files, xnnpack, how):
+    with pytest.raises(ValueError, match=rf"cannot load this file {how} XNNPACK.*FlexSinh"):
+        Artifact(tiny_files["flex"]).predict(np.zeros((1, 6), "float32"), xnnpack=xnnpack)
+
+
+def test_one_interpreter_serves_all_calls(tiny_files, images):
+    artifact = Artifact(tiny_files["int8"])
+    first = artifact.predict(images)
+    artifact.predict(images[::-1])
+    np.testing.assert_array_equal(artifact.predict(images), first)
+    assert len(artifact._runners) == 1

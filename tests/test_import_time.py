@@ -1,0 +1,63 @@
+"""`import tfcompress` is quick and takes no framework with it; names come when they are used."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+import tfcompress
+
+HEAVY = ["tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "numpy"]
+PROGRAM = f"""
+import json, sys, time
+start = time.perf_counter()
+import tfcompress
+seconds = time.perf_counter() - start
+names = dir(tfcompress)
+print(json.dumps({{
+    "seconds": seconds,
+    "heavy": [name for name in {HEAVY} if name in sys.modules],
+    "names": names,
+}}))
+"""
+
+
+def python(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_is_quick_and_takes_no_framework():
+    answers = [json.loads(python(PROGRAM)) for _ in range(3)]
+    assert all(answer["heavy"] == [] for answer in answers)
+    assert min(answer["seconds"] for answer in answers) < 0.3  # of three, for a busy machine
+    assert set(tfcompress.__all__) <= set(answers[0]["names"])
+    assert "__version__" in answers[0]["names"]
+
+
+@pytest.mark.parametrize("name", tfcompress.__all__)
+def test_every_public_name_is_there(name):
+    value = getattr(tfcompress, name)
+    assert value is getattr(tfcompress, name)
+    if name == "schedules":
+        assert value is importlib.import_module("tfcompress.facts.schedules")
+    else:
+        assert value.__name__ == name
+        assert value.__doc__
+
+
+def test_using_every_name_imports_no_tfmot():
+    names = [f"tfcompress.{name}" for name in tfcompress.__all__]
+    old = "('tensorflow_model_optimization', 'tf_keras')"
+    program = f"import sys, tfcompress; {'; '.join(names)}; "
+    assert python(program + f"print([m for m in {old} if m in sys.modules])").strip() == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'tfcompress' has no attribute 'Prun'"):
+        _ = tfcompress.Prun
+    with pytest.raises(ImportError):
+        from tfcompress import Prun  # noqa: F401

@@ -1,0 +1,8 @@
+"""`python -m tfcompress` is the command `tfcompress`."""
+
+import sys
+
+from tfcompress.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

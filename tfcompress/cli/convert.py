@@ -1,0 +1,118 @@
+"""`tfcompress convert`: a saved model becomes a `.tflite` file that is proven to be integer."""
+
+import os
+import pathlib
+
+from absl import flags
+
+from tfcompress.cli.arrays import factor_of, fit_shape, read_arrays
+from tfcompress.cli.command import Command
+
+MODES = ("int8", "dynamic", "float16", "float32", "int16x8")
+IO = ("int8", "uint8", "int16", "float32")
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "out", "", "File to write; by default MODEL with .tflite.", flag_values=values
+    )
+    flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
+    flags.DEFINE_enum(
+        "io",
+        None,
+        IO,
+        "Type of inputs and outputs of an integer file; by default that of the mode.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "calibration",
+        "",
+        "Representative inputs, needed by int8 and int16x8: .npz (x or x_train), .npy, or a folder "
+        "of images.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "scale", "1", "Factor on the calibration inputs, such as 1/255.", flag_values=values
+    )
+    flags.DEFINE_list(
+        "allow_float",
+        [],
+        "LiteRT ops or layers that may stay float in an int8 file.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "leave_float",
+        [],
+        "Layers to keep float, by name pattern or type; what is behind them too.",
+        flag_values=values,
+    )
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    from tfcompress.deploy.convert import convert
+    from tfcompress.deploy.loading import load_model
+
+    path = arguments[0]
+    out = values.out or str(pathlib.Path(path.rstrip("/")).with_suffix(".tflite"))
+    model = load_model(path)
+    calibration = read_calibration(model, values.calibration, values.scale)
+    artifact = convert(
+        model,
+        mode=values.mode,
+        calibration=calibration,
+        io=values.io,
+        allow_float=values.allow_float,
+        leave_float=values.leave_float,
+    )
+    artifact.save(out)
+    print(artifact.summary())
+    print(f"\nWrote {out} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped).")
+    return 0
+
+
+def read_calibration(model: object, path: str, scale: str) -> object:
+    """Reads calibration data for a model.
+
+    Args:
+        model: A Keras model.
+        path: `.npz`, `.npy` or a folder of images; empty for none.
+        scale: Factor on the inputs, such as "1/255".
+
+    Returns:
+        What `tfc.convert` takes as `calibration`: an array, a list of samples made of the folder's
+        images, or None.
+
+    Raises:
+        FileNotFoundError: If there is no such file or folder.
+        ValueError: If it does not fit.
+    """
+    if not path:
+        return None
+    if os.path.isdir(path):
+        from tfcompress.deploy.calibration import samples
+
+        inputs = [(tensor.name, tuple(tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
+        return samples(path, inputs, scale=factor_of(scale))
+    return fit_shape(read_arrays(path, scale).x, tuple(model.inputs[0].shape[1:]))
+
+
+COMMAND = Command(
+    name="convert",
+    summary="Turns a saved Keras model into a .tflite file and proves that it is integer.",
+    arguments="MODEL",
+    least=1,
+    most=1,
+    detail="""
+MODEL is a .keras or .h5 file or a SavedModel folder.
+
+An int8 file in which an op would compute in float is not written: the command names each such op,
+the layer it came from and the remedy, and ends with exit code 3. --allow_float names exceptions.
+""",
+    examples=(
+        "tfcompress convert model.keras --calibration=mnist.npz --scale=1/255",
+        "tfcompress convert model.h5 --mode=float16 --out=small.tflite",
+        "tfcompress convert model.keras --calibration=photos/ --scale=1/255 --io=uint8",
+    ),
+    define=_define,
+    run=_run,
+)

@@ -1,0 +1,117 @@
+"""The way in: picks the subcommand, and turns what happens into an exit code and one clear line.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate refused the model, 130
+stopped with Ctrl-C.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+import tfcompress
+from tfcompress.cli import bench, compress, convert, demo, inspect, report
+from tfcompress.cli.command import Command
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        demo.COMMAND,
+        compress.COMMAND,
+        convert.COMMAND,
+        bench.COMMAND,
+        report.COMMAND,
+        inspect.COMMAND,
+    )
+}
+DONE, FAILED, USAGE, REFUSED, STOPPED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `tfcompress`.
+
+    Args:
+        argv: Program name and arguments; None takes `sys.argv`.
+
+    Returns:
+        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate refused the
+        model, 130 stopped with Ctrl-C.
+
+    Example:
+        >>> main(["tfcompress", "--version"])
+        tfcompress 0.1.0
+        0
+    """
+    arguments = list((sys.argv if argv is None else argv)[1:])
+    if not arguments:
+        print(_overview(), file=sys.stderr)
+        return USAGE
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-h", "-help", "--help", "help"):
+        known = COMMANDS.get(rest[0]) if rest else None
+        print(known.help() if known else _overview())
+        return DONE
+    if name in ("-v", "--version", "version"):
+        print(f"tfcompress {tfcompress.__version__}")
+        return DONE
+    if name not in COMMANDS:
+        return _wrong_usage(_unknown(name), "tfcompress --help")
+    return _run(COMMANDS[name], rest)
+
+
+def _run(command: Command, arguments: list[str]) -> int:
+    try:
+        values, rest = command.parse(arguments)
+    except flags.Error as error:
+        return _wrong_usage(f"{command.name}: {error}", f"tfcompress {command.name} --help")
+    if values.help:
+        print(command.help())
+        return DONE
+    # Before TensorFlow is imported; whoever set it keeps it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return command.run(values, rest)
+    except KeyboardInterrupt:
+        print(f"\ntfcompress {command.name}: stopped.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (ValueError, TypeError, OSError) as error:
+        print(f"tfcompress {command.name}: {error}", file=sys.stderr)
+        return REFUSED if _is_gate(error) else FAILED
+
+
+def _is_gate(error: Exception) -> bool:
+    """Whether it is NotFullyInteger, without importing TensorFlow to find out that it is not."""
+    gate = sys.modules.get("tfcompress.deploy.verify")
+    return gate is not None and isinstance(error, gate.NotFullyInteger)
+
+
+def _wrong_usage(message: str, help_command: str) -> int:
+    print(f"tfcompress: {message}\nSee: {help_command}", file=sys.stderr)
+    return USAGE
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
+    return f"unknown command {name!r}. {hint}"
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [
+        "usage: tfcompress COMMAND [ARGUMENT ...] [--flag=value ...]",
+        "",
+        "Smaller Keras models, proven as integer TensorFlow Lite files.",
+        "",
+        "Commands:",
+        *(f"  {name.ljust(width)}  {command.summary}" for name, command in COMMANDS.items()),
+        "",
+        "Help of a command: tfcompress COMMAND --help. Version: tfcompress --version.",
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not fully integer, 130 stopped.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,346 @@
+"""The main job: MNIST from a float teacher to an integer file that is proven to be what was trained.
+
+Teacher -> student distilled in float -> the same student pruned, clustered, quantized and distilled
+with one callback -> `.tflite` files, parity, benchmark, report. All of it in about three minutes.
+"""
+
+import os
+import pathlib
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfcompress as tfc
+from tfcompress import zoo
+from tfcompress.data import Digits, load_mnist
+from tfcompress.demo_report import demo_report
+from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.atomic import write_files
+from tfcompress.judge.benchmark import benchmark
+from tfcompress.judge.compare import Comparison, compare
+
+FINAL = "student int8, all four"
+HELD_OUT = 12  # the last 1/12 of the training images (5,000 of MNIST) draw the validation curve
+MNIST_IMAGES = 60_000
+CALIBRATION = 500  # images
+SHIFT = 2  # pixels, of the augmentation
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How long and how fast one training runs.
+
+    Attributes:
+        epochs: Passes over 60,000 images; a smaller set is passed over more often, up to 5 times.
+        batch: Images in a batch.
+        rate: Highest learning rate.
+    """
+
+    epochs: float
+    batch: int
+    rate: float
+
+
+TEACHER = Stage(epochs=6, batch=128, rate=2e-3)
+STUDENT = Stage(epochs=7, batch=256, rate=1e-2)
+QAT = Stage(epochs=2, batch=256, rate=2e-3)
+COMPRESS = Stage(epochs=8, batch=256, rate=5e-3)
+
+
+@dataclass
+class DemoResult:
+    """What `demo` made and measured.
+
+    Attributes:
+        folder: Where everything was written.
+        digits: The images it was made with.
+        artifact: The compressed student as an integer file.
+        artifacts: All files by name, the compressed student last.
+        comparison: Accuracy, bytes, zeros, latency of all of them, the teacher as the original.
+        same_class: On how many test images the file and the simulation name the same class.
+        largest_gap: Largest difference of their outputs, in steps of the output's scale.
+        outputs: The file's logits of the test images, (m, 10).
+        plan: What the callback did to each weight and activation.
+        history: Loss by epoch of each training: {stage: {"loss": [...], "val_loss": [...]}}.
+        seconds: Of the whole job, by stage.
+        peak_bytes: Largest resident memory of the process, bytes.
+        seed: The seed.
+    """
+
+    folder: pathlib.Path
+    digits: Digits
+    seed: int
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    same_class: int = 0
+    largest_gap: float = 0.0
+    outputs: np.ndarray | None = None
+    plan: str = ""
+    history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: int = 0
+
+    @property
+    def artifact(self) -> Artifact:
+        """The compressed student as an integer file."""
+        return self.artifacts[FINAL]
+
+    def text(self) -> str:
+        """A few lines: what came out, and where it lies."""
+        row = self.comparison[FINAL]
+        return "\n".join(
+            [
+                self.comparison.text(),
+                "",
+                f"data: {self.digits.label}",
+                f"{FINAL}: accuracy {row['accuracy']:.4f}, {row['bytes']:,} B "
+                f"({row['gzip_bytes']:,} B gzipped), {row['sparsity']:.1%} zeros",
+                f"same class as the trained model on {self.same_class:,} of "
+                f"{len(self.digits.x_test):,} images, largest gap {self.largest_gap:.2f} steps",
+                f"{sum(self.seconds.values()):.0f} s, peak memory {self.peak_bytes / 1e9:.2f} GB",
+                f"report: {self.folder / 'report.html'}",
+            ]
+        )
+
+
+def demo(
+    data: str | os.PathLike | None = None,
+    out: str | os.PathLike = "out",
+    seed: int = 0,
+    effort: float = 1.0,
+    verbose: int = 1,
+) -> DemoResult:
+    """Runs the whole job.
+
+    Args:
+        data: As for `load_mnist`: a file, a folder, or None to search.
+        out: Folder to write to; made if it does not exist.
+        seed: Seed of everything random.
+        effort: Factor on the length of all trainings; 1 for good results, 0.1 for a quick look.
+        verbose: 0 for silence, 1 for progress on stderr.
+
+    Returns:
+        Everything that was made and measured; the same lies in `out`.
+
+    Raises:
+        FileNotFoundError: If `data` names nothing.
+        ValueError: If data are damaged or `effort` is not positive.
+
+    Example:
+        ```python
+        from tfcompress.demo import demo
+
+        print(demo("mnist.npz", "out").text())
+        ```
+    """
+    if not effort > 0:
+        raise ValueError(f"demo: effort must be above 0. Received: effort={effort}")
+    folder = pathlib.Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    job = _Job(DemoResult(folder, load_mnist(data, seed=seed), seed), effort, verbose)
+    keras.utils.set_random_seed(seed)
+    teacher = job.timed("teacher", job.train_teacher)
+    student = job.timed("student", lambda: job.train_student(teacher))
+    job.timed("convert", lambda: job.convert_floats(teacher, student))
+    job.timed("qat", lambda: job.train_qat(student))
+    compression = job.timed("compress", lambda: job.compress(student, teacher))
+    job.timed("prove", lambda: job.prove(compression))
+    job.timed("compare", lambda: job.compare(teacher))
+    job.finish()
+    return job.result
+
+
+class _Job:
+    """The stages, and what they share."""
+
+    def __init__(self, result: DemoResult, effort: float, verbose: int):
+        self.result, self.effort, self.verbose = result, effort, verbose
+        digits = result.digits
+        held_out = max(1, len(digits.x_train) // HELD_OUT)
+        self.x, self.y = digits.x_train[:-held_out], digits.y_train[:-held_out]
+        self.validation = digits.x_train[-held_out:], digits.y_train[-held_out:]
+        self.say(f"data: {digits.label}, {len(self.x):,} training images")
+
+    def say(self, line: str) -> None:
+        if self.verbose:
+            print(f"demo: {line}", file=sys.stderr, flush=True)
+
+    def timed(self, name: str, stage):
+        self.say(f"{name} ...")
+        began = time.perf_counter()
+        value = stage()
+        self.result.seconds[name] = time.perf_counter() - began
+        self.say(f"{name} took {self.result.seconds[name]:.0f} s")
+        return value
+
+    def fit(self, name: str, model: keras.Model, stage: Stage, callbacks=()) -> None:
+        """Trains with shifted images and a learning rate that warms up and falls as a cosine."""
+        passes = stage.epochs * self.effort * min(5.0, MNIST_IMAGES / len(self.x))
+        epochs = max(1, round(passes))
+        batch = min(stage.batch, len(self.x))
+        steps = epochs * (len(self.x) // batch)
+        rate = keras.optimizers.schedules.CosineDecay(
+            stage.rate / 10, max(1, steps - steps // 10), 0.01,
+            warmup_target=stage.rate, warmup_steps=max(1, steps // 10),
+        )  # fmt: skip
+        model.compile(
+            keras.optimizers.Adam(rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        told = [_Told(name, epochs, self.say)] if self.verbose else []
+        history = model.fit(
+            _shifted_batches(self.x, self.y, batch, self.result.seed),
+            epochs=epochs,
+            validation_data=self.validation,
+            validation_batch_size=500,
+            callbacks=[*callbacks, *told],
+            shuffle=False,  # the batches are shuffled already
+            verbose=0,
+        ).history
+        self.result.history[name] = {key: history[key] for key in ("loss", "val_loss")}
+
+    def train_teacher(self) -> keras.Model:
+        teacher = zoo.mnist_teacher()
+        self.fit("teacher", teacher, TEACHER)
+        teacher.trainable = False
+        return teacher
+
+    def train_student(self, teacher: keras.Model) -> keras.Model:
+        student = zoo.mnist_student()
+        distil = tfc.Compression(tfc.Distill(teacher, temperature=3.0), verbose=0)
+        self.fit("student", student, STUDENT, [distil])
+        distil.finish()
+        return student
+
+    def convert_floats(self, teacher: keras.Model, student: keras.Model) -> None:
+        made = self.result.artifacts
+        images = self.calibration()
+        made["student float32"] = tfc.convert(student, mode="float32")
+        made["student float16"] = tfc.convert(student, mode="float16")
+        made["student dynamic"] = tfc.convert(student, mode="dynamic")
+        made["student int8, post-training"] = tfc.convert(student, calibration=images)
+        made["teacher float32"] = tfc.convert(teacher, mode="float32")
+
+    def train_qat(self, student: keras.Model) -> None:
+        copy = _copy(student)
+        compression = tfc.Compression(
+            tfc.Quantize("int8"), calibration=self.calibration(), seed=self.result.seed, verbose=0
+        )
+        self.fit("student, quantized", copy, QAT, [compression])
+        name = "student int8, quantized in training"
+        self.result.artifacts[name] = compression.convert(calibration=self.calibration())
+
+    def compress(self, student: keras.Model, teacher: keras.Model) -> tfc.Compression:
+        compression = tfc.Compression(
+            recipe(teacher), calibration=self.calibration(), seed=self.result.seed, verbose=0
+        )
+        self.fit("student, compressed", student, COMPRESS, [compression])
+        self.result.plan = compression.plan.text()
+        self.say("what was done:\n" + self.result.plan)
+        folder = self.result.folder
+        self.result.artifacts[FINAL] = compression.convert(calibration=self.calibration())
+        student.save(folder / "student.keras")
+        teacher.save(folder / "teacher.keras")
+        compression.save(folder / "student.tfc")
+        return compression
+
+    def calibration(self) -> np.ndarray:
+        return self.x[:CALIBRATION]
+
+    def prove(self, compression: tfc.Compression) -> None:
+        """Compares the trained model, quantization simulated, with the file, on every test image."""
+        x = self.result.digits.x_test
+        simulated = np.asarray(compression.predict(x))
+        self.result.outputs = outputs = self.result.artifact.predict(x)
+        self.result.same_class = int(np.sum(simulated.argmax(-1) == outputs.argmax(-1)))
+        step = self.result.artifact.outputs[0].scale
+        self.result.largest_gap = float(np.abs(simulated - outputs).max() / step)
+
+    def compare(self, teacher: keras.Model) -> None:
+        digits, files = self.result.digits, self.result.artifacts
+        bench = benchmark(files, data=digits.x_test[:1], seed=self.result.seed, verbose=0)
+        bench.save(self.result.folder / "bench.json")
+        self.result.comparison = compare(
+            teacher, files, (digits.x_test, digits.y_test), latency=bench, verbose=0
+        )
+
+    def finish(self) -> None:
+        """Writes files and report."""
+        folder = self.result.folder
+        for name, artifact in self.result.artifacts.items():
+            artifact.save(folder / f"{_file_name(name)}.tflite")
+        # ru_maxrss is in KiB on Linux, in bytes on macOS.
+        unit = 1 if sys.platform == "darwin" else 1024
+        self.result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        write_files({folder / "compare.json": self.result.comparison.json().encode()})
+        demo_report(self.result).save(folder)
+
+
+def recipe(teacher: keras.Model) -> tfc.Recipe:
+    """The demo's recipe.
+
+    Args:
+        teacher: Model to distil from.
+
+    Returns:
+        Half of the weights zero, the others on 16 values per kernel, all int8, taught by `teacher`.
+    """
+    return tfc.Recipe(
+        [
+            tfc.Prune(0.5),
+            tfc.Cluster(16),
+            tfc.Quantize("int8"),
+            tfc.Distill(teacher, temperature=3.0),
+        ]
+    )
+
+
+class _Told(keras.callbacks.Callback):
+    """One line per epoch."""
+
+    def __init__(self, name: str, epochs: int, say):
+        super().__init__()
+        self.name, self.epochs, self.say = name, epochs, say
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.began
+        self.say(
+            f"{self.name} {epoch + 1}/{self.epochs}: loss {logs['loss']:.4f}, validation accuracy "
+            f"{logs['val_accuracy']:.4f}, {seconds:.1f} s"
+        )
+
+
+def _shifted_batches(x: np.ndarray, y: np.ndarray, batch: int, seed: int) -> tf.data.Dataset:
+    """Shuffled batches, each moved by up to `SHIFT` pixels as a whole."""
+    images, labels = tf.constant(x), tf.constant(y)
+    height, width = x.shape[1:3]
+
+    def look_up(chosen):
+        padding = [[0, 0], [SHIFT, SHIFT], [SHIFT, SHIFT], [0, 0]]
+        padded = tf.pad(tf.gather(images, chosen), padding)
+        top, left = tf.unstack(tf.random.uniform([2], 0, 2 * SHIFT + 1, tf.int32, seed=seed))
+        moved = tf.image.crop_to_bounding_box(padded, top, left, height, width)
+        return moved, tf.gather(labels, chosen)
+
+    # Numbers are shuffled, not images: a buffer of all images would hold them a second time.
+    numbers = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed)
+    return numbers.batch(batch, drop_remainder=True).map(look_up).prefetch(2)
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _file_name(name: str) -> str:
+    return name.replace(",", "").replace(" ", "_").replace("-", "_")

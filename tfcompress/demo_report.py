@@ -1,0 +1,80 @@
+"""The report of the main job: figures first, then the comparison, pictures, and how to repeat it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfcompress.judge import pictures
+from tfcompress.judge.chapters import add_comparison, add_file, add_samples
+from tfcompress.judge.report import Report
+from tfcompress.judge.surroundings import surroundings
+
+if TYPE_CHECKING:
+    from tfcompress.demo import DemoResult
+
+
+def demo_report(result: "DemoResult") -> Report:
+    """Builds the report of a finished job.
+
+    Args:
+        result: What `demo` made and measured.
+
+    Returns:
+        The report; `save(folder)` writes it as text and as an HTML page.
+    """
+    digits, final = result.digits, result.comparison.rows[-1]
+    where = surroundings()["device"]
+    report = Report(
+        f"A digit classifier in {final['bytes']:,} bytes, integer only",
+        f"{digits.label}: {len(digits.x_test):,} test images that no training has seen. "
+        f"{where['machine']}, {where['cores']} cores, seed {result.seed}.",
+    )
+    report.add_facts(_facts(result))
+    if digits.source == "drawn":
+        report.add_warning(
+            f"All figures here were made with {digits.label}. They say that the way works, not how "
+            "well it does on handwriting. Repeat with --data=mnist.npz for that."
+        )
+    add_comparison(report, result.comparison, highlight=final["name"])
+    losses = {
+        f"{stage}{suffix}": line[key]
+        for stage, line in result.history.items()
+        for key, suffix in (("loss", ""), ("val_loss", " (held out)"))
+        if stage in ("teacher", "student", "student, compressed")
+    }
+    report.add_picture("Loss", pictures.curves(losses, log=True), _LOSS_NOTE)
+    add_file(report, result.artifact)
+    add_samples(report, digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test)
+    report.add_text("What was done to each weight and activation", result.plan, verbatim=True)
+    seconds = {stage: f"{value:.1f} s" for stage, value in result.seconds.items()}
+    report.add_facts(seconds, title="Where the time went")
+    report.add_text("How to repeat", _how(result), verbatim=True)
+    return report
+
+
+_LOSS_NOTE = (
+    "Training losses of the students are those of the distillation, with images shifted; held out "
+    "are images of the training set, not shifted, judged by cross entropy alone."
+)
+
+
+def _facts(result: "DemoResult") -> dict[str, tuple[str, str]]:
+    rows = result.comparison
+    teacher, final = rows.rows[0], rows.rows[-1]
+    files = len(result.digits.x_test)
+    return {
+        "Accuracy": (f"{final['accuracy']:.2%}", f"teacher {teacher['accuracy']:.2%}"),
+        "File": (f"{final['bytes']:,} B", f"{final['gzip_bytes']:,} B gzipped"),
+        "Zeros": (f"{final['sparsity']:.1%}", "of the weights in kernels"),
+        "Latency": (f"{final['p50_us']:.0f} µs", "median, one thread"),
+        "File and training agree": (f"{result.same_class:,}", f"of {files:,} images"),
+        "Whole job": (
+            f"{sum(result.seconds.values()):.0f} s",
+            f"{result.peak_bytes / 1e9:.2f} GB at most",
+        ),
+    }
+
+
+def _how(result: "DemoResult") -> str:
+    data = "" if result.digits.source == "drawn" else " --data=mnist.npz"
+    return f"tfcompress demo{data} --out=out --seed={result.seed}"

@@ -1,0 +1,1 @@
+"""From a trained Keras model to one proven `.tflite` file: convert, verify, run, store."""

@@ -1,0 +1,344 @@
+"""The result of a conversion: the bytes of a `.tflite` file and what is known about them.
+
+An artifact runs, describes and stores itself with ai-edge-litert and NumPy alone; TensorFlow is
+not needed.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from . import flatbuffer, float_ops, weight_tensors
+from .atomic import write_files
+from .flatbuffer import Model, Op
+from .runner import Runner, check_inputs
+from .tensorspec import TensorSpec, io_specs
+
+_SIDECAR_FORMAT = "tfcompress.artifact/1"
+
+Samples = np.ndarray | dict[str, np.ndarray] | Sequence[np.ndarray]
+
+
+class Artifact:
+    """A `.tflite` file in memory.
+
+    Args:
+        content: the bytes of the file.
+        metadata: facts about it that can be written as JSON: mode, layers, parity, versions, ...
+            `metadata["layers"]` maps an op's number (as text; `"graph:op"` outside of the main
+            graph) to the name of the Keras layer it came from.
+
+    Raises:
+        TypeError: if `content` is not bytes or `metadata` is not a dict JSON can hold.
+        ValueError: if the bytes are not a `.tflite` file.
+
+    Example:
+    ```python
+    import keras, numpy as np, tensorflow as tf
+    from tfcompress.deploy.artifact import Artifact
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    artifact = Artifact(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    print(artifact.summary())
+    artifact.predict(np.ones((8, 4), "float32")).shape  # (8, 2)
+    artifact.save("model.tflite")
+    ```
+    """
+
+    def __init__(self, content: bytes, metadata: dict[str, Any] | None = None):
+        if isinstance(content, bytearray | memoryview):
+            content = bytes(content)
+        self.content = content
+        self.metadata = {} if metadata is None else metadata
+        if not isinstance(self.metadata, dict):
+            raise TypeError(f"Artifact: metadata must be a dict. Received: {metadata!r}.")
+        _json(self.metadata)
+        # A cheap look at the first bytes now; the walk through the file waits until it is needed.
+        if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
+            flatbuffer.read(content)
+        self._runners: dict[tuple[int, bool], Runner] = {}
+
+    @cached_property
+    def model(self) -> Model:
+        """The file as plain values: graphs, tensors, ops, signatures."""
+        return flatbuffer.read(self.content)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.content)
+
+    @cached_property
+    def gzip_size(self) -> int:
+        """Bytes after gzip at level 9 without a time stamp: what a download costs."""
+        return len(gzip.compress(self.content, 9, mtime=0))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def _specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        return io_specs(self.model)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs with shape, type and quantization, in the order of the file."""
+        return self._specs[0]
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs with shape, type and quantization, in the order of the file."""
+        return self._specs[1]
+
+    @property
+    def min_runtime(self) -> str:
+        """The oldest runtime version that runs the file; `""` if the file does not say."""
+        return self.model.min_runtime
+
+    @property
+    def op_versions(self) -> dict[str, int]:
+        """The highest version in use of each op, by op name."""
+        return self.model.op_versions
+
+    @property
+    def is_integer(self) -> bool:
+        """True if no op computes in float and none is custom.
+
+        Float inputs and outputs with their own QUANTIZE and DEQUANTIZE are allowed.
+        """
+        return not self.float_ops()
+
+    def float_ops(self) -> tuple[Op, ...]:
+        """The ops that touch float activations or weights, and all Flex and custom ops."""
+        return float_ops.float_ops(self.model)
+
+    def layer_of(self, op: Op) -> str:
+        """The Keras layer an op came from, `""` where the metadata does not say."""
+        key = str(op.index) if op.subgraph == 0 else f"{op.subgraph}:{op.index}"
+        return self.metadata.get("layers", {}).get(key, "")
+
+    def ops_table(self) -> list[dict[str, Any]]:
+        """One row per op, in order of execution.
+
+        Returns:
+            Dicts with `subgraph`, `index`, `op`, `version`, `layer`, `input_dtypes`,
+            `input_shapes`, `output_dtype`, `output_shape` (of the first output; `""` and `()`
+            without one) and `constant_bytes`.
+        """
+        rows = []
+        for graph in self.model.graphs:
+            for op in graph.ops:
+                inputs = [graph.tensors[i] for i in op.inputs if i >= 0]
+                first = graph.tensors[op.outputs[0]] if op.outputs else None
+                rows.append(
+                    {
+                        "subgraph": op.subgraph,
+                        "index": op.index,
+                        "op": op.name,
+                        "version": op.version,
+                        "layer": self.layer_of(op),
+                        "input_dtypes": tuple(tensor.dtype for tensor in inputs),
+                        "input_shapes": tuple(tensor.shape for tensor in inputs),
+                        "output_dtype": first.dtype if first else "",
+                        "output_shape": first.shape if first else (),
+                        "constant_bytes": sum(tensor.buffer_bytes for tensor in inputs),
+                    }
+                )
+        return rows
+
+    def kernels(self) -> dict[str, np.ndarray]:
+        """The kernels as stored: integer codes or float values; no biases.
+
+        Returns:
+            Read-only arrays by tensor name, each once, in the file's layout (convolutions: output
+            channel first, depthwise ones last). A name that occurs twice gets `#` and the
+            tensor's number.
+        """
+        return {name: tensor.data for name, (_, tensor) in self._kernel_tensors().items()}
+
+    def kernel_ops(self) -> dict[str, tuple[Op, ...]]:
+        """The ops that use each kernel, by the same names as `kernels()`."""
+        return {name: tuple(ops) for name, (ops, _) in self._kernel_tensors().items()}
+
+    def _kernel_tensors(self) -> dict[str, tuple[list[Op], Any]]:
+        named: dict[str, tuple[list[Op], Any]] = {}
+        for op, tensor in weight_tensors.kernel_tensors(self.model):
+            name = tensor.name
+            if name in named and named[name][1] is not tensor:
+                name = f"{name}#{tensor.index}"
+            named.setdefault(name, ([], tensor))[0].append(op)
+        return named
+
+    def predict(
+        self, x: Samples, threads: int = 1, xnnpack: bool = True
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Runs the file on samples given and answered as real values.
+
+        Args:
+            x: real values of shape (n, ...); a dict by input name, or a list in the order of
+                `inputs`, if there are several. Whatever their type, they are never taken for
+                codes: they are quantized to the input's type here.
+            threads: threads of the interpreter.
+            xnnpack: False runs the plain kernels.
+
+        Returns:
+            float32 array (n, ...), dequantized; a dict by output name if there are several.
+
+        Raises:
+            ValueError: if shapes, names or values do not fit, or the runtime refuses the file.
+        """
+        codes = self._run(x, threads, xnnpack)
+        return self._answer(
+            [spec.dequantize(code) for spec, code in zip(self.outputs, codes, strict=True)]
+        )
+
+    def predict_codes(
+        self, x: Samples, threads: int = 1, xnnpack: bool = True
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Like `predict`, but answers with the output tensor as it is, integer codes included."""
+        return self._answer(self._run(x, threads, xnnpack))
+
+    def _run(self, x: Samples, threads: int, xnnpack: bool) -> list[np.ndarray]:
+        arrays = check_inputs(x, self.inputs)
+        codes = [spec.quantize(array) for spec, array in zip(self.inputs, arrays, strict=True)]
+        key = (threads, bool(xnnpack))
+        if key not in self._runners:
+            self._runners[key] = Runner(
+                self.content, self.model, self.inputs, self.outputs, threads, xnnpack
+            )
+        return self._runners[key].run(codes)
+
+    def _answer(self, values: list[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
+        if len(values) == 1:
+            return values[0]
+        return {spec.name: value for spec, value in zip(self.outputs, values, strict=True)}
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the file, and its metadata to `path + ".json"`; both whole or not at all.
+
+        Args:
+            path: where to write, usually `*.tflite`. The folder must exist.
+        """
+        path = os.fspath(path)
+        sidecar = {
+            "format": _SIDECAR_FORMAT,
+            "sha256": self.sha256,
+            "bytes": self.size,
+            "metadata": self.metadata,
+        }
+        write_files({path: self.content, path + ".json": _json(sidecar).encode()})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Artifact":
+        """Reads a file, and its metadata where `path + ".json"` belongs to it.
+
+        Args:
+            path: a `.tflite` file, from here or from anywhere else.
+
+        Returns:
+            The artifact. If the metadata belong to other bytes, a warning says so and they are
+            left out.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is not a `.tflite` file.
+        """
+        path = os.fspath(path)
+        with open(path, "rb") as file:
+            content = file.read()
+        try:
+            artifact = cls(content)
+        except ValueError as error:
+            raise ValueError(f"{path!r}: {error}") from error
+        artifact.metadata = _read_sidecar(path + ".json", artifact.sha256)
+        return artifact
+
+    def summary(self) -> str:
+        """Text: mode, sizes, inputs and outputs, and a table of the ops."""
+        mode = self.metadata.get("mode", "unknown mode")
+        numbers = "integer only" if self.is_integer else f"{len(self.float_ops())} float ops"
+        lines = [
+            f"{mode}, {numbers}, {self.size:,} bytes (gzip {self.gzip_size:,}), "
+            f"runtime >= {self.min_runtime or 'not stored'}",
+            *(f"input  {_describe(spec)}" for spec in self.inputs),
+            *(f"output {_describe(spec)}" for spec in self.outputs),
+        ]
+        header = ("#", "op", "in", "out", "shape", "bytes", "layer")
+        rows = [
+            (
+                str(row["index"]) if not row["subgraph"] else f"{row['subgraph']}:{row['index']}",
+                row["op"],
+                ",".join(row["input_dtypes"]),
+                row["output_dtype"],
+                "x".join(map(str, row["output_shape"])),
+                f"{row['constant_bytes']:,}",
+                row["layer"],
+            )
+            for row in self.ops_table()
+        ]
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for row in (header, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        mode = self.metadata.get("mode")
+        return f"<Artifact {mode + ', ' if mode else ''}{self.size:,} bytes>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Interpreters cannot be copied or pickled; the next predict makes a new one.
+        return {"content": self.content, "metadata": self.metadata}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
+
+
+def _describe(spec: TensorSpec) -> str:
+    shape = "x".join("any" if size == -1 else str(size) for size in spec.shape)
+    text = f"{spec.name}: {spec.dtype} {shape}"
+    if spec.is_quantized:
+        text += f", scale {spec.scale:.6g}, zero point {spec.zero_point}"
+    return text
+
+
+def _json(value: dict[str, Any]) -> str:
+    try:
+        return json.dumps(value, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"Artifact: metadata must hold only what JSON can ({error}). Turn NumPy values into "
+            "plain ones with .item() or .tolist()."
+        ) from error
+
+
+def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
+    if not os.path.exists(path):
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            sidecar = json.load(file)
+        found = sidecar["sha256"]
+        metadata = sidecar["metadata"]
+    except (ValueError, KeyError, TypeError) as error:
+        warnings.warn(
+            f"{path!r} is no artifact metadata and was left out ({error!r}).", stacklevel=3
+        )
+        return {}
+    if found != sha256 or not isinstance(metadata, dict):
+        warnings.warn(
+            f"{path!r} describes other bytes (sha256 {found}, the file has {sha256}) and was left "
+            "out; save the artifact again to renew it.",
+            stacklevel=3,
+        )
+        return {}
+    return metadata

@@ -1,0 +1,173 @@
+"""From a live model under its treatments to the bytes of a `.tflite` file.
+
+The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every operation
+runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever TensorFlow made
+of the layer's own name.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.mechanics.chain import Mode, Treatment
+from tfcompress.mechanics.graph import (
+    float32,
+    input_specs,
+    leaves,
+    output_names,
+    overridden,
+    recurrent,
+)
+from tfcompress.mechanics.hook import laid
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@contextlib.contextmanager
+def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -> Iterator[str]:
+    """Exports a model to a temporary SavedModel folder for as long as the block lasts.
+
+    Args:
+        model: A built model.
+        state: Its treatments, or None to export it as it is.
+        signature: Name of the signature.
+
+    Yields:
+        The folder.
+
+    Raises:
+        ValueError: If an input has a dimension besides the batch that is not fixed.
+    """
+    specs = input_specs(model, batch=1)
+    flat = keras.tree.flatten(specs)
+    check_static(model, flat)
+    module = tf.Module()
+
+    def serve(**inputs):
+        ordered = [inputs[s.name] for s in flat]
+        outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
+        return named_outputs(model, outputs)
+
+    module.serve = tf.function(serve, autograph=False)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        float32(model),
+        unrolled(model),
+        laid(model, complete(model, state), Mode.EXPORT),
+    ):
+        function = module.serve.get_concrete_function(**{s.name: s for s in flat})
+        if function.captured_inputs:
+            module.model = model  # weights used outside of any layer we know
+        tf.saved_model.save(module, folder, signatures={signature: function})
+        yield folder
+
+
+def check_static(model: keras.Model, specs) -> None:
+    """Raises if an input has an open dimension besides the batch.
+
+    Raises:
+        ValueError: In that case.
+    """
+    for s in specs:
+        if None in s.shape[1:]:
+            raise ValueError(
+                f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file for a phone has fixed "
+                "shapes (and batch 1). Build the model with keras.Input of the size it will run at."
+            )
+
+
+def named_outputs(model: keras.Model, outputs) -> dict:
+    """Returns the outputs by name: the model's own names, the keys of a dict, or `output_0`..."""
+    if isinstance(outputs, dict):
+        return outputs
+    flat = keras.tree.flatten(outputs)
+    names = output_names(model)
+    if len(names) != len(flat) or len(set(names)) != len(names):
+        names = [f"output_{k}" for k in range(len(flat))]
+    return dict(zip(names, flat, strict=True))
+
+
+def complete(model: keras.Model, state):
+    """Returns treatments for every operation: those of the state, and empty ones that make constants and names."""
+    known = {id(t.op): t for t in state.treatments} if state is not None else {}
+    number = max((t.index for t in known.values()), default=-1) + 1
+    treatments = []
+    for path, op in leaves(model):
+        if id(op) not in known:
+            known[id(op)] = Treatment(path, op, number)
+            number += 1
+        treatments.append(known[id(op)])
+    return SimpleNamespace(
+        treatments=treatments, inputs=list(state.inputs) if state is not None else []
+    )
+
+
+@contextlib.contextmanager
+def unrolled(model: keras.Model) -> Iterator[None]:
+    """Unrolls recurrent layers while the block runs: calibrating their loops crashes TensorFlow, and int8 has no loop."""
+    with overridden([(layer, "unroll", True) for layer in recurrent(model)]):
+        yield
+
+
+def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
+    """Runs TensorFlow's converter on a SavedModel folder, quietly.
+
+    Args:
+        folder: The folder.
+        signature: Name of the signature to convert.
+        setup: Function that sets options on the converter.
+        samples: Representative samples by input name; None for none.
+
+    Returns:
+        The bytes of the `.tflite` file.
+
+    Raises:
+        RuntimeError: If the converter fails; the message is its own.
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
+    setup(converter)
+    if samples is not None:
+        converter.representative_dataset = lambda: ((signature, s) for s in samples)
+    with _quiet() as said:
+        try:
+            return converter.convert()
+        except Exception as error:
+            text = (str(error).strip() or said.getvalue().strip()).splitlines()
+            raise RuntimeError(
+                "The LiteRT converter failed: "
+                + "; ".join(line.strip() for line in text[:4] if line.strip())
+            ) from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """The converter writes to the process' own output streams, past Python; they are pointed away meanwhile."""
+    said = io.StringIO()
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    held = os.dup(2)
+    away = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(away, 2)
+        with contextlib.redirect_stdout(said):
+            yield said
+    finally:
+        os.dup2(held, 2)
+        os.close(held)
+        os.close(away)
+        logger.setLevel(level)
+
+
+def as_samples(x: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Returns arrays by input name as one dict of batch 1 per sample."""
+    count = len(next(iter(x.values())))
+    return [{name: a[k : k + 1] for name, a in x.items()} for k in range(count)]

@@ -1,0 +1,191 @@
+"""The proof of an integer file: no float op is left, it loads with and without XNNPACK, and it computes what was trained."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.flatbuffer import Op
+
+_TOKEN = re.compile(r"tfc(\d+)_")
+
+_REMEDIES = {
+    "ELU": "LiteRT has no int8 ELU: use relu, silu or gelu",
+    "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
+    "SPLIT": "comes from an unrolled LSTM: use GRU or SimpleRNN, or leave the layer out",
+    "NEG": "comes from LayerNormalization or GroupNormalization: use BatchNormalization, or leave the layer out",
+    "SQUARE": "comes from GroupNormalization: use BatchNormalization, or leave the layer out",
+}
+
+
+@dataclass(frozen=True)
+class FloatOp:
+    """An operation of an integer file that works on floats, and the Keras layer it came from."""
+
+    index: int
+    op: str
+    layer: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"op {self.index} {self.op} from layer {self.layer!r}: {self.remedy}"
+
+
+class NotFullyInteger(ValueError):
+    """Raised instead of writing an int8 file with a float operation in it.
+
+    Args:
+        float_ops: The operations.
+
+    Attributes:
+        float_ops: The operations, each with `op`, `layer` and `remedy`.
+    """
+
+    def __init__(self, float_ops: Iterable[FloatOp]):
+        self.float_ops = tuple(float_ops)
+        lines = "\n".join(f"  {f}" for f in self.float_ops)
+        super().__init__(
+            f"{len(self.float_ops)} operation(s) would stay float in the int8 file:\n{lines}\n"
+            "Change the layers as said, or accept the operations by name: convert(..., allow_float=["
+            + ", ".join(repr(n) for n in sorted({f.op for f in self.float_ops}))
+            + "])."
+        )
+
+
+def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
+    """Leads every operation of a file back to its Keras layer by the numbers its tensors' names carry.
+
+    Args:
+        artifact: A file exported by `deploy.export`.
+        paths: Number to the path of the layer.
+
+    Returns:
+        Index of the operation (as text) to the path.
+    """
+    (graph, *_) = artifact.model.graphs
+    found, known = {}, {}
+    for op in graph.ops:
+        numbers = [int(n) for t in op.outputs for n in _TOKEN.findall(graph.tensors[t].name)]
+        if not numbers:  # an operation the converter put in: it belongs to what feeds it
+            numbers = [known[t] for t in op.inputs if t in known]
+        if numbers:
+            # a fused operation carries the names of all its parts, the one that gives the kernel last
+            found[str(op.index)] = paths.get(numbers[-1], "?")
+            known |= dict.fromkeys(op.outputs, numbers[-1])
+    return found
+
+
+def float_operations(artifact: Artifact, allowed: Iterable[str]) -> list[FloatOp]:
+    """Returns the operations of a file that work on floats and are not allowed to.
+
+    Args:
+        artifact: The file, its layer names in `metadata["layers"]`.
+        allowed: Names of operations or layers.
+    """
+    allowed = set(allowed)
+    found = []
+    for op in artifact.float_ops():
+        layer = artifact.layer_of(op) or "?"
+        if op.name not in allowed and not any(_names(a, layer) for a in allowed):
+            found.append(FloatOp(op.index, op.name, layer, _remedy(op)))
+    return found
+
+
+def _names(allowed: str, layer: str) -> bool:
+    return layer == allowed or layer.rsplit("/", 1)[-1] == allowed
+
+
+def _remedy(op: Op) -> str:
+    if op.is_flex:
+        return "TensorFlow has no LiteRT operation for it: write the layer with Keras layers"
+    if op.is_custom:
+        return "a custom operation, which the stock interpreter lacks: write the layer with Keras layers"
+    return _REMEDIES.get(
+        op.name,
+        "give calibration data, so that it gets a range; or replace the layer, or leave it out (leave_float=...)",
+    )
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a file and the simulation of what was trained agree.
+
+    Args:
+        samples: Number of samples compared.
+        agreement: Fraction with the same argmax of the first output.
+        largest_gap: Largest difference of any output, in steps of its int8 scale.
+        equal: Fraction of output values that are equal.
+        xnnpack: Whether the file ran with XNNPACK.
+    """
+
+    samples: int
+    agreement: float
+    largest_gap: float
+    equal: float
+    xnnpack: bool
+
+    def facts(self) -> dict:
+        """Returns the figures for JSON."""
+        return asdict(self)
+
+
+def parity(artifact: Artifact, simulated, x, xnnpack: bool = True) -> Parity:
+    """Compares a file with the simulation on the same inputs.
+
+    Args:
+        artifact: The file.
+        simulated: Outputs of the simulation, in the order of the model's outputs.
+        x: Inputs, as `Artifact.predict` takes them.
+        xnnpack: Whether to run the file with XNNPACK.
+
+    Returns:
+        The figures.
+    """
+    got = artifact.predict(x, xnnpack=xnnpack)
+    pairs = list(_pairs(artifact, got, simulated))
+    first = pairs[0]
+    gaps = [np.abs(a - b) / scale for a, b, scale in pairs]
+    return Parity(
+        samples=len(first[0]),
+        agreement=float(np.mean(_argmax(first[0]) == _argmax(first[1]))),
+        largest_gap=float(max(g.max() for g in gaps)),
+        equal=float(np.mean([np.mean(g < 0.5) for g in gaps])),
+        xnnpack=xnnpack,
+    )
+
+
+def _pairs(artifact, got, simulated):
+    got = got if isinstance(got, dict) else {artifact.outputs[0].name: got}
+    for spec in artifact.outputs:
+        scale = float(np.ravel(spec.scale)[0]) if spec.is_quantized else 1.0 / 256
+        yield got[spec.name], simulated[spec.name], scale
+
+
+def _argmax(y):
+    return y.reshape(len(y), -1).argmax(axis=1)
+
+
+def check_loads(artifact: Artifact) -> None:
+    """Runs a file once with XNNPACK and once without; either must work.
+
+    Raises:
+        RuntimeError: If the stock interpreter can't load or run it.
+    """
+    x = {
+        s.name: np.zeros(
+            (1, *s.shape[1:]),
+            "int32" if s.dtype.startswith("int") and not s.is_quantized else "float32",
+        )
+        for s in artifact.inputs
+    }
+    for xnnpack in (True, False):
+        try:
+            artifact.predict(x, xnnpack=xnnpack)
+        except Exception as error:
+            how = "with" if xnnpack else "without"
+            raise RuntimeError(
+                f"The file does not run in ai-edge-litert {how} XNNPACK: {error}"
+            ) from error

@@ -1,0 +1,179 @@
+"""QuantSpec: how many bits, on which grid, with which ranges. A scheme is a value, not a class.
+
+Grid of a symmetric tensor of b bits: codes -(2^(b-1)-1) .. 2^(b-1)-1 (narrow range), zero point 0;
+of an asymmetric one: -2^(b-1) .. 2^(b-1)-1, any zero point. Real value = scale * (code - zero
+point), see Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import keras
+
+_RANGES = ("moving", "percentile", "learned")
+_SCHEME = re.compile(r"w(\d+)a(\d+)")
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclasses.dataclass(frozen=True)
+class QuantSpec:
+    """How weights and activations of a layer are quantized.
+
+    Args:
+        weight_bits: Bits of a weight, 2..16, or None for float weights.
+        activation_bits: Bits of an activation, 2..16, or None for float activations.
+        symmetric_weights: Whether weights have zero point 0 and the narrow range.
+        symmetric_activations: The same for activations; the int16 kernels ask for it.
+        per_channel: One scale per output channel (True), per tensor (False), or "auto": per
+            channel unless one scale costs no accuracy and gives the smaller file.
+        ranges: How activation ranges are found: "moving" (exponential mean of the minima and
+            maxima of the batches), "percentile" (the same, of percentiles) or "learned" (trained).
+        momentum: Part of the old range that is kept per step, in [0, 1).
+        percentile: Per cent of the values inside the range, in (50, 100]; for "percentile".
+
+    Raises:
+        ValueError: If a value is outside of what is accepted.
+        TypeError: If a value has the wrong type.
+
+    Example:
+        >>> QuantSpec(weight_bits=4).weight_codes
+        (-7, 7)
+    """
+
+    weight_bits: int | None = 8
+    activation_bits: int | None = 8
+    symmetric_weights: bool = True
+    symmetric_activations: bool = False
+    per_channel: bool | str = "auto"
+    ranges: str = "moving"
+    momentum: float = 0.99
+    percentile: float = 99.99
+
+    def __post_init__(self) -> None:
+        """Validates."""
+        _check_bits("weight_bits", self.weight_bits)
+        _check_bits("activation_bits", self.activation_bits)
+        if self.weight_bits is None and self.activation_bits is None:
+            raise ValueError(
+                "QuantSpec: weight_bits and activation_bits are both None, so nothing would be "
+                "quantized. To leave a layer alone, use the override None."
+            )
+        for name in ("symmetric_weights", "symmetric_activations"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(
+                    f"QuantSpec: {name} must be True or False. Received: {getattr(self, name)!r}."
+                )
+        if self.per_channel != "auto" and not isinstance(self.per_channel, bool):
+            raise ValueError(
+                'QuantSpec: per_channel must be True, False or "auto". Received: '
+                f"per_channel={self.per_channel!r}."
+            )
+        if self.ranges not in _RANGES:
+            raise ValueError(
+                f"QuantSpec: ranges must be one of {_RANGES}. Received: ranges={self.ranges!r}."
+            )
+        if not 0 <= self.momentum < 1:
+            raise ValueError(
+                f"QuantSpec: momentum must be in [0, 1). Received: momentum={self.momentum}."
+            )
+        if not 50 < self.percentile <= 100:
+            raise ValueError(
+                "QuantSpec: percentile must be in (50, 100]. Received: "
+                f"percentile={self.percentile}."
+            )
+
+    @classmethod
+    def preset(cls, name: str) -> QuantSpec:
+        """A scheme by its name.
+
+        Args:
+            name: "int8" (weights and activations of 8 bits), "weights" (weights of 8 bits,
+                activations float), "int16x8" (activations of 16 bits, weights of 8), or
+                "w<bits>a<bits>" such as "w4a8".
+
+        Returns:
+            The specification; activations of 16 bits are symmetric.
+
+        Raises:
+            ValueError: If there is no such scheme.
+
+        Example:
+            >>> QuantSpec.preset("w4a8") == QuantSpec(weight_bits=4)
+            True
+        """
+        named = {"int8": cls(), "weights": cls(activation_bits=None)}
+        if name in named:
+            return named[name]
+        if scheme := _SCHEME.fullmatch("w8a16" if name == "int16x8" else str(name)):
+            weight, activation = int(scheme[1]), int(scheme[2])
+            return cls(weight, activation, symmetric_activations=activation == 16)
+        raise ValueError(
+            'QuantSpec: a preset must be "int8", "weights", "int16x8" or "w<bits>a<bits>" such as '
+            f'"w4a8". Received: {name!r}.'
+        )
+
+    @property
+    def weight_codes(self) -> tuple[int, int] | None:
+        """Lowest and highest integer code of a weight, None for float weights."""
+        return _codes(self.weight_bits, self.symmetric_weights)
+
+    @property
+    def activation_codes(self) -> tuple[int, int] | None:
+        """Lowest and highest integer code of an activation, None for float activations."""
+        return _codes(self.activation_bits, self.symmetric_activations)
+
+    def get_config(self) -> dict[str, Any]:
+        """Fields as JSON-able values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QuantSpec:
+        """Inverse of `get_config`."""
+        return cls(**config)
+
+
+def quant_spec(value: Any) -> QuantSpec:
+    """Makes a specification of what a user may write.
+
+    Args:
+        value: A preset's name or a `QuantSpec`.
+
+    Returns:
+        A `QuantSpec`.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If there is no such preset.
+
+    Example:
+        >>> quant_spec("int8") == QuantSpec()
+        True
+    """
+    if isinstance(value, QuantSpec):
+        return value
+    if isinstance(value, str):
+        return QuantSpec.preset(value)
+    raise TypeError(
+        'A quantization scheme must be a preset such as "int8" or a QuantSpec. Received: '
+        f"{value!r} of type {type(value).__name__}."
+    )
+
+
+def _check_bits(name: str, bits: Any) -> None:
+    if bits is None:
+        return
+    if isinstance(bits, bool) or not isinstance(bits, int):
+        raise TypeError(f"QuantSpec: {name} must be an int or None. Received: {name}={bits!r}.")
+    if not 2 <= bits <= 16:
+        raise ValueError(f"QuantSpec: {name} must be in 2..16 or None. Received: {name}={bits}.")
+
+
+def _codes(bits: int | None, symmetric: bool) -> tuple[int, int] | None:
+    if bits is None:
+        return None
+    high = 2 ** (bits - 1) - 1
+    return (-high if symmetric else -high - 1), high

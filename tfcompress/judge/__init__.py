@@ -1,0 +1,1 @@
+"""Measures and compares artifacts: latency, memory, MACs, accuracy, reports."""

@@ -1,0 +1,135 @@
+"""Ready-made chapters of a report: a comparison, the inside of a file, samples with answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfcompress.deploy.artifact import Artifact
+from tfcompress.judge import pictures
+from tfcompress.judge.compare import COLUMNS, Comparison
+from tfcompress.judge.kernels import kernel_table, range_table
+from tfcompress.judge.report import Report
+
+_SPARSE_NOTE = "Zeros and shared values make the zipped file smaller, not the file as it is."
+
+
+def add_comparison(report: Report, comparison: Comparison, highlight: str | None = None) -> None:
+    """Adds the table of a comparison, and accuracy against bytes where labels were there.
+
+    Args:
+        report: Report to add to.
+        comparison: Result of `tfc.compare`.
+        highlight: Name of the model the report is about.
+
+    Raises:
+        ValueError: If no model has that name.
+    """
+    names = [row["name"] for row in comparison.rows]
+    if highlight is not None and highlight not in names:
+        raise ValueError(
+            f"add_comparison: highlight must be one of {names}. Received: {highlight!r}"
+        )
+    shown = {
+        key: title
+        for key, (title, _) in COLUMNS.items()
+        if any(row[key] is not None for row in comparison.rows)
+    }
+    report.add_table(
+        "Models",
+        comparison.rows,
+        columns={"name": "model", **shown},
+        digits={key: digits for key, (_, digits) in COLUMNS.items()},
+        highlight=None if highlight is None else names.index(highlight),
+        note=" ".join(comparison.notes),
+    )
+    judged = [row for row in comparison.rows if row["accuracy"] is not None]
+    if judged:
+        points = [{**row, "gzip": row["gzip_bytes"]} for row in judged]
+        drawing = pictures.tradeoff(points, highlight=highlight)
+        note = f"Further up and to the left is better. {_SPARSE_NOTE}"
+        report.add_picture("Accuracy against bytes", drawing, note)
+
+
+def add_file(report: Report, artifact: Artifact) -> None:
+    """Adds what a file holds: zeros by kernel, ranges of its activations, and its kernels.
+
+    Args:
+        report: Report to add to.
+        artifact: The file.
+    """
+    kernels, ranges = kernel_table(artifact), range_table(artifact)
+    if kernels:
+        zeros = dict(
+            zip(_unique(kernels, "layer"), (row["sparsity"] for row in kernels), strict=True)
+        )
+        drawing = pictures.bars(zeros, limit=1.0, quantity="zeros by kernel")
+        report.add_picture("Zeros by kernel", drawing, "Fraction of the weights in the file.")
+    if ranges:
+        spans = {
+            name: (row["low"], row["high"])
+            for name, row in zip(_unique(ranges, "name"), ranges, strict=True)
+        }
+        drawing = pictures.ranges(spans, quantity="ranges of activations")
+        note = "Real values that the codes of each activation span."
+        report.add_picture("Ranges by layer", drawing, note)
+    if kernels:
+        report.add_table(
+            "Kernels in the file",
+            [{**row, "shape": " x ".join(map(str, row["shape"]))} for row in kernels],
+            columns={
+                "layer": "layer",
+                "op": "op",
+                "shape": "shape",
+                "weights": "weights",
+                "sparsity": "zeros",
+                "values": "values",
+                "values_per_channel": "values per channel",
+                "scales": "scales",
+                "bytes": "bytes",
+            },
+            note="Values: distinct codes in the kernel, and the most in one output channel.",
+        )
+
+
+def add_samples(
+    report: Report,
+    images: np.ndarray,
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str] | None = None,
+    count: int = 10,
+) -> None:
+    """Adds images with a model's answers: the first ones, then the first mistakes.
+
+    Args:
+        report: Report to add to.
+        images: Images in 0..1, (n, height, width, 1 or 3).
+        predicted: Class numbers the model gave, (n,).
+        labels: Right class numbers, (n,).
+        classes: Names of the classes; None shows the numbers.
+        count: Images of each kind.
+    """
+    predicted, labels = np.asarray(predicted), np.asarray(labels)
+    wrong = np.flatnonzero(predicted != labels)
+    chosen = [*range(min(count, len(images))), *(i for i in wrong[:count] if i >= count)]
+
+    def named(values: np.ndarray) -> list[Any]:
+        return [classes[v] if classes else int(v) for v in values[chosen]]
+
+    drawing = pictures.samples(images[chosen], named(predicted), named(labels))
+    note = (
+        f"The first {min(count, len(images))} test images and the first mistakes; "
+        f"{len(wrong):,} of {len(labels):,} answers are wrong."
+    )
+    report.add_picture("Samples", drawing, note, wide=True)
+
+
+def _unique(rows: list[dict[str, Any]], key: str) -> list[str]:
+    """Names of rows; a name that comes again gets its number."""
+    counts: dict[str, int] = {}
+    names = []
+    for row in rows:
+        counts[row[key]] = counts.get(row[key], 0) + 1
+        names.append(row[key] if counts[row[key]] == 1 else f"{row[key]} #{counts[row[key]]}")
+    return names

@@ -1,0 +1,313 @@
+"""A layer's output with its weights read through their transforms and its activations through their ranges.
+
+The one computation behind both forms: the wrapper layer and the hook on a live layer call `run`. The same code, told
+`Mode.EXPORT`, emits the constants and FakeQuant nodes that the LiteRT converter reads, so the simulation and the file
+cannot drift apart.
+"""
+
+import enum
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.facts.spec import FIXED, FUSE, activation_spec, spec_of
+from tfcompress.mechanics.graph import constants, full_precision, overridden
+from tfcompress.mechanics.transforms.quantize import QuantizeWeight
+from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+
+
+class Mode(enum.Enum):
+    """What a forward pass is for."""
+
+    TRAIN = "train"  # ranges follow the batches
+    TEST = "test"  # validation during fit
+    OBSERVE = "observe"  # calibration: ranges look on, activations stay float
+    FOLDED = "folded"  # the simulation of the file: BatchNormalization folded
+    EXPORT = "export"  # the same, as constants and FakeQuant nodes for the converter
+
+
+_HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
+_FOLDED = (Mode.FOLDED, Mode.EXPORT)
+
+
+@dataclass
+class Chain:
+    """The transforms a weight is read through, in the order of their rank."""
+
+    path: str
+    variable: keras.Variable
+    transforms: list = field(default_factory=list)
+
+    def add(self, transform) -> None:
+        """Puts a transform at its place and builds its state."""
+        self.transforms = sorted([*self.transforms, transform], key=lambda t: t.rank)
+        if not transform.built:
+            transform.build(tuple(self.variable.shape))
+
+    def value(self, lasting: bool = False):
+        """Returns the transformed weight; with `lasting`, without the rounding that only the file does."""
+        w = tf.cast(full_precision(self.variable), tf.float32)
+        for transform in self.transforms:
+            if transform.lasting or not lasting:
+                w = transform(w)
+        return w
+
+    def find(self, kind: type):
+        """Returns the transform of a type, or None."""
+        return next((t for t in self.transforms if isinstance(t, kind)), None)
+
+
+@dataclass
+class Treatment:
+    """Everything that is done to one operation.
+
+    Args:
+        path: Unique path of the operation in its model.
+        op: The layer or operation itself.
+        index: Position in the model's list of treatments; names the operation in the exported graph.
+        chains: Weight path to chain.
+        outputs: Output number to the range behind it.
+        before: Range between the layer's kernel and its activation function, where the two do not fuse.
+        fixed: LiteRT's fixed output range, simulated.
+        is_last: Whether the output is one of the model's.
+        norm: BatchNormalization that is folded into this layer in the file.
+        folds: Whether this operation is such a BatchNormalization.
+        captures: Whether the output is kept for a loss between features.
+    """
+
+    path: str
+    op: object
+    index: int
+    chains: dict[str, Chain] = field(default_factory=dict)
+    outputs: dict[int, ActivationRange] = field(default_factory=dict)
+    before: ActivationRange | None = None
+    fixed: tuple[float, float] | None = None
+    is_last: bool = False
+    norm: object = None
+    folds: bool = False
+    captures: bool = False
+
+    def bake(self) -> None:
+        """Writes the lasting part of every chain into its weight."""
+        for chain in self.chains.values():
+            value = chain.value(lasting=True)
+            for transform in chain.transforms:
+                if hasattr(transform, "settle"):
+                    transform.settle(full_precision(chain.variable))
+            chain.variable.assign(value)
+
+
+captured = threading.local()
+"""Outputs of the operations that a feature loss asked for; each replica of a strategy traces in its own thread."""
+
+
+def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: Mode):
+    """Calls an operation under its treatment.
+
+    Args:
+        treatment: What to do.
+        call: The operation's own call.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+        mode: What the pass is for.
+
+    Returns:
+        The outputs, in the structure and dtype of the plain call.
+    """
+    t = treatment
+    if t.folds and mode in _FOLDED:
+        return args[0]
+    if mode is Mode.EXPORT:
+        with tf.name_scope(f"tfc{t.index}_"):
+            return _finished(t, _through(t, call, args, kwargs, mode), mode)
+    return _finished(t, _through(t, call, args, kwargs, mode), mode)
+
+
+def _through(t, call, args, kwargs, mode):
+    """The call itself, with weights and the inner activation replaced."""
+    if mode in _FOLDED and isinstance(t.op, keras.layers.BatchNormalization):
+        return _normalized(t.op, args[0], mode)
+    values = _values(t, mode)
+    inner = call
+    if t.before is not None:
+
+        def inner(*a, **k):
+            with overridden([(t.op, "activation", _activation(t, mode))]):
+                return call(*a, **k)
+
+    if not values:
+        return inner(*args, **kwargs)
+    state = t.before.variables if t.before is not None else []
+    outputs = _stateless(t.op, values, state, inner, args, kwargs)
+    bias = _late_bias(t, mode)
+    return outputs if bias is None else outputs + bias
+
+
+def _activation(t, mode):
+    plain = t.op.activation
+    how = _HOW.get(mode, APPLY)
+
+    def activation(x):
+        return plain(tf.cast(t.before(x, how=how, export=mode is Mode.EXPORT), x.dtype))
+
+    return activation
+
+
+def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
+    """Variables of the layer and what the call shall read instead."""
+    if mode is Mode.EXPORT:
+        with tf.init_scope():  # computed now, so that the graph holds constants
+            values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, mode).items()}
+            for variable, value in constants(t.op):
+                values.setdefault(id(variable), (variable, value))
+        return [(v, _on_one_scale(t, v, value)) for v, value in values.values()]
+    return list(_read(t, mode).values())
+
+
+def _on_one_scale(t: Treatment, variable, value):
+    """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
+    chain = next((c for c in t.chains.values() if c.variable is variable), None)
+    grid = chain.find(QuantizeWeight) if chain is not None else None
+    if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
+        return value
+    bound = float(np.abs(value).max()) or 1.0
+    return tf.quantization.fake_quant_with_min_max_args(value, -bound, bound, narrow_range=True)
+
+
+def _read(t: Treatment, mode: Mode) -> dict:
+    values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+    if t.norm is not None and mode in _FOLDED:
+        values |= _folded(t, values)
+    return values
+
+
+def _stateless(layer, values, state, call, args, kwargs):
+    """Calls with some variables replaced; losses and updates of state made inside reach the real layer."""
+    mapped = {id(v): (v, v.value) for v in layer.variables} | {
+        id(v): (v, value) for v, value in values
+    }
+    with keras.StatelessScope(
+        list(mapped.values()), collect_losses=True, initialize_variables=False
+    ) as scope:
+        outputs = call(*args, **kwargs)
+    for loss in scope.losses:
+        layer.add_loss(loss)
+    for v in layer.non_trainable_variables:
+        before, after = mapped[id(v)][1], scope.get_current_value(v)
+        if after is not None and after is not before and not _same(before, after):
+            v.assign(after)
+    for v in state:  # of a range inside the call
+        if (after := scope.get_current_value(v)) is not None:
+            v.assign(after)
+    return outputs
+
+
+def _same(before, after) -> bool:
+    """Whether the scope only converted the value it was given (constants of an export are never written back)."""
+    return isinstance(before, np.ndarray) or id(before) == id(after)
+
+
+def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
+    """Returns `(factor, shift)`, both `(channels,)`: the normalization at inference is `x * factor + shift`."""
+    if mode is Mode.EXPORT:
+        with tf.init_scope():
+            return tuple(np.asarray(x) for x in norm_constants(norm))
+    factor = 1.0 / tf.sqrt(full_precision(norm.moving_variance) + norm.epsilon)
+    if norm.gamma is not None:
+        factor = factor * full_precision(norm.gamma)
+    shift = -full_precision(norm.moving_mean) * factor
+    return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
+
+
+def _folded(t: Treatment, values: dict) -> dict:
+    """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
+    factor, shift = norm_constants(t.norm)
+    path, letters = fold_target(t.op)
+    variable = t.chains[path].variable if path in t.chains else _variable(t.op, path)
+    kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
+    shape = [
+        size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)
+    ]
+    new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
+    bias = getattr(t.op, "bias", None)
+    if bias is not None:
+        new[id(bias)] = (bias, full_precision(bias) * factor + shift)
+    return new
+
+
+def _late_bias(t: Treatment, mode: Mode):
+    """The folded shift of a layer that has no bias of its own to carry it."""
+    if t.norm is None or mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
+        return None
+    return norm_constants(t.norm, mode)[1]
+
+
+def fold_target(layer) -> tuple[str, str]:
+    """Returns path and axis letters of the kernel that carries the output channels of a layer."""
+    spec = spec_of(layer)
+    path = spec.kernels[-1]
+    return path, spec.axes[path]
+
+
+def _variable(layer, path):
+    found = layer
+    for name in path.split("/"):
+        found = getattr(found, name)
+    return found
+
+
+def _normalized(norm, x, mode):
+    """A normalization nothing can carry, as a depthwise 1x1 convolution: one exact integer op."""
+    factor, shift = norm_constants(norm, mode)
+    shape = tf.shape(x) if None in x.shape else x.shape
+    flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
+    y = (
+        tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID")
+        + shift
+    )
+    return y if len(x.shape) == 4 else tf.reshape(y, shape)
+
+
+def _finished(t: Treatment, outputs, mode: Mode):
+    """Puts the ranges behind the outputs and keeps what a feature loss asked for."""
+    how = _HOW.get(mode, APPLY)
+    flat = keras.tree.flatten(outputs)
+    for k, span in t.outputs.items():
+        flat[k] = tf.cast(span(flat[k], how=how, export=mode is Mode.EXPORT), flat[k].dtype)
+    if t.fixed is not None and _shows_fixed(t, mode):
+        flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed), x.dtype) for x in flat]
+    if t.captures:
+        if not hasattr(captured, "features"):
+            captured.features = {}
+        captured.features[t.path] = flat[0]
+    if not t.outputs and t.fixed is None:
+        return outputs
+    return keras.tree.pack_sequence_as(outputs, flat)
+
+
+def _shows_fixed(t, mode) -> bool:
+    """The converter knows fixed ranges by itself; a loss on the model's own output wants unrounded probabilities."""
+    if mode in (Mode.EXPORT, Mode.OBSERVE):
+        return False
+    return mode is Mode.FOLDED or not t.is_last
+
+
+def _fixed(x, limits):
+    return tf.quantization.fake_quant_with_min_max_args(x, *limits)
+
+
+def fuses(layer) -> bool:
+    """Whether the layer's own activation function becomes part of its kernel's operation."""
+    function = getattr(layer, "activation", None)
+    return function is None or activation_spec(function).grid == FUSE
+
+
+def inner_fixed(layer) -> tuple[float, float] | None:
+    """Returns the fixed range of the layer's own activation function, if LiteRT fixes it."""
+    function = getattr(layer, "activation", None)
+    spec = activation_spec(function) if function is not None else None
+    return spec.fixed if spec is not None and spec.grid == FIXED else None

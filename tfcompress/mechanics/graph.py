@@ -1,0 +1,325 @@
+"""The graph of a live model: its operations, one trace of who feeds whom, and rebuilding.
+
+The only file that touches names Keras does not publish; `tests/mechanics/test_graph.py` pins each of them.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.common.variables import AutocastScope
+from keras.src.ops.operation import Operation
+
+from tfcompress.facts.spec import spec_of
+
+_TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
+
+
+def children(op: Operation) -> list[Operation]:
+    """Returns the operations directly inside a model or a composite layer, in graph order."""
+    if isinstance(op, keras.Model) and hasattr(op, "operations"):
+        return list(op.operations)
+    return (
+        list(op._flatten_layers(include_self=False, recursive=False))
+        if hasattr(op, "_flatten_layers")
+        else []
+    )
+
+
+def is_container(op: Operation) -> bool:
+    """Whether the operation is a model, or a layer of unknown type made of other layers, to be looked into."""
+    if isinstance(op, keras.Model):
+        return True
+    return not spec_of(op).is_known and bool(children(op))
+
+
+def leaves(model: keras.Model) -> list[tuple[str, Operation]]:
+    """Returns `(path, operation)` of everything that computes, nested models opened, each object once.
+
+    The path joins the names of the containers and the operation with `/`; it is unique also where nested models
+    use the same layer names.
+    """
+    found, seen = [], set()
+
+    def visit(op, prefix):
+        for child in children(op):
+            if id(child) in seen:
+                continue
+            seen.add(id(child))
+            path = f"{prefix}{child.name}"
+            if is_container(child):
+                visit(child, f"{path}/")
+            else:
+                found.append((path, child))
+
+    visit(model, "")
+    taken: dict[str, int] = {}
+    unique = []
+    for path, op in found:  # two nested models may share a name as well
+        taken[path] = taken.get(path, -1) + 1
+        unique.append((f"{path}:{taken[path]}" if taken[path] else path, op))
+    return unique
+
+
+def frozen(model: keras.Model) -> set[int]:
+    """Returns the ids of the leaf operations that do not train, themselves or through a container."""
+    ids = set()
+
+    def visit(op, off):
+        for child in children(op):
+            stopped = off or getattr(child, "trainable", True) is False
+            if is_container(child):
+                visit(child, stopped)
+            elif stopped:
+                ids.add(id(child))
+
+    visit(model, not model.trainable)
+    return ids
+
+
+def full_precision(variable: keras.Variable):
+    """Returns a variable's value without the cast to a layer's float16 or bfloat16."""
+    with AutocastScope(None):
+        return tf.convert_to_tensor(variable.value)
+
+
+@contextlib.contextmanager
+def float32(model: keras.Model) -> Iterator[None]:
+    """Runs a mixed-precision model in float32 for as long as the block lasts."""
+    layers = [model, *model._flatten_layers(include_self=False)]
+    before = [
+        (layer, layer.dtype_policy)
+        for layer in layers
+        if getattr(layer, "compute_dtype", None) in ("float16", "bfloat16")
+    ]
+    for layer, _ in before:
+        layer._dtype_policy = keras.DTypePolicy("float32")
+    try:
+        yield
+    finally:
+        for layer, policy in before:
+            layer._dtype_policy = policy
+
+
+@contextlib.contextmanager
+def overridden(changes: list[tuple[object, str, object]]) -> Iterator[None]:
+    """Lays attributes over instances, past Keras' attribute tracking, and takes them off again."""
+    held = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changes]
+    try:
+        for owner, name, value in changes:
+            owner.__dict__[name] = value
+        yield
+    finally:
+        for owner, name, value in reversed(held):
+            if value is _ABSENT:
+                owner.__dict__.pop(name, None)
+            else:
+                owner.__dict__[name] = value
+
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation; `inputs` and `outputs` name tensors by number, None where the source is unknown."""
+
+    op: Operation
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int, ...]
+    shapes: tuple[tuple[int | None, ...], ...]
+    dtypes: tuple[str, ...]
+
+
+@dataclass
+class Trace:
+    """Who feeds whom in one forward pass.
+
+    Args:
+        calls: In order of execution.
+        inputs: Numbers of the model's input tensors.
+        outputs: Numbers of its output tensors, None where no known operation made one.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int | None] = field(default_factory=list)
+    input_dtypes: list[str] = field(default_factory=list)
+
+    def unknown(self) -> list[Operation]:
+        """Returns the operations fed by a tensor that no known operation made."""
+        return [call.op for call in self.calls if None in call.inputs]
+
+
+def input_specs(model: keras.Model, batch: int | None = None):
+    """Returns `TensorSpec`s in the structure the model's call takes.
+
+    Raises:
+        ValueError: If the model was never built on data, so that nobody knows its input.
+    """
+    inputs = getattr(model, "_inputs_struct", None)
+    if inputs is None and isinstance(model, keras.Sequential) and model.built:
+        inputs = model._functional._inputs_struct
+    if inputs is not None:
+        return keras.tree.map_structure(lambda x: _spec(x.shape, x.dtype, x.name, batch), inputs)
+    shapes = model.get_build_config() or {}
+    shape = shapes.get("input_shape") or shapes.get("shapes_dict")
+    if not model.built or not shape:
+        raise ValueError(
+            f"Model {model.name!r} is not built, so its input shape is unknown. Call it once on a batch of data first."
+        )
+    if isinstance(shape, dict) and len(shape) == 1:
+        (shape,) = shape.values()
+    return _specs_of_shapes(shape, model.input_dtype, batch)
+
+
+def input_triples(model: keras.Model) -> list[tuple[str, tuple[int | None, ...], str]]:
+    """Returns `(name, shape without batch, dtype)` of every input, in the order of the model's call."""
+    return [
+        (s.name, tuple(s.shape[1:]), s.dtype.name) for s in keras.tree.flatten(input_specs(model))
+    ]
+
+
+def _spec(shape, dtype, name, batch):
+    return tf.TensorSpec((batch, *shape[1:]), dtype, name=name)
+
+
+def _specs_of_shapes(shape, dtype, batch):
+    if isinstance(shape, dict):
+        return {k: _spec(s, dtype, k, batch) for k, s in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple)):
+        return [_spec(s, dtype, f"input_{i}", batch) for i, s in enumerate(shape)]
+    return _spec(tuple(shape), dtype, "input", batch)
+
+
+def trace(model: keras.Model) -> Trace:
+    """Runs the model once on symbolic tensors and notes every call of a leaf operation.
+
+    Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
+    """
+    found, numbers, kept = Trace(), {}, []
+
+    def number(x, new=False):
+        while (
+            not new
+            and id(x) not in numbers
+            and getattr(x, "op", None) is not None
+            and x.op.type in _TRANSPARENT
+        ):
+            x = x.op.inputs[0]
+        if new and id(x) not in numbers:
+            numbers[id(x)] = len(numbers)
+            kept.append(x)  # an id is only good while the object lives
+        return numbers.get(id(x))
+
+    def recording(op, call):
+        def recorded(*args, **kwargs):
+            sources = tuple(number(x) for x in _tensors((args, kwargs)))
+            outputs = call(*args, **kwargs)
+            made = _tensors(outputs)
+            # an operation that hands its input through (Dropout) makes no new tensor
+            new = tuple(number(x, new=True) for x in made)
+            shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
+            found.calls.append(Call(op, sources, new, shapes, dtypes))
+            return outputs
+
+        return recorded
+
+    specs = input_specs(model)
+    flat = keras.tree.flatten(specs)
+
+    def forward(*tensors):
+        found.inputs = [number(x, new=True) for x in tensors]
+        found.input_dtypes = [x.dtype.name for x in tensors]
+        outputs = model.call(
+            _packed(specs, tensors), **({"training": False} if model._call_has_training_arg else {})
+        )
+        found.outputs = [number(x) for x in _tensors(outputs)]
+        return tf.zeros(())
+
+    laid = [(op, "call", recording(op, op.call)) for _, op in leaves(model)]
+    with float32(model), overridden(laid):
+        tf.function(forward, autograph=False).get_concrete_function(*flat)
+    return found
+
+
+def _packed(structure, tensors):
+    return keras.tree.pack_sequence_as(structure, list(tensors))
+
+
+def _tensors(structure) -> list:
+    return [x for x in keras.tree.flatten(structure) if isinstance(x, tf.Tensor)]
+
+
+def rebuild(model: keras.Model, replace: Callable[[str, Operation], Callable]) -> keras.Model:
+    """Returns a flat Functional model in which every operation went through `replace(path, op) -> callable`.
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has no graph to rebuild.
+    """
+    paths = {id(op): path for path, op in leaves(model)}
+    made: dict[int, Callable] = {}
+
+    def run(inner, inputs):
+        graph = inner._functional if isinstance(inner, keras.Sequential) else inner
+        return graph._run_through_graph(inputs, operation_fn=lambda op: opened(op))
+
+    def opened(op):
+        if isinstance(op, keras.Model):
+            if not _has_graph(op):
+                raise ValueError(_no_graph(op))
+            return lambda *args, **_: run(op, args[0] if len(args) == 1 else args)
+        if id(op) not in made:
+            made[id(op)] = replace(paths[id(op)], op)
+        return made[id(op)]
+
+    if not _has_graph(model):
+        raise ValueError(_no_graph(model))
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), input_specs(model)
+    )
+    return keras.Model(inputs, run(model, inputs), name=model.name)
+
+
+def _has_graph(model) -> bool:
+    return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
+
+
+def _no_graph(model) -> str:
+    return (
+        f"Model {model.name!r} ({type(model).__name__}) is subclassed, or a Sequential that was never built: it has no graph to rebuild. "
+        "Use the callback tfc.Compression, which works on it as it is, or write the model with the Functional API."
+    )
+
+
+def attach(model: keras.Model, name: str, saveable: keras.layers.Layer) -> None:
+    """Hangs state on a model so that it is saved and loaded with it, but is none of its weights or layers."""
+    model.__dict__[name] = saveable
+
+
+def attached(model: keras.Model, name: str) -> keras.layers.Layer | None:
+    """Returns what `attach` hung on the model, or None."""
+    return model.__dict__.get(name)
+
+
+def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
+    """Returns every variable of a layer with its value."""
+    return [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
+
+
+def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers that loop over time, wherever they are nested."""
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.RNN)
+    ]
+
+
+def output_names(model: keras.Model) -> list[str]:
+    """Returns the names of the outputs, `output_0`... where the model has none."""
+    names = getattr(model, "output_names", None)
+    return list(names) if names else []

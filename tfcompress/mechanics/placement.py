@@ -1,0 +1,233 @@
+"""Where activation ranges belong, read off the trace of a model: one for every int8 scale the file will have.
+
+A range lies behind the last operation that fuses (Conv, BatchNormalization, ReLU become one), is shared where LiteRT
+wants one scale (Concatenate, AveragePooling), moves behind operations that only pick values (MaxPooling, Flatten),
+where it gives the same result on fewer numbers, and is left out where LiteRT fixes the scale (Softmax).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+
+from tfcompress.facts.spec import (
+    AVERAGE,
+    FIXED,
+    FOLD,
+    FUSE,
+    JOIN,
+    NONE,
+    SAME,
+    activation_spec,
+    spec_of,
+)
+from tfcompress.mechanics.chain import fold_target, fuses, inner_fixed
+from tfcompress.mechanics.graph import Call, Trace
+
+_POSITIVE = (keras.activations.relu, keras.activations.relu6)
+
+
+@dataclass
+class Span:
+    """One range to be: its name in reports, and whether the tensor can't be negative."""
+
+    name: str
+    positive: bool = False
+
+
+@dataclass
+class Spot:
+    """What lies at one operation."""
+
+    outputs: dict[int, Span] = field(default_factory=dict)
+    before: Span | None = None
+    fixed: tuple[float, float] | None = None
+    is_last: bool = False
+    norm: object = None
+    folds: bool = False
+
+
+@dataclass
+class Placement:
+    """Spots by `id(operation)`, and the ranges of the model's inputs (None for integer inputs)."""
+
+    spots: dict[int, Spot]
+    inputs: list[Span | None]
+
+
+def place(
+    trace: Trace,
+    name: Callable[[object], str],
+    left_out: Callable[[object], bool] = lambda op: False,
+) -> Placement:
+    """Finds the spot of every range.
+
+    Args:
+        trace: The trace of the model.
+        name: Path of an operation.
+        left_out: Whether an operation stays float.
+
+    Returns:
+        The placement.
+    """
+    return _Placer(trace, name, left_out).placement()
+
+
+class _Placer:
+    def __init__(self, trace, name, left_out):
+        self.trace, self.name, self.left_out = trace, name, left_out
+        self.spots: dict[int, Spot] = defaultdict(Spot)
+        self.makers: dict[int, tuple[Call, int]] = {}
+        self.users: dict[int, list[Call]] = defaultdict(list)
+        self.times = Counter(id(call.op) for call in trace.calls)
+        for call in trace.calls:
+            for t in set(call.inputs):
+                self.users[t].append(call)
+            for k, t in enumerate(call.outputs):
+                self.makers.setdefault(t, (call, k))
+        self.last = set(trace.outputs)
+        self.behind: dict[
+            int, Span | tuple[float, float] | None
+        ] = {}  # tensor -> what its scale comes from
+
+    def placement(self) -> Placement:
+        inputs = []
+        for k, (t, dtype) in enumerate(
+            zip(self.trace.inputs, self.trace.input_dtypes, strict=True)
+        ):
+            span = Span(f"input {k}") if dtype.startswith("float") else None
+            self.behind[t] = span
+            inputs.append(span)
+        for call in self.trace.calls:
+            if not self.left_out(call.op):
+                self._fold(call)
+        for call in self.trace.calls:
+            self._visit(call)
+        return Placement(dict(self.spots), inputs)
+
+    def _only_user(self, t) -> Call | None:
+        """The one operation that reads a tensor, if the model does not return it as well."""
+        users = self.users[t]
+        return (
+            users[0]
+            if len(users) == 1 and t not in self.last and not self.left_out(users[0].op)
+            else None
+        )
+
+    def _fold(self, call):
+        norm = call.op
+        if not isinstance(norm, keras.layers.BatchNormalization) or self.times[id(norm)] > 1:
+            return
+        maker = self.makers.get(call.inputs[0], (None, 0))[0]
+        if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
+            return
+        axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
+        if axis in (-1, len(call.shapes[0]) - 1):
+            self.spots[id(maker.op)].norm = norm
+            self.spots[id(norm)].folds = True
+
+    def _carries(self, call) -> bool:
+        """Whether a normalization can be folded into the kernel of this call."""
+        spec, function = spec_of(call.op), getattr(call.op, "activation", None)
+        if (
+            not spec.kernels
+            or spec.step
+            or spec.inner
+            or self.left_out(call.op)
+            or self.times[id(call.op)] > 1
+        ):
+            return False
+        if function not in (None, keras.activations.linear):
+            return False
+        _, letters = fold_target(call.op)
+        return letters.count("o") <= 1 and ("i" in letters or "c" in letters)
+
+    def _visit(self, call):
+        spot, spec = self.spots[id(call.op)], spec_of(call.op)
+        spot.is_last |= bool(self.last & set(call.outputs))
+        if self.left_out(call.op):
+            return
+        self._inner(call, spot, spec)
+        for k, t in enumerate(call.outputs):
+            if not call.dtypes[k].startswith("float") or self.makers[t][0] is not call:
+                continue  # integers have no scale; a tensor handed through keeps the one it has
+            self._output(call, spot, spec, k, t)
+
+    def _inner(self, call, spot, spec):
+        if spec.kernels and not spec.step and not spec.inner and not fuses(call.op):
+            spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
+
+    def _output(self, call, spot, spec, k, t):
+        fixed = spec.fixed if spec.grid == FIXED else inner_fixed(call.op) if spec.kernels else None
+        if fixed is not None:
+            spot.fixed, self.behind[t] = fixed, fixed
+            return
+        source = self.behind.get(call.inputs[0]) if call.inputs else None
+        if spec.grid == NONE or spec.grid == SAME and (source is not None or self._pushed(call)):
+            self.behind[t] = source
+            return
+        if spec.grid == AVERAGE and isinstance(source, Span):
+            spot.outputs[k], self.behind[t] = source, source
+            return
+        self._own(call, k, t, spec)
+
+    def _pushed(self, call) -> bool:
+        """Whether the range of the input was moved behind a later operation."""
+        return bool(call.inputs) and call.inputs[0] in self.behind
+
+    def _own(self, call, k, t, spec):
+        """Gives a tensor a range, at its operation or at a later one that serves both."""
+        self.behind[t] = None
+        user = self._only_user(t)
+        if user is not None and self._taken_over(call, spec, user):
+            return
+        op, at, index = call.op, t, k
+        while (
+            (user := self._only_user(at))
+            and spec_of(user.op).pushes
+            and self.times[id(user.op)] == 1
+        ):
+            op, at, index = user.op, user.outputs[0], 0
+        span = self.spots[id(op)].outputs.get(index) or Span(
+            self.name(call.op), self._positive(call.op)
+        )
+        self.spots[id(op)].outputs[index] = span
+        self.behind[t] = self.behind[at] = span
+
+    def _taken_over(self, call, spec, user) -> bool:
+        """Whether the operation behind gives this tensor its scale: it fuses, folds or joins."""
+        grid = spec_of(user.op).grid
+        if grid == JOIN:
+            return spec.grid != AVERAGE
+        if grid == FOLD:
+            return self.spots[id(user.op)].folds
+        return grid == FUSE and self._lends(call.op, spec)
+
+    def _lends(self, op, spec) -> bool:
+        """Whether LiteRT fuses a ReLU into this operation."""
+        plain = getattr(op, "activation", None) in (None, keras.activations.linear)
+        return (
+            plain
+            and not spec.step
+            and (bool(spec.kernels) or spec.flow == "merge" or spec.grid == FOLD)
+        )
+
+    @staticmethod
+    def _positive(op) -> bool:
+        return (
+            getattr(op, "activation", None) in _POSITIVE
+            or isinstance(op, keras.layers.ReLU)
+            and not op.negative_slope
+        )
+
+
+def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:
+    """Returns, by `id(operation)`, the LiteRT operations that the table says stay float."""
+    reasons = {}
+    for call in trace.calls:
+        function = getattr(call.op, "activation", None)
+        ops = spec_of(call.op).float_ops + (activation_spec(function).float_ops if function else ())
+        if ops:
+            reasons[id(call.op)] = tuple(dict.fromkeys(ops))
+    return reasons

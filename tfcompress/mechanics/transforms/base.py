@@ -1,0 +1,54 @@
+"""What all transforms share: a rank in the chain, float32 state, and a state file that may lack them.
+
+A transform is a Keras layer, so its variables are saved, placed and replicated by Keras. It never trains
+by itself: everything that changes over time is assigned by the technique that owns it.
+"""
+
+import keras
+
+
+class Transform(keras.layers.Layer):
+    """A tensor to a tensor of the same shape.
+
+    Args:
+        axes: Axis letters of the weight, as in the table of layer facts (`xyio`).
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    rank = 0
+    """Order in a chain: Centroids 10, Mask 20, GradientScores 25, QuantizeWeight 30."""
+
+    lasting = True
+    """Whether `bake` writes the result into the weight. Rounding to the int8 grid happens in the file instead."""
+
+    def __init__(self, axes: str = "", **kwargs):
+        kwargs["dtype"] = (
+            "float32"  # masks and scales of a float16 model are kept in full precision
+        )
+        kwargs.setdefault("trainable", False)
+        super().__init__(**kwargs)
+        self.axes = axes
+
+    def state(self, name: str, shape: tuple[int, ...], initializer="zeros", dtype="float32"):
+        """Makes a state variable; replicas of a distribution strategy keep its mean."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=False,
+            aggregation="mean" if dtype == "float32" else "only_first_replica",
+        )
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the input."""
+        return input_shape
+
+    def load_own_variables(self, store):
+        """Loads the state; a file that was written without this transform leaves it as it is."""
+        if len(store.keys()):
+            super().load_own_variables(store)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "axes": self.axes}

@@ -1,0 +1,66 @@
+"""Shared values: every weight reads the mean of its cluster; the gradient passes straight to the weight.
+
+A cluster's value is `c + mean(w - c)` over its members, with `c` the value of the last bake or assignment: equal
+to the mean, and exactly `c` when all members already hold `c`, so that baking twice changes nothing.
+Assignments change only when the owner assigns them (Deep Compression, Han et al. 2016, trains shared values so).
+"""
+
+import keras
+import tensorflow as tf
+
+from tfcompress.mechanics.transforms.base import Transform
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class Centroids(Transform):
+    """Replaces weights by the mean of their cluster once `active` is 1.
+
+    Args:
+        clusters: Number of shared values, per tensor or per channel.
+        per_channel: Whether every channel has values of its own.
+        axes: Axis letters of the weight.
+
+    Index `clusters` is an extra cluster whose value is exactly 0: masked and preserved zeros.
+    """
+
+    rank = 10
+
+    def __init__(self, clusters: int, per_channel: bool = False, axes: str = "", **kwargs):
+        super().__init__(axes, **kwargs)
+        self.clusters, self.per_channel = clusters, per_channel
+
+    def build(self, input_shape):
+        """Makes the assignment and the values, inactive."""
+        self.channels = 1
+        for size, letter in zip(input_shape, self.axes, strict=True):
+            self.channels *= size if self.per_channel and letter in "ocmg" else 1
+        slots = self.channels * (self.clusters + 1)
+        self.index = self.state("index", input_shape, dtype="int32")
+        self.centroids = self.state("centroids", (slots,))
+        self.counts = self.state("counts", (slots,), "ones")
+        self.active = self.state("active", ())
+        self.built = True
+
+    def values(self, w):
+        """Returns the shared values, `(channels * (clusters + 1),)`; the last of each channel is 0."""
+        flat = tf.reshape(self.index, (-1,))
+        rest = tf.reshape(w, (-1,)) - tf.gather(tf.convert_to_tensor(self.centroids), flat)
+        total = tf.math.unsorted_segment_sum(rest, flat, self.centroids.shape[0])
+        moved = tf.reshape(
+            self.centroids + total / tf.maximum(self.counts, 1.0), (self.channels, -1)
+        )
+        return tf.reshape(tf.pad(moved[:, :-1], ((0, 0), (0, 1))), (-1,))
+
+    def call(self, w):
+        """Returns the shared values in place of the weights; the gradient is that of the weights."""
+        shared = tf.gather(self.values(w), tf.convert_to_tensor(self.index))
+        return w + tf.stop_gradient(tf.where(self.active > 0, shared - w, tf.zeros_like(w)))
+
+    def settle(self, w):
+        """Keeps today's shared values as the anchor of the next means; called when `w` is baked."""
+        if float(self.active) > 0:
+            self.centroids.assign(self.values(w))
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "clusters": self.clusters, "per_channel": self.per_channel}

@@ -1,0 +1,68 @@
+"""A gradient tap: identity forward, and backward it notes what the gradient of the loss says about each weight.
+
+Callbacks never see a batch; the tap sees every one, under XLA, graph accumulation and replicas alike.
+It lies behind the mask, so masked weights keep being scored.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfcompress.mechanics.transforms.base import Transform
+
+STATISTICS: dict[str, Callable] = {
+    "gradient": lambda w, g: tf.abs(g),
+    "taylor": lambda w, g: tf.abs(w * g),
+    "sensitivity": lambda w, g: tf.square(w * g),
+    "movement": lambda w, g: -w * g,
+}
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class GradientScores(Transform):
+    """Keeps a mean over the last steps (or the sum, for "movement") of a statistic of weight and gradient.
+
+    Args:
+        statistic: Key of `STATISTICS`.
+        keep: Part of the old mean kept per step, in [0, 1); 0.9 looks back about ten steps.
+        axes: Axis letters of the weight.
+    """
+
+    rank = 25
+
+    def __init__(self, statistic: str, keep: float = 0.9, axes: str = "", **kwargs):
+        super().__init__(axes, **kwargs)
+        self.statistic, self.keep = statistic, keep
+
+    def build(self, input_shape):
+        """Makes the score of every weight and the count of steps."""
+        self.score = self.state("score", input_shape)
+        self.seen = self.state("seen", ())
+        self.built = True
+
+    def call(self, w):
+        """Returns `w`; its gradient is noted on the way back."""
+        statistic = STATISTICS[self.statistic]
+        summed = self.statistic == "movement"
+
+        @tf.custom_gradient
+        def tap(x):
+            def backward(upstream):
+                new = statistic(x, upstream)
+                # a float16 step that overflowed is dropped by the optimizer, and here as well
+                new = tf.where(tf.math.is_finite(new), new, tf.zeros_like(new))
+                old = tf.convert_to_tensor(self.score)
+                self.score.assign(
+                    old + new if summed else self.keep * old + (1.0 - self.keep) * new
+                )
+                self.seen.assign(tf.convert_to_tensor(self.seen) + 1.0)
+                return upstream
+
+            return tf.identity(x), backward
+
+        return tap(w)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "statistic": self.statistic, "keep": self.keep}

@@ -1,0 +1,146 @@
+"""What a technique is: a frozen declaration with up to four hooks, all of them optional."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from tfcompress.facts.select import resolve, where
+from tfcompress.facts.spec import LayerSpec
+from tfcompress.mechanics.chain import Chain
+
+
+@dataclass(frozen=True)
+class Target:
+    """One weight of one operation, as a technique meets it when the plan is made.
+
+    Args:
+        path: Unique path of the operation in the model.
+        layer: The operation.
+        weight: Path of the weight in the layer.
+        spec: Facts about the layer type.
+        chain: The chain as the techniques before left it.
+        has_norm: Whether a BatchNormalization is folded into this weight in the file.
+    """
+
+    path: str
+    layer: object
+    weight: str
+    spec: LayerSpec
+    chain: Chain
+    has_norm: bool
+
+    @property
+    def axes(self) -> str:
+        """Axis letters of the weight."""
+        return self.spec.axes[self.weight]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A treated weight with the setting that holds for it."""
+
+    name: str
+    chain: Chain
+    axes: str
+    setting: object
+    number: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When: the step about to run, of how many, and the fraction of the training that is done."""
+
+    step: int
+    total: int | None
+    progress: float
+    last: bool = False
+
+
+@dataclass
+class Memory:
+    """What a technique remembers of one model between steps."""
+
+    model: keras.Model
+    extras: list = field(default_factory=list)
+    is_final: bool = False
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A target that is left alone, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Technique:
+    """Base of all techniques.
+
+    Args:
+        where: Which weights: None for all, or what `tfc.Where` accepts.
+        overrides: `{key: value}` by name pattern or layer type; None leaves a layer alone.
+    """
+
+    where: object = field(default=None, kw_only=True)
+    overrides: dict | None = field(default=None, kw_only=True)
+
+    order = 0
+    """Place in a chain's construction; a technique sees what those of lower order have put there."""
+
+    shape_changing = False
+    """Whether the technique changes the graph or the shape of weights, which needs `tfc.compress`."""
+
+    def setting(self, target: Target) -> object:
+        """Returns what holds for a target: the technique's default, an override, or a `Skip`."""
+        if not where(self.where)(
+            target.layer, target.weight, int(np.prod(target.chain.variable.shape))
+        ):
+            return Skip(f"{self.name}: left out by `where`")
+        value = resolve(target.layer, self.default(), self.overrides)
+        return Skip(f"{self.name}: override None") if value is None else self.accept(value)
+
+    @property
+    def name(self) -> str:
+        """The name in plans and reports."""
+        return type(self).__name__
+
+    def default(self) -> object:
+        """Value that holds where no override does."""
+        return True
+
+    def accept(self, value: object) -> object:
+        """Validates an override."""
+        return value
+
+    def transforms(self, target: Target, setting: object, seed: int) -> list:
+        """Returns the transforms for a target; they are added to its chain."""
+        return []
+
+    def action(self, target: Target, setting: object) -> str:
+        """Says in a few words what is done to a target, for the plan."""
+        return self.name
+
+    def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
+        """Moves the state of the kernels' transforms; runs eagerly before a step, and once at the end (`last`)."""
+
+    def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
+        """Returns further state the technique keeps with a model."""
+        return []
+
+    def penalty(self, kernels: list[Kernel]):
+        """Returns a scalar added to the loss, or None."""
+        return None
+
+    def get_config(self) -> dict:
+        """Fields as Keras serializes them."""
+        return {
+            f.name: keras.saving.serialize_keras_object(getattr(self, f.name))
+            for f in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Technique":
+        """Inverse of `get_config`."""
+        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})

@@ -1,0 +1,274 @@
+"""Prune: weights become zero while training goes on, by a schedule, a criterion and a pattern.
+
+Gradual magnitude pruning follows Zhu and Gupta, "To prune, or not to prune", 2017; rewinding follows Frankle et al.,
+"Stabilizing the Lottery Ticket Hypothesis", 2019.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.facts.schedules import polynomial, schedule
+from tfcompress.mechanics import criteria
+from tfcompress.mechanics.graph import full_precision
+from tfcompress.mechanics.patterns import Groups, Unstructured, lowest_off, pattern
+from tfcompress.mechanics.transforms.mask import Mask
+from tfcompress.mechanics.transforms.scores import GradientScores
+from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclass(frozen=True)
+class Prune(Technique):
+    """Sets weights to zero during training.
+
+    Args:
+        sparsity: Fraction of zeros, 0..1, reached by a cubic ramp over the first half of the training; or a schedule
+            (`tfc.schedules`, any tfmot `PruningSchedule`). At the end exactly `round(sparsity * n)` weights are 0.
+        threshold: Instead of a sparsity: weights whose score is below it go.
+        criterion: "magnitude", "gradient", "taylor", "sensitivity", "movement", "random" or a name given to
+            `tfc.criterion`.
+        scope: "layer" (each kernel by itself) or "global" (all kernels together).
+        pattern: "unstructured", "N:M" such as "2:4", a block "RxC" such as "4x4", or "channel".
+        l1: Factor of an L1 penalty on the treated kernels, added to the loss.
+        rewind: Fraction of the training (0..1) whose weights come back once the mask is final; None for no rewinding.
+        seed: Seed of the "random" criterion.
+        where: Which weights; None for every kernel.
+        overrides: Other sparsities by layer name or type; None leaves the layer alone.
+
+    Raises:
+        ValueError: If a value is out of range or two values contradict.
+
+    Example:
+        >>> import tfcompress as tfc
+        >>> tfc.Prune(tfc.schedules.polynomial(0.0, 0.8, begin=0.1, stop=0.7), overrides={"head": None}).scope
+        'layer'
+    """
+
+    sparsity: object = None
+    threshold: float | None = None
+    criterion: str = "magnitude"
+    scope: str = "layer"
+    pattern: str = "unstructured"
+    l1: float = 0.0
+    rewind: float | None = None
+    seed: int = 0
+
+    order = 20
+
+    def __post_init__(self):
+        """Validates."""
+        shape = pattern(self.pattern)
+        if isinstance(shape, Groups):
+            density = 1 - shape.keep / shape.of
+            if isinstance(self.sparsity, (int, float)) and abs(self.sparsity - density) > 1e-9:
+                raise ValueError(
+                    f"Prune: pattern {self.pattern!r} has sparsity {density:g} by itself. Received: sparsity={self.sparsity}. "
+                    "Leave it out, or give a schedule, whose first value above 0 is when the pattern sets in."
+                )
+            object.__setattr__(
+                self, "sparsity", density if self.sparsity is None else self.sparsity
+            )
+        if (self.sparsity is None) == (self.threshold is None):
+            raise ValueError(
+                "Prune: give either sparsity or threshold. "
+                f"Received: sparsity={self.sparsity}, threshold={self.threshold}."
+            )
+        if self.sparsity is not None:
+            self.accept(self.sparsity)
+        self._check_rest(shape)
+
+    def _check_rest(self, shape):
+        criteria.find(self.criterion)
+        if self.scope not in ("layer", "global"):
+            raise ValueError(
+                f"Prune: scope must be 'layer' or 'global'. Received: scope={self.scope!r}."
+            )
+        if not isinstance(shape, Unstructured) and (
+            self.scope == "global" or self.threshold is not None
+        ):
+            raise ValueError(
+                f"Prune: pattern {self.pattern!r} is chosen per layer and by sparsity. "
+                f"Received: scope={self.scope!r}, threshold={self.threshold}. Use pattern='unstructured'."
+            )
+        if (
+            self.scope == "global"
+            and self.overrides
+            and any(v is not None for v in self.overrides.values())
+        ):
+            raise ValueError(
+                "Prune: with scope='global' an override can only be None (leave alone); one sparsity holds for all."
+            )
+        for name in ("threshold", "l1"):
+            if getattr(self, name) is not None and getattr(self, name) < 0:
+                raise ValueError(
+                    f"Prune: {name} must be >= 0. Received: {name}={getattr(self, name)}."
+                )
+        if self.rewind is not None and not 0 <= self.rewind < 1:
+            raise ValueError(
+                f"Prune: rewind must be a fraction of the training in [0, 1). Received: rewind={self.rewind}."
+            )
+        if self.rewind is not None and (
+            self.threshold is not None or getattr(self.accept(self.sparsity), "stop", None) is None
+        ):
+            raise ValueError(
+                "Prune: rewind needs a sparsity whose schedule has an end before the training's. "
+                f"Received: sparsity={self.sparsity}, threshold={self.threshold}. Use a number or a ramp such as schedules.polynomial."
+            )
+
+    def default(self):
+        """The schedule of the sparsity, or the threshold."""
+        return self.sparsity if self.threshold is None else self.threshold
+
+    def accept(self, value):
+        """Makes a schedule of a sparsity."""
+        if self.threshold is not None:
+            return float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not 0 <= value < 1:
+                hint = f" Did you mean {value / 100:g}?" if 1 < value <= 100 else ""
+                raise ValueError(
+                    f"Prune: sparsity must be in [0, 1). Received: sparsity={value}.{hint}"
+                )
+            return polynomial(0.0, float(value), begin=0.0, stop=0.5)
+        plan = schedule(value)
+        if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
+            raise ValueError(
+                f"Prune: the sparsity of a schedule must stay in [0, 1). Received: {plan!r}."
+            )
+        return plan
+
+    def transforms(self, target: Target, setting, seed: int) -> list:
+        """A mask, and a gradient tap where the criterion reads one."""
+        made = [Mask(target.axes)]
+        if criteria.needs_gradient(self.criterion):
+            made.append(GradientScores(self.criterion, axes=target.axes))
+        return made
+
+    def action(self, target: Target, setting) -> str:
+        """Names criterion, pattern and scope."""
+        what = (
+            f"threshold {setting:g}"
+            if self.threshold is not None
+            else f"sparsity {_shown(setting.final)}"
+        )
+        return f"Prune {what} ({self.criterion}, {self.pattern}, {self.scope})"
+
+    def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
+        """The weights that rewinding goes back to."""
+        return (
+            []
+            if self.rewind is None
+            else [Snapshot([tuple(v.shape) for v in model.trainable_variables])]
+        )
+
+    def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
+        """Chooses the masks anew; once the schedule has reached its end they stay as they are."""
+        for snapshot in memory.extras:
+            snapshot.take(memory.model, moment.progress >= self.rewind)
+        if not kernels or memory.is_final:
+            return
+        if self.threshold is not None:
+            for k in kernels:
+                k.chain.find(Mask).mask.assign((self._scores(k) >= k.setting).astype("float32"))
+        elif self.scope == "global":
+            self._advance_global(moment, kernels)
+        else:
+            for k in kernels:
+                self._advance_one(moment, k)
+        if (
+            moment.last
+            or self.threshold is None
+            and all(_reached(k.setting, moment) for k in kernels)
+        ):
+            memory.is_final = True
+            for snapshot in memory.extras:
+                snapshot.give_back(memory.model, moment.last)
+
+    def _advance_one(self, moment, k):
+        if not moment.last and not k.setting.due(moment.step):
+            return
+        shape, level = pattern(self.pattern), _level(k.setting, moment)
+        k.chain.find(Mask).mask.assign(shape.mask(self._scores(k), level, k.axes))
+
+    def _advance_global(self, moment, kernels):
+        if not moment.last and not kernels[0].setting.due(moment.step):
+            return
+        scores = [self._scores(k) for k in kernels]
+        together = np.concatenate([s.reshape(-1) for s in scores])
+        mask = lowest_off(together, round(_level(kernels[0].setting, moment) * together.size))
+        parts = np.split(mask, np.cumsum([s.size for s in scores])[:-1])
+        for k, part, s in zip(kernels, parts, scores, strict=True):
+            k.chain.find(Mask).mask.assign(part.reshape(s.shape))
+
+    def _scores(self, k: Kernel) -> np.ndarray:
+        tap = k.chain.find(GradientScores)
+        weight = np.asarray(full_precision(k.chain.variable))
+        noted = None
+        if tap is not None:
+            # before the first gradient has come by, magnitude is the best guess there is
+            noted = np.asarray(full_precision(tap.score)) if float(tap.seen) else np.abs(weight)
+        rng = np.random.default_rng([self.seed, k.number])
+        return criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng))
+
+    def penalty(self, kernels: list[Kernel]):
+        """The L1 norm of the treated kernels, masked weights excepted."""
+        if not self.l1 or not kernels:
+            return None
+        parts = [
+            tf.reduce_sum(
+                tf.abs(full_precision(k.chain.variable)) * full_precision(k.chain.find(Mask).mask)
+            )
+            for k in kernels
+        ]
+        return self.l1 * tf.add_n(parts)
+
+
+def _level(plan, moment: Moment) -> float:
+    return (
+        plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
+        if moment.last
+        else plan.value(moment.step, moment.total, moment.progress)
+    )
+
+
+def _shown(final: float | None) -> str:
+    return "by a schedule in code" if final is None else f"{final:g}"
+
+
+def _reached(plan, moment: Moment) -> bool:
+    """Whether a schedule with an end is past it."""
+    stop = getattr(plan, "stop", None)
+    if stop is None:
+        return False
+    return (moment.step if plan.unit == "steps" else moment.progress) >= stop
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class Snapshot(keras.layers.Layer):
+    """The trainable weights of a model at one moment, to be given back once."""
+
+    def __init__(self, shapes: list[tuple[int, ...]]):
+        super().__init__(dtype="float32", trainable=False)
+        self.stage = self.add_weight(name="stage", shape=(), initializer="zeros", trainable=False)
+        self.values = [
+            self.add_weight(name=f"value_{k}", shape=s, trainable=False)
+            for k, s in enumerate(shapes)
+        ]
+        self.built = True
+
+    def take(self, model: keras.Model, now: bool) -> None:
+        """Copies the weights, the first time it is time to."""
+        if now and float(self.stage) == 0:
+            for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
+                mine.assign(theirs)
+            self.stage.assign(1.0)
+
+    def give_back(self, model: keras.Model, too_late: bool) -> None:
+        """Puts the weights back, unless no training is left that could use them."""
+        if float(self.stage) == 1 and not too_late:
+            for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
+                theirs.assign(mine)
+            self.stage.assign(2.0)

@@ -1,0 +1,116 @@
+"""Quantize: training sees the rounding of the integer file, so that the file is what was trained.
+
+Fake quantization after Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018. BatchNormalization is folded as in that paper; a scale per channel is the
+same grid before and after folding, so training needs no second pass.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import keras
+
+from tfcompress.facts.quantspec import QuantSpec
+from tfcompress.mechanics.transforms.centroids import Centroids
+from tfcompress.mechanics.transforms.quantize import QuantizeWeight
+from tfcompress.mechanics.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
+from tfcompress.techniques.base import Skip, Target, Technique
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclass(frozen=True)
+class Quantize(Technique):
+    """Quantization-aware training.
+
+    Args:
+        scheme: "int8" (weights and activations), "weights" (weights on the int8 grid, activations float: a dynamic-range
+            file), another preset of `tfc.QuantSpec` such as "w4a8", or a `QuantSpec`.
+        ranges: How activation ranges are found: "moving", "percentile" or "learned"; None for the scheme's choice.
+        per_channel: One weight scale per output channel, per tensor, or "auto": per channel, unless the kernel is clustered;
+            then one scale, which leaves k shared values k codes. A kernel with a BatchNormalization folded into it always
+            has one scale per channel.
+        where: Which weights; None for every kernel. Activations follow the layers.
+        overrides: Other schemes by layer name or type; None leaves the layer float.
+
+    Raises:
+        ValueError: If there is no such scheme.
+
+    Example:
+        >>> import tfcompress as tfc
+        >>> tfc.Quantize("int8", overrides={"head": None}).spec.weight_bits
+        8
+    """
+
+    scheme: object = "int8"
+    ranges: str | None = None
+    per_channel: object = None
+
+    order = 30
+
+    def __post_init__(self):
+        """Validates."""
+        self.accept(self.scheme)
+
+    @property
+    def spec(self) -> QuantSpec:
+        """The scheme as a `QuantSpec`."""
+        return self.accept(self.scheme)
+
+    def default(self):
+        """The scheme."""
+        return self.scheme
+
+    def accept(self, value) -> QuantSpec:
+        """Makes a `QuantSpec` of a scheme, a `Quantize` or a spec."""
+        spec = (
+            value.spec
+            if isinstance(value, Quantize)
+            else value
+            if isinstance(value, QuantSpec)
+            else QuantSpec.preset(value)
+        )
+        changes = {"ranges": self.ranges, "per_channel": self.per_channel}
+        return dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
+
+    def setting(self, target: Target):
+        """As for every technique; weights of a type that stays float are left alone."""
+        value = super().setting(target)
+        if isinstance(value, QuantSpec) and value.weight_bits is None:
+            return Skip("Quantize: the scheme leaves weights float")
+        return value
+
+    def transforms(self, target: Target, setting: QuantSpec, seed: int) -> list:
+        """The grid of the weight."""
+        axes = target.spec.channel_axes(target.weight) if self._by_channel(target, setting) else ()
+        return [QuantizeWeight(setting.weight_bits, setting.symmetric_weights, axes, target.axes)]
+
+    @staticmethod
+    def _by_channel(target: Target, setting: QuantSpec) -> bool:
+        if target.has_norm:  # folding multiplies every channel by a factor of its own
+            return True
+        if setting.per_channel != "auto":
+            return setting.per_channel
+        shared = target.chain.find(Centroids)
+        return shared is None or shared.per_channel
+
+    def action(self, target: Target, setting: QuantSpec) -> str:
+        """Names bits and scales."""
+        by = (
+            "one scale per channel" if self._by_channel(target, setting) else "one scale per tensor"
+        )
+        return f"Quantize {setting.weight_bits} bits, {by}"
+
+    def range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:
+        """Returns a fresh activation range of the scheme's kind."""
+        common = {
+            "bits": spec.activation_bits,
+            "momentum": spec.momentum,
+            "symmetric": spec.symmetric_activations,
+            "positive": positive and not spec.symmetric_activations,
+        }
+        if spec.ranges == "percentile":
+            made = PercentileRange(percentile=spec.percentile, **common)
+        else:
+            made = (LearnedRange if spec.ranges == "learned" else ActivationRange)(**common)
+        made.title = name
+        return made

@@ -1,0 +1,1 @@
+"""Recipes meet `fit`: the plan, the one callback, the session."""

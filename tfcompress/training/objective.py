@@ -1,0 +1,88 @@
+"""The loss while training: the model's own, and what techniques add to it (penalties, distillation).
+
+Laid over `compute_loss` only while a train step runs. A custom `train_step` that never calls `compute_loss` would
+train without them, so that is an error after the first step.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfcompress.mechanics.chain import captured
+
+
+class Objective:
+    """Adds the techniques' terms to a model's loss.
+
+    Args:
+        model: The compiled model.
+        techniques: Techniques; those with a `loss` hook or a penalty take part.
+        kernels: Technique name to its treated kernels.
+        progress: Function that returns the fraction of the training done.
+    """
+
+    def __init__(
+        self, model: keras.Model, techniques: list, kernels: dict, progress: Callable[[], object]
+    ):
+        self.model, self.kernels, self.progress = model, kernels, progress
+        self.techniques = list(techniques)
+        self.losses = [t for t in self.techniques if hasattr(t, "loss")]
+        self.penalized = [t for t in self.techniques if getattr(t, "l1", 0)]
+        self.was_reached = False
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether any technique adds a term."""
+        return bool(self.losses or self.penalized)
+
+    def overrides(self) -> tuple:
+        """Returns what has to be laid over the model during a train step."""
+        return (
+            ((self.model, "compute_loss", self._around(self.model.compute_loss)),)
+            if self.is_needed
+            else ()
+        )
+
+    def check_reached(self) -> None:
+        """Raises if a train step went by without the loss being asked for.
+
+        Raises:
+            ValueError: In that case.
+        """
+        if self.is_needed and not self.was_reached:
+            names = ", ".join(t.name for t in [*self.losses, *self.penalized])
+            raise ValueError(
+                f"{names} add to the loss, but the train_step of model {self.model.name!r} ({type(self.model).__name__}) never calls "
+                "self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=...). Call it there, or leave these techniques out."
+            )
+
+    def _around(self, plain):
+        signature = inspect.signature(plain)
+
+        def compute_loss(*args, **kwargs):
+            self.was_reached = True
+            total = plain(*args, **kwargs)
+            given = signature.bind_partial(*args, **kwargs).arguments
+            share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
+            for t in self.losses:
+                features = getattr(captured, "features", {})
+                extra = t.loss(
+                    self.model,
+                    given.get("x"),
+                    given.get("y_pred"),
+                    features,
+                    given.get("sample_weight"),
+                )
+                total = t.mix(total, tf.cast(extra * share, total.dtype))
+            for t in self.penalized:
+                penalty = t.penalty(self.kernels[t.name])
+                if penalty is not None:
+                    total = total + tf.cast(penalty * share, total.dtype)
+            captured.features = {}
+            return total
+
+        # Keras asks the signature whether `training` may be passed
+        compute_loss.__signature__ = signature
+        return compute_loss
