@@ -1,4 +1,4 @@
-"""The report of the main job: figures first, then the comparison, pictures, and how to repeat it."""
+"""The report of the main job: figures first, then comparison, pictures, how to repeat it."""
 
 from typing import TYPE_CHECKING
 

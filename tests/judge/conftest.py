@@ -70,6 +70,19 @@ def tiny_files(small_net, images) -> tuple[bytes, bytes]:
         return plain, converter.convert()
 
 
+@pytest.fixture(scope="session")
+def flex_file(tmp_path_factory) -> bytes:
+    """A file with an op that only the Flex delegate has, so the plain runtime refuses it."""
+    folder = str(tmp_path_factory.mktemp("flex"))
+    module = tf.Module()
+    module.call = tf.function(tf.sinh, input_signature=[tf.TensorSpec((1, 6))])
+    tf.saved_model.save(module, folder, signatures=module.call)
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    sets = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS, sets.SELECT_TF_OPS]
+    return converter.convert()
+
+
 @pytest.fixture
 def phone_report() -> dict:
     """A report as the Android app would write it, each optional field filled; its own copy."""

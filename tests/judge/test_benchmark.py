@@ -146,3 +146,10 @@ def test_progress_goes_to_stderr_and_verbose_0_is_silent(tiny_files, capfd):
     assert quiet.out == "" and "benchmark" not in quiet.err
     benchmark(tiny_files[0], **FAST | {"verbose": 1}, memory=False, blocks=2)
     assert "benchmark: timing, block 2 of 2" in capfd.readouterr().err
+
+
+def test_a_file_the_runtime_refuses_is_named_with_the_op(tiny_files, flex_file):
+    with pytest.raises(ValueError, match="benchmark: flex: .*FlexSinh"):
+        benchmark({"plain": tiny_files[0], "flex": flex_file}, **FAST, memory=False)
+    with pytest.raises(ValueError, match="benchmark: flex: .*FlexSinh"):
+        benchmark({"flex": flex_file}, **FAST, memory=False)

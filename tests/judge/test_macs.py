@@ -173,3 +173,9 @@ def test_unknown_shapes_and_other_types_are_refused():
 def test_reference_nets_count_like_their_files(name, to_file):
     model = getattr(zoo, name)()
     assert macs(model) == macs(to_file(model)) > 400_000
+
+
+def test_flex_ops_are_not_taken_for_free(flex_file):
+    assert [row["macs"] for row in macs_table(Artifact(flex_file))] == [None]
+    with pytest.raises(ValueError, match="FlexSinh"):
+        macs(Artifact(flex_file))

@@ -44,7 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         tfcompress 0.1.0
         0
     """
-    arguments = list((sys.argv if argv is None else argv)[1:])
+    try:
+        code = _dispatch(list((sys.argv if argv is None else argv)[1:]))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
     if not arguments:
         print(_overview(), file=sys.stderr)
         return USAGE
@@ -76,9 +85,8 @@ def _run(command: Command, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"\ntfcompress {command.name}: stopped.", file=sys.stderr)
         return STOPPED
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    except BrokenPipeError:
+        raise
     except (ValueError, TypeError, OSError) as error:
         print(f"tfcompress {command.name}: {error}", file=sys.stderr)
         return REFUSED if _is_gate(error) else FAILED

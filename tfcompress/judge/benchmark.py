@@ -172,13 +172,14 @@ def _load(
     say: "_Progress",
 ) -> list[_Entrant]:
     entrants = []
-    # The first interpreter of a process pays for the runtime library itself; the one built here and
-    # dropped pays it, so that init_us of the first model compares with the others.
-    _runner(next(iter(artifacts.values())), threads, xnnpack)
     for name, artifact in artifacts.items():
         say(f"loading {name}")
         try:
             codes = _codes(artifact, data, seed)
+            if not entrants:
+                # The first interpreter of a process pays for the runtime library itself; this one
+                # is dropped, so that init_us of the first model compares with the others.
+                _runner(artifact, threads, xnnpack)
             begin = time.perf_counter_ns()
             runner = _runner(artifact, threads, xnnpack)
             init_us = (time.perf_counter_ns() - begin) / 1000.0

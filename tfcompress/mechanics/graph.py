@@ -254,8 +254,17 @@ def _tensors(structure) -> list:
     return [x for x in keras.tree.flatten(structure) if isinstance(x, tf.Tensor)]
 
 
-def rebuild(model: keras.Model, replace: Callable[[str, Operation], Callable]) -> keras.Model:
+def rebuild(
+    model: keras.Model,
+    replace: Callable[[str, Operation], Callable],
+    entrance: Callable[[int, object], object] = lambda number, x: x,
+) -> keras.Model:
     """Returns a flat Functional model in which every operation went through `replace(path, op) -> callable`.
+
+    Args:
+        model: A Functional or Sequential model.
+        replace: What to call in place of an operation.
+        entrance: Function `(number, tensor) -> tensor` applied to each input.
 
     Raises:
         ValueError: If the model is subclassed, so that it has no graph to rebuild.
@@ -281,7 +290,8 @@ def rebuild(model: keras.Model, replace: Callable[[str, Operation], Callable]) -
     inputs = keras.tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), input_specs(model)
     )
-    return keras.Model(inputs, run(model, inputs), name=model.name)
+    entered = [entrance(k, x) for k, x in enumerate(keras.tree.flatten(inputs))]
+    return keras.Model(inputs, run(model, keras.tree.pack_sequence_as(inputs, entered)), name=model.name)
 
 
 def _has_graph(model) -> bool:
@@ -323,3 +333,8 @@ def output_names(model: keras.Model) -> list[str]:
     """Returns the names of the outputs, `output_0`... where the model has none."""
     names = getattr(model, "output_names", None)
     return list(names) if names else []
+
+
+def takes_training(layer: Operation) -> bool:
+    """Whether the call of a layer has a `training` argument."""
+    return bool(getattr(layer, "_call_has_training_arg", False))

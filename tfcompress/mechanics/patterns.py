@@ -28,6 +28,11 @@ class Groups:
     keep: int
     of: int
 
+    @property
+    def sparsity(self) -> float:
+        """Fraction of zeros, where every group is whole."""
+        return 1 - self.keep / self.of
+
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask; all ones while `sparsity` is still 0."""
         if sparsity <= 0:

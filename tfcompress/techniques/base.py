@@ -1,12 +1,13 @@
 """What a technique is: a frozen declaration with up to four hooks, all of them optional."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
-from tfcompress.facts.select import resolve, where
+from tfcompress.facts.select import Where, resolve, where
 from tfcompress.facts.spec import LayerSpec
 from tfcompress.mechanics.chain import Chain
 
@@ -65,6 +66,7 @@ class Memory:
     model: keras.Model
     extras: list = field(default_factory=list)
     is_final: bool = False
+    looked: int | None = None  # the step of the last look at a schedule
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,20 @@ class Technique:
 
     order = 0
     """Place in a chain's construction; a technique sees what those of lower order have put there."""
+
+    def __post_init__(self):
+        """Stores `where` and the keys of `overrides` in the one form that goes to JSON and back."""
+        object.__setattr__(self, "where", None if self.where is None else where(self.where))
+        if self.overrides is None:
+            return
+        if not isinstance(self.overrides, Mapping):
+            raise TypeError(
+                f"{self.name}: overrides must map a layer name pattern or layer type to a value. "
+                f"Received: overrides={self.overrides!r}."
+            )
+        keys = [Where(layers=key).layers[0] for key in self.overrides]
+        values = [None if v is None else self.stored(v) for v in self.overrides.values()]
+        object.__setattr__(self, "overrides", dict(zip(keys, values, strict=True)))
 
     shape_changing = False
     """Whether the technique changes the graph or the shape of weights, which needs `tfc.compress`."""
@@ -114,6 +130,11 @@ class Technique:
         """Validates an override."""
         return value
 
+    def stored(self, value: object) -> object:
+        """Returns the form in which a setting is kept; validates it on the way."""
+        self.accept(value)
+        return value
+
     def transforms(self, target: Target, setting: object, seed: int) -> list:
         """Returns the transforms for a target; they are added to its chain."""
         return []
@@ -123,11 +144,18 @@ class Technique:
         return self.name
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Moves the state of the kernels' transforms; runs eagerly before a step, and once at the end (`last`)."""
+        """Moves the state of the kernels' transforms; runs eagerly before a step, and once at the end (`last`).
+
+        Techniques of higher order go first: masks are chosen before the weights that are left share values.
+        """
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
         """Returns further state the technique keeps with a model."""
         return []
+
+    def captured(self) -> tuple[str, ...]:
+        """Returns paths of operations whose outputs the technique's loss reads."""
+        return ()
 
     def penalty(self, kernels: list[Kernel]):
         """Returns a scalar added to the loss, or None."""

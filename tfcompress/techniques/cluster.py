@@ -6,10 +6,12 @@ members' updates; k-means++ start after Arthur and Vassilvitskii 2007.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import keras
 import numpy as np
 
+from tfcompress.facts.schedule import finite_number
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.transforms.centroids import Centroids
 from tfcompress.mechanics.transforms.mask import Mask
@@ -77,14 +79,16 @@ class Cluster(Technique):
 
     def __post_init__(self):
         """Validates."""
-        self.accept(self.clusters)
+        super().__post_init__()
+        object.__setattr__(self, "clusters", self.stored(self.clusters))
         if self.start not in STARTS:
             raise ValueError(
                 f"Cluster: start must be one of {sorted(STARTS)}. Received: start={self.start!r}."
             )
-        if not 0 <= self.begin <= 1:
+        if not 0 <= finite_number("Cluster", "begin", self.begin) <= 1:
             raise ValueError(
-                f"Cluster: begin must be a fraction of the training in [0, 1]. Received: begin={self.begin}."
+                "Cluster: begin must be a fraction of the training in [0, 1]. "
+                f"Received: begin={self.begin}."
             )
 
     def default(self):
@@ -93,11 +97,15 @@ class Cluster(Technique):
 
     def accept(self, value):
         """Validates a number of clusters."""
-        if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 256:
+        if isinstance(value, bool) or not isinstance(value, Integral) or not 2 <= value <= 256:
             raise ValueError(
                 f"Cluster: clusters must be an integer in 2..256. Received: clusters={value!r}."
             )
-        return value
+        return int(value)
+
+    def stored(self, value):
+        """A Python int."""
+        return self.accept(value)
 
     def transforms(self, target: Target, setting, seed: int) -> list:
         """The shared values."""
@@ -112,10 +120,12 @@ class Cluster(Technique):
         if moment.progress < self.begin and not moment.last or memory.is_final:
             return
         for k in kernels:
-            self._assign(k, moment.last)
+            # values that were trained and baked stay: at the end nothing can make good another assignment
+            if not (moment.last and _is_settled(k)):
+                self._assign(k)
         memory.is_final = moment.last
 
-    def _assign(self, k: Kernel, last: bool):
+    def _assign(self, k: Kernel):
         shared = k.chain.find(Centroids)
         weight = np.asarray(full_precision(k.chain.variable))
         off = weight == 0 if self.keep_zeros else np.zeros(weight.shape, bool)
@@ -163,6 +173,13 @@ class Cluster(Technique):
             sums = np.bincount(index, weights=values, minlength=k)
             centers = np.sort(np.where(counts > 0, sums / np.maximum(counts, 1), centers))
         return centers.astype("float32"), _nearest(values, centers)
+
+
+def _is_settled(k: Kernel) -> bool:
+    """Whether the weights hold their shared values, as they do after a bake."""
+    weight = np.asarray(full_precision(k.chain.variable))
+    is_active = float(k.chain.find(Centroids).active) > 0
+    return is_active and np.array_equal(np.asarray(k.chain.value(lasting=True)), weight)
 
 
 def _nearest(values: np.ndarray, centers: np.ndarray) -> np.ndarray:

@@ -5,18 +5,22 @@ Gradual magnitude pruning follows Zhu and Gupta, "To prune, or not to prune", 20
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.facts.schedule import finite_number
 from tfcompress.facts.schedules import polynomial, schedule
 from tfcompress.mechanics import criteria
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.patterns import Groups, Unstructured, lowest_off, pattern
 from tfcompress.mechanics.transforms.mask import Mask
-from tfcompress.mechanics.transforms.scores import GradientScores
+from tfcompress.mechanics.transforms.scores import ScoredMask
 from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique
+
+RAMP = 0.5  # fraction of the training over which a plain number is reached
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -59,81 +63,108 @@ class Prune(Technique):
     order = 20
 
     def __post_init__(self):
-        """Validates."""
+        """Validates; a foreign schedule is stored as one of ours, so that it can go to JSON."""
+        self._check_choices()
+        for name in ("threshold", "l1", "rewind"):
+            if getattr(self, name) is not None:
+                finite_number("Prune", name, getattr(self, name))
         shape = pattern(self.pattern)
-        if isinstance(shape, Groups):
-            density = 1 - shape.keep / shape.of
-            if isinstance(self.sparsity, (int, float)) and abs(self.sparsity - density) > 1e-9:
-                raise ValueError(
-                    f"Prune: pattern {self.pattern!r} has sparsity {density:g} by itself. Received: sparsity={self.sparsity}. "
-                    "Leave it out, or give a schedule, whose first value above 0 is when the pattern sets in."
-                )
-            object.__setattr__(
-                self, "sparsity", density if self.sparsity is None else self.sparsity
-            )
+        if isinstance(shape, Groups) and self.sparsity is None:
+            object.__setattr__(self, "sparsity", shape.sparsity)
         if (self.sparsity is None) == (self.threshold is None):
             raise ValueError(
                 "Prune: give either sparsity or threshold. "
                 f"Received: sparsity={self.sparsity}, threshold={self.threshold}."
             )
         if self.sparsity is not None:
-            self.accept(self.sparsity)
-        self._check_rest(shape)
+            object.__setattr__(self, "sparsity", self.stored(self.sparsity))
+        super().__post_init__()
+        self._check_numbers()
+        self._check_rewind()
 
-    def _check_rest(self, shape):
+    def _check_choices(self):
         criteria.find(self.criterion)
         if self.scope not in ("layer", "global"):
             raise ValueError(
                 f"Prune: scope must be 'layer' or 'global'. Received: scope={self.scope!r}."
             )
-        if not isinstance(shape, Unstructured) and (
+        if not isinstance(pattern(self.pattern), Unstructured) and (
             self.scope == "global" or self.threshold is not None
         ):
             raise ValueError(
                 f"Prune: pattern {self.pattern!r} is chosen per layer and by sparsity. "
-                f"Received: scope={self.scope!r}, threshold={self.threshold}. Use pattern='unstructured'."
+                f"Received: scope={self.scope!r}, threshold={self.threshold}. "
+                "Use pattern='unstructured'."
             )
-        if (
-            self.scope == "global"
-            and self.overrides
-            and any(v is not None for v in self.overrides.values())
-        ):
+
+    def _check_numbers(self):
+        given = (self.overrides or {}).values()
+        if self.scope == "global" and any(v is not None for v in given):
             raise ValueError(
-                "Prune: with scope='global' an override can only be None (leave alone); one sparsity holds for all."
+                "Prune: with scope='global' an override can only be None (leave alone); "
+                f"one sparsity holds for all. Received: overrides={self.overrides}."
             )
         for name in ("threshold", "l1"):
             if getattr(self, name) is not None and getattr(self, name) < 0:
                 raise ValueError(
                     f"Prune: {name} must be >= 0. Received: {name}={getattr(self, name)}."
                 )
-        if self.rewind is not None and not 0 <= self.rewind < 1:
+
+    def _check_rewind(self):
+        if self.rewind is None:
+            return
+        if not 0 <= self.rewind < 1:
             raise ValueError(
-                f"Prune: rewind must be a fraction of the training in [0, 1). Received: rewind={self.rewind}."
+                "Prune: rewind must be a fraction of the training in [0, 1). "
+                f"Received: rewind={self.rewind}."
             )
-        if self.rewind is not None and (
-            self.threshold is not None or getattr(self.accept(self.sparsity), "stop", None) is None
-        ):
+        plans = [self.accept(v) for v in (self.sparsity, *(self.overrides or {}).values()) if v]
+        stops = [getattr(p, "stop", None) for p in plans if self.threshold is None]
+        if not stops or None in stops:
             raise ValueError(
-                "Prune: rewind needs a sparsity whose schedule has an end before the training's. "
-                f"Received: sparsity={self.sparsity}, threshold={self.threshold}. Use a number or a ramp such as schedules.polynomial."
+                "Prune: rewind needs a sparsity whose schedule has an end. Received: "
+                f"sparsity={self.sparsity}, threshold={self.threshold}. "
+                "Use a number or a ramp such as schedules.polynomial."
+            )
+        ends = [p.stop for p in plans if p.unit == "fraction"]
+        if ends and not self.rewind < max(ends) < 1:
+            raise ValueError(
+                "Prune: rewinding goes back from the schedule's end to an earlier moment, and "
+                f"trains on from there. Received: rewind={self.rewind}, end of the schedule "
+                f"{max(ends)}. Give a schedule with rewind < stop < 1."
             )
 
     def default(self):
         """The schedule of the sparsity, or the threshold."""
         return self.sparsity if self.threshold is None else self.threshold
 
+    def stored(self, value):
+        """A number stays a number, anything else becomes one of our schedules."""
+        plan = self.accept(value)
+        return float(value) if isinstance(value, Real) else plan
+
     def accept(self, value):
         """Makes a schedule of a sparsity."""
         if self.threshold is not None:
-            return float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return finite_number("Prune", "threshold", value)
+        shape = pattern(self.pattern)
+        if isinstance(value, Real) and not isinstance(value, bool):
             if not 0 <= value < 1:
                 hint = f" Did you mean {value / 100:g}?" if 1 < value <= 100 else ""
                 raise ValueError(
                     f"Prune: sparsity must be in [0, 1). Received: sparsity={value}.{hint}"
                 )
-            return polynomial(0.0, float(value), begin=0.0, stop=0.5)
-        plan = schedule(value)
+            if isinstance(shape, Groups) and abs(value - shape.sparsity) > 1e-6:
+                raise ValueError(
+                    f"Prune: pattern {self.pattern!r} has sparsity {shape.sparsity:g} by itself. "
+                    f"Received: sparsity={value}. Leave it out, or give a schedule, whose first "
+                    "value above 0 is when the pattern sets in."
+                )
+            return polynomial(0.0, float(value), begin=0.0, stop=RAMP)
+        try:
+            plan = schedule(value)
+        except TypeError as error:
+            raise TypeError(f"Prune: sparsity: {error}") from error
         if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
             raise ValueError(
                 f"Prune: the sparsity of a schedule must stay in [0, 1). Received: {plan!r}."
@@ -141,11 +172,10 @@ class Prune(Technique):
         return plan
 
     def transforms(self, target: Target, setting, seed: int) -> list:
-        """A mask, and a gradient tap where the criterion reads one."""
-        made = [Mask(target.axes)]
+        """A mask; one that notes gradients where the criterion reads them."""
         if criteria.needs_gradient(self.criterion):
-            made.append(GradientScores(self.criterion, axes=target.axes))
-        return made
+            return [ScoredMask(self.criterion, axes=target.axes)]
+        return [Mask(target.axes)]
 
     def action(self, target: Target, setting) -> str:
         """Names criterion, pattern and scope."""
@@ -170,48 +200,58 @@ class Prune(Technique):
             snapshot.take(memory.model, moment.progress >= self.rewind)
         if not kernels or memory.is_final:
             return
+        first = moment.step if memory.looked is None else memory.looked + 1
+        memory.looked = moment.step
         if self.threshold is not None:
             for k in kernels:
                 k.chain.find(Mask).mask.assign((self._scores(k) >= k.setting).astype("float32"))
-        elif self.scope == "global":
-            self._advance_global(moment, kernels)
         else:
-            for k in kernels:
-                self._advance_one(moment, k)
-        if (
-            moment.last
-            or self.threshold is None
-            and all(_reached(k.setting, moment) for k in kernels)
-        ):
+            groups = [kernels] if self.scope == "global" else [[k] for k in kernels]
+            for group in groups:
+                if moment.last or _is_due(group[0].setting, first, moment.step):
+                    self._choose(moment, group)
+        if moment.last or self.threshold is None and all(_reached(k.setting, moment) for k in kernels):
             memory.is_final = True
             for snapshot in memory.extras:
                 snapshot.give_back(memory.model, moment.last)
 
-    def _advance_one(self, moment, k):
-        if not moment.last and not k.setting.due(moment.step):
+    def _choose(self, moment, group):
+        """Gives new masks to kernels that are chosen together (with scope "layer" a single one)."""
+        is_over = moment.last or _reached(group[0].setting, moment)
+        scores = [self._scores(k, zeros_first=is_over) for k in group]
+        level = _level(group[0].setting, moment)
+        if self.scope == "global":
+            together = np.concatenate([s.reshape(-1) for s in scores])
+            flat = lowest_off(together, round(level * together.size))
+            parts = np.split(flat, np.cumsum([s.size for s in scores])[:-1])
+            masks = [part.reshape(s.shape) for part, s in zip(parts, scores, strict=True)]
+        else:
+            masks = [pattern(self.pattern).mask(scores[0], level, group[0].axes)]
+        # what was trained under masks with as many zeros stays: at the end nothing can make good a swap
+        if is_over and sum(_zeros(k) for k in group) == sum(m.size - m.sum() for m in masks):
             return
-        shape, level = pattern(self.pattern), _level(k.setting, moment)
-        k.chain.find(Mask).mask.assign(shape.mask(self._scores(k), level, k.axes))
+        for k, mask in zip(group, masks, strict=True):
+            k.chain.find(Mask).mask.assign(mask)
 
-    def _advance_global(self, moment, kernels):
-        if not moment.last and not kernels[0].setting.due(moment.step):
-            return
-        scores = [self._scores(k) for k in kernels]
-        together = np.concatenate([s.reshape(-1) for s in scores])
-        mask = lowest_off(together, round(_level(kernels[0].setting, moment) * together.size))
-        parts = np.split(mask, np.cumsum([s.size for s in scores])[:-1])
-        for k, part, s in zip(kernels, parts, scores, strict=True):
-            k.chain.find(Mask).mask.assign(part.reshape(s.shape))
-
-    def _scores(self, k: Kernel) -> np.ndarray:
-        tap = k.chain.find(GradientScores)
+    def _scores(self, k: Kernel, zeros_first: bool = False) -> np.ndarray:
+        tap = k.chain.find(ScoredMask)
         weight = np.asarray(full_precision(k.chain.variable))
         noted = None
         if tap is not None:
             # before the first gradient has come by, magnitude is the best guess there is
             noted = np.asarray(full_precision(tap.score)) if float(tap.seen) else np.abs(weight)
         rng = np.random.default_rng([self.seed, k.number])
-        return criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng))
+        scores = np.asarray(
+            criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng)), "float32"
+        )
+        if scores.shape != weight.shape:
+            raise ValueError(
+                f"Prune: criterion {self.criterion!r} must return one score per weight of "
+                f"{k.name}, shape {weight.shape}. Received: shape {scores.shape}."
+            )
+        # a weight that is zero already (baked, then put back by somebody) counts among the zeros
+        first = zeros_first and isinstance(pattern(self.pattern), (Unstructured, Groups))
+        return np.where(weight == 0, -np.inf, scores) if first else scores
 
     def penalty(self, kernels: list[Kernel]):
         """The L1 norm of the treated kernels, masked weights excepted."""
@@ -232,6 +272,17 @@ def _level(plan, moment: Moment) -> float:
         if moment.last
         else plan.value(moment.step, moment.total, moment.progress)
     )
+
+
+def _is_due(plan, first: int, step: int) -> bool:
+    """Whether the schedule wants a look at one of the steps since the last one."""
+    return any(plan.due(k) for k in range(first, step + 1))
+
+
+def _zeros(k: Kernel) -> int:
+    """Zeros the kernel has under the mask it has now."""
+    weight = np.asarray(full_precision(k.chain.variable) * full_precision(k.chain.find(Mask).mask))
+    return weight.size - np.count_nonzero(weight)
 
 
 def _shown(final: float | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.facts.quantspec import QuantSpec
+from tfcompress.facts.quantspec import QuantSpec, quant_spec
 from tfcompress.mechanics.transforms.centroids import Centroids
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
@@ -49,6 +49,7 @@ class Quantize(Technique):
 
     def __post_init__(self):
         """Validates."""
+        super().__post_init__()
         self.accept(self.scheme)
 
     @property
@@ -62,13 +63,9 @@ class Quantize(Technique):
 
     def accept(self, value) -> QuantSpec:
         """Makes a `QuantSpec` of a scheme, a `Quantize` or a spec."""
-        spec = (
-            value.spec
-            if isinstance(value, Quantize)
-            else value
-            if isinstance(value, QuantSpec)
-            else QuantSpec.preset(value)
-        )
+        if isinstance(value, Quantize):  # an override with choices of its own
+            return value.spec
+        spec = quant_spec(value)
         changes = {"ranges": self.ranges, "per_channel": self.per_channel}
         return dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
 

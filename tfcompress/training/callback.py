@@ -4,12 +4,14 @@ While `fit` runs, the techniques' transforms lie over the model's layers for the
 nothing does. At the end the weights hold their final values, and `convert` writes the integer file.
 """
 
+import json
 import sys
 
 import keras
 import numpy as np
 
 from tfcompress.deploy.calibration import samples
+from tfcompress.deploy.convert import convert
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import full_precision, input_triples
@@ -18,6 +20,7 @@ from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.mask import Mask
 from tfcompress.techniques.base import Memory
 from tfcompress.training.clock import Clock
+from tfcompress.training.keeping import load_compression, restore, save_compression
 from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan, make_plan
 from tfcompress.training.recipe import Recipe
@@ -69,6 +72,7 @@ class Compression(keras.callbacks.Callback):
         self.notes: list[str] = []
         self._target: keras.Model | None = None
         self._plan: Plan | None = None
+        self.saved: dict | None = None
         self._functions: StepFunctions | None = None
 
     # attaching
@@ -108,12 +112,13 @@ class Compression(keras.callbacks.Callback):
         plan.state.hang(model)
         self.memories = {t.name: Memory(model, plan.extras[t.name]) for t in self.recipe}
         self.clock = Clock(plan.state)
-        self.objective = Objective(
-            model, self.recipe, plan.kernels, lambda: full_precision(plan.state.progress)
-        )
+        self.objective = Objective(model, self.recipe, plan.kernels, self.memories)
         self._functions = StepFunctions(model, self._hooked(), self._extra)
         with model.distribute_strategy.scope():
             plan.state.prepare_optimizer(self.learning_rate)
+        if self.saved is not None:
+            restore(self, self.saved)
+            self.saved = None
 
     def _hooked(self):
         """The state whose treatments are laid over live layers; a session's lie in wrappers instead."""
@@ -202,7 +207,7 @@ class Compression(keras.callbacks.Callback):
         return facts
 
     def _advance(self, last: bool):
-        for t in self.recipe:
+        for t in sorted(self.recipe, key=lambda t: -t.order):
             t.advance(self.clock.moment(last), self._plan.kernels[t.name], self.memories[t.name])
 
     def on_train_end(self, logs=None):
@@ -270,6 +275,11 @@ class Compression(keras.callbacks.Callback):
             )
         if changed or not self.clock.is_over:
             self._settle()
+        return self.file_model
+
+    @property
+    def file_model(self) -> keras.Model | None:
+        """The plain model that a file is made of: the one that trains, or for a session the one inside the wrappers."""
         return self._target
 
     def convert(self, path=None, calibration=None, mode: str | None = None, **options):
@@ -285,8 +295,6 @@ class Compression(keras.callbacks.Callback):
         Returns:
             The `Artifact`.
         """
-        from tfcompress.deploy.convert import convert
-
         model = self.finish()
         facts = {"recipe": self._recipe_facts(), "notes": list(self.notes)}
         artifact = convert(
@@ -298,8 +306,6 @@ class Compression(keras.callbacks.Callback):
 
     def _recipe_facts(self):
         try:
-            import json
-
             return json.loads(self.recipe.to_json())
         except ValueError:
             return [repr(t) for t in self.recipe]
@@ -319,7 +325,7 @@ class Compression(keras.callbacks.Callback):
             Outputs as float32 arrays, in the structure of the model's.
         """
         self._need_model()
-        return simulate(self._target, self._hooked(), x, batch_size)
+        return simulate(self.file_model, self.state, x, batch_size)
 
     def evaluate(self, *args, **kwargs):
         """`model.evaluate` with quantization simulated; same arguments, same result."""
@@ -340,8 +346,6 @@ class Compression(keras.callbacks.Callback):
         Args:
             path: A file name; `.tfc` is usual.
         """
-        from tfcompress.training.keeping import save_compression
-
         save_compression(self, path)
 
     @classmethod
@@ -355,8 +359,6 @@ class Compression(keras.callbacks.Callback):
         Returns:
             A compression that converts, predicts and trains on as the saved one would.
         """
-        from tfcompress.training.keeping import load_compression
-
         return load_compression(cls, path, model)
 
 

@@ -5,8 +5,6 @@ train without them, so that is an error after the first step.
 """
 
 import inspect
-from collections.abc import Callable
-
 import keras
 import tensorflow as tf
 
@@ -20,13 +18,11 @@ class Objective:
         model: The compiled model.
         techniques: Techniques; those with a `loss` hook or a penalty take part.
         kernels: Technique name to its treated kernels.
-        progress: Function that returns the fraction of the training done.
+        memories: Technique name to what it remembers of the model.
     """
 
-    def __init__(
-        self, model: keras.Model, techniques: list, kernels: dict, progress: Callable[[], object]
-    ):
-        self.model, self.kernels, self.progress = model, kernels, progress
+    def __init__(self, model: keras.Model, techniques: list, kernels: dict, memories: dict):
+        self.model, self.kernels, self.memories = model, kernels, memories
         self.techniques = list(techniques)
         self.losses = [t for t in self.techniques if hasattr(t, "loss")]
         self.penalized = [t for t in self.techniques if getattr(t, "l1", 0)]
@@ -69,13 +65,15 @@ class Objective:
             for t in self.losses:
                 features = getattr(captured, "features", {})
                 extra = t.loss(
-                    self.model,
+                    self.memories[t.name],
                     given.get("x"),
                     given.get("y_pred"),
                     features,
                     given.get("sample_weight"),
                 )
-                total = t.mix(total, tf.cast(extra * share, total.dtype))
+                own = [tf.cast(tf.reduce_sum(part), total.dtype) for part in self.model.losses]
+                regularization = tf.add_n(own) if own else tf.zeros((), total.dtype)
+                total = t.mix(total, regularization, tf.cast(extra * share, total.dtype))
             for t in self.penalized:
                 penalty = t.penalty(self.kernels[t.name])
                 if penalty is not None:

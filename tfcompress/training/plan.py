@@ -167,7 +167,7 @@ class _Planner:
             )
         self._output_row(t)
         for t_ in self.techniques:
-            if path in getattr(t_, "features", lambda: ())():
+            if path in t_.captured():
                 t.captures = True
         return t if t.chains or spot is not None or t.captures else None
 

@@ -1,12 +1,15 @@
 """A recipe: a list of techniques that goes to JSON and back."""
 
+import importlib
 import json
 import os
+import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 
+from tfcompress import techniques
 from tfcompress.deploy.atomic import write_files
 from tfcompress.techniques.base import Technique
 
@@ -65,6 +68,7 @@ class Recipe(list):
             raise ValueError(
                 f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}."
             ) from error
+        _register()
         if not isinstance(found, list):
             raise ValueError(
                 f"A recipe is a JSON list of techniques. Received: {type(found).__name__}."
@@ -79,3 +83,9 @@ class Recipe(list):
     def load(cls, path: str | os.PathLike) -> "Recipe":
         """Reads a recipe file."""
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def _register() -> None:
+    """Imports every technique, so that Keras knows the classes a recipe file names."""
+    for module in pkgutil.iter_modules(techniques.__path__):
+        importlib.import_module(f"{techniques.__name__}.{module.name}")

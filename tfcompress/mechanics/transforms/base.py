@@ -4,7 +4,10 @@ A transform is a Keras layer, so its variables are saved, placed and replicated 
 by itself: everything that changes over time is assigned by the technique that owns it.
 """
 
+from collections.abc import Callable
+
 import keras
+import tensorflow as tf
 
 
 class Transform(keras.layers.Layer):
@@ -16,7 +19,7 @@ class Transform(keras.layers.Layer):
     """
 
     rank = 0
-    """Order in a chain: Centroids 10, Mask 20, GradientScores 25, QuantizeWeight 30."""
+    """Order in a chain: Centroids 10, Mask 20, QuantizeWeight 30."""
 
     lasting = True
     """Whether `bake` writes the result into the weight. Rounding to the int8 grid happens in the file instead."""
@@ -26,6 +29,8 @@ class Transform(keras.layers.Layer):
             "float32"  # masks and scales of a float16 model are kept in full precision
         )
         kwargs.setdefault("trainable", False)
+        # a name that Keras numbers would differ from process to process, and so would the file it ends in
+        kwargs.setdefault("name", type(self).__name__.lower())
         super().__init__(**kwargs)
         self.axes = axes
 
@@ -52,3 +57,20 @@ class Transform(keras.layers.Layer):
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), "axes": self.axes}
+
+
+def straight_through(function: Callable, x):
+    """Returns `function(x)` with the gradient of `x` itself.
+
+    Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013.
+
+    Args:
+        function: Tensor to tensor of the same shape; what it captures gets no gradient.
+        x: A tensor.
+    """
+
+    @tf.custom_gradient
+    def through(x):
+        return function(x), lambda upstream: upstream
+
+    return through(x)

@@ -8,7 +8,7 @@ Assignments change only when the owner assigns them (Deep Compression, Han et al
 import keras
 import tensorflow as tf
 
-from tfcompress.mechanics.transforms.base import Transform
+from tfcompress.mechanics.transforms.base import Transform, straight_through
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -54,7 +54,8 @@ class Centroids(Transform):
     def call(self, w):
         """Returns the shared values in place of the weights; the gradient is that of the weights."""
         shared = tf.gather(self.values(w), tf.convert_to_tensor(self.index))
-        return w + tf.stop_gradient(tf.where(self.active > 0, shared - w, tf.zeros_like(w)))
+        # not `w + (shared - w)`: rounding would make several values of one
+        return straight_through(lambda x: tf.where(self.active > 0, shared, x), w)
 
     def settle(self, w):
         """Keeps today's shared values as the anchor of the next means; called when `w` is baked."""

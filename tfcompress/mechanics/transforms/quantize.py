@@ -9,7 +9,7 @@ converter, which infers its scales from the constants it is given, finds the sam
 import keras
 import tensorflow as tf
 
-from tfcompress.mechanics.transforms.base import Transform
+from tfcompress.mechanics.transforms.base import Transform, straight_through
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -53,7 +53,7 @@ class QuantizeWeight(Transform):
 
     def call(self, w):
         """Returns the weight on its grid."""
-        return _straight_through(self._grid, w)
+        return straight_through(self._grid, w)
 
     def _grid(self, w):
         scale = self.scale(w)
@@ -72,13 +72,3 @@ class QuantizeWeight(Transform):
             "symmetric": self.symmetric,
             "channel_axes": self.channel_axes,
         }
-
-
-def _straight_through(function, x):
-    """Applies a rounding whose gradient is taken as 1 (Bengio et al., "Estimating or Propagating Gradients", 2013)."""
-
-    @tf.custom_gradient
-    def through(x):
-        return function(x), lambda upstream: upstream
-
-    return through(x)

@@ -8,7 +8,8 @@ exponential one, so that no guess of a first range has to be forgotten.
 import keras
 import tensorflow as tf
 
-from tfcompress.mechanics.transforms.base import Transform
+from tfcompress.mechanics.transforms.base import Transform, straight_through
+from tfcompress.mechanics.transforms.taps import note_gradient
 
 TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
 _SAMPLE = 16384  # values a percentile is taken of: a full sort of every activation would cost more than the step
@@ -169,7 +170,9 @@ class LearnedRange(ActivationRange):
             fresh = tf.convert_to_tensor(self.seen) < 1.0
             exponents = tf.where(fresh, start, exponents)
             self.exponents.assign(exponents)
-            exponents = self._tapped(exponents, tf.cast(tf.size(x), tf.float32))
+            # LSQ's gradient scale keeps the step of the range in proportion to that of the weights
+            codes = tf.cast(tf.size(x), tf.float32) * (2.0**self.bits - 1)
+            exponents = note_gradient(exponents, self.gradients, tf.math.rsqrt(codes))
         low, high = self._range(exponents)
         if how == TRAIN:
             self.low.assign(low)
@@ -184,24 +187,10 @@ class LearnedRange(ActivationRange):
 
     def _range(self, exponents):
         low, high = -tf.exp(exponents[0]), tf.exp(exponents[1])
+        if self.symmetric:
+            high = tf.maximum(high, -low)
+            return -high, high
         return (tf.zeros(()) if self.positive else low), high
-
-    def _tapped(self, exponents, size):
-        gradients, codes = self.gradients, 2.0**self.bits - 1
-
-        @tf.custom_gradient
-        def tap(e):
-            def backward(upstream):
-                # LSQ's gradient scale keeps the step of the range in proportion to that of the weights
-                new = upstream / tf.sqrt(size * codes)
-                gradients.assign(
-                    gradients + tf.where(tf.math.is_finite(new), new, tf.zeros_like(new))
-                )
-                return upstream
-
-            return tf.identity(e), backward
-
-        return tap(exponents)
 
     def _widen(self, low, high):
         super()._widen(low, high)
@@ -217,10 +206,6 @@ class LearnedRange(ActivationRange):
 def fake_quant(x, low, high, bits: int = 8):
     """Rounds to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
 
-    @tf.custom_gradient
-    def through(x):
-        return tf.quantization.fake_quant_with_min_max_vars(
-            x, low, high, bits
-        ), lambda upstream: upstream
-
-    return through(x)
+    return straight_through(
+        lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x
+    )

@@ -1,7 +1,8 @@
-"""A gradient tap: identity forward, and backward it notes what the gradient of the loss says about each weight.
+"""A mask that listens: backward it notes what the gradient of the loss says about each weight.
 
-Callbacks never see a batch; the tap sees every one, under XLA, graph accumulation and replicas alike.
-It lies behind the mask, so masked weights keep being scored.
+Callbacks never see a batch; the tap sees every one, under XLA, graph accumulation and replicas alike. It reads the
+gradient of the masked weight before the mask cuts it off, so a weight that is masked keeps being scored
+(Sanh et al., "Movement Pruning", 2020) and may come back.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tfcompress.mechanics.transforms.base import Transform
+from tfcompress.mechanics.transforms.mask import Mask
 
 STATISTICS: dict[str, Callable] = {
     "gradient": lambda w, g: tf.abs(g),
@@ -20,7 +21,7 @@ STATISTICS: dict[str, Callable] = {
 
 
 @keras.saving.register_keras_serializable("tfcompress")
-class GradientScores(Transform):
+class ScoredMask(Mask):
     """Keeps a mean over the last steps (or the sum, for "movement") of a statistic of weight and gradient.
 
     Args:
@@ -29,39 +30,38 @@ class GradientScores(Transform):
         axes: Axis letters of the weight.
     """
 
-    rank = 25
-
     def __init__(self, statistic: str, keep: float = 0.9, axes: str = "", **kwargs):
         super().__init__(axes, **kwargs)
         self.statistic, self.keep = statistic, keep
 
     def build(self, input_shape):
-        """Makes the score of every weight and the count of steps."""
+        """Makes the mask, the score of every weight and the count of steps."""
+        super().build(input_shape)
         self.score = self.state("score", input_shape)
         self.seen = self.state("seen", ())
-        self.built = True
 
     def call(self, w):
-        """Returns `w`; its gradient is noted on the way back."""
-        statistic = STATISTICS[self.statistic]
-        summed = self.statistic == "movement"
+        """Returns `w * mask`; the gradient is noted on the way back."""
+        mask = tf.convert_to_tensor(self.mask)
 
         @tf.custom_gradient
         def tap(x):
             def backward(upstream):
-                new = statistic(x, upstream)
-                # a float16 step that overflowed is dropped by the optimizer, and here as well
-                new = tf.where(tf.math.is_finite(new), new, tf.zeros_like(new))
-                old = tf.convert_to_tensor(self.score)
-                self.score.assign(
-                    old + new if summed else self.keep * old + (1.0 - self.keep) * new
-                )
-                self.seen.assign(tf.convert_to_tensor(self.seen) + 1.0)
-                return upstream
+                self._note(x, upstream)
+                return upstream * mask
 
-            return tf.identity(x), backward
+            return x * mask, backward
 
         return tap(w)
+
+    def _note(self, w, gradient):
+        new = STATISTICS[self.statistic](w, gradient)
+        # a float16 step that overflowed is dropped by the optimizer, and here as well
+        new = tf.where(tf.math.is_finite(new), new, tf.zeros_like(new))
+        old = tf.convert_to_tensor(self.score)
+        summed = self.statistic == "movement"
+        self.score.assign(old + new if summed else self.keep * old + (1.0 - self.keep) * new)
+        self.seen.assign(tf.convert_to_tensor(self.seen) + 1.0)
 
     def get_config(self):
         """Constructor arguments."""

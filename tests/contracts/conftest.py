@@ -1,0 +1,205 @@
+"""One tiny net for every row of the table of layer facts; the contracts run over all of them.
+
+A case is the layer alone between the model's input and output, and the same layer between quantized neighbours.
+Statistics and factors of normalizations are random: with those of an untrained layer a test of folding would
+pass whatever the code does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+
+L = keras.layers
+IMAGE, SERIES, VECTOR, VOLUME = (6, 6, 4), (6, 4), (8,), (4, 4, 4, 2)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, or several that belong together, and what it is called on.
+
+    Args:
+        name: Name of the case.
+        make: Function that returns the layer (a list for several in a row, a function of tensors for a graph).
+        shape: Shape of the input without the batch.
+        covers: Layer types whose row this is; by default the type of what `make` returns.
+        words: Whether the input is word numbers (0..9).
+        gap: Largest difference between file and simulation, in steps of the output scale.
+    """
+
+    name: str
+    make: Callable
+    shape: tuple[int, ...] = IMAGE
+    covers: tuple[type, ...] = ()
+    words: bool = False
+    gap: float = 1.0
+
+    def model(self, between: bool = False) -> keras.Model:
+        """Returns the net: the layer alone, or between a Dense layer before and one behind."""
+        keras.utils.set_random_seed(0)
+        x = inputs = keras.Input(self.shape, dtype="int32" if self.words else "float32", name="x")
+        if between and not self.words:
+            x = L.Dense(self.shape[-1], name="before")(x)
+        made = self.make()
+        for layer in made if isinstance(made, list) else [made]:
+            x = layer(x)
+        if between:
+            x = x if len(x.shape) == 2 else L.Flatten(name="flat")(x)
+            x = L.Dense(3, name="after")(x)
+        model = keras.Model(inputs, x, name="net")
+        shake(model)
+        return model
+
+    def data(self, count: int = 48, seed: int = 1) -> np.ndarray:
+        """Returns samples, `(count, ...)`."""
+        rng = np.random.default_rng(seed)
+        if self.words:
+            return rng.integers(0, 10, (count, *self.shape)).astype("int32")
+        return rng.normal(size=(count, *self.shape)).astype("float32")
+
+    def types(self) -> tuple[type, ...]:
+        """Returns the layer types this case is the contract of."""
+        made = self.make()
+        found = [type(layer) for layer in (made if isinstance(made, list) else [made])]
+        return self.covers or tuple(t for t in found if issubclass(t, L.Layer))
+
+
+def shake(model: keras.Model, seed: int = 0) -> None:
+    """Makes every bias, factor and statistic random."""
+    rng = np.random.default_rng(seed)
+    for v in model.variables:
+        if v.name in ("bias", "beta", "moving_mean"):
+            v.assign(rng.normal(0, 0.3, v.shape))
+        elif v.name in ("gamma", "moving_variance", "alpha"):
+            v.assign(rng.uniform(0.3, 1.5, v.shape))
+
+
+def _merge(kind):
+    """A merge of two branches."""
+
+    def make():
+        left, right, merge = L.Dense(4, name="left"), L.Dense(4, name="right"), kind(name="merge")
+        return lambda x: merge([left(x), right(x)])
+
+    return make
+
+
+def _attention():
+    layer = L.MultiHeadAttention(2, 3, name="attention")
+    return lambda x: layer(x, x)
+
+
+def _layer(kind, *args, **kwargs):
+    return lambda: kind(*args, name="it", **kwargs)
+
+
+def _row(name, kind, *args, shape=IMAGE, gap=1.0, words=False, covers=(), **kwargs):
+    return Case(name, _layer(kind, *args, **kwargs), shape, covers or (kind,), words, gap)
+
+
+def _merged(kind):
+    return Case(kind.__name__, _merge(kind), covers=(kind,))
+
+
+CASES = [
+    _row("Dense", L.Dense, 5, shape=VECTOR),
+    _row("Dense-relu", L.Dense, 5, activation="relu", shape=VECTOR),
+    _row("Dense-sigmoid", L.Dense, 5, activation="sigmoid", shape=VECTOR),
+    _row("Dense-tanh", L.Dense, 5, activation="tanh", shape=VECTOR),
+    _row("Dense-softmax", L.Dense, 5, activation="softmax", shape=VECTOR),
+    _row("Dense-silu", L.Dense, 5, activation="silu", shape=VECTOR),
+    _row("Dense-elu", L.Dense, 5, activation="elu", shape=VECTOR),
+    _row("EinsumDense", L.EinsumDense, "abc,cd->abd", output_shape=(None, 5), bias_axes="d", shape=SERIES),
+    _row("EinsumDense-heads", L.EinsumDense, "abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de", shape=SERIES),
+    _row("Conv1D", L.Conv1D, 5, 3, shape=SERIES),
+    _row("Conv2D", L.Conv2D, 5, 3),
+    _row("Conv2D-relu6", L.Conv2D, 5, 3, activation="relu6", padding="same", strides=2),
+    _row("Conv2D-groups", L.Conv2D, 6, 3, groups=2),
+    _row("Conv2D-dilated", L.Conv2D, 5, 2, dilation_rate=2),
+    _row("Conv3D", L.Conv3D, 3, 2, shape=VOLUME),
+    _row("Conv1DTranspose", L.Conv1DTranspose, 5, 3, strides=2, shape=SERIES),
+    _row("Conv2DTranspose", L.Conv2DTranspose, 5, 3, strides=2),
+    _row("Conv3DTranspose", L.Conv3DTranspose, 3, 2, shape=VOLUME),
+    _row("DepthwiseConv1D", L.DepthwiseConv1D, 3, shape=SERIES),
+    _row("DepthwiseConv2D", L.DepthwiseConv2D, 3, depth_multiplier=2),
+    _row("SeparableConv1D", L.SeparableConv1D, 5, 3, shape=SERIES),
+    _row("SeparableConv2D", L.SeparableConv2D, 5, 3),
+    _row("Embedding", L.Embedding, 10, 4, shape=(6,), words=True),
+    _row("SimpleRNN", L.SimpleRNN, 4, shape=SERIES),
+    _row("SimpleRNN-sequences", L.SimpleRNN, 4, return_sequences=True, shape=SERIES),
+    _row("LSTM", L.LSTM, 4, shape=SERIES),
+    _row("GRU", L.GRU, 4, shape=SERIES),
+    Case("Bidirectional", lambda: L.Bidirectional(L.SimpleRNN(3), name="it"), SERIES, (L.Bidirectional,)),
+    Case("Bidirectional-GRU", lambda: L.Bidirectional(L.GRU(3), name="it"), SERIES, (L.Bidirectional,)),
+    Case("TimeDistributed", lambda: L.TimeDistributed(L.Dense(3), name="it"), SERIES, (L.TimeDistributed,)),
+    Case("TimeDistributed-Conv2D", lambda: L.TimeDistributed(L.Conv2D(3, 2), name="it"), (3, 4, 4, 2), (L.TimeDistributed,)),
+    Case("MultiHeadAttention", _attention, SERIES, (L.MultiHeadAttention,)),
+    _row("BatchNormalization", L.BatchNormalization),
+    _row("BatchNormalization-vector", L.BatchNormalization, shape=VECTOR),
+    _row("BatchNormalization-volume", L.BatchNormalization, shape=VOLUME),
+    Case("Conv2D-BN-ReLU", lambda: [L.Conv2D(5, 3, use_bias=False), L.BatchNormalization(), L.ReLU()], covers=(L.BatchNormalization,)),
+    Case("Dense-BN-ReLU", lambda: [L.Dense(5), L.BatchNormalization(), L.ReLU()], VECTOR, (L.BatchNormalization,)),
+    Case("Depthwise-BN-ReLU", lambda: [L.DepthwiseConv2D(3, use_bias=False, depth_multiplier=2), L.BatchNormalization(), L.ReLU()], covers=(L.BatchNormalization,)),
+    Case("Transpose-BN-ReLU", lambda: [L.Conv2DTranspose(5, 3, strides=2), L.BatchNormalization(), L.ReLU()], covers=(L.BatchNormalization,)),
+    Case("Separable-BN-ReLU", lambda: [L.SeparableConv2D(5, 3), L.BatchNormalization(), L.ReLU()], covers=(L.BatchNormalization,)),
+    Case("BN-ReLU-Conv2D", lambda: [L.BatchNormalization(), L.ReLU(), L.Conv2D(5, 3)], covers=(L.BatchNormalization,)),
+    _row("LayerNormalization", L.LayerNormalization, shape=SERIES),
+    _row("GroupNormalization", L.GroupNormalization, groups=2),
+    _row("UnitNormalization", L.UnitNormalization, shape=VECTOR),
+    _row("PReLU", L.PReLU, shared_axes=[1, 2]),
+    _row("Normalization", L.Normalization, mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 0.5]),
+    _row("Rescaling", L.Rescaling, 0.5, offset=-0.2),
+    *[_merged(k) for k in (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum, L.Concatenate)],
+    Case("Dot", lambda: (lambda a, b: lambda x: L.Dot(axes=(2, 2), name="dot")([a(x), b(x)]))(L.Dense(4, name="left"), L.Dense(4, name="right")), SERIES, (L.Dot,)),
+    _row("MaxPooling1D", L.MaxPooling1D, shape=SERIES),
+    _row("MaxPooling2D", L.MaxPooling2D),
+    _row("MaxPooling3D", L.MaxPooling3D, shape=VOLUME),
+    _row("AveragePooling1D", L.AveragePooling1D, shape=SERIES),
+    _row("AveragePooling2D", L.AveragePooling2D, padding="same", pool_size=4),
+    _row("AveragePooling3D", L.AveragePooling3D, shape=VOLUME),
+    _row("GlobalMaxPooling1D", L.GlobalMaxPooling1D, shape=SERIES),
+    _row("GlobalMaxPooling2D", L.GlobalMaxPooling2D),
+    _row("GlobalMaxPooling3D", L.GlobalMaxPooling3D, shape=VOLUME),
+    _row("GlobalAveragePooling1D", L.GlobalAveragePooling1D, shape=SERIES),
+    _row("GlobalAveragePooling2D", L.GlobalAveragePooling2D),
+    _row("GlobalAveragePooling2D-keepdims", L.GlobalAveragePooling2D, keepdims=True),
+    _row("GlobalAveragePooling3D", L.GlobalAveragePooling3D, shape=VOLUME),
+    _row("ZeroPadding1D", L.ZeroPadding1D, shape=SERIES),
+    _row("ZeroPadding2D", L.ZeroPadding2D),
+    _row("ZeroPadding3D", L.ZeroPadding3D, shape=(2, 2, 2, 2)),
+    _row("Cropping1D", L.Cropping1D, shape=SERIES),
+    _row("Cropping2D", L.Cropping2D),
+    _row("Cropping3D", L.Cropping3D, shape=VOLUME),
+    _row("UpSampling1D", L.UpSampling1D, shape=SERIES),
+    _row("UpSampling2D", L.UpSampling2D),
+    _row("UpSampling2D-bilinear", L.UpSampling2D, interpolation="bilinear"),
+    _row("UpSampling3D", L.UpSampling3D, shape=(2, 2, 2, 2)),
+    _row("Flatten", L.Flatten),
+    _row("Reshape", L.Reshape, (9, 16)),
+    _row("Permute", L.Permute, (2, 1), shape=SERIES),
+    _row("RepeatVector", L.RepeatVector, 3, shape=VECTOR),
+    *[_row(k.__name__, k, 0.2) for k in (L.Dropout, L.SpatialDropout2D, L.GaussianDropout, L.GaussianNoise, L.AlphaDropout)],
+    _row("SpatialDropout1D", L.SpatialDropout1D, 0.2, shape=SERIES),
+    _row("SpatialDropout3D", L.SpatialDropout3D, 0.2, shape=VOLUME),
+    _row("ActivityRegularization", L.ActivityRegularization, l2=0.1),
+    _row("Identity", L.Identity),
+    _row("Masking", L.Masking, shape=SERIES),
+    _row("Softmax", L.Softmax, shape=VECTOR),
+    _row("ReLU", L.ReLU),
+    _row("ReLU-capped", L.ReLU, max_value=2.0),
+    _row("ReLU-leaky", L.ReLU, negative_slope=0.1),
+    _row("LeakyReLU", L.LeakyReLU),
+    _row("ELU", L.ELU),
+    *[
+        _row(f"Activation-{a}", L.Activation, a, shape=VECTOR)
+        for a in ("linear", "relu", "relu6", "sigmoid", "tanh", "softmax", "silu", "gelu", "leaky_relu", "hard_silu", "hard_sigmoid", "elu", "softplus", "selu", "mish", "softsign", "exponential", "log_softmax", "log_sigmoid")
+    ],
+]
+
+
+def pytest_generate_tests(metafunc):
+    """Runs every test that asks for `case` over all cases."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES, ids=[c.name for c in CASES])
