@@ -26,13 +26,14 @@ def small_set(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def done(small_set, tmp_path_factory):
-    return demo(small_set, tmp_path_factory.mktemp("out"), effort=0.3, verbose=0)
+    return demo(small_set, tmp_path_factory.mktemp("out"), effort=0.7, verbose=0)
 
 
 def test_everything_is_written_and_loads(done):
     names = {path.name for path in done.folder.iterdir()}
     expected = {"report.html", "report.txt", "bench.json", "compare.json"}
-    assert expected | {"student.keras", "teacher.keras", "student.tfc"} <= names
+    assert expected | {"student.keras", "teacher.keras", "student.tfc", "recipe.json"} <= names
+    assert tfc.Recipe.load(done.folder / "recipe.json") == demo_module.recipe("teacher.keras")
     assert len([name for name in names if name.endswith(".tflite")]) == len(done.artifacts) == 7
     for path in done.folder.glob("*.tflite"):
         assert tfc.Artifact.load(path).content in [a.content for a in done.artifacts.values()]
@@ -52,7 +53,7 @@ def test_integer_files_are_integer_and_float_ones_are_not(done):
 
 
 def test_the_file_keeps_the_laws_of_its_recipe(done):
-    prune, cluster, *_ = demo_module.recipe(None)
+    prune, cluster, *_ = demo_module.recipe("teacher.keras")
     student = keras.models.load_model(done.folder / "student.keras")
     for layer in student.layers:
         if layer.weights:
@@ -81,7 +82,13 @@ def test_the_report_says_what_was_measured(done):
     final = done.comparison[FINAL]
     for figure in (f"{final['accuracy']:.2%}", f"{final['bytes']:,} B", f"{done.same_class:,}"):
         assert figure in text and figure in page
-    for title in ("Accuracy against bytes", "Loss", "Zeros by kernel", "Ranges by layer", "Samples"):
+    for title in (
+        "Accuracy against bytes",
+        "Loss",
+        "Zeros by kernel",
+        "Ranges by layer",
+        "Samples",
+    ):
         assert title in text and title in page
     assert page.count("<svg") == 5
     assert "conv1" in done.plan and done.plan.splitlines()[0] in text
@@ -104,7 +111,9 @@ def test_drawn_digits_are_labelled_everywhere(done):
     report = demo_report(drawn)
     assert report.subtitle.startswith("drawn digits") and "not MNIST" in report.subtitle
     assert any(getattr(section, "warning", False) for section in report.sections)
-    assert "drawn digits" in drawn.text() and "--data" not in report.text().split("How to repeat")[1]
+    assert (
+        "drawn digits" in drawn.text() and "--data" not in report.text().split("How to repeat")[1]
+    )
 
 
 def test_refusals(tmp_path):

@@ -36,13 +36,9 @@ def demo_report(result: "DemoResult") -> Report:
             "well it does on handwriting. Repeat with --data=mnist.npz for that."
         )
     add_comparison(report, result.comparison, highlight=final["name"])
-    losses = {
-        f"{stage}{suffix}": line[key]
-        for stage, line in result.history.items()
-        for key, suffix in (("loss", ""), ("val_loss", " (held out)"))
-        if stage in ("teacher", "student", "student, compressed")
-    }
-    report.add_picture("Loss", pictures.curves(losses, log=True), _LOSS_NOTE)
+    for key, title, note in _LOSSES:
+        lines = {stage: history[key] for stage, history in result.history.items()}
+        report.add_picture(title, pictures.curves(lines, log=True), note)
     add_file(report, result.artifact)
     add_samples(report, digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test)
     report.add_text("What was done to each weight and activation", result.plan, verbatim=True)
@@ -52,9 +48,18 @@ def demo_report(result: "DemoResult") -> Report:
     return report
 
 
-_LOSS_NOTE = (
-    "Training losses of the students are those of the distillation, with images shifted; held out "
-    "are images of the training set, not shifted, judged by cross entropy alone."
+_LOSSES = (
+    (
+        "val_loss",
+        "Loss on images held out",
+        "Cross entropy on training images that no gradient has seen, after each epoch.",
+    ),
+    (
+        "loss",
+        "Loss in training",
+        "What each training minimizes, on shifted images; distillation counts the square of the "
+        "temperature, so the students' values lie higher.",
+    ),
 )
 
 

@@ -67,7 +67,7 @@ class Arm:
 def our_arm(build, technique):
     keras.utils.set_random_seed(0)
     model = build()
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     if technique is None:
         return Arm(model, list, keras.callbacks.Callback)
     compression = tfc.Compression(technique(), verbose=0)
@@ -90,7 +90,7 @@ def tfmot_arm(name, kind, steps):
     elif kind == "cluster":
         start = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
         model = tfmot.clustering.keras.cluster_weights(model, number_of_clusters=16, cluster_centroids_init=start)
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return Arm(model, callbacks, tf_keras.callbacks.Callback)
 
 

@@ -1,7 +1,9 @@
 """Batches, shapes and refusals of the interpreter loop."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfcompress.deploy.artifact import Artifact
 
@@ -49,3 +51,15 @@ def test_one_interpreter_serves_all_calls(tiny_files, images):
     artifact.predict(images[::-1])
     np.testing.assert_array_equal(artifact.predict(images), first)
     assert len(artifact._runners) == 1
+
+
+def test_several_inputs_of_open_batch_are_resized_together():
+    inputs = [keras.Input((3,), name=name) for name in ("first", "second")]
+    model = keras.Model(inputs, keras.layers.Add(name="sum")(inputs))
+    signature = [tf.TensorSpec((None, 3), tf.float32, name=name) for name in ("first", "second")]
+    function = tf.function(lambda a, b: model([a, b])).get_concrete_function(*signature)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert()
+    artifact = Artifact(content)
+    x = np.arange(15, dtype="float32").reshape(5, 3)
+    names = [spec.name for spec in artifact.inputs]
+    np.testing.assert_array_equal(artifact.predict(dict(zip(names, (x, 2 * x), strict=True))), 3 * x)

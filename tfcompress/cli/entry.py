@@ -87,7 +87,8 @@ def _run(command: Command, arguments: list[str]) -> int:
         return STOPPED
     except BrokenPipeError:
         raise
-    except (ValueError, TypeError, OSError) as error:
+    # RuntimeError: TensorFlow's converter could not do it; the message is its own.
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(f"tfcompress {command.name}: {error}", file=sys.stderr)
         return REFUSED if _is_gate(error) else FAILED
 

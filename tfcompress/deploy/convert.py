@@ -21,17 +21,25 @@ from tfcompress.deploy.export import (
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.post_training import is_shared, quantized_state
 from tfcompress.deploy.simulate import observe, simulate
+from tfcompress.deploy.staying_float import (
+    allowed_names,
+    left_layers,
+    matches_any,
+    table_says,
+    with_left,
+)
 from tfcompress.deploy.verify import (
     NotFullyInteger,
     check_loads,
     float_operations,
     layer_names,
     parity,
+    predicted_float_ops,
 )
-from tfcompress.facts.select import matches
 from tfcompress.mechanics.graph import full_precision, input_specs, input_triples
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
+from tfcompress.mechanics.wrapping import counted, finished, is_wrapped
 
 MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
 _IO = {"int8": tf.int8, "uint8": tf.uint8, "float32": tf.float32, "int16": tf.int16}
@@ -69,8 +77,8 @@ def convert(
     """Converts a model to a `.tflite` file and proves it.
 
     Args:
-        model: A Keras model (also one that `tfc.Compression` trained: its ranges are used), or the path of a `.keras`, `.h5`
-            or SavedModel.
+        model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its layers are
+            now), or the path of a `.keras`, `.h5` or SavedModel.
         mode: "int8" (every operation integer, or an error), "float32", "float16" (weights), "dynamic" (int8 weights, float
             activations) or "int16x8".
         calibration: Representative data: array `(n, ...)`, dict by input name, `tf.data`, generator or folder of images. Needed
@@ -104,6 +112,10 @@ def convert(
     began = time.perf_counter()
     _check(mode, io, scales)
     model = load_model(model)
+    notes = []
+    if is_wrapped(model):
+        notes = [_session_note(model)]
+        model = finished(model)
     found = None
     if calibration is not None:
         found = calibration_samples(
@@ -118,6 +130,7 @@ def convert(
         tuple(allow_float),
         left,
         found,
+        notes=notes,
     )
     if mode == "int8":
         artifact = _int8(job, scales)
@@ -125,6 +138,12 @@ def convert(
         artifact = _other(job)
     _describe(artifact, job, facts, time.perf_counter() - began)
     return artifact
+
+
+def _session_note(model) -> str:
+    clock = counted(model)
+    at = f" at {clock['progress']:.0%} of its schedule" if clock is not None else ""
+    return f"a session's model{at}, converted as its layers are now"
 
 
 def _check(mode, io, scales):
@@ -180,7 +199,7 @@ def _check_bits(state: CompressionState):
 
 def _post_training(job: _Job, scales: str) -> Artifact:
     def left_out(op):
-        return any(matches(op, key) for key in job.leave_float)
+        return matches_any(op, job.leave_float)
 
     try:
         job.state = quantized_state(job.model, left_out, per_tensor=scales == "tensor")
@@ -242,20 +261,26 @@ def _answers(artifact, job):
 def _proven(job: _Job) -> Artifact:
     """Converts with the ranges there are; where inner values of a layer have none and data are at hand, once more with them."""
     artifact = _attempt(job, filled=False)
-    if (
-        float_operations(artifact, _allowed(job))
-        and job.samples is not None
-        and not job.leave_float
-    ):
+    lost = float_operations(artifact, _allowed(job))
+    if not lost or job.samples is None or _left(job):
+        return _checked(job, artifact)
+    known = table_says(job.model)
+    if all(f.op in known.get(f.layer, ()) for f in lost):
+        raise NotFullyInteger(lost)
+    try:
         artifact = _attempt(job, filled=True)
-        job.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
+    except (
+        RuntimeError
+    ):  # the converter trips over its own float operations; the first file names them
+        raise NotFullyInteger([f for f in lost if f.op in known.get(f.layer, ())] or lost) from None
+    job.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
     return _checked(job, artifact)
 
 
 def _checked(job: _Job, artifact: Artifact) -> Artifact:
     lost = float_operations(artifact, _allowed(job))
     if lost:
-        raise NotFullyInteger(lost)
+        raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact)
     if job.state is not None and job.samples is not None:
         simulated = _simulated(job, job.state)
@@ -267,18 +292,24 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
 
 
 def _allowed(job: _Job) -> set[str]:
-    """What the user allowed, and the layers that were left out on purpose."""
-    names = set(job.allow_float)
-    if job.leave_float:
-        names |= {
-            t.path
-            for t in complete(job.model, job.state).treatments
-            if any(matches(t.op, k) for k in job.leave_float)
-        }
-    return names
+    return allowed_names(job.model, job.allow_float, job.leave_float)
+
+
+def _left(job: _Job) -> set[str]:
+    return left_layers(job.model, job.state, job.leave_float)
 
 
 def _attempt(job: _Job, filled: bool) -> Artifact:
+    try:
+        return _converted(job, _integer_setup(job, filled), job.samples if filled else None)
+    except RuntimeError as error:
+        refused = predicted_float_ops(table_says(job.model)) if not filled else []
+        if not refused:
+            raise
+        raise NotFullyInteger(refused) from error
+
+
+def _integer_setup(job: _Job, filled: bool):
     def setup(converter):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = _IO[job.io]
@@ -288,7 +319,7 @@ def _attempt(job: _Job, filled: bool) -> Artifact:
                 tf.lite.OpsSet.TFLITE_BUILTINS,
             ]
 
-    return _converted(job, setup, job.samples if filled else None)
+    return setup
 
 
 # other modes

@@ -6,17 +6,14 @@ of the layer's own name.
 """
 
 import contextlib
-import io
-import logging
-import os
 import tempfile
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from tfcompress.deploy.quiet import quiet
 from tfcompress.mechanics.chain import Mode, Treatment
 from tfcompress.mechanics.graph import (
     float32,
@@ -66,7 +63,8 @@ def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -
         function = module.serve.get_concrete_function(**{s.name: s for s in flat})
         if function.captured_inputs:
             module.model = model  # weights used outside of any layer we know
-        tf.saved_model.save(module, folder, signatures={signature: function})
+        with quiet():
+            tf.saved_model.save(module, folder, signatures={signature: function})
         yield folder
 
 
@@ -136,7 +134,7 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
     setup(converter)
     if samples is not None:
         converter.representative_dataset = lambda: ((signature, s) for s in samples)
-    with _quiet() as said:
+    with quiet() as said:
         try:
             return converter.convert()
         except Exception as error:
@@ -145,29 +143,3 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
                 "The LiteRT converter failed: "
                 + "; ".join(line.strip() for line in text[:4] if line.strip())
             ) from error
-
-
-@contextlib.contextmanager
-def _quiet():
-    """The converter writes to the process' own output streams, past Python; they are pointed away meanwhile."""
-    said = io.StringIO()
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    held = os.dup(2)
-    away = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(away, 2)
-        with contextlib.redirect_stdout(said):
-            yield said
-    finally:
-        os.dup2(held, 2)
-        os.close(held)
-        os.close(away)
-        logger.setLevel(level)
-
-
-def as_samples(x: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Returns arrays by input name as one dict of batch 1 per sample."""
-    count = len(next(iter(x.values())))
-    return [{name: a[k : k + 1] for name, a in x.items()} for k in range(count)]

@@ -12,6 +12,10 @@ from typing import Any
 import h5py
 import keras
 
+# what a session's file holds; Keras finds the classes once their modules are imported
+from tfcompress.mechanics import wrapper  # noqa: F401
+from tfcompress.mechanics.transforms import centroids, mask, ranges, scores  # noqa: F401
+
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _ELSEWHERE = {
     ".tflite": "A .tflite file is a finished artifact: read it with Artifact.load(path).",
@@ -50,8 +54,10 @@ def load_model(
     """Loads a Keras model.
 
     Args:
-        path_or_model: a `.keras` file (or the unzipped folder), a `.h5` file of a whole model, a
-            SavedModel folder, or a model, which is returned as it is.
+        path_or_model: a `.keras` file (or the unzipped folder) of a plain model or of a session's,
+            a `.h5` file of a whole model, a SavedModel folder, or a model, which is returned as it
+            is. (`keras.models.load_model` by itself does not know a session's layers: `import
+            tfcompress` alone registers nothing.)
         custom_objects: classes and functions of your own in the model, by name.
         safe_mode: False lets Keras load Lambda layers, that is, run code from the file.
         signature: the signature of a SavedModel to load.

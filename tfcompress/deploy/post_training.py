@@ -41,18 +41,8 @@ def quantized_state(
     treatments = []
     for index, (path, op) in enumerate(leaves(model)):
         spot = spots.get(id(op), Spot())
-        t = Treatment(
-            path,
-            op,
-            index,
-            {},
-            spot.outputs,
-            spot.before,
-            spot.fixed,
-            spot.is_last,
-            spot.norm,
-            spot.folds,
-        )
+        t = Treatment(path, op, index)
+        spot.onto(t)
         if not left_out(op):
             for name in spec_of(op).kernels:
                 t.chains[name] = _chain(op, name, per_tensor and spot.norm is None)

@@ -74,8 +74,7 @@ class Runner:
         parts: list[list[np.ndarray]] = [[] for _ in self.outputs]
         for start in range(0, count, batch):
             rows = min(batch, count - start)
-            for spec, array in zip(self.inputs, arrays, strict=True):
-                self._set(spec, array[start : start + rows], batch)
+            self._set([array[start : start + rows] for array in arrays], batch)
             if self.has_state:
                 self.interpreter.reset_all_variables()
             self.interpreter.invoke()
@@ -89,15 +88,25 @@ class Runner:
         fixed = [spec.shape[0] for spec in self.inputs if spec.shape[0] > 0]
         return fixed[0] if fixed else min(count, _DYNAMIC_BATCH)
 
-    def _set(self, spec: TensorSpec, rows: np.ndarray, batch: int) -> None:
-        if len(rows) < batch:
-            # A last, shorter group repeats its last row; the caller cuts the surplus off.
-            rows = np.concatenate([rows, np.repeat(rows[-1:], batch - len(rows), axis=0)])
-        if rows.shape != self.shapes[spec.index]:
-            self.interpreter.resize_tensor_input(spec.index, rows.shape)
+    def _set(self, groups: Sequence[np.ndarray], batch: int) -> None:
+        """Fills the inputs; a last, shorter group repeats its last row, the caller cuts it off."""
+        filled = [
+            rows if len(rows) == batch else np.concatenate([rows, *[rows[-1:]] * (batch - len(rows))])
+            for rows in groups
+        ]
+        changed = [
+            (spec.index, rows.shape)
+            for spec, rows in zip(self.inputs, filled, strict=True)
+            if rows.shape != self.shapes[spec.index]
+        ]
+        # all of them before tensors are laid out anew: sizes of several inputs belong together
+        for index, shape in changed:
+            self.interpreter.resize_tensor_input(index, shape)
+            self.shapes[index] = shape
+        if changed:
             self.interpreter.allocate_tensors()
-            self.shapes[spec.index] = rows.shape
-        self.interpreter.set_tensor(spec.index, rows)
+        for spec, rows in zip(self.inputs, filled, strict=True):
+            self.interpreter.set_tensor(spec.index, rows)
 
 
 def check_inputs(

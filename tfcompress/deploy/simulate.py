@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.deploy.quiet import quiet
 from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import float32, input_specs
 from tfcompress.mechanics.hook import laid
@@ -50,7 +51,8 @@ def _batches(model, state, x, batch_size, mode):
         return model(inputs, training=False)
 
     parts = []
-    with float32(model), laid(model, state, mode):
+    # TensorFlow warns of functions made anew; this one is, for every state of the model
+    with quiet(), float32(model), laid(model, state, mode):
         for start in range(0, count, batch_size):
             outputs = forward(
                 keras.tree.map_structure(

@@ -13,25 +13,34 @@ _TOKEN = re.compile(r"tfc(\d+)_")
 
 _REMEDIES = {
     "ELU": "LiteRT has no int8 ELU: use relu, silu or gelu",
+    "CONV_3D_TRANSPOSE": "LiteRT has no int8 Conv3DTranspose: fold a dimension into the channels",
+    "MaxPool3D": "LiteRT has no MaxPooling3D: pool two dimensions at a time with Reshape and MaxPooling2D",
+    "AvgPool3D": "LiteRT has no AveragePooling3D: average two dimensions at a time with AveragePooling2D",
+    "NOT_EQUAL": "comes from Masking, which compares floats: pad with zeros and leave the mask out",
     "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
-    "SPLIT": "comes from an unrolled LSTM: use GRU or SimpleRNN, or leave the layer out",
-    "NEG": "comes from LayerNormalization or GroupNormalization: use BatchNormalization, or leave the layer out",
-    "SQUARE": "comes from GroupNormalization: use BatchNormalization, or leave the layer out",
+    "NEG": "comes from LayerNormalization, GroupNormalization or log_sigmoid: use BatchNormalization or another activation",
+    "SQUARE": "comes from GroupNormalization or UnitNormalization: use BatchNormalization",
 }
+
+_REMEDY = (
+    "give calibration data, so that it gets a range; or replace the layer, or leave it out "
+    "(leave_float=...)"
+)
 
 
 @dataclass(frozen=True)
 class FloatOp:
     """An operation of an integer file that works on floats, and the Keras layer it came from."""
 
-    index: int
+    index: int | None
     op: str
     layer: str
     remedy: str
 
     def __str__(self) -> str:
-        """One line."""
-        return f"op {self.index} {self.op} from layer {self.layer!r}: {self.remedy}"
+        """One line; an operation the converter refuses outright has no index."""
+        at = "" if self.index is None else f"{self.index} "
+        return f"op {at}{self.op} from layer {self.layer!r}: {self.remedy}"
 
 
 class NotFullyInteger(ValueError):
@@ -68,14 +77,42 @@ def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
     (graph, *_) = artifact.model.graphs
     found, known = {}, {}
     for op in graph.ops:
-        numbers = [int(n) for t in op.outputs for n in _TOKEN.findall(graph.tensors[t].name)]
+        numbers = _numbers(graph, op.outputs)
+        if (
+            not numbers
+        ):  # outputs of the model bear names of their own, the kernels of such an operation do not
+            numbers = _numbers(graph, [t for t in op.inputs if t >= 0 and t not in known])
         if not numbers:  # an operation the converter put in: it belongs to what feeds it
             numbers = [known[t] for t in op.inputs if t in known]
         if numbers:
             # a fused operation carries the names of all its parts, the one that gives the kernel last
             found[str(op.index)] = paths.get(numbers[-1], "?")
             known |= dict.fromkeys(op.outputs, numbers[-1])
+    users = {
+        t: found[str(op.index)] for op in graph.ops if str(op.index) in found for t in op.inputs
+    }
+    for op in reversed(graph.ops):  # casts behind the model's input belong to what they feed
+        if str(op.index) not in found and (layers := [users[t] for t in op.outputs if t in users]):
+            found[str(op.index)] = layers[0]
+            users |= dict.fromkeys(op.inputs, layers[0])
     return found
+
+
+def _numbers(graph, tensors) -> list[int]:
+    return [int(n) for t in tensors for n in _TOKEN.findall(graph.tensors[t].name)]
+
+
+def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
+    """Returns what the table of layer facts says will stay float, for a model the converter refuses outright.
+
+    Args:
+        reasons: Path of a layer to its float operations.
+    """
+    return [
+        FloatOp(None, name, layer, _REMEDIES.get(name, _REMEDY))
+        for layer, names in reasons.items()
+        for name in names
+    ]
 
 
 def float_operations(artifact: Artifact, allowed: Iterable[str]) -> list[FloatOp]:
@@ -103,10 +140,7 @@ def _remedy(op: Op) -> str:
         return "TensorFlow has no LiteRT operation for it: write the layer with Keras layers"
     if op.is_custom:
         return "a custom operation, which the stock interpreter lacks: write the layer with Keras layers"
-    return _REMEDIES.get(
-        op.name,
-        "give calibration data, so that it gets a range; or replace the layer, or leave it out (leave_float=...)",
-    )
+    return _REMEDIES.get(op.name, _REMEDY)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import keras
+import numpy as np
 from keras import layers as L
 
 OWN = "own"  # the output has an int8 scale of its own
@@ -38,6 +39,8 @@ class LayerSpec:
         float_ops: LiteRT operations that stay float inside an int8 file; empty when the layer becomes fully integer.
         inner: Attributes that hold the layers this one wraps (Bidirectional, TimeDistributed).
         step: Whether the layer runs a loop over time, which has to be unrolled for an integer file.
+        affine: Whether the layer is `x * factor + shift` with one pair per channel (last axis) at inference, which an
+            integer file holds as one depthwise 1x1 convolution.
     """
 
     axes: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class LayerSpec:
     float_ops: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
     step: bool = False
+    affine: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -117,7 +121,16 @@ def spec_of(layer: object) -> LayerSpec:
             spec = _table[cls]
             refine = _refine.get(cls)
             return refine(layer, spec) if refine else spec
+    if isinstance(layer, keras.Operation) and type(layer).__module__.startswith("keras."):
+        return _operations.get(type(layer).__name__, UNKNOWN)
     return UNKNOWN
+
+
+def forget(*types: type) -> None:
+    """Takes rows that `describe` added out of the table again."""
+    for cls in types:
+        _table.pop(cls, None)
+        _refine.pop(cls, None)
 
 
 def rows() -> dict[type, LayerSpec]:
@@ -144,11 +157,43 @@ def weight(layer: object, path: str) -> keras.Variable:
 
 @dataclass(frozen=True)
 class ActivationSpec:
-    """What int8 makes of an activation function: its `grid`, the `fixed` range, and the ops that stay float."""
+    """What int8 makes of an activation function.
+
+    Args:
+        grid: How the scale of its output arises, as in `LayerSpec`.
+        fixed: Its range where LiteRT fixes it.
+        float_ops: LiteRT operations that stay float.
+        in_steps: The same function as the file computes it where that takes several operations, the values in
+            between rounded; None where one operation does.
+        written: The same function in operations whose inner values stay small enough for int8; None where Keras' own do.
+    """
 
     grid: str = OWN
     fixed: tuple[float, float] | None = None
     float_ops: tuple[str, ...] = ()
+    in_steps: Callable | None = None
+    written: Callable | None = None
+
+
+def _silu(x):
+    """LiteRT multiplies x by its sigmoid, which has steps of 1/256."""
+    gate = keras.ops.round(keras.ops.sigmoid(x) * 256.0) / 256.0
+    return x * keras.ops.minimum(gate, 255.0 / 256.0)
+
+
+def _softplus(x):
+    """log(1 + exp(x)) without a large exponential."""
+    return keras.ops.relu(x) + keras.ops.log(1.0 + keras.ops.exp(keras.ops.abs(x) * -1.0))
+
+
+def _mish(x):
+    return x * keras.ops.tanh(_softplus(x))
+
+
+def _selu(x):
+    """Klambauer et al., "Self-Normalizing Neural Networks", 2017, without a large exponential."""
+    low = keras.ops.exp(keras.ops.minimum(x, 0.0)) - 1.0
+    return keras.ops.relu(x) * 1.05070098 + low * (1.05070098 * 1.67326324)
 
 
 _PROBABILITY = (0.0, 255.0 / 256.0)
@@ -161,7 +206,13 @@ _activations: dict[object, ActivationSpec] = {
     keras.activations.softmax: ActivationSpec(FIXED, _PROBABILITY),
     keras.activations.sigmoid: ActivationSpec(FIXED, _PROBABILITY),
     keras.activations.tanh: ActivationSpec(FIXED, _TANH),
+    keras.activations.log_softmax: ActivationSpec(FIXED, (-255.0 / 16.0, 0.0)),
+    keras.activations.softplus: ActivationSpec(OWN, written=_softplus),
+    keras.activations.mish: ActivationSpec(OWN, written=_mish),
+    keras.activations.selu: ActivationSpec(OWN, written=_selu),
+    keras.activations.silu: ActivationSpec(OWN, in_steps=_silu),
     keras.activations.elu: ActivationSpec(OWN, float_ops=("ELU",)),
+    keras.activations.log_sigmoid: ActivationSpec(OWN, float_ops=("NEG",)),
 }
 
 
@@ -192,6 +243,15 @@ def _einsum(layer, spec):
 
 def _resize(layer, spec):
     return spec if layer.interpolation == "nearest" else replace(spec, grid=AVERAGE, pushes=False)
+
+
+def _standardized(layer, spec):
+    mean = getattr(layer, "mean", None)
+    return replace(spec, affine=mean is not None and all(n == 1 for n in mean.shape[:-1]))
+
+
+def _rescaled(layer, spec):
+    return replace(spec, affine=max(np.ndim(layer.scale), np.ndim(layer.offset)) <= 1)
 
 
 def _wrapped(layer, spec):
@@ -262,7 +322,6 @@ describe(
     flow="mix",
     width="units",
     step=True,
-    float_ops=("SPLIT",),
     **{"cell/kernel": "ig", "cell/recurrent_kernel": "ig", "cell/bias": "g"},
 )
 describe(
@@ -276,12 +335,24 @@ describe(L.Bidirectional, flow="mix", inner=("forward_layer", "backward_layer"),
 describe(L.TimeDistributed, flow="mix", inner=("layer",), refine=_wrapped)
 describe(L.MultiHeadAttention, flow="mix", refine=_heads)
 
-describe(L.BatchNormalization, gamma="c", beta="c", moving_mean="c", moving_variance="c", grid=FOLD)
+describe(
+    L.BatchNormalization,
+    gamma="c",
+    beta="c",
+    moving_mean="c",
+    moving_variance="c",
+    grid=FOLD,
+    affine=True,
+)
 describe(L.LayerNormalization, gamma="c", beta="c", float_ops=("NEG",))
 describe(L.GroupNormalization, gamma="c", beta="c", float_ops=("NEG", "SQUARE"))
+describe(L.UnitNormalization, float_ops=("SQUARE",))
+describe(L.Normalization, affine=True, refine=_standardized)
+describe(L.Rescaling, affine=True, refine=_rescaled)
 describe(L.PReLU, alpha="c", kernels=())
 
-describe(L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum, flow="merge")
+describe(L.Add, L.Subtract, L.Multiply, L.Average, flow="merge")
+describe(L.Maximum, L.Minimum, flow="merge", grid=JOIN)
 describe(L.Dot, flow="mix")
 describe(L.Concatenate, flow="concat", grid=JOIN)
 
@@ -293,9 +364,10 @@ describe(
     grid=SAME,
     pushes=True,
 )
-describe(L.MaxPooling3D, L.GlobalMaxPooling3D, grid=SAME, pushes=True)
+describe(L.GlobalMaxPooling3D, grid=SAME, pushes=True)
+describe(L.MaxPooling3D, float_ops=("MaxPool3D",))
 describe(L.AveragePooling1D, L.AveragePooling2D, grid=AVERAGE)
-describe(L.AveragePooling3D)
+describe(L.AveragePooling3D, float_ops=("AvgPool3D",))
 describe(L.GlobalAveragePooling1D, L.GlobalAveragePooling2D, L.GlobalAveragePooling3D)
 describe(
     L.ZeroPadding1D,
@@ -306,13 +378,15 @@ describe(
     L.Cropping3D,
     grid=SAME,
 )
-describe(L.UpSampling1D, grid=SAME)
+describe(L.UpSampling1D, L.UpSampling3D, grid=SAME)
 describe(L.UpSampling2D, grid=SAME, refine=_resize)
 describe(L.Flatten, flow="tile", grid=SAME, pushes=True)
 describe(L.Reshape, flow="reshape", grid=SAME, pushes=True)
 describe(L.Permute, L.RepeatVector, flow="reshape", grid=SAME)
 describe(L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D, grid=SAME)
-describe(L.GaussianDropout, L.GaussianNoise, L.ActivityRegularization, L.Identity, grid=SAME)
+describe(L.GaussianDropout, L.GaussianNoise, L.AlphaDropout, L.Identity, grid=SAME)
+describe(L.ActivityRegularization, grid=SAME)
+describe(L.Masking, float_ops=("NOT_EQUAL",))
 describe(L.InputLayer, grid=SAME)
 
 describe(L.Activation, refine=_by_activation)
@@ -320,3 +394,19 @@ describe(L.ReLU, grid=FUSE, refine=_relu)
 describe(L.Softmax, grid=FIXED, fixed=_PROBABILITY)
 describe(L.LeakyReLU)
 describe(L.ELU, float_ops=("ELU",))
+
+# Nodes that `keras.ops` calls leave in a Functional model; Keras publishes the functions, not these classes.
+_operations: dict[str, LayerSpec] = {
+    "Relu": LayerSpec(grid=FUSE),
+    "Relu6": LayerSpec(grid=FUSE),
+    "Sigmoid": LayerSpec(grid=FIXED, fixed=_PROBABILITY),
+    "Softmax": LayerSpec(grid=FIXED, fixed=_PROBABILITY),
+    "Tanh": LayerSpec(grid=FIXED, fixed=_TANH),
+    "Concatenate": LayerSpec(flow="concat", grid=JOIN),
+    **dict.fromkeys(("Add", "Subtract", "Multiply"), LayerSpec(flow="merge")),
+    **dict.fromkeys(("GetItem", "Transpose", "Squeeze", "ExpandDims"), LayerSpec(grid=SAME)),
+    **dict.fromkeys(("Reshape", "Max"), LayerSpec(flow="reshape", grid=SAME, pushes=True)),
+    "Elu": LayerSpec(float_ops=("ELU",)),
+    "Negative": LayerSpec(float_ops=("NEG",)),
+    "Square": LayerSpec(float_ops=("SQUARE",)),
+}

@@ -249,16 +249,14 @@ def curves(
             f"curves: needs 1 to {len(SERIES)} series of finite values, positive ones on a "
             f"logarithmic axis (log={log}). Received: {dict(series)!r}"
         )
-    canvas = Canvas(_WIDTH, 300)
-    margin = 1.15 if log else (max(known) - min(known)) * 0.08 or 0.5
-    low, high = min(known), max(known)
-    span = (low / margin, high * margin) if log else (low - margin, high + margin)
-    if not log and low >= 0:
-        span = (max(span[0], 0.0), span[1])
+    legend = _legend_rows(series)
+    top = 16 + 18 * len(legend)
+    canvas = Canvas(_WIDTH, top + 270)
     x_axis = Axis(1, max(2, *(len(line) for line in series.values())), 64, _WIDTH - 20)
-    y_axis = Axis(*span, 246, 34, log=log)
-    _frame(canvas, x_axis, y_axis, x_title, y_title, "{:g}".format, "{:.3g}".format)
-    words, legend = [], _WIDTH - 16
+    y_axis = Axis(*_curve_span(known, log), top + 216, top + 4, log=log)
+    _frame(canvas, x_axis, y_axis, x_title, "", "{:g}".format, "{:.3g}".format)
+    canvas.text(4, 18, y_title, color="muted")
+    words = []
     for color, (name, line) in zip(SERIES, series.items(), strict=False):
         points = [
             (x_axis(i), y_axis(value)) for i, value in enumerate(line, 1) if math.isfinite(value)
@@ -269,12 +267,33 @@ def curves(
         finite = [value for value in line if math.isfinite(value)]
         if finite:
             words.append(f"{name} from {finite[0]:.3g} to {finite[-1]:.3g} in {len(line)}")
-    for color, name in reversed(list(zip(SERIES, series, strict=False))):
-        canvas.text(legend, 18, name, anchor="end")
-        legend -= _text_width(name) + 10
-        canvas.circle(legend, 14, 4.5, color=color)
-        legend -= 18
+    for row, entries in enumerate(legend):
+        for x, color, name in entries:
+            canvas.circle(x + 5, 14 + 18 * row, 4.5, color=color)
+            canvas.text(x + 15, 18 + 18 * row, name)
     return canvas.picture(f"{y_title} by {x_title}: {', '.join(words)}.")
+
+
+def _curve_span(values: list[float], log: bool) -> tuple[float, float]:
+    """The y axis: a little more than the values; not below 0 for values that are not."""
+    low, high = min(values), max(values)
+    if log:
+        return low / 1.15, high * 1.15
+    margin = (high - low) * 0.08 or 0.5
+    return (max(low - margin, 0.0) if low >= 0 else low - margin), high + margin
+
+
+def _legend_rows(names: Mapping[str, object]) -> list[list[tuple[float, str, str]]]:
+    """Places a legend in as many rows as it needs: (x, colour, name) of each entry, by row."""
+    rows, x = [[]], 64.0
+    for color, name in zip(SERIES, names, strict=False):
+        width = _text_width(name) + 30
+        if rows[-1] and x + width > _WIDTH:
+            rows.append([])
+            x = 64.0
+        rows[-1].append((x, color, name))
+        x += width
+    return rows
 
 
 def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form) -> None:
@@ -289,7 +308,8 @@ def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form) -> None:
         canvas.text(x, y_axis.start + 19, x_form(tick), anchor="middle", color="muted")
     canvas.line([(x_axis.start, y_axis.start), (x_axis.end, y_axis.start)], color="muted")
     canvas.text(x_axis.end, y_axis.start + 40, x_title, anchor="end", color="muted")
-    canvas.text(4, 18, y_title, color="muted")
+    if y_title:
+        canvas.text(4, 18, y_title, color="muted")
 
 
 def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> None:

@@ -55,10 +55,11 @@ p { margin: 0 0 0.8rem; max-width: 46rem; }
 table { border-collapse: collapse; width: 100%; background: var(--card); font-size: 0.92rem;
   font-variant-numeric: tabular-nums; }
 main section > .scroll { border: 1px solid var(--rule); border-radius: 12px; }
-th, td { padding: 0.55rem 0.9rem; text-align: left; white-space: nowrap;
+th, td { padding: 0.55rem 0.75rem; text-align: left; white-space: nowrap;
   border-bottom: 1px solid var(--rule); }
 tbody tr:last-child td { border-bottom: 0; }
-th { font-weight: 560; color: var(--muted); font-size: 0.84rem; }
+th { font-weight: 560; color: var(--muted); font-size: 0.84rem; white-space: normal;
+  vertical-align: bottom; line-height: 1.3; }
 .number { text-align: right; }
 .chosen td { background: var(--chosen); font-weight: 600; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr));

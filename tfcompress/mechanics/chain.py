@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import FIXED, FUSE, activation_spec, spec_of
+from tfcompress.facts.spec import AVERAGE, FIXED, FUSE, activation_spec, spec_of
 from tfcompress.mechanics.graph import constants, full_precision, overridden
+from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
 
@@ -76,6 +77,8 @@ class Treatment:
         is_last: Whether the output is one of the model's.
         norm: BatchNormalization that is folded into this layer in the file.
         folds: Whether this operation is such a BatchNormalization.
+        affine: Whether the file holds this operation as a factor and a shift per channel.
+        source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
         captures: Whether the output is kept for a loss between features.
     """
 
@@ -89,6 +92,8 @@ class Treatment:
     is_last: bool = False
     norm: object = None
     folds: bool = False
+    affine: bool = False
+    source: object = None
     captures: bool = False
 
     def bake(self) -> None:
@@ -119,8 +124,6 @@ def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: M
         The outputs, in the structure and dtype of the plain call.
     """
     t = treatment
-    if t.folds and mode in _FOLDED:
-        return args[0]
     if mode is Mode.EXPORT:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, mode), mode)
@@ -129,11 +132,13 @@ def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: M
 
 def _through(t, call, args, kwargs, mode):
     """The call itself, with weights and the inner activation replaced."""
-    if mode in _FOLDED and isinstance(t.op, keras.layers.BatchNormalization):
-        return _normalized(t.op, args[0], mode)
+    if t.folds and mode in _FOLDED:
+        return args[0]
+    if t.affine and mode in _FOLDED:
+        return _scaled(t, call, args[0], mode)
     values = _values(t, mode)
     inner = call
-    if t.before is not None:
+    if t.before is not None or _rewritten(t, mode) is not None:
 
         def inner(*a, **k):
             with overridden([(t.op, "activation", _activation(t, mode))]):
@@ -143,18 +148,29 @@ def _through(t, call, args, kwargs, mode):
         return inner(*args, **kwargs)
     state = t.before.variables if t.before is not None else []
     outputs = _stateless(t.op, values, state, inner, args, kwargs)
-    bias = _late_bias(t, mode)
+    bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
 
 
 def _activation(t, mode):
-    plain = t.op.activation
+    plain = _rewritten(t, mode) or t.op.activation
     how = _HOW.get(mode, APPLY)
 
     def activation(x):
+        if t.before is None:
+            return plain(x)
         return plain(tf.cast(t.before(x, how=how, export=mode is Mode.EXPORT), x.dtype))
 
     return activation
+
+
+def _rewritten(t: Treatment, mode: Mode):
+    """The operation's activation as the file computes it, or shall compute it, where that differs."""
+    function = getattr(t.op, "activation", None)
+    if not callable(function) or mode not in _FOLDED or t.before is None and not t.outputs:
+        return None
+    spec = activation_spec(function)
+    return spec.in_steps if mode is Mode.FOLDED else spec.written
 
 
 def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
@@ -182,7 +198,24 @@ def _read(t: Treatment, mode: Mode) -> dict:
     values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
     if t.norm is not None and mode in _FOLDED:
         values |= _folded(t, values)
+    bias = getattr(t.op, "bias", None)
+    if mode is Mode.FOLDED and isinstance(bias, keras.Variable):
+        value = values.get(id(bias), (bias, full_precision(bias)))[1]
+        values[id(bias)] = (bias, _rounded_bias(t, value, values))
     return values
+
+
+def _rounded_bias(t: Treatment, bias, values: dict):
+    """The bias as the file holds it; known for layers with one quantized kernel and one source."""
+    spec = spec_of(t.op)
+    grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
+    if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
+        return bias
+    if spec.step or getattr(t.source, "bits", 8) != 8:
+        return bias
+    kernel = values[id(t.chains[spec.kernels[0]].variable)][1]
+    axes = spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
+    return on_bias_grid(bias, kernel, spec.axes[spec.kernels[0]], axes, t.source)
 
 
 def _stateless(layer, values, state, call, args, kwargs):
@@ -239,11 +272,14 @@ def _folded(t: Treatment, values: dict) -> dict:
     return new
 
 
-def _late_bias(t: Treatment, mode: Mode):
+def _late_bias(t: Treatment, mode: Mode, values: list):
     """The folded shift of a layer that has no bias of its own to carry it."""
     if t.norm is None or mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
         return None
-    return norm_constants(t.norm, mode)[1]
+    shift = norm_constants(t.norm, mode)[1]
+    if mode is Mode.EXPORT:
+        return shift
+    return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
 
 
 def fold_target(layer) -> tuple[str, str]:
@@ -260,9 +296,24 @@ def _variable(layer, path):
     return found
 
 
-def _normalized(norm, x, mode):
-    """A normalization nothing can carry, as a depthwise 1x1 convolution: one exact integer op."""
-    factor, shift = norm_constants(norm, mode)
+def _factors(t, call, channels: int, rank: int) -> tuple:
+    """Factor and shift of a layer that scales and shifts: what it makes of ones and of zeros."""
+    if isinstance(t.op, keras.layers.BatchNormalization):
+        return norm_constants(t.op)
+    ones = tf.ones((1,) * (rank - 1) + (channels,))
+    shift = tf.reshape(call(tf.zeros_like(ones)), (-1,))
+    return tf.reshape(call(ones), (-1,)) - shift, shift
+
+
+def _scaled(t, call, x, mode):
+    """A scaling nothing can carry, as a depthwise 1x1 convolution: one exact integer op."""
+    if mode is Mode.EXPORT:
+        with tf.init_scope():
+            factor, shift = (np.asarray(v) for v in _factors(t, call, x.shape[-1], len(x.shape)))
+    else:
+        factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
+    if mode is Mode.FOLDED:
+        shift = on_bias_grid(shift, factor, "c", (0,), t.source)
     shape = tf.shape(x) if None in x.shape else x.shape
     flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
     y = (
@@ -277,6 +328,9 @@ def _finished(t: Treatment, outputs, mode: Mode):
     how = _HOW.get(mode, APPLY)
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
+        if mode is Mode.FOLDED and span is t.source and span.bits == 8 and _averages(t):
+            flat[k] = tf.cast(averaged(flat[k], *span.bounds()), flat[k].dtype)
+            continue
         flat[k] = tf.cast(span(flat[k], how=how, export=mode is Mode.EXPORT), flat[k].dtype)
     if t.fixed is not None and _shows_fixed(t, mode):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed), x.dtype) for x in flat]
@@ -287,6 +341,10 @@ def _finished(t: Treatment, outputs, mode: Mode):
     if not t.outputs and t.fixed is None:
         return outputs
     return keras.tree.pack_sequence_as(outputs, flat)
+
+
+def _averages(t) -> bool:
+    return spec_of(t.op).grid == AVERAGE
 
 
 def _shows_fixed(t, mode) -> bool:

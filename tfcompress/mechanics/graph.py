@@ -164,7 +164,10 @@ def input_specs(model: keras.Model, batch: int | None = None):
     if inputs is None and isinstance(model, keras.Sequential) and model.built:
         inputs = model._functional._inputs_struct
     if inputs is not None:
-        return keras.tree.map_structure(lambda x: _spec(x.shape, x.dtype, x.name, batch), inputs)
+        # the tensor's own name is another one after loading; the input layer keeps its name
+        return keras.tree.map_structure(
+            lambda x: _spec(x.shape, x.dtype, x._keras_history.operation.name, batch), inputs
+        )
     shapes = model.get_build_config() or {}
     shape = shapes.get("input_shape") or shapes.get("shapes_dict")
     if not model.built or not shape:
@@ -174,6 +177,34 @@ def input_specs(model: keras.Model, batch: int | None = None):
     if isinstance(shape, dict) and len(shape) == 1:
         (shape,) = shape.values()
     return _specs_of_shapes(shape, model.input_dtype, batch)
+
+
+def is_built(model: keras.Model) -> bool:
+    """Whether the model and every layer in it have their weights."""
+    return model.built and all(getattr(op, "built", True) for _, op in leaves(model))
+
+
+def build(model: keras.Model, batch) -> None:
+    """Builds a model as its first batch would.
+
+    Args:
+        model: A model that is not built.
+        batch: `TensorSpec`s of a batch: `x`, `(x, y)` or `(x, y, sample_weight)`.
+
+    Raises:
+        ValueError: If nothing is known of the batch.
+    """
+    if batch is None:
+        raise ValueError(
+            f"Model {model.name!r} is not built, and its first batch tells no shapes. "
+            "Call it once on a batch of data before training."
+        )
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    model(
+        keras.tree.map_structure(
+            lambda s: keras.KerasTensor((None, *s.shape[1:]), s.dtype.name), x
+        )
+    )
 
 
 def input_triples(model: keras.Model) -> list[tuple[str, tuple[int | None, ...], str]]:
@@ -282,7 +313,7 @@ def rebuild(
                 raise ValueError(_no_graph(op))
             return lambda *args, **_: run(op, args[0] if len(args) == 1 else args)
         if id(op) not in made:
-            made[id(op)] = replace(paths[id(op)], op)
+            made[id(op)] = replace(paths.get(id(op), op.name), op)
         return made[id(op)]
 
     if not _has_graph(model):

@@ -7,7 +7,7 @@ where it gives the same result on fewer numbers, and is left out where LiteRT fi
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import keras
 
@@ -22,7 +22,7 @@ from tfcompress.facts.spec import (
     activation_spec,
     spec_of,
 )
-from tfcompress.mechanics.chain import fold_target, fuses, inner_fixed
+from tfcompress.mechanics.chain import Treatment, fold_target, fuses, inner_fixed
 from tfcompress.mechanics.graph import Call, Trace
 
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
@@ -38,7 +38,7 @@ class Span:
 
 @dataclass
 class Spot:
-    """What lies at one operation."""
+    """What lies at one operation; the fields of the same name of `Treatment` say what they are."""
 
     outputs: dict[int, Span] = field(default_factory=dict)
     before: Span | None = None
@@ -46,6 +46,13 @@ class Spot:
     is_last: bool = False
     norm: object = None
     folds: bool = False
+    affine: bool = False
+    source: object = None
+
+    def onto(self, treatment: Treatment) -> None:
+        """Lays what was found at the operation on its treatment."""
+        for f in fields(self):
+            setattr(treatment, f.name, getattr(self, f.name))
 
 
 @dataclass
@@ -87,6 +94,7 @@ class _Placer:
             for k, t in enumerate(call.outputs):
                 self.makers.setdefault(t, (call, k))
         self.last = set(trace.outputs)
+        self.floats: set[int] = set()  # tensors of layers that stay float
         self.behind: dict[
             int, Span | tuple[float, float] | None
         ] = {}  # tensor -> what its scale comes from
@@ -122,10 +130,16 @@ class _Placer:
         maker = self.makers.get(call.inputs[0], (None, 0))[0]
         if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
             return
-        axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
-        if axis in (-1, len(call.shapes[0]) - 1):
+        if self._affine(call):
             self.spots[id(maker.op)].norm = norm
             self.spots[id(norm)].folds = True
+
+    @staticmethod
+    def _affine(call) -> bool:
+        """Whether an operation only scales and shifts the channels of the last axis."""
+        axis = getattr(call.op, "axis", -1) if spec_of(call.op).grid == FOLD else -1
+        axis = axis if isinstance(axis, int) else axis[0]
+        return spec_of(call.op).affine and axis in (-1, len(call.shapes[0]) - 1)
 
     def _carries(self, call) -> bool:
         """Whether a normalization can be folded into the kernel of this call."""
@@ -147,8 +161,12 @@ class _Placer:
         spot, spec = self.spots[id(call.op)], spec_of(call.op)
         spot.is_last |= bool(self.last & set(call.outputs))
         if self.left_out(call.op):
+            self.floats.update(call.outputs)
             return
         self._inner(call, spot, spec)
+        spot.affine = self._affine(call)
+        if call.inputs and self.times[id(call.op)] == 1:
+            spot.source = self.behind.get(call.inputs[0])
         for k, t in enumerate(call.outputs):
             if not call.dtypes[k].startswith("float") or self.makers[t][0] is not call:
                 continue  # integers have no scale; a tensor handed through keeps the one it has
@@ -164,6 +182,9 @@ class _Placer:
             spot.fixed, self.behind[t] = fixed, fixed
             return
         source = self.behind.get(call.inputs[0]) if call.inputs else None
+        if spec.grid in (SAME, FUSE) and self.floats & set(call.inputs):
+            self.floats.add(t)
+            return
         if spec.grid == NONE or spec.grid == SAME and (source is not None or self._pushed(call)):
             self.behind[t] = source
             return
@@ -208,9 +229,7 @@ class _Placer:
         """Whether LiteRT fuses a ReLU into this operation."""
         plain = getattr(op, "activation", None) in (None, keras.activations.linear)
         return (
-            plain
-            and not spec.step
-            and (bool(spec.kernels) or spec.flow == "merge" or spec.grid == FOLD)
+            plain and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
         )
 
     @staticmethod
@@ -219,7 +238,19 @@ class _Placer:
             getattr(op, "activation", None) in _POSITIVE
             or isinstance(op, keras.layers.ReLU)
             and not op.negative_slope
+            or type(op).__name__ in ("Relu", "Relu6")  # nodes of keras.ops
         )
+
+
+def stays_float(trace: Trace, left_out: Callable[[object], bool]) -> set[int]:
+    """Returns, by `id(operation)`, what is left out, and what only moves its values (Flatten)."""
+    ops, tensors = set(), set()
+    for call in trace.calls:
+        moves = spec_of(call.op).grid in (SAME, FUSE) and tensors & set(call.inputs)
+        if moves or left_out(call.op):
+            ops.add(id(call.op))
+            tensors.update(call.outputs)
+    return ops
 
 
 def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:

@@ -43,6 +43,8 @@ def ranged(
     for key, spot in found.spots.items():
         spot.outputs = {k: real(span, ops[key]) for k, span in spot.outputs.items()}
         spot.before = real(spot.before, ops[key])
+        if isinstance(spot.source, Span):
+            spot.source = real(spot.source, ops[key])
     return found.spots, [real(span, None) for span in found.inputs]
 
 

@@ -35,6 +35,7 @@ class CompressionState(keras.layers.Layer):
             name="progress", shape=(), initializer="zeros", trainable=False
         )
         self.__dict__["treatments"], self.__dict__["inputs"] = list(treatments), list(inputs)
+        self.__dict__["counter"] = None
         self.transforms = [t for c in self.chains() for t in c.transforms]
         self.ranges = self._distinct_ranges()
         self.extras = list(extras)
@@ -98,7 +99,22 @@ class CompressionState(keras.layers.Layer):
             if isinstance(x, kind)
         ]
 
+    def count_with(self, counter) -> None:
+        """Names who counts: its `write` brings the counters up to date before they are saved, its `read` takes over loaded ones.
+
+        Assigning variables in every step would cost more than a small step itself.
+        """
+        self.__dict__["counter"] = counter
+
+    def save_own_variables(self, store):
+        """Saves the counters as they are now."""
+        if self.counter is not None:
+            self.counter.write()
+        super().save_own_variables(store)
+
     def load_own_variables(self, store):
         """Loads the counters; a file written without compression leaves them as they are."""
         if len(store.keys()):
             super().load_own_variables(store)
+            if self.counter is not None:
+                self.counter.read()

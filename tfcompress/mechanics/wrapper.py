@@ -4,13 +4,13 @@ The wrapper calls `chain.run`, as the hook on a live layer does; its weights are
 the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
 """
 
+from collections.abc import Callable
+
 import keras
 
 from tfcompress.facts.spec import describe, weight
 from tfcompress.mechanics.chain import Chain, Mode, Treatment, run
-from tfcompress.mechanics.graph import leaves, rebuild, takes_training, trace
-from tfcompress.mechanics.placement import place
-from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.graph import takes_training
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -25,18 +25,34 @@ class Compressed(keras.layers.Wrapper):
         fixed: LiteRT's fixed output range, or None.
         is_last: Whether the output is one of the model's.
         captures: Name under which the output is kept for a feature loss, or None.
+        place: What else the file needs to know of the layer's place in the graph, as `wrapping.wrapped` notes it.
+        clock: How far the training is: a dict, or a function that returns it.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
-        self, layer, chains=None, outputs=None, before=None, fixed=None, is_last=False, captures=None, **kwargs
+        self,
+        layer,
+        chains=None,
+        outputs=None,
+        before=None,
+        fixed=None,
+        is_last=False,
+        captures=None,
+        place=None,
+        clock=None,
+        **kwargs,
     ):
         kwargs.setdefault("name", layer.name)
-        super().__init__(layer, **kwargs)
+        kwargs.setdefault("dtype", layer.dtype_policy)
+        # the layer inside casts its inputs by itself
+        super().__init__(layer, autocast=False, **kwargs)
         self.supports_masking = layer.supports_masking
         self.__dict__["by_path"] = {p: list(ts) for p, ts in (chains or {}).items()}
         self.transforms = [t for ts in self.by_path.values() for t in ts]
         self.ranges = dict(outputs or {})
         self.before, self.fixed, self.is_last, self.captures = before, fixed, is_last, captures
+        self.__dict__["place"], self.__dict__["clock"] = dict(place or {}), clock
         self._treatment = None
 
     @property
@@ -48,12 +64,22 @@ class Compressed(keras.layers.Wrapper):
                 chains[path] = Chain(path, weight(self.layer, path))
                 for transform in transforms:
                     chains[path].add(transform)
-            made = Treatment(
-                self.captures or self.name, self.layer, 0, chains, {int(k): r for k, r in self.ranges.items()},
-                self.before, self.fixed, self.is_last, captures=self.captures is not None,
+            self.__dict__["_treatment"] = Treatment(
+                self.captures or self.name,
+                self.layer,
+                0,
+                chains,
+                {int(k): r for k, r in self.ranges.items()},
+                self.before,
+                self.fixed,
+                self.is_last,
+                captures=self.captures is not None,
             )
-            self.__dict__["_treatment"] = made
         return self._treatment
+
+    def counted(self) -> dict | None:
+        """Returns how far the training is, None where nobody counted."""
+        return self.clock() if isinstance(self.clock, Callable) else self.clock
 
     def build(self, *args, **kwargs):
         """Builds the layer inside, then the state of its transforms."""
@@ -63,11 +89,22 @@ class Compressed(keras.layers.Wrapper):
         _ = self.treatment
         self.built = True
 
+    def get_build_config(self):
+        """That of the layer inside."""
+        return self.layer.get_build_config()
+
+    def build_from_config(self, config):
+        """Builds the layer inside as it was built, then the state of its transforms."""
+        if not self.layer.built:
+            self.layer.build_from_config(config)
+        self.build()
+
     def call(self, *args, training=None, **kwargs):
         """The layer's output under its treatment."""
         if takes_training(self.layer):
             kwargs["training"] = training
-        return run(self.treatment, self.layer, args, kwargs, Mode.TRAIN if training else Mode.TEST)
+        mode = Mode.TRAIN if training else Mode.TEST
+        return run(self.treatment, self.layer, args, kwargs, mode)
 
     def compute_output_shape(self, *args, **kwargs):
         """That of the layer inside."""
@@ -89,7 +126,11 @@ class Compressed(keras.layers.Wrapper):
             "chains": {p: [save(t) for t in ts] for p, ts in self.by_path.items()},
             "outputs": {str(k): save(r) for k, r in self.ranges.items()},
             "before": save(self.before) if self.before is not None else None,
-            "fixed": self.fixed, "is_last": self.is_last, "captures": self.captures,
+            "fixed": self.fixed,
+            "is_last": self.is_last,
+            "captures": self.captures,
+            "place": self.place,
+            "clock": self.counted(),
         }
 
     @classmethod
@@ -111,11 +152,14 @@ class Ranged(keras.layers.Layer):
 
     Args:
         span: The activation range.
+        number: Number of the range in the state; places that share a range have the same.
+        entrance: Number of the input it lies on, None behind an operation.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, span, **kwargs):
-        super().__init__(**kwargs)
-        self.span = span
+    def __init__(self, span, number=0, entrance=None, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.span, self.number, self.entrance = span, number, entrance
         self.supports_masking = True
         self.built = True
 
@@ -123,109 +167,28 @@ class Ranged(keras.layers.Layer):
         """Returns `x` on the grid."""
         return keras.ops.cast(self.span(x, how="train" if training else "apply"), x.dtype)
 
+    def compute_output_spec(self, x, training=None):
+        """The shape and dtype of the input."""
+        return keras.KerasTensor(x.shape, x.dtype)
+
     def compute_output_shape(self, input_shape):
         """The shape of the input."""
         return input_shape
 
     def get_config(self):
         """Constructor arguments."""
-        return {**super().get_config(), "span": keras.saving.serialize_keras_object(self.span)}
+        return {
+            **super().get_config(),
+            "span": keras.saving.serialize_keras_object(self.span),
+            "number": self.number,
+            "entrance": self.entrance,
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Inverse of `get_config`."""
+        config = dict(config)
         return cls(span=keras.saving.deserialize_keras_object(config.pop("span")), **config)
 
 
 describe(Compressed, flow="mix", inner=("layer",))
-
-
-def wrapped(model: keras.Model, state: CompressionState) -> keras.Model:
-    """Returns a flat model of the same layer objects, with the treatments of a state as wrapper layers.
-
-    Args:
-        model: A flat Functional model.
-        state: Its treatments.
-
-    Returns:
-        The model; training it trains the layers of `model`.
-    """
-    treatments = {id(t.op): t for t in state.treatments}
-
-    def replace(path, op):
-        t = treatments.get(id(op))
-        if t is None or not (t.chains or t.outputs or t.before or t.fixed or t.captures):
-            return op
-        if not isinstance(op, keras.layers.Layer):
-            return lambda *args, **kwargs: _ranged(op(*args, **kwargs), t)
-        return Compressed(
-            op, {p: c.transforms for p, c in t.chains.items()}, {str(k): r for k, r in t.outputs.items()},
-            t.before, t.fixed, t.is_last, path if t.captures else None,
-        )
-
-    def entrance(k, x):
-        span = state.inputs[k] if state.inputs else None
-        return x if span is None else Ranged(span, name=f"range_of_input_{k}")(x)
-
-    return rebuild(model, replace, entrance)
-
-
-def _ranged(outputs, t: Treatment):
-    flat = keras.tree.flatten(outputs)
-    for k, span in t.outputs.items():
-        flat[k] = Ranged(span)(flat[k])
-    return keras.tree.pack_sequence_as(outputs, flat)
-
-
-def is_wrapped(model: keras.Model) -> bool:
-    """Whether the model is a session's, with wrapper layers in it."""
-    return any(isinstance(op, (Compressed, Ranged)) for _, op in leaves(model))
-
-
-def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
-    """Takes the wrappers off a session's model, also one that was saved and loaded.
-
-    Returns:
-        The plain model of the layers inside, with their weights as they train (bake the state to make them final), and the
-        state that the wrappers held, not attached.
-    """
-    spans: list[Ranged] = []
-
-    def replace(path, op):
-        if isinstance(op, Compressed):
-            return op.layer
-        if isinstance(op, Ranged):
-            spans.append(op)
-            return lambda x, **_: x
-        return op
-
-    plain = rebuild(model, replace)
-    return plain, _gathered(model, plain)
-
-
-def _gathered(model: keras.Model, plain: keras.Model) -> CompressionState:
-    """The wrappers' state, with what can be read off the plain graph (folding, last outputs) found again."""
-    wrappers = {id(op.layer): op for _, op in leaves(model) if isinstance(op, Compressed)}
-    graph = trace(model)
-    makers = {t: c for c in graph.calls for t in c.outputs}
-    inputs: list = [None] * len(graph.inputs)
-    behind: dict[int, dict] = {}
-    for call in graph.calls:
-        if not isinstance(call.op, Ranged):
-            continue
-        source = call.inputs[0]
-        if source in graph.inputs:
-            inputs[graph.inputs.index(source)] = call.op.span
-        else:
-            maker = makers[source]
-            behind.setdefault(id(maker.op), {})[maker.outputs.index(source)] = call.op.span
-    spots = place(trace(plain), lambda op: op.name).spots if any(inputs) else {}
-    treatments = []
-    for index, (path, op) in enumerate(leaves(plain)):
-        wrapper, spot = wrappers.get(id(op)), spots.get(id(op))
-        t = wrapper.treatment if wrapper is not None else Treatment(path, op, index, outputs=behind.get(id(op), {}))
-        t.index, t.path = index, path
-        if spot is not None:
-            t.norm, t.folds = spot.norm, spot.folds
-        treatments.append(t)
-    return CompressionState(treatments, inputs if any(inputs) else [])

@@ -153,8 +153,8 @@ class Technique:
         """Returns further state the technique keeps with a model."""
         return []
 
-    def captured(self) -> tuple[str, ...]:
-        """Returns paths of operations whose outputs the technique's loss reads."""
+    def captured(self, model: keras.Model) -> tuple[str, ...]:
+        """Returns paths of operations of a model whose outputs the technique's loss reads."""
         return ()
 
     def penalty(self, kernels: list[Kernel]):

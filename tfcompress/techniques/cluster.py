@@ -1,7 +1,8 @@
 """Cluster: the weights of a kernel share a few values, so that the zipped file needs a few bits for each.
 
-Deep Compression, Han et al. 2016: linear or density start, then each step moves the shared values by the mean of their
-members' updates; k-means++ start after Arthur and Vassilvitskii 2007.
+Deep Compression, Han et al. 2016: k-means on the trained weights says once which weights share; from then on each step
+moves a shared value by the mean of its members' updates. Only weights whose mask changes are assigned anew. k-means++
+start after Arthur and Vassilvitskii 2007.
 """
 
 from collections.abc import Callable
@@ -54,7 +55,8 @@ class Cluster(Technique):
         start: "linear", "density" or "kmeans++".
         per_channel: Whether every output channel has values of its own.
         keep_zeros: Whether weights that are exactly zero stay zero; masked weights always do.
-        begin: Fraction of the training, 0..1, at which sharing begins.
+        begin: Fraction of the training, 0..1, at which it is settled which weights share a value; late, for
+            until then they learn freely.
         seed: Seed of the "kmeans++" start.
         where: Which weights; None for every kernel.
         overrides: Other numbers of clusters by layer name or type; None leaves the layer alone.
@@ -72,7 +74,7 @@ class Cluster(Technique):
     start: str = "kmeans++"
     per_channel: bool = False
     keep_zeros: bool = True
-    begin: float = 0.3
+    begin: float = 0.8
     seed: int = 0
 
     order = 10
@@ -116,75 +118,116 @@ class Cluster(Technique):
         return f"Cluster {setting} values per {'channel' if self.per_channel else 'kernel'}"
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Assigns every weight to the nearest value; the first time, finds the values."""
+        """Finds the values and who shares them when it is time; afterwards follows the masks."""
         if moment.progress < self.begin and not moment.last or memory.is_final:
             return
         for k in kernels:
-            # values that were trained and baked stay: at the end nothing can make good another assignment
-            if not (moment.last and _is_settled(k)):
+            # weights that somebody put back at the end (an earlier epoch's) need an assignment of their own
+            if not _is_active(k) or moment.last and not _is_baked(k):
                 self._assign(k)
+            else:
+                _follow_mask(k)
         memory.is_final = moment.last
 
     def _assign(self, k: Kernel):
-        shared = k.chain.find(Centroids)
-        weight = np.asarray(full_precision(k.chain.variable))
-        off = weight == 0 if self.keep_zeros else np.zeros(weight.shape, bool)
-        if (mask := k.chain.find(Mask)) is not None:
-            off |= np.asarray(mask.mask) == 0
+        """Assigns every weight to the nearest value; the first time, finds the values."""
+        shared, weight = k.chain.find(Centroids), _weight(k)
         rows, restore = _rows(weight, shared)
-        gone, _ = _rows(off, shared)
-        started = float(shared.active) > 0
-        before = np.asarray(shared.values(full_precision(k.chain.variable))).reshape(len(rows), -1)[
-            :, :-1
-        ]
-        parts = [
-            self._one(
-                row[~g], before[i] if started else None, shared.clusters, [self.seed, k.number, i]
-            )
-            for i, (row, g) in enumerate(zip(rows, gone, strict=True))
-        ]
-        index, width = np.empty(rows.shape, "int32"), shared.clusters + 1
-        values, counts = (
-            np.zeros((len(rows), width), "float32"),
-            np.zeros((len(rows), width), "float32"),
-        )
-        for i, (centers, nearest) in enumerate(parts):
-            index[i] = shared.clusters
-            index[i][~gone[i]] = nearest
-            values[i, :-1] = centers
-            counts[i] = np.bincount(index[i], minlength=width)
-            index[i] += i * width
-        shared.index.assign(restore(index))
-        shared.centroids.assign(values.reshape(-1))
-        shared.counts.assign(counts.reshape(-1))
-        shared.active.assign(1.0)
+        gone, _ = _rows(self._off(k, weight), shared)
+        before = _values(k) if _is_active(k) else [None] * len(rows)
+        index, values = np.full(rows.shape, shared.clusters), np.zeros((len(rows), shared.clusters))
+        for i, (row, g) in enumerate(zip(rows, gone, strict=True)):
+            seed = [self.seed, k.number, i]
+            values[i], index[i][~g] = self._one(row[~g], before[i], shared.clusters, seed)
+        _store(shared, values, index, restore)
+
+    def _off(self, k: Kernel, weight):
+        """Which weights are zero and stay so."""
+        mask = k.chain.find(Mask)
+        off = weight == 0 if self.keep_zeros else np.zeros(weight.shape, bool)
+        if mask is not None:
+            return off | (np.asarray(full_precision(mask.mask)) == 0)
+        if self.keep_zeros and _is_active(k):
+            off |= _local(k) == k.chain.find(Centroids).clusters
+        return off
 
     def _one(self, values, before, k, seed):
         """Returns the values of one row of weights, ascending, and the index of each weight."""
         if not values.size:
-            return np.zeros(k, "float32"), np.zeros(0, "int32")
-        rng = np.random.default_rng(seed)
-        centers = np.sort(
-            before if before is not None else STARTS[self.start](values.astype("float64"), k, rng)
-        )
-        for _ in range(1 if before is not None else _LLOYD):
+            return np.zeros(k), np.zeros(0, int)
+        distinct = np.unique(values)
+        if distinct.size <= k:  # clustered already: an earlier training's values stay as they are
+            return np.pad(distinct, (0, k - distinct.size), "edge"), np.searchsorted(distinct, values)
+        if before is None:
+            rng = np.random.default_rng(seed)
+            before = STARTS[self.start](values.astype("float64"), k, rng)
+        centers = np.sort(before)
+        for _ in range(_LLOYD):
             index = _nearest(values, centers)
             counts = np.bincount(index, minlength=k)
             sums = np.bincount(index, weights=values, minlength=k)
             centers = np.sort(np.where(counts > 0, sums / np.maximum(counts, 1), centers))
-        return centers.astype("float32"), _nearest(values, centers)
+        return centers, _nearest(values, centers)
 
 
-def _is_settled(k: Kernel) -> bool:
-    """Whether the weights hold their shared values, as they do after a bake."""
-    weight = np.asarray(full_precision(k.chain.variable))
-    is_active = float(k.chain.find(Centroids).active) > 0
-    return is_active and np.array_equal(np.asarray(k.chain.value(lasting=True)), weight)
+def _follow_mask(k: Kernel) -> None:
+    """Weights that were masked since leave their cluster, weights that came back join the nearest."""
+    mask, shared, weight = k.chain.find(Mask), k.chain.find(Centroids), _weight(k)
+    if mask is None:
+        return
+    zero, local, off = shared.clusters, _local(k), np.asarray(full_precision(mask.mask)) == 0
+    back = ~off & (local == zero) & (weight != 0)
+    if not (back.any() or (off & (local != zero)).any()):
+        return
+    local[off] = zero
+    rows, restore = _rows(weight, shared)
+    index, joins, values = _rows(local, shared)[0].copy(), _rows(back, shared)[0], _values(k)
+    for i in np.flatnonzero(joins.any(axis=1)):
+        order = np.argsort(values[i], kind="stable")
+        index[i][joins[i]] = order[_nearest(rows[i][joins[i]], values[i][order])]
+    _store(shared, values, index, restore)
+
+
+def _store(shared: Centroids, values: np.ndarray, index: np.ndarray, restore: Callable) -> None:
+    """Assigns values `(rows, clusters)` and who shares them, `(rows, weights of a row)`."""
+    width = shared.clusters + 1
+    counts = np.stack([np.bincount(row, minlength=width) for row in index])
+    offset = np.arange(len(index))[:, None] * width
+    shared.index.assign(restore((index + offset).astype("int32")))
+    shared.centroids.assign(np.pad(values, ((0, 0), (0, 1))).reshape(-1))
+    shared.counts.assign(counts.reshape(-1))
+    shared.active.assign(1.0)
+
+
+def _weight(k: Kernel) -> np.ndarray:
+    return np.asarray(full_precision(k.chain.variable))
+
+
+def _values(k: Kernel) -> np.ndarray:
+    """Today's shared values, `(rows, clusters)`."""
+    shared = k.chain.find(Centroids)
+    values = np.asarray(shared.values(full_precision(k.chain.variable)))
+    return values.reshape(-1, shared.clusters + 1)[:, :-1]
+
+
+def _local(k: Kernel) -> np.ndarray:
+    """Number of each weight's cluster within its row, of the weight's shape."""
+    shared = k.chain.find(Centroids)
+    return np.asarray(full_precision(shared.index)) % (shared.clusters + 1)
+
+
+def _is_active(k: Kernel) -> bool:
+    return float(full_precision(k.chain.find(Centroids).active)) > 0
+
+
+def _is_baked(k: Kernel) -> bool:
+    """Whether the weights hold their shared values, bit for bit."""
+    return np.array_equal(np.asarray(k.chain.value(lasting=True)), _weight(k))
 
 
 def _nearest(values: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Index of the nearest of some ascending centers."""
-    return np.searchsorted((centers[1:] + centers[:-1]) / 2, values).astype("int32")
+    return np.searchsorted((centers[1:] + centers[:-1]) / 2, values)
 
 
 def _rows(w: np.ndarray, shared: Centroids):

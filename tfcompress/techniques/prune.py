@@ -239,7 +239,7 @@ class Prune(Technique):
         noted = None
         if tap is not None:
             # before the first gradient has come by, magnitude is the best guess there is
-            noted = np.asarray(full_precision(tap.score)) if float(tap.seen) else np.abs(weight)
+            noted = np.asarray(full_precision(tap.score)) if float(full_precision(tap.seen)) else np.abs(weight)
         rng = np.random.default_rng([self.seed, k.number])
         scores = np.asarray(
             criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng)), "float32"
@@ -312,14 +312,14 @@ class Snapshot(keras.layers.Layer):
 
     def take(self, model: keras.Model, now: bool) -> None:
         """Copies the weights, the first time it is time to."""
-        if now and float(self.stage) == 0:
+        if now and float(full_precision(self.stage)) == 0:
             for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
                 mine.assign(theirs)
             self.stage.assign(1.0)
 
     def give_back(self, model: keras.Model, too_late: bool) -> None:
         """Puts the weights back, unless no training is left that could use them."""
-        if float(self.stage) == 1 and not too_late:
+        if float(full_precision(self.stage)) == 1 and not too_late:
             for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
                 theirs.assign(mine)
             self.stage.assign(2.0)

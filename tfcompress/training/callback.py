@@ -14,12 +14,13 @@ from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.convert import convert
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.mechanics.chain import Mode
-from tfcompress.mechanics.graph import full_precision, input_triples
-from tfcompress.mechanics.hook import StepFunctions, calling_frame, laid
+from tfcompress.mechanics.graph import build, full_precision, input_triples, is_built
+from tfcompress.mechanics.hook import StepFunctions, Training, at_first_step, laid
 from tfcompress.mechanics.state import CompressionState
-from tfcompress.mechanics.transforms.mask import Mask
 from tfcompress.techniques.base import Memory
 from tfcompress.training.clock import Clock
+from tfcompress.training.ends import running_list, surround
+from tfcompress.training.figures import facts, summary
 from tfcompress.training.keeping import load_compression, restore, save_compression
 from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan, make_plan
@@ -95,13 +96,16 @@ class Compression(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         """Makes the plan for a built model and hangs the state on it, so that checkpoints carry it.
 
-        Keras calls this at the start of `fit`. Call it yourself to see `plan` before training, or before
-        `model.load_weights` of a checkpoint whose masks, ranges and schedule shall go on.
+        Keras calls this at the start of `fit`; a model that is built by its first batch gets its plan then. Call it
+        yourself to see `plan` before training, or before `model.load_weights` of a checkpoint whose masks, ranges and
+        schedule shall go on.
         """
         super().set_model(model)
         if model is None or model is self._target:
             return
-        self._attach(model, self._make_plan(model))
+        self._target = self._plan = None
+        if is_built(model):
+            self._attach(model, self._make_plan(model))
 
     def _make_plan(self, model) -> Plan:
         with model.distribute_strategy.scope():
@@ -112,13 +116,16 @@ class Compression(keras.callbacks.Callback):
         plan.state.hang(model)
         self.memories = {t.name: Memory(model, plan.extras[t.name]) for t in self.recipe}
         self.clock = Clock(plan.state)
-        self.objective = Objective(model, self.recipe, plan.kernels, self.memories)
-        self._functions = StepFunctions(model, self._hooked(), self._extra)
+        self.objective = Objective(model, self.recipe, plan, self.memories)
+        self._functions = StepFunctions(
+            model, self._hooked(), self._extra, self._before_step, self._after_step
+        )
         with model.distribute_strategy.scope():
             plan.state.prepare_optimizer(self.learning_rate)
         if self.saved is not None:
             restore(self, self.saved)
             self.saved = None
+            self.clock.read()
 
     def _hooked(self):
         """The state whose treatments are laid over live layers; a session's lie in wrappers instead."""
@@ -135,96 +142,108 @@ class Compression(keras.callbacks.Callback):
             checkpoint: Path of the file; weights, masks, clusters, ranges and the place in the schedule come from it.
         """
         self.set_model(model)
+        self._need_model()
+        if model.optimizer is not None and not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)  # or Keras could not load it
         model.load_weights(checkpoint)
-        self.clock = Clock(self.state)
 
     # training
 
     def on_train_begin(self, logs=None):
-        """Lays the step functions; what `BackupAndRestore` loaded is already there."""
+        """Lays the step functions; what `BackupAndRestore` loaded is already there, or comes right after."""
+        callbacks = running_list(self)
+        self._is_surrounded = callbacks is not None
+        if callbacks is not None:
+            surround(callbacks, self)
+        self._training = Training(callbacks)
+        if self._target is not None:
+            self._begin()
+        else:
+            at_first_step(self.model, self._training, self._meet)
+
+    def _begin(self):
         self.clock.start(self.params.get("epochs", 1), self.params.get("steps"))
+        self._baked, self._ending = None, False
         for memory in self.memories.values():
             memory.is_final = memory.is_final and self.clock.is_over
         if self.verbose:
             print(self._plan.text(), file=sys.stderr)
         if self.calibration is not None and self.state.ranges and not self.clock.step:
             self._calibrate()
-        self._functions.install(calling_frame("fit"))
-        self._last_word()
+        self._functions.install(self._training)
+
+    def _meet(self, batch):
+        """Meets a model that only its first batch could build."""
+        build(self.model, batch)
+        self._attach(self.model, self._make_plan(self.model))
+        self._begin()
+        self.clock.begin_epoch(self._epoch)
 
     def _calibrate(self):
         observe(
             self._target, self._hooked(), samples(self.calibration, input_triples(self._target))
         )
 
-    def _last_word(self):
-        """Adds a callback behind all others: what they put back at the end (EarlyStopping) gets baked as well."""
-        owner = sys._getframe(2).f_locals.get("self")
-        if isinstance(owner, keras.callbacks.CallbackList):
-            if not any(isinstance(c, _LastWord) and c.compression is self for c in owner.callbacks):
-                owner.callbacks.append(_LastWord(self))
-            self._has_last_word = True
-        else:
-            self._has_last_word = False
-
     def on_epoch_begin(self, epoch, logs=None):
         """Tells the clock."""
-        self.clock.begin_epoch(epoch)
+        self._epoch = epoch
+        if self._target is not None:
+            self.clock.begin_epoch(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def _before_step(self):
         """Moves masks and clusters on when it is time."""
-        self._first = batch
-        if (
-            not self.clock.is_over
-            and self.clock.step % (self.update_every or self.clock.every()) == 0
-        ):
+        if self.clock.is_due(self.update_every) and not self.clock.is_over:
             self._advance(last=False)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def _after_step(self):
         """Counts; before an epoch ends, weights take their lasting values, so that every checkpoint holds them."""
-        self.objective.check_reached()
-        self.clock.ran(batch - self._first + 1)
-        self._plan.state.train_own()
-        if self.params.get("steps") and batch + 1 >= self.params["steps"]:
+        self.objective.after_step()
+        self.clock.ran(self._target.steps_per_execution)
+        if self.clock.ends_epoch:
+            self._bake()
+
+    def _bake(self):
+        if self._baked != self.clock.step:
             self.state.bake()
+            self._baked = self.clock.step
 
     def on_epoch_end(self, epoch, logs=None):
-        """Reports sparsity and ranges in `logs`."""
-        self.clock.end_epoch()
-        if not self.params.get("steps"):
-            self.state.bake()
-        if logs is not None:
-            logs.update(self._facts())
+        """Does what stands before all callbacks, where nothing could be put there."""
+        if not self._is_surrounded:
+            self.settle_epoch(logs)
 
-    def _facts(self) -> dict[str, float]:
-        facts = {}
-        masks = self.state.find(Mask)
-        if masks:
-            off = sum(int(np.size(m.mask)) - int(np.count_nonzero(m.mask)) for _, _, m in masks)
-            facts["sparsity"] = off / sum(int(np.size(m.mask)) for _, _, m in masks)
-        for span in self.state.ranges:
-            facts[f"range/{span.title}/low"], facts[f"range/{span.title}/high"] = span.limits()
-        return facts
+    def settle_epoch(self, logs: dict | None) -> None:
+        """Ends an epoch: lasting weights, and sparsity and ranges in `logs`; called before any other callback."""
+        self.clock.end_epoch()
+        self._bake()
+        if logs is not None:
+            logs.update(facts(self.state))
 
     def _advance(self, last: bool):
         for t in sorted(self.recipe, key=lambda t: -t.order):
             t.advance(self.clock.moment(last), self._plan.kernels[t.name], self.memories[t.name])
 
     def on_train_end(self, logs=None):
-        """Closes, unless a callback behind all others will."""
-        if not self._has_last_word:
-            self._close()
+        """Does what stands around all callbacks, where nothing could be put there."""
+        if not self._is_surrounded:
+            self.settle_training()
+            self.close()
 
-    def _close(self):
-        early = float(self.state.progress)
+    def settle_training(self) -> None:
+        """Ends the training: plain functions, final weights; called before any other callback hears of the end."""
+        early, self._ending = self.clock.progress, True
         self._functions.remove()
         self._settle()
         if early < 0.999:
             self._note(
                 f"training ended at {early:.0%} of the schedule; the techniques were brought to their final values then"
             )
+
+    def close(self) -> None:
+        """Settles what other callbacks put back since; called behind all of them."""
+        self._settle_changes()
         if self.verbose:
-            print("tfcompress: " + "; ".join([self._summary(), *self.notes]), file=sys.stderr)
+            print("tfcompress: " + "; ".join([summary(self.state), *self.notes]), file=sys.stderr)
 
     def _settle(self):
         """Brings the techniques to their end and the weights to their final values."""
@@ -234,16 +253,23 @@ class Compression(keras.callbacks.Callback):
         self.clock.finish()
         self.state.bake()
 
+    def _settle_changes(self):
+        """Settles anew where the weights no longer hold what was baked."""
+        changed = [
+            c
+            for c in self.state.chains()
+            if not np.array_equal(c.value(lasting=True), full_precision(c.variable))
+        ]
+        if changed:
+            self._note(
+                f"the weights of {len(changed)} kernels changed after the training's end (restored from an earlier epoch, or assigned); "
+                "masks and clusters were chosen anew for them"
+            )
+            self._settle()
+
     def _note(self, text):
         if text not in self.notes:
             self.notes.append(text)
-
-    def _summary(self) -> str:
-        total = zero = 0
-        for chain in self.state.chains():
-            w = chain.variable.numpy()
-            total, zero = total + w.size, zero + int(np.sum(w == 0))
-        return f"{total:,} treated weights, {zero:,} of them zero"
 
     # afterwards
 
@@ -262,18 +288,15 @@ class Compression(keras.callbacks.Callback):
             The same model.
         """
         self._need_model()
-        self._functions.remove()
-        changed = [
-            c
-            for c in self.state.chains()
-            if not np.array_equal(c.value(lasting=True), full_precision(c.variable))
-        ]
-        if changed and self.clock.is_over:
-            self._note(
-                f"the weights of {len(changed)} kernels changed after the training's end (restored from an earlier epoch, or assigned); "
-                "masks and clusters were chosen anew for them"
+        if self._functions.is_running and not self._ending:
+            raise RuntimeError(
+                "Compression.finish and convert end the schedule, so they can't be called while fit goes on. "
+                "Call them after fit, or in on_train_end; predict and evaluate show the compressed model meanwhile."
             )
-        if changed or not self.clock.is_over:
+        self._functions.remove()
+        if self.clock.is_over:
+            self._settle_changes()
+        else:
             self._settle()
         return self.file_model
 
@@ -296,9 +319,9 @@ class Compression(keras.callbacks.Callback):
             The `Artifact`.
         """
         model = self.finish()
-        facts = {"recipe": self._recipe_facts(), "notes": list(self.notes)}
+        told = {"recipe": self._recipe_facts(), "notes": list(self.notes)}
         artifact = convert(
-            model, mode=mode or self._mode(), calibration=calibration, facts=facts, **options
+            model, mode=mode or self._mode(), calibration=calibration, facts=told, **options
         )
         if path is not None:
             artifact.save(path)
@@ -331,12 +354,13 @@ class Compression(keras.callbacks.Callback):
         """`model.evaluate` with quantization simulated; same arguments, same result."""
         self._need_model()
         model = self._target
-        model.test_function = None
+        held, model.test_function = model.test_function, None
         try:
             with laid(model, self._hooked(), Mode.FOLDED):
                 return model.evaluate(*args, **kwargs)
         finally:
-            model.test_function = None
+            # inside fit, validation goes on with the function it has
+            model.test_function = held if self._functions.is_running else None
 
     # keeping
 
@@ -346,28 +370,20 @@ class Compression(keras.callbacks.Callback):
         Args:
             path: A file name; `.tfc` is usual.
         """
+        self._need_model()
+        self.clock.write()
         save_compression(self, path)
 
     @classmethod
-    def load(cls, path, model: keras.Model | None = None) -> "Compression":
+    def load(cls, path, model: keras.Model | None = None, distill=None) -> "Compression":
         """Reads what `save` wrote.
 
         Args:
             path: The file.
             model: The model it belongs to (the same architecture); None to give it later with `set_model`.
+            distill: A `Distill` to train on with, for teachers are not in the file; None to train on without.
 
         Returns:
             A compression that converts, predicts and trains on as the saved one would.
         """
-        return load_compression(cls, path, model)
-
-
-class _LastWord(keras.callbacks.Callback):
-    """Stands behind all callbacks of one fit."""
-
-    def __init__(self, compression: Compression):
-        super().__init__()
-        self.compression = compression
-
-    def on_train_end(self, logs=None):
-        self.compression._close()
+        return load_compression(cls, path, model, distill)

@@ -1,8 +1,10 @@
 """How far the training is: counted by ourselves and saved, for `optimizer.iterations` counts something else.
 
 With gradient accumulation the optimizer counts a quarter of the steps, and a second `fit` does not restart it.
+The count is kept in Python; the state's variables get it when they are saved, and at the end of an epoch.
 """
 
+from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.techniques.base import Moment
 
@@ -11,66 +13,94 @@ class Clock:
     """Steps done, of how many.
 
     Args:
-        state: Where the count is kept.
+        state: Where the count is saved.
+
+    Attributes:
+        step: Steps done.
+        total: Steps of the training the schedules were laid out for, 0 while unknown.
+        progress: Fraction of it that is done, 0..1.
     """
 
     def __init__(self, state: CompressionState):
         self.state = state
-        self.step, self.total = int(state.step), int(state.total)
         self.epochs, self.per_epoch, self.epoch, self._seen = 1, None, 0, 0
         self._fresh = True
+        self.read()
+        state.count_with(self)
+
+    def read(self) -> None:
+        """Takes the count from the state, which was just loaded."""
+        # replicas of a distribution strategy each hold a copy, which Python can't make a number of
+        self.step, self.total = (int(full_precision(v)) for v in (self.state.step, self.state.total))
+        self.progress = float(full_precision(self.state.progress))
+        self._looked = self.step
+
+    def write(self) -> None:
+        """Brings the state up to date."""
+        self.state.step.assign(self.step)
+        self.state.total.assign(self.total)
+        self.state.progress.assign(self.progress)
 
     @property
     def is_over(self) -> bool:
         """Whether the training that the schedules were laid out for is done."""
-        return float(self.state.progress) >= 1.0
+        return self.progress >= 1.0
+
+    @property
+    def ends_epoch(self) -> bool:
+        """Whether the step just run was the last of its epoch, as far as anybody can know."""
+        return self.per_epoch is not None and self._seen >= self.per_epoch
 
     def start(self, epochs: int, per_epoch: int | None) -> None:
         """Begins or goes on with a training of `epochs` epochs of `per_epoch` steps (None when unknown)."""
-        self.step, self.total = (
-            int(self.state.step),
-            int(self.state.total),
-        )  # a checkpoint may have been loaded
         self.epochs, self.per_epoch, self._fresh = epochs, per_epoch, True
 
     def begin_epoch(self, epoch: int) -> None:
         """Notes the epoch; the first one tells how many are left."""
         if self._fresh and not self.total and self.per_epoch:
-            self._set_total(self.step + (self.epochs - epoch) * self.per_epoch)
+            self.total = max(self.step + (self.epochs - epoch) * self.per_epoch, 1)
         self.epoch, self._seen, self._fresh = epoch, 0, False
 
     def ran(self, steps: int) -> None:
-        """Counts steps."""
+        """Counts steps; the last call of an epoch may run fewer than it was asked to."""
+        if self.per_epoch is not None:
+            steps = min(steps, max(self.per_epoch - self._seen, 1))
         self.step += steps
         self._seen += steps
-        self.state.step.assign(self.step)
-        self.state.progress.assign(max(float(self.state.progress), self._progress()))
+        self._move()
 
     def end_epoch(self) -> None:
         """Learns the length of an epoch whose length nobody knew."""
         if not self.total and self._seen:
-            self._set_total(self.step + (self.epochs - self.epoch - 1) * self._seen)
-        self.state.progress.assign(max(float(self.state.progress), self._progress()))
+            self.total = self.step + (self.epochs - self.epoch - 1) * self._seen
+        self._move()
+        self.write()
 
     def finish(self) -> None:
         """Marks the training as done."""
-        self.state.progress.assign(1.0)
+        self.progress = 1.0
+        self.write()
 
-    def _set_total(self, total: int) -> None:
-        self.total = max(total, 1)
-        self.state.total.assign(self.total)
-
-    def _progress(self) -> float:
+    def _move(self):
         if self.total:
-            return min(self.step / self.total, 1.0)
-        return min(self.epoch / self.epochs, 1.0)
+            now = min(self.step / self.total, 1.0)
+        else:
+            now = min(self.epoch / self.epochs, 1.0)
+        self.progress = max(self.progress, now)
 
     def moment(self, last: bool = False) -> Moment:
         """Returns now, for the techniques."""
-        return Moment(
-            self.step, self.total or None, 1.0 if last else float(self.state.progress), last
-        )
+        return Moment(self.step, self.total or None, 1.0 if last else self.progress, last)
 
-    def every(self) -> int:
-        """Steps between two updates of the techniques: about a hundred updates in a training, at most 50 steps apart."""
-        return min(max(self.total // 100, 1), 50) if self.total else 10
+    def is_due(self, every: int | None) -> bool:
+        """Whether the techniques are to be updated now; asked once before each call of the train function.
+
+        Args:
+            every: Steps between two updates; None for about a hundred in a training, at most 50 steps apart.
+        """
+        if every is None:
+            every = min(max(self.total // 100, 1), 50) if self.total else 10
+        # a call may run several steps at once and so jump over the very step
+        due = self.step % every == 0 or self.step // every > self._looked // every
+        self._looked = self.step
+        return due

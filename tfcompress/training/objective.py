@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.mechanics.chain import captured
+from tfcompress.training.plan import Plan
 
 
 class Objective:
@@ -17,12 +18,13 @@ class Objective:
     Args:
         model: The compiled model.
         techniques: Techniques; those with a `loss` hook or a penalty take part.
-        kernels: Technique name to its treated kernels.
+        plan: The plan: its kernels by technique, and its state, in which what is not the model's trains.
         memories: Technique name to what it remembers of the model.
     """
 
-    def __init__(self, model: keras.Model, techniques: list, kernels: dict, memories: dict):
-        self.model, self.kernels, self.memories = model, kernels, memories
+    def __init__(self, model: keras.Model, techniques: list, plan: Plan, memories: dict):
+        self.model, self.kernels, self.memories = model, plan.kernels, memories
+        self.state = plan.state
         self.techniques = list(techniques)
         self.losses = [t for t in self.techniques if hasattr(t, "loss")]
         self.penalized = [t for t in self.techniques if getattr(t, "l1", 0)]
@@ -35,11 +37,37 @@ class Objective:
 
     def overrides(self) -> tuple:
         """Returns what has to be laid over the model during a train step."""
-        return (
-            ((self.model, "compute_loss", self._around(self.model.compute_loss)),)
-            if self.is_needed
-            else ()
-        )
+        changes = []
+        if self.is_needed:
+            changes.append((self.model, "compute_loss", self._around(self.model.compute_loss)))
+        if self.state.own_weights() and not self._has_replicas:
+            changes.append((self.model, "train_step", self._with_own(self.model.train_step)))
+        return tuple(changes)
+
+    @property
+    def _has_replicas(self) -> bool:
+        """Whether several copies of the model train; the sums of two optimizers would collide in one step."""
+        return self.model.distribute_strategy.num_replicas_in_sync > 1
+
+    def _with_own(self, plain):
+        """What is not the model's (learned ranges, adapters) trains in the same step as the model."""
+
+        def train_step(*args, **kwargs):
+            outputs = plain(*args, **kwargs)
+            self.state.train_own()
+            return outputs
+
+        return train_step
+
+    def after_step(self) -> None:
+        """Looks whether the loss was asked for; trains what is not the model's where the step could not.
+
+        Raises:
+            ValueError: If the loss was not asked for.
+        """
+        self.check_reached()
+        if self._has_replicas:
+            self.state.train_own()
 
     def check_reached(self) -> None:
         """Raises if a train step went by without the loss being asked for.
@@ -72,7 +100,7 @@ class Objective:
                     given.get("sample_weight"),
                 )
                 own = [tf.cast(tf.reduce_sum(part), total.dtype) for part in self.model.losses]
-                regularization = tf.add_n(own) if own else tf.zeros((), total.dtype)
+                regularization = share * tf.add_n(own) if own else tf.zeros((), total.dtype)
                 total = t.mix(total, regularization, tf.cast(extra * share, total.dtype))
             for t in self.penalized:
                 penalty = t.penalty(self.kernels[t.name])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import keras
+import numpy as np
 
 from tfcompress.facts.quantspec import QuantSpec
 from tfcompress.facts.select import matches, resolve, unmatched, where
@@ -11,6 +12,7 @@ from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import frozen, leaves
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
 from tfcompress.techniques.quantize import Quantize
 
@@ -84,6 +86,7 @@ class _Planner:
         self.leaves = leaves(model)
         self.frozen = frozen(model)
         self.quantize = next((t for t in self.techniques if isinstance(t, Quantize)), None)
+        self.captured = {path for t in self.techniques for path in t.captured(model)}
         self.rows: list[Row] = []
         self.kernels: dict[str, list[Kernel]] = {t.name: [] for t in self.techniques}
 
@@ -111,18 +114,27 @@ class _Planner:
         return Plan(self.rows, state, self.kernels, extras)
 
     def _refuse(self):
+        if is_wrapped(self.model):
+            raise ValueError(
+                f"Model {self.model.name!r} is a session's, with compression in its layers already. "
+                "Go on with session = tfc.compress(model, recipe)."
+            )
         for t in self.techniques:
             if t.shape_changing:
                 raise ValueError(
                     f"{t.name} changes the shape of the model, which a callback on a live model can't do. "
                     "Use session = tfc.compress(model, recipe), then fit session.model with session.callbacks."
                 )
-            lost = unmatched([op for _, op in self.leaves], t.overrides or {})
-            if lost:
-                raise ValueError(
-                    f"{t.name}: overrides name no layer of model {self.model.name!r}: {lost}. "
-                    f"Its layers are: {', '.join(op.name for _, op in self.leaves)}."
-                )
+            chosen, ops = where(t.where), [op for _, op in self.leaves]
+            for what, keys in (
+                ("overrides", t.overrides or {}),
+                ("`where`", (*chosen.layers, *chosen.skip)),
+            ):
+                if lost := unmatched(ops, keys):
+                    raise ValueError(
+                        f"{t.name}: {what} names no layer of model {self.model.name!r}: {lost}. "
+                        f"Its layers are: {', '.join(op.name for op in ops)}."
+                    )
 
     # activations
 
@@ -143,7 +155,14 @@ class _Planner:
 
     def _left_out(self, op) -> bool:
         scheme = self._scheme(op)
-        return scheme is None or scheme.activation_bits is None
+        return scheme is None or scheme.activation_bits is None or not self._is_chosen(op)
+
+    def _is_chosen(self, op) -> bool:
+        """Whether `where` leaves a layer any kernel; what has no kernels goes with the layers around it."""
+        chosen, kernels = where(self.quantize.where), spec_of(op).kernels
+        return not kernels or any(
+            chosen(op, name, int(np.prod(weight(op, name).shape))) for name in kernels
+        )
 
     # weights
 
@@ -151,8 +170,7 @@ class _Planner:
         spot = spots.get(id(op))
         t = Treatment(path, op, index)
         if spot is not None:
-            t.outputs, t.before, t.fixed = spot.outputs, spot.before, spot.fixed
-            t.is_last, t.norm, t.folds = spot.is_last, spot.norm, spot.folds
+            spot.onto(t)
         spec = spec_of(op)
         for name in spec.kernels:
             self._weight(t, spec, name)
@@ -166,9 +184,7 @@ class _Planner:
                 )
             )
         self._output_row(t)
-        for t_ in self.techniques:
-            if path in t_.captured():
-                t.captures = True
+        t.captures = path in self.captured
         return t if t.chains or spot is not None or t.captures else None
 
     def _weight(self, t: Treatment, spec, name):

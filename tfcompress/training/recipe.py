@@ -1,5 +1,6 @@
 """A recipe: a list of techniques that goes to JSON and back."""
 
+import dataclasses
 import importlib
 import json
 import os
@@ -22,6 +23,7 @@ class Recipe(list):
 
     Raises:
         TypeError: If something in it is not a technique.
+        ValueError: If one kind of technique comes twice.
 
     Example:
         >>> import tfcompress as tfc
@@ -31,18 +33,21 @@ class Recipe(list):
     """
 
     def __init__(self, techniques: Technique | Iterable[Technique] = ()):
-        found = [techniques] if isinstance(techniques, Technique) else list(techniques)
+        single = isinstance(techniques, Technique) or not isinstance(techniques, Iterable)
+        found = [techniques] if single else list(techniques)
         for t in found:
             if not isinstance(t, Technique):
                 raise TypeError(
-                    "A recipe holds techniques such as tfc.Prune(0.8), tfc.Cluster(16), tfc.Quantize('int8'), tfc.Distill(teacher). "
+                    "A recipe holds techniques such as tfc.Prune(0.8), tfc.Cluster(16), "
+                    "tfc.Quantize('int8'), tfc.Distill(teacher). "
                     f"Received: {t!r} of type {type(t).__name__}."
                 )
         kinds = [type(t) for t in found]
         for kind in set(kinds):
             if kinds.count(kind) > 1:
                 raise ValueError(
-                    f"A recipe holds each technique once. Received: {kinds.count(kind)} x {kind.__name__}. "
+                    "A recipe holds each technique once. "
+                    f"Received: {kinds.count(kind)} x {kind.__name__}. "
                     "For different settings by layer use its `overrides`."
                 )
         super().__init__(found)
@@ -60,20 +65,21 @@ class Recipe(list):
         """Inverse of `to_json`.
 
         Raises:
-            ValueError: If the text is no recipe.
+            ValueError: If the text is no recipe, or names what is no technique.
         """
         try:
             found = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(
-                f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}."
+                "A recipe is JSON text, written by Recipe.to_json. "
+                f"Received text that is not JSON: {error}."
             ) from error
-        _register()
         if not isinstance(found, list):
             raise ValueError(
                 f"A recipe is a JSON list of techniques. Received: {type(found).__name__}."
             )
-        return cls([keras.saving.deserialize_keras_object(t) for t in found])
+        _register()
+        return cls([_technique(entry, number) for number, entry in enumerate(found)])
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the recipe to a JSON file."""
@@ -89,3 +95,25 @@ def _register() -> None:
     """Imports every technique, so that Keras knows the classes a recipe file names."""
     for module in pkgutil.iter_modules(techniques.__path__):
         importlib.import_module(f"{techniques.__name__}.{module.name}")
+
+
+def _technique(entry, number: int) -> Technique:
+    """One technique of a recipe; only what is registered as one is made, whatever the file names."""
+    name = entry.get("registered_name") if isinstance(entry, dict) else None
+    kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+    if not (isinstance(kind, type) and issubclass(kind, Technique)):
+        known = sorted(k.__name__ for k in Technique.__subclasses__())
+        raise ValueError(
+            f"Entry {number} of the recipe is no technique: registered_name={name!r}. Known are "
+            f"{', '.join(known)}; a technique of your own must be imported first, and registered "
+            "with keras.saving.register_keras_serializable."
+        )
+    config = entry.get("config")
+    fields = {f.name for f in dataclasses.fields(kind)}
+    if not isinstance(config, dict) or set(config) - fields:
+        strange = sorted(set(config) - fields) if isinstance(config, dict) else config
+        raise ValueError(
+            f"Entry {number} of the recipe: {kind.__name__} has no fields {strange}. "
+            f"It has {', '.join(sorted(fields))}."
+        )
+    return keras.saving.deserialize_keras_object(entry)

@@ -3,18 +3,25 @@
 The same transforms, techniques and clock as in the callback; only what carries them differs.
 """
 
+import hashlib
+import warnings
 from types import SimpleNamespace
 
 import keras
 
+from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.loading import load_model
-from tfcompress.mechanics.graph import rebuild
-from tfcompress.mechanics.wrapper import is_wrapped, unwrapped, wrapped
+from tfcompress.deploy.simulate import observe
+from tfcompress.mechanics.copying import copied
+from tfcompress.mechanics.graph import input_triples
+from tfcompress.mechanics.wrapping import counted, is_wrapped, unwrapped, wrapped
+from tfcompress.techniques.distill import Distill
 from tfcompress.training.callback import Compression
 from tfcompress.training.plan import Plan, make_plan
 from tfcompress.training.recipe import Recipe
 
 _NOTHING = SimpleNamespace(treatments=[], inputs=[])
+_STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
 class Session:
@@ -29,7 +36,7 @@ class Session:
     def __init__(self, plain: keras.Model, plan: Plan, recipe: Recipe, **options):
         self.plan = plan
         self._plain = plain
-        self.model = wrapped(plain, plan.state)
+        self.model = wrapped(plain, plan.state, _named(recipe))
         self.callback = _WrappedCompression(recipe, plan, plain, **options)
         self.callbacks = [self.callback]
         self.callback.set_model(self.model)
@@ -67,6 +74,11 @@ class _WrappedCompression(Compression):
     def _hooked(self):
         return _NOTHING
 
+    def _calibrate(self):
+        observe(
+            self._plain, self.state, samples(self.calibration, input_triples(self._plain))
+        )
+
     @property
     def file_model(self):
         """The plain model inside the wrappers."""
@@ -84,8 +96,9 @@ def compress(model, recipe, data=None, **options) -> Session:
     half-way, shared, and given to code that knows nothing of the library.
 
     Args:
-        model: A built Functional or Sequential model, the path of one, or a session's model that was saved and loaded (its
-            masks, clusters and ranges go on where they are).
+        model: A built Functional or Sequential model, the path of one, or a session's model that was saved and loaded. Of the
+            latter masks, clusters and ranges are taken over; with the same recipe the schedule goes on where it was, with
+            another one it starts anew.
         recipe: A technique, a list of them, or a `Recipe`.
         data: Representative data that sets the activation ranges before the first step.
         **options: Further options of `tfc.Compression` (`update_every`, `learning_rate`, `seed`, `verbose`).
@@ -108,47 +121,63 @@ def compress(model, recipe, data=None, **options) -> Session:
     """
     recipe = Recipe(recipe)
     model = load_model(model)
-    before = None
-    if is_wrapped(model):
-        model, before = unwrapped(model)
-    plain = _cloned(model)
-    for technique in recipe:
-        if technique.shape_changing:
-            plain = technique.surgery(plain, data)
-    plan = make_plan(plain, [t for t in recipe if not t.shape_changing], options.get("seed", 0))
-    if before is not None:
-        _carry(before, plan.state)
-    return Session(plain, plan, recipe, calibration=data, **options)
+    _warn_of_steps(model)
+    before = clock = None
+    with model.distribute_strategy.scope():
+        if is_wrapped(model):
+            clock = counted(model)
+            model, before = unwrapped(model)
+        plain, _ = copied(model)
+        for technique in recipe:
+            if technique.shape_changing:
+                plain = technique.surgery(plain, data)
+        techniques = [t for t in recipe if not t.shape_changing]
+        plan = make_plan(plain, techniques, options.get("seed", 0))
+        if before is not None:
+            _carry(before, plan.state, goes_on=clock is not None and clock["recipe"] == _named(recipe))
+        return Session(plain, plan, recipe, calibration=data, **options)
 
 
-def _cloned(model: keras.Model) -> keras.Model:
-    """A flat copy with layers of its own and the same weights."""
-
-    def replace(path, op):
-        if not isinstance(op, keras.layers.Layer):
-            return op
-        config = op.get_config()
-        config["name"] = path.replace("/", "_").replace(":", "_")
-        copy = type(op).from_config(config)
-        copies.append((op, copy))
-        return copy
-
-    copies: list[tuple] = []
-    flat = rebuild(model, replace)
-    for op, copy in copies:
-        copy.set_weights(op.get_weights())
-        copy.trainable = op.trainable
-    return flat
+def _warn_of_steps(model):
+    own = [n for n in _STEPS if getattr(type(model), n) is not getattr(keras.Model, n)]
+    if own:
+        warnings.warn(
+            f"tfc.compress: the session's model is a plain keras.Model; {', '.join(own)} of {type(model).__name__} are not part "
+            "of it. The callback tfc.Compression keeps them, or give them to a class around the session's model: "
+            f"{type(model).__name__}(session.model.inputs, session.model.outputs).",
+            stacklevel=3,
+        )
 
 
-def _carry(before, state) -> None:
-    """Takes over masks, clusters and ranges where the same transform treats the same weight."""
-    old = {(t.path, c.path, type(x)): x for t, c, x in before.find(object)}
-    for t, c, x in state.find(object):
-        found = old.get((t.path, c.path, type(x)))
-        if found is not None and [v.shape for v in found.variables] == [v.shape for v in x.variables]:
-            x.set_weights(found.get_weights())
-    if len(before.ranges) == len(state.ranges):
-        for mine, theirs in zip(state.ranges, before.ranges, strict=True):
-            if len(mine.variables) == len(theirs.variables):
-                mine.set_weights(theirs.get_weights())
+def _named(recipe: Recipe) -> str:
+    """Returns what tells recipes apart. Teachers come and go, they leave the schedule as it is."""
+    lasting = Recipe([t for t in recipe if not isinstance(t, Distill)])
+    try:
+        text = lasting.to_json()
+    except ValueError:  # a choice in code has no other name than its own
+        text = repr(list(lasting))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _carry(before, state, goes_on: bool) -> None:
+    """Takes over masks, clusters and ranges where the same transform treats the same place, and the counters."""
+    old = _places(before)
+    for key, mine in _places(state).items():
+        theirs = old.get(key)
+        shapes = [[v.shape for v in x.variables] for x in (mine, theirs) if x is not None]
+        if len(shapes) == 2 and shapes[0] == shapes[1]:
+            for a, b in zip(mine.variables, theirs.variables, strict=True):
+                a.assign(b)
+    if goes_on:
+        for name in ("step", "total", "progress"):
+            getattr(state, name).assign(getattr(before, name))
+
+
+def _places(state) -> dict[tuple, object]:
+    found = {(t.path, c.path, type(x)): x for t, c, x in state.find(object)}
+    found |= {("input", k, type(s)): s for k, s in enumerate(state.inputs) if s is not None}
+    for t in state.treatments:
+        found |= {(t.path, k, type(s)): s for k, s in t.outputs.items()}
+        if t.before is not None:
+            found[t.path, "before", type(t.before)] = t.before
+    return found

@@ -34,16 +34,29 @@ class Transform(keras.layers.Layer):
         super().__init__(**kwargs)
         self.axes = axes
 
-    def state(self, name: str, shape: tuple[int, ...], initializer="zeros", dtype="float32"):
-        """Makes a state variable; replicas of a distribution strategy keep its mean."""
-        return self.add_weight(
+    def state(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer="zeros",
+        dtype="float32",
+        watched: bool = False,
+    ):
+        """Makes a state variable; replicas of a distribution strategy keep its mean.
+
+        With `watched`, gradient tapes look at it, so that a tap on it is reached; it still is none of the
+        trainable variables of any model.
+        """
+        made = self.add_weight(
             name=name,
             shape=shape,
             initializer=initializer,
             dtype=dtype,
-            trainable=False,
+            trainable=watched,
             aggregation="mean" if dtype == "float32" else "only_first_replica",
         )
+        made.trainable = False  # Keras' word for whose optimizer it is; the tape has its own
+        return made
 
     def compute_output_shape(self, input_shape):
         """The shape of the input."""

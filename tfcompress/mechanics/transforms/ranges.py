@@ -8,6 +8,7 @@ exponential one, so that no guess of a first range has to be forgotten.
 import keras
 import tensorflow as tf
 
+from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.transforms.base import Transform, straight_through
 from tfcompress.mechanics.transforms.taps import note_gradient
 
@@ -99,7 +100,7 @@ class ActivationRange(Transform):
     @property
     def is_set(self) -> bool:
         """Whether any batch was seen."""
-        return float(self.seen) > 0
+        return float(full_precision(self.seen)) > 0
 
     def limits(self) -> tuple[float, float]:
         """Returns `(low, high)` as Python numbers."""
@@ -157,7 +158,7 @@ class LearnedRange(ActivationRange):
 
     def _build_state(self):
         super()._build_state()
-        self.exponents = self.state("exponents", (2,))
+        self.exponents = self.state("exponents", (2,), watched=True)
         self.gradients = self.state("gradients", (2,))
 
     def call(self, x, how: str = APPLY, export: bool = False):

@@ -1,0 +1,207 @@
+"""Each command does its work on files: what it writes loads, and holds what it printed."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import tfcompress as tfc
+from tfcompress.cli import main
+from tfcompress.cli.entry import DONE, FAILED, REFUSED
+from tfcompress.judge.bench_report import BenchReport
+from tfcompress.judge.kernels import kernel_table
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_model, tiny_data):
+    """A working folder with a trained-looking model and its data as bytes."""
+    monkeypatch.chdir(tmp_path)
+    tiny_model.save("model.keras")
+    x, y = tiny_data
+    images = np.rint(x[..., 0] * 255).astype(np.uint8)
+    np.savez("data.npz", x_train=images[:192], y_train=y[:192], x_test=images[192:], y_test=y[192:])
+    return tmp_path
+
+
+def run(*arguments):
+    return main(["tfcompress", *arguments])
+
+
+@pytest.fixture
+def int8(folder):
+    options = ["--calibration=data.npz", "--scale=1/255", "--verbose=0"]
+    assert run("convert", "model.keras", "--out=int8.tflite", *options) == DONE
+    return tfc.Artifact.load("int8.tflite")
+
+
+def test_convert_writes_what_the_library_would(int8, folder, capsys, tiny_model):
+    assert int8.is_integer
+    x = np.load("data.npz")["x_train"][..., None] * np.float32(1 / 255)
+    assert int8.content == tfc.convert(tfc.load_model("model.keras"), calibration=x).content
+    assert run("convert", "model.keras", "--mode=float16") == DONE
+    assert f"Wrote model.tflite ({(folder / 'model.tflite').stat().st_size:,} bytes" in (
+        capsys.readouterr().out
+    )
+    assert not tfc.Artifact.load("model.tflite").is_integer
+
+
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
+def test_convert_io(folder, io):
+    options = ["--calibration=data.npz", "--scale=1/255", f"--io={io}"]
+    assert run("convert", "model.keras", *options) == DONE
+    artifact = tfc.Artifact.load("model.tflite")
+    assert {spec.dtype for spec in (*artifact.inputs, *artifact.outputs)} == {io}
+
+
+def test_the_gate_has_its_own_exit_code_and_writes_nothing(folder, capsys):
+    layers = keras.layers
+    stack = [keras.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="elu", name="bent")]
+    keras.Sequential([*stack, layers.Flatten(), layers.Dense(2)]).save("elu.keras")
+    options = ["--calibration=data.npz", "--scale=1/255"]
+    assert run("convert", "elu.keras", *options) == REFUSED
+    error = capsys.readouterr().err
+    assert "ELU" in error and "bent" in error
+    assert not (folder / "elu.tflite").exists()
+    assert run("convert", "elu.keras", *options, "--allow_float=ELU") == DONE
+    assert (folder / "elu.tflite").exists()
+
+
+def test_convert_takes_a_folder_of_images(folder):
+    from PIL import Image
+
+    (folder / "photos").mkdir()
+    for i, image in enumerate(np.load("data.npz")["x_train"][:12]):
+        Image.fromarray(image).save(folder / "photos" / f"{i}.png")
+    assert run("convert", "model.keras", "--calibration=photos", "--scale=1/255") == DONE
+    artifact = tfc.Artifact.load("model.tflite")
+    assert artifact.is_integer and artifact.inputs[0].scale == pytest.approx(1 / 255, rel=0.01)
+
+
+def test_calibration_is_needed_for_int8(folder, capsys):
+    assert run("convert", "model.keras") == FAILED
+    assert "calibration" in capsys.readouterr().err
+
+
+def test_compress_keeps_the_laws_of_the_flags(folder, capsys):
+    options = ["--prune=0.5", "--cluster=8", "--epochs=2", "--batch=32", "--verbose=0"]
+    assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
+    out = folder / "compressed"
+    names = {"model.keras", "model.tflite", "model.tflite.json", "recipe.json"}
+    assert {path.name for path in out.iterdir()} == names | {"report.html", "report.txt"}
+    model = keras.models.load_model(out / "model.keras")
+    for layer in (model.get_layer("conv"), model.get_layer("head")):
+        kernel = np.asarray(layer.kernel)
+        assert np.sum(kernel == 0) == round(0.5 * kernel.size)
+        assert np.unique(kernel).size <= 9
+    artifact = tfc.Artifact.load(out / "model.tflite")
+    assert artifact.is_integer
+    assert all(row["values_per_channel"] <= 9 for row in kernel_table(artifact))
+    recipe = tfc.Recipe.load(out / "recipe.json")
+    assert recipe == [tfc.Prune(0.5), tfc.Cluster(8), tfc.Quantize("int8")]
+    assert f"{artifact.size:,} bytes" in capsys.readouterr().out
+
+
+def test_compress_by_a_recipe_file(folder):
+    tfc.Recipe([tfc.Prune(0.25)]).save("recipe.json")
+    options = ["--recipe=recipe.json", "--epochs=1", "--verbose=0", "--out=r"]
+    assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
+    kernel = np.asarray(keras.models.load_model("r/model.keras").get_layer("head").kernel)
+    assert np.sum(kernel == 0) == round(0.25 * kernel.size)
+
+
+def test_compress_with_a_teacher(folder):
+    options = ["--teacher=model.keras", "--quantize=none", "--epochs=1", "--verbose=0", "--out=t"]
+    assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
+    assert tfc.Artifact.load("t/model.tflite").is_integer
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--recipe=r.json", "--prune=0.5"], "leave out --prune"),
+        (["--quantize=none"], "nothing to do"),
+        (["--quantize=int9"], "int9"),
+    ],
+)
+def test_compress_refuses_before_it_trains(options, message, folder, capsys):
+    assert run("compress", "model.keras", "--data=data.npz", *options) == FAILED
+    assert message in capsys.readouterr().err
+    assert not (folder / "compressed").exists()
+
+
+def test_bench_prints_and_writes_the_same(int8, capsys):
+    assert run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0") == DONE
+    report = BenchReport.load("host.json")
+    printed = capsys.readouterr().out
+    assert printed.strip() == report.text().strip()
+    assert list(report) == ["int8"] or list(report) == ["int8.tflite"]
+    phone = json.loads((report.to_json()).replace(report.document["device"]["name"], "A phone"))
+    BenchReport(phone).save("phone.json")
+    assert run("bench", "host.json", "phone.json", "--markdown") == DONE
+    table = capsys.readouterr().out
+    assert "A phone" in table and table.startswith("|")
+
+
+def test_bench_of_reports_alone_has_nothing_to_write(int8, capsys):
+    run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0")
+    assert run("bench", "host.json", "--json=again.json") == FAILED
+    assert "--json writes what is measured here" in capsys.readouterr().err
+
+
+def test_report_compares_and_draws(int8, folder, capsys):
+    options = ["--data=data.npz", "--scale=1/255", "--nolatency", "--verbose=0"]
+    assert run("report", "model.keras", "int8.tflite", *options) == DONE
+    rows = json.loads((folder / "report" / "compare.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["original", "int8.tflite"]
+    page = (folder / "report" / "report.html").read_text()
+    assert f"{int8.size:,}" in page and f"{rows[1]['accuracy']:.4f}" in page
+    assert f"{rows[1]['accuracy']:.4f}" in capsys.readouterr().out
+    assert run("report", "int8.tflite", "int8.tflite", *options, "--out=same") == DONE
+    same = json.loads((folder / "same" / "compare.json").read_text())["rows"]
+    assert same[1]["agreement"] == 1.0
+
+
+def test_inspect_a_file(int8, capsys):
+    assert run("inspect", "int8.tflite") == DONE
+    text = capsys.readouterr().out
+    assert int8.summary() in text
+    assert re.search(r"head +\d+ +[\d.]+%", text)
+    assert run("inspect", "int8.tflite", "--json") == DONE
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["bytes"] == int8.size and facts["is_integer"] is True
+    assert [row["layer"] for row in facts["kernels"]] == ["conv", "depthwise", "head"]
+
+
+def test_inspect_a_model_says_what_stays_float(folder, capsys):
+    layers = keras.layers
+    stack = [keras.Input((8, 8, 1)), layers.Conv2D(2, 3, name="c"), layers.ELU(name="bent")]
+    keras.Sequential([*stack, layers.Flatten(), layers.Dense(2, name="d")]).save("elu.keras")
+    assert run("inspect", "elu.keras") == DONE
+    text = capsys.readouterr().out
+    assert re.search(r"bent +ELU .*stays float: ELU", text)
+    assert run("inspect", "elu.keras", "--json") == DONE
+    layers = {row["layer"]: row for row in json.loads(capsys.readouterr().out)["layers"]}
+    assert layers["c"]["kernels"] == ["kernel"] and layers["c"]["int8"] == "integer"
+    assert layers["d"]["parameters"] == 2 * 36 * 2 + 2
+
+
+def test_demo_passes_its_flags_on(folder, monkeypatch, capsys):
+    """The job itself is tested in test_demo; here only that each flag arrives."""
+    from tfcompress import demo as demo_module
+
+    seen = {}
+
+    class Result:
+        def text(self):
+            return "all figures"
+
+    def demo(data, out, **options):
+        seen.update(options, data=data, out=out)
+        return Result()
+
+    monkeypatch.setattr(demo_module, "demo", demo)
+    assert run("demo", "--data=d.npz", "--out=o", "--seed=3", "--effort=0.5", "--verbose=0") == DONE
+    assert seen == {"data": "d.npz", "out": "o", "seed": 3, "effort": 0.5, "verbose": 0}
+    assert capsys.readouterr().out == "all figures\n"

@@ -1,0 +1,47 @@
+"""Silence while TensorFlow converts: it talks through Python's logging, its warnings and the process' own streams."""
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Keeps TensorFlow from writing while the block runs; errors are raised as ever.
+
+    Yields:
+        What was written to Python's standard output meanwhile.
+
+    Example:
+        >>> with quiet() as said:
+        ...     print("endpoints of the model")
+        >>> said.getvalue()
+        'endpoints of the model\\n'
+    """
+    said = io.StringIO()
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(said), _stderr_away():
+            warnings.simplefilter("ignore")
+            yield said
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _stderr_away() -> Iterator[None]:
+    """The converter is C++ and writes past Python to file descriptor 2."""
+    held = os.dup(2)
+    away = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(away, 2)
+        yield
+    finally:
+        os.dup2(held, 2)
+        os.close(held)
+        os.close(away)
