@@ -39,11 +39,11 @@ def test_the_digit_stays_inside_the_frame(drawn):
 
 
 def test_classes_can_be_told_apart(drawn):
-    """Nearest of the training images by pixels: far above the 10 % of a guess."""
+    """Nearest of 2,000 images by pixels: far above the 10 % of a guess."""
     x_train, y_train, x_test, y_test = drawn
     a, b = x_train.reshape(2_000, -1), x_test.reshape(500, -1)
     distance = (a**2).sum(1) - 2 * b @ a.T
-    assert (y_train[distance.argmin(axis=1)] == y_test).mean() > 0.7
+    assert (y_train[distance.argmin(axis=1)] == y_test).mean() > 0.6
 
 
 @pytest.mark.parametrize("counts", [{"train": 0}, {"test": -1}, {"train": 2.5}])

@@ -26,7 +26,7 @@ def demo_report(result: "DemoResult") -> Report:
     where = surroundings()["device"]
     report = Report(
         f"A digit classifier in {final['bytes']:,} bytes, integer only",
-        f"{digits.label}: {len(digits.x_test):,} test images that no training has seen. "
+        f"Data: {digits.label}; {len(digits.x_test):,} test images that no training has seen. "
         f"{where['machine']}, {where['cores']} cores, seed {result.seed}.",
     )
     report.add_facts(_facts(result))

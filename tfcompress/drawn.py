@@ -1,8 +1,8 @@
 """Digits drawn with Pillow's own font, for machines where MNIST can't be had.
 
-Glyph at one of several stroke widths -> random affine map (scale, rotation, shear, shift) ->
-28x28 -> contrast and noise. A stand-in to run the whole job on, not a benchmark: it is easier
-than handwriting, and whoever uses it says so.
+Glyph at one of several stroke widths -> random perspective map (scale, rotation, shear, shift,
+tilt) -> 28x28 -> a gap, contrast and noise. A stand-in to run the whole job on, not a benchmark:
+one face is easier than everybody's handwriting, and whoever uses it says so.
 """
 
 import numpy as np
@@ -48,30 +48,46 @@ def draw_digits(
 def _draw(count: int, glyphs: dict, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     y = rng.permutation(np.arange(count) % 10)
     strokes = rng.choice(_STROKES, count)
-    maps = _affine_maps(count, rng)
+    maps = _perspective_maps(count, rng)
     x = np.empty((count, _SIDE, _SIDE), np.float32)
     for i in range(count):
         image = glyphs[int(y[i]), int(strokes[i])]
         x[i] = image.transform(
-            (_SIDE, _SIDE), Image.Transform.AFFINE, tuple(maps[i]), Image.Resampling.BILINEAR
+            (_SIDE, _SIDE), Image.Transform.PERSPECTIVE, maps[i], Image.Resampling.BILINEAR
         )
-    x *= rng.uniform(0.75, 1.0, (count, 1, 1)).astype(np.float32) / 255
-    x += rng.normal(0.0, 0.06, x.shape).astype(np.float32) * (rng.random((count, 1, 1)) < 0.5)
+    x[_gaps(count, rng)] = 0
+    x *= rng.uniform(0.55, 1.0, (count, 1, 1)).astype(np.float32) / 255
+    x += rng.normal(0.0, 1.0, x.shape).astype(np.float32) * rng.uniform(0, 0.12, (count, 1, 1))
     return np.clip(x, 0.0, 1.0, out=x)[..., None], y.astype(np.int64)
 
 
-def _affine_maps(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Coefficients (count, 6) that take a result pixel to its place on the glyph's canvas."""
-    zoom = _CANVAS / _SIDE / rng.uniform(0.78, 1.12, (2, count))
-    angle = np.deg2rad(rng.uniform(-18, 18, count))
-    shear = rng.uniform(-0.35, 0.35, count)
+def _perspective_maps(count: int, rng: np.random.Generator) -> list[tuple[float, ...]]:
+    """Eight coefficients each, which take a result pixel to its place on the glyph's canvas."""
+    zoom = _CANVAS / _SIDE / rng.uniform(0.72, 1.05, (2, count))
+    angle = np.deg2rad(rng.uniform(-25, 25, count))
+    shear = rng.uniform(-0.45, 0.45, count)
     cos, sin = np.cos(angle), np.sin(angle)
     a, b = zoom[0] * (cos - shear * sin), zoom[0] * (-sin - shear * cos)
     d, e = zoom[1] * sin, zoom[1] * cos
-    centre = _SIDE / 2 + rng.uniform(-2.5, 2.5, (2, count))  # of the digit, in result pixels
+    centre = _SIDE / 2 + rng.uniform(-2, 2, (2, count))  # of the digit, in result pixels
+    g, h = rng.uniform(-0.008, 0.008, (2, count))  # tilt towards the eye, per result pixel
+    # The denominator g x + h y + 1 is kept at 1 in the centre, so that the digit stays in place.
+    scale = 1 - g * centre[0] - h * centre[1]
+    a, b = a + g * _CANVAS / 2, b + h * _CANVAS / 2
+    d, e = d + g * _CANVAS / 2, e + h * _CANVAS / 2
     c = _CANVAS / 2 - a * centre[0] - b * centre[1]
     f = _CANVAS / 2 - d * centre[0] - e * centre[1]
-    return np.stack([a, b, c, d, e, f], axis=1)
+    return list(zip(*(value / scale for value in (a, b, c, d, e, f, g, h)), strict=True))
+
+
+def _gaps(count: int, rng: np.random.Generator) -> np.ndarray:
+    """A square of 2 to 4 pixels in the middle part of every third image, (count, 28, 28)."""
+    low = rng.integers(6, 20, (2, count, 1))
+    size = rng.integers(2, 5, (count, 1)) * (rng.random((count, 1)) < 1 / 3)
+    rows, columns = (
+        (low[k] <= np.arange(_SIDE)) & (np.arange(_SIDE) < low[k] + size) for k in (0, 1)
+    )
+    return rows[:, :, None] & columns[:, None, :]
 
 
 def _glyph(digit: int, stroke: int) -> Image.Image:

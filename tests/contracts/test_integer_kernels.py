@@ -1,4 +1,4 @@
-"""Layers with kernels: integer files that compute the simulation and keep every zero, or an error."""
+"""Layers with kernels: files that compute the simulation and keep every zero, or an error."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Every row of the table of layer facts keeps the laws of the mechanism; user layers join by one `describe`."""
+"""Every row of the table keeps the laws of the mechanism; user layers join by one `describe`."""
 
 import keras
 import numpy as np
@@ -159,7 +159,7 @@ def test_bad_descriptions_are_refused():
 
 
 def test_half_precision_is_lifted_for_the_file(case_named):
-    """The mask law holds on float32 variables of a mixed-precision layer, and no policy is left changed."""
+    """A mixed-precision model runs in float32 for the file, and no policy is left changed."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = case_named("Conv2D").model()

@@ -53,8 +53,8 @@ def reference(teacher, student, labels, temperature, alpha, weights=None):
 
 
 def step_loss(student, techniques, x, y, loss, **fit):
-    """The training loss of one step over all data that changes no weight."""
-    student.compile(keras.optimizers.SGD(0.0), loss)
+    """The training loss of one step over all data that changes no weight; eager, for one step is not worth a graph."""
+    student.compile(keras.optimizers.SGD(0.0), loss, run_eagerly=True)
     compression = tfc.Compression(techniques, verbose=0)
     history = student.fit(
         x, y, batch_size=len(x), epochs=1, verbose=0, callbacks=[compression], **fit

@@ -1,4 +1,4 @@
-"""The plan is known before training, complete, and printed once; what can't be done is refused with the way out."""
+"""The plan is known before training and complete; refusals name the way out."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ L = keras.layers
 
 
 def net():
-    """A layer of each fate: convolution, folded normalization, frozen, left out, too small, unknown."""
+    """A layer of each fate: convolution, folded normalization, frozen, left out, too small."""
     inputs = keras.Input((8, 8, 1))
     x = L.Conv2D(4, 3, name="conv")(inputs)
     x = L.BatchNormalization(name="norm")(x)
@@ -39,10 +39,15 @@ def test_rows_and_reasons_before_training():
     assert compression.plan is None
     compression.set_model(model)
     found = rows(compression)
-    assert found["conv", "kernel"] == ("Cluster 8 values per kernel; Quantize 8 bits, one scale per channel", True)
+    assert found["conv", "kernel"] == (
+        "Cluster 8 values per kernel; Quantize 8 bits, one scale per channel",
+        True,
+    )
     assert "Prune" not in found["wide", "kernel"][0]
     assert found["head", "kernel"][0].startswith("Cluster 4 values per kernel")
-    assert "Prune" not in found["still", "kernel"][0] and "Cluster" not in found["still", "kernel"][0]
+    assert (
+        "Prune" not in found["still", "kernel"][0] and "Cluster" not in found["still", "kernel"][0]
+    )
     assert found["norm", ""][0] == "folded into the layer before it in the file"
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -80,7 +85,9 @@ def test_an_unknown_layer_says_how_to_describe_it():
 
 def test_the_plan_is_printed_before_the_first_step(points, capsys):
     x, y = points
-    model = keras.Sequential([keras.Input((6,)), L.Dense(12, name="hidden"), L.Dense(3, name="head")])
+    model = keras.Sequential(
+        [keras.Input((6,)), L.Dense(12, name="hidden"), L.Dense(3, name="head")]
+    )
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     printed = []
 
@@ -92,7 +99,11 @@ def test_the_plan_is_printed_before_the_first_step(points, capsys):
     model.fit(x, y, batch_size=96, epochs=1, verbose=0, callbacks=[First(), compression])
     lines = printed[0].splitlines()
     assert lines[0].split() == "layer weight what is done, or why not".split()
-    assert lines[1].split(maxsplit=2) == ["hidden", "kernel", "Prune sparsity 0.5 (magnitude, unstructured, layer)"]
+    assert lines[1].split(maxsplit=2) == [
+        "hidden",
+        "kernel",
+        "Prune sparsity 0.5 (magnitude, unstructured, layer)",
+    ]
     assert lines[2].split(maxsplit=2) == ["head", "kernel", "- Prune: override None"]
     assert str(compression.plan) == printed[0].rstrip("\n")
     end = capsys.readouterr().err.strip()
@@ -117,8 +128,12 @@ def test_techniques_that_change_shapes_are_refused_with_the_way_out(dense_net, p
     x, y = points
     model = dense_net()
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"Narrow changes the shape .*session = tfc\.compress\(model, recipe\)"):
-        model.fit(x, y, verbose=0, callbacks=[tfc.Compression([tfc.Prune(0.5), Narrow()], verbose=0)])
+    with pytest.raises(
+        ValueError, match=r"Narrow changes the shape .*session = tfc\.compress\(model, recipe\)"
+    ):
+        model.fit(
+            x, y, verbose=0, callbacks=[tfc.Compression([tfc.Prune(0.5), Narrow()], verbose=0)]
+        )
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -148,7 +163,9 @@ def test_a_subclassed_model_with_raw_calls_refuses_quantize_only(points, laws):
 
 @pytest.mark.parametrize("value", [0, -1])
 def test_update_every_must_be_a_step(value):
-    with pytest.raises(ValueError, match=f"update_every must be at least 1 step. Received: update_every={value}"):
+    with pytest.raises(
+        ValueError, match=f"update_every must be at least 1 step. Received: update_every={value}"
+    ):
         tfc.Compression(tfc.Prune(0.5), update_every=value)
 
 

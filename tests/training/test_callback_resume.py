@@ -1,4 +1,4 @@
-"""Resuming: what a training that was cut off goes on with, from a backup or a checkpoint, in a new process's objects."""
+"""A training that was cut off goes on, from a backup or a checkpoint, in new objects."""
 
 import keras
 import numpy as np
@@ -14,7 +14,9 @@ ORDERS = pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "
 def recipe():
     """Everything that has state; the clusters begin and the ramp ends in the middle."""
     return tfc.Compression(
-        [tfc.Prune(0.5), tfc.Cluster(4, begin=0.25), tfc.Quantize("int8")], update_every=2, verbose=0
+        [tfc.Prune(0.5), tfc.Cluster(4, begin=0.25), tfc.Quantize("int8")],
+        update_every=2,
+        verbose=0,
     )
 
 
@@ -58,7 +60,7 @@ def assert_same(one, two):
 def test_backup_and_restore_equals_the_uninterrupted_training(
     is_first, epoch, dense_net, points, tmp_path
 ):
-    """New objects, as in a new process: weights, optimizer, masks, clusters, ranges and schedule go on."""
+    """Weights, optimizer, masks, clusters, ranges and schedule go on, as in a new process."""
     keras.utils.set_random_seed(3)
     whole, reference = dense_net(), recipe()
     start = whole.get_weights()
@@ -111,9 +113,7 @@ def test_backup_in_the_middle_of_an_epoch(is_first, dense_net, points, laws, tmp
 def test_resume_from_a_checkpoint(suffix, dense_net, points, tmp_path):
     path = tmp_path / f"at{{epoch}}{suffix}"
     whole, reference = dense_net(), recipe()
-    checkpoint = keras.callbacks.ModelCheckpoint(
-        path, save_weights_only=suffix == ".weights.h5"
-    )
+    checkpoint = keras.callbacks.ModelCheckpoint(path, save_weights_only=suffix == ".weights.h5")
     train(whole, reference, points, [checkpoint])
 
     compression = recipe()
@@ -123,7 +123,11 @@ def test_resume_from_a_checkpoint(suffix, dense_net, points, tmp_path):
     else:
         model = dense_net()  # its optimizer is not built yet
         compression.resume(model, str(path).format(epoch=2))
-    assert (compression.clock.step, compression.clock.total, compression.clock.progress) == (6, 12, 0.5)
+    assert (compression.clock.step, compression.clock.total, compression.clock.progress) == (
+        6,
+        12,
+        0.5,
+    )
     assert all(float(span.seen) == 6 for span in compression.state.ranges)
     assert all(float(c.active) == 1 for _, _, c in compression.state.find(Centroids))
     x, y = points
@@ -192,7 +196,9 @@ def test_the_same_compression_on_another_model_begins_anew(dense_net, points, la
 
 def test_learned_ranges_and_their_optimizer_go_on(dense_net, points, tmp_path):
     def learned():
-        return tfc.Compression(tfc.Quantize("int8", ranges="learned"), learning_rate=0.01, verbose=0)
+        return tfc.Compression(
+            tfc.Quantize("int8", ranges="learned"), learning_rate=0.01, verbose=0
+        )
 
     keras.utils.set_random_seed(3)
     whole, reference = dense_net(), learned()

@@ -1,4 +1,4 @@
-"""MirroredStrategy over two logical CPU devices; in a process of its own, for devices are configured once."""
+"""MirroredStrategy over two logical CPU devices, in a process of its own: they are set up once."""
 
 import json
 import os
@@ -59,7 +59,8 @@ def facts(model, compression):
 
 
 told = {}
-told["all"] = facts(*run([tfc.Prune(0.5), tfc.Cluster(4), tfc.Quantize("int8")], jit_compile=False)[:2])
+everything = [tfc.Prune(0.5), tfc.Cluster(4), tfc.Quantize("int8")]
+told["all"] = facts(*run(everything, jit_compile=False)[:2])
 still = tfc.Prune(tfc.schedules.constant(0.0), criterion="movement")
 model, compression, kernels = run([still], jit_compile=False)
 moved = sum(a * (b - a) / 0.1 for a, b in zip(kernels, kernels[1:]))
@@ -100,7 +101,7 @@ def test_all_techniques_keep_their_laws(told):
 
 
 def test_gradient_taps_see_the_batches_of_all_replicas(told):
-    """The scores are those of the gradient that moved the weights, up to one factor for all of them."""
+    """The scores are those of the gradient that moved the weights, up to one common factor."""
     assert told["tap"] > 0.999
     assert told["ratio"] > 0.1
 

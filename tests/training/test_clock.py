@@ -1,4 +1,4 @@
-"""The clock: progress never falls, never passes 1, and survives saving; updates come as often as asked for."""
+"""The clock: progress never falls nor passes 1, and survives saving; updates come as asked."""
 
 import pytest
 

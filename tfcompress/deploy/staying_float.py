@@ -1,4 +1,4 @@
-"""Which layers may stay float in an integer file, which were left so, and what the table says of them."""
+"""Which layers may stay float in an integer file, which were left so, and which must."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -59,6 +59,6 @@ def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
 
 
 def table_says(model: keras.Model) -> dict[str, tuple[str, ...]]:
-    """Returns the operations that stay float by the table of layer facts, by the path of the layer."""
+    """Returns the operations that stay float by the table of facts, by path of their layer."""
     reasons = float_reasons(trace(model))
     return {path: reasons[id(op)] for path, op in leaves(model) if id(op) in reasons}

@@ -181,9 +181,14 @@ def _silu(x):
     return x * keras.ops.minimum(gate, 255.0 / 256.0)
 
 
+def _positive(x):
+    """As a maximum: a ReLU would fuse into the layer before, which then runs twice."""
+    return keras.ops.maximum(x, 0.0)
+
+
 def _softplus(x):
     """log(1 + exp(x)) without a large exponential."""
-    return keras.ops.relu(x) + keras.ops.log(1.0 + keras.ops.exp(keras.ops.abs(x) * -1.0))
+    return _positive(x) + keras.ops.log(1.0 + keras.ops.exp(keras.ops.abs(x) * -1.0))
 
 
 def _mish(x):
@@ -193,7 +198,7 @@ def _mish(x):
 def _selu(x):
     """Klambauer et al., "Self-Normalizing Neural Networks", 2017, without a large exponential."""
     low = keras.ops.exp(keras.ops.minimum(x, 0.0)) - 1.0
-    return keras.ops.relu(x) * 1.05070098 + low * (1.05070098 * 1.67326324)
+    return _positive(x) * 1.05070098 + low * (1.05070098 * 1.67326324)
 
 
 _PROBABILITY = (0.0, 255.0 / 256.0)

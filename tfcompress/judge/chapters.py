@@ -30,10 +30,12 @@ def add_comparison(report: Report, comparison: Comparison, highlight: str | None
         raise ValueError(
             f"add_comparison: highlight must be one of {names}. Received: {highlight!r}"
         )
+    judged = [row for row in comparison.rows if row["accuracy"] is not None]
+    left_out = {"gap"} if judged else set()  # the class decides; logits may differ as they like
     shown = {
         key: title
         for key, (title, _) in COLUMNS.items()
-        if any(row[key] is not None for row in comparison.rows)
+        if key not in left_out and any(row[key] is not None for row in comparison.rows)
     }
     report.add_table(
         "Models",
@@ -43,7 +45,6 @@ def add_comparison(report: Report, comparison: Comparison, highlight: str | None
         highlight=None if highlight is None else names.index(highlight),
         note=" ".join(comparison.notes),
     )
-    judged = [row for row in comparison.rows if row["accuracy"] is not None]
     if judged:
         points = [{**row, "gzip": row["gzip_bytes"]} for row in judged]
         drawing = pictures.tradeoff(points, highlight=highlight)

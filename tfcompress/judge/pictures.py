@@ -108,7 +108,7 @@ def tradeoff(
     shares = [float(point["accuracy"]) for point in points]
     margin = max((max(shares) - min(shares)) * 0.18, 0.001)
     x_axis = Axis(min(sizes) / 1.5, max(sizes) * 1.5, 64, _WIDTH - 16, log=True)
-    y_axis = Axis(max(min(shares) - margin, 0), max(shares) + margin, 326, 34)
+    y_axis = Axis(max(min(shares) - margin, 0), min(max(shares) + margin, 1.0), 326, 34)
     _frame(
         canvas, x_axis, y_axis, "file size (dot: as it is, ring: gzip)", y_title, _bytes, _percent
     )

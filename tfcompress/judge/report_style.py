@@ -45,8 +45,9 @@ p { margin: 0 0 0.8rem; max-width: 46rem; }
 .facts div { background: var(--card); padding: 1rem 1.15rem 1.05rem; }
 .facts dt { color: var(--muted); font-size: 0.85rem; }
 .facts dd { margin: 0.15rem 0 0; font-size: 1.6rem; line-height: 1.2; font-weight: 640;
-  letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
-.facts dd.remark { font-size: 0.82rem; line-height: 1.4; font-weight: 400; letter-spacing: 0;
+  letter-spacing: -0.02em; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.facts dd.remark { white-space: normal;
+  font-size: 0.82rem; line-height: 1.4; font-weight: 400; letter-spacing: 0;
   margin-top: 0.3rem; }
 .warning { background: var(--warm-back); border-left: 4px solid var(--warm);
   border-radius: 0 8px 8px 0; padding: 0.85rem 1.1rem; }
@@ -55,16 +56,16 @@ p { margin: 0 0 0.8rem; max-width: 46rem; }
 table { border-collapse: collapse; width: 100%; background: var(--card); font-size: 0.92rem;
   font-variant-numeric: tabular-nums; }
 main section > .scroll { border: 1px solid var(--rule); border-radius: 12px; }
-th, td { padding: 0.55rem 0.75rem; text-align: left; white-space: nowrap;
+td:first-child { white-space: normal; min-width: 8.5rem; }
+th, td { padding: 0.55rem 0.7rem; text-align: left; white-space: nowrap;
   border-bottom: 1px solid var(--rule); }
 tbody tr:last-child td { border-bottom: 0; }
 th { font-weight: 560; color: var(--muted); font-size: 0.84rem; white-space: normal;
   vertical-align: bottom; line-height: 1.3; }
 .number { text-align: right; }
 .chosen td { background: var(--chosen); font-weight: 600; }
-.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr));
-  gap: 1.5rem; margin: 2.4rem 0 1.5rem; align-items: start; }
-.row .picture { margin: 0; }
+.row { columns: 2 26rem; column-gap: 1.5rem; margin: 2.4rem 0 0; }
+.row .picture { margin: 0 0 1.5rem; break-inside: avoid; }
 .picture { background: var(--card); border: 1px solid var(--rule); border-radius: 12px;
   padding: 1.2rem 1.3rem; }
 figure { margin: 0; }
@@ -77,8 +78,9 @@ footer { color: var(--muted); font-size: 0.85rem; padding-top: 1rem; padding-bot
   header, main, footer { padding-left: 1rem; padding-right: 1rem; }
   header { padding-top: 2rem; }
   .picture { padding: 1rem 0.9rem; }
+  .facts { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }
+  .facts dd { font-size: 1.35rem; }
   th, td { padding: 0.5rem 0.6rem; }
-  td:first-child { white-space: normal; min-width: 8rem; }
 }
 @media print {
   body { background: none; font-size: 11pt; }

@@ -263,13 +263,20 @@ class Axis:
             count: About how many, for a linear axis.
 
         Returns:
-            Multiples of 1, 2 or 5 times a power of ten, ascending.
+            Multiples of 1, 2 or 5 (on a short logarithmic axis also others) times a power of ten,
+            ascending.
         """
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            steps = (1, 2, 5) if last - first <= 3 else (1,)
-            found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-            return [value for value in found if self.low <= value <= self.high]
+            found = []
+            for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+                all_values = [
+                    step * 10.0**power for power in range(first, last + 1) for step in steps
+                ]
+                found = [value for value in all_values if self.low <= value <= self.high]
+                if len(found) >= 4:
+                    break
+            return found
         span = (self.high - self.low) or 1.0
         step = 10.0 ** math.floor(math.log10(span / count))
         step *= min((1, 2, 5, 10), key=lambda factor: abs(span / (step * factor) - count))

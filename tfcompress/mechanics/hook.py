@@ -1,8 +1,9 @@
-"""Treatments laid over a live model's operations and taken off again, for exactly as long as one step runs.
+"""Treatments laid over a live model's operations for exactly as long as one step runs.
 
-Keras calls nothing after an exception or Ctrl-C, so nothing is left lying on a layer between steps: the step
-functions of the model are wrapped, and inside each call the overrides come and go in one `try/finally`.
-The wrapped functions serve only the `fit` that asked for them; in any other they take themselves away.
+Keras calls nothing after an exception or Ctrl-C, so nothing is left lying on a layer between steps:
+the step functions of the model are wrapped, and inside each call the overrides come and go in one
+`try/finally`. The wrapped functions serve only the `fit` that asked for them; in any other they
+take themselves away.
 """
 
 import contextlib
@@ -67,11 +68,13 @@ def _entrance(plain: Callable, spans: list, mode: Mode) -> Callable:
 class Training:
     """The training that is running now, recognized on the stack as long as it runs.
 
-    It is the nearest frame that has the callback list among its variables: that of `fit`, or of a loop written by hand.
-    Only a weak reference is kept, so that what a broken-off `fit` held in memory is not held on to.
+    It is the nearest frame that has the callback list among its variables: that of `fit`, or of a
+    loop written by hand. Only a weak reference is kept, so that what a broken-off `fit` held in
+    memory is not held on to.
 
     Args:
-        callbacks: The callback list of the training; None if nobody knows one, then the outermost frame stands for it.
+        callbacks: The callback list of the training; None if nobody knows one, then the outermost
+            frame stands for it.
     """
 
     def __init__(self, callbacks=None):
@@ -81,7 +84,9 @@ class Training:
             here = frame.f_locals
             if callbacks is not None and here.get("self") is callbacks:
                 is_outside = True
-            elif is_outside and (name := next((n for n, v in here.items() if v is callbacks), None)):
+            elif is_outside and (
+                name := next((n for n, v in here.items() if v is callbacks), None)
+            ):
                 self._name, self._list = name, weakref.ref(callbacks)
                 break
             frame = frame.f_back
@@ -167,13 +172,13 @@ class StepFunctions:
 
 
 def at_first_step(model: keras.Model, training: Training, start: Callable[[object], None]) -> None:
-    """Lets something happen when the first batch is known, for a model that only the batch can build.
+    """Lets something happen when the first batch is known, for a model that only it can build.
 
     Args:
         model: The compiled model.
         training: The training whose first step it is.
-        start: Called with the `TensorSpec`s of a batch as `fit` passes it to `train_step`; puts the real step functions
-            on the model.
+        start: Called with the `TensorSpec`s of a batch as `fit` passes it to `train_step`; puts the
+            real step functions on the model.
     """
 
     def function(iterator):

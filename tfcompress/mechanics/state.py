@@ -1,4 +1,4 @@
-"""All that a compression remembers: step counters, transforms, ranges. It is saved with the model, but not part of it."""
+"""All that a compression remembers; saved with the model, but not part of it."""
 
 import keras
 
@@ -14,8 +14,9 @@ NAME = "tfcompress_state"
 class CompressionState(keras.layers.Layer):
     """The state of one model's compression.
 
-    Hung on the model with `hang`, it travels with `save_weights`, `ModelCheckpoint` and `BackupAndRestore`, while
-    `model.weights`, `model.layers` and the `.keras` file of the plain model stay what they were.
+    Hung on the model with `hang`, it travels with `save_weights`, `ModelCheckpoint` and
+    `BackupAndRestore`, while `model.weights`, `model.layers` and the `.keras` file of the plain
+    model stay what they were.
 
     Args:
         treatments: One for each treated operation.
@@ -61,7 +62,7 @@ class CompressionState(keras.layers.Layer):
         return attached(model, NAME)
 
     def own_weights(self) -> list[tuple]:
-        """Returns the pairs (variable, noted gradient) that train with an optimizer of their own."""
+        """Returns the pairs (variable, noted gradient) that train by an optimizer of their own."""
         return [
             pair
             for part in [*self.ranges, *self.extras]
@@ -100,7 +101,7 @@ class CompressionState(keras.layers.Layer):
         ]
 
     def count_with(self, counter) -> None:
-        """Names who counts: its `write` brings the counters up to date before they are saved, its `read` takes over loaded ones.
+        """Names who counts: `write` is called before the counters are saved, `read` after loading.
 
         Assigning variables in every step would cost more than a small step itself.
         """

@@ -116,7 +116,10 @@ class Compressed(keras.layers.Wrapper):
 
     def compute_mask(self, inputs, previous_mask):
         """That of the layer inside."""
-        return self.layer.compute_mask(inputs, previous_mask)
+        # for Keras the tuple of positional arguments is the first argument
+        if not isinstance(inputs, tuple) or not inputs:
+            return None
+        return self.layer.compute_mask(inputs[0], previous_mask[0])
 
     def get_config(self):
         """Constructor arguments; transforms and ranges as their own configurations."""

@@ -1,10 +1,10 @@
 """Compression: the one callback. The model stays the same object, compiled as it was.
 
-While `fit` runs, the techniques' transforms lie over the model's layers for the length of each step; between steps
-nothing does. At the end the weights hold their final values, and `convert` writes the integer file.
+While `fit` runs, the techniques' transforms lie over the model's layers for the length of each
+step; between steps nothing does. At the end the weights hold their final values, and `convert`
+writes the integer file.
 """
 
-import json
 import sys
 
 import keras
@@ -20,7 +20,7 @@ from tfcompress.mechanics.state import CompressionState
 from tfcompress.techniques.base import Memory
 from tfcompress.training.clock import Clock
 from tfcompress.training.ends import running_list, surround
-from tfcompress.training.figures import facts, summary
+from tfcompress.training.figures import facts, recipe_facts, summary
 from tfcompress.training.keeping import load_compression, restore, save_compression
 from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan, make_plan
@@ -32,16 +32,19 @@ class Compression(keras.callbacks.Callback):
 
     Args:
         techniques: One technique, a list of them, or a `Recipe`.
-        calibration: Representative data (what `tfc.convert` takes) that sets the activation ranges before the first step;
-            None lets the first batches set them.
-        update_every: Steps between two updates of masks and clusters; None for about a hundred updates in the training.
-        learning_rate: Of the optimizer that trains what is not the model's: learned ranges, adapters of feature distillation.
+        calibration: Representative data (what `tfc.convert` takes) that sets the activation ranges
+            before the first step; None lets the first batches set them.
+        update_every: Steps between two updates of masks and clusters; None for about a hundred
+            updates in the training.
+        learning_rate: Of the optimizer that trains what is not the model's: learned ranges,
+            adapters of feature distillation.
         seed: Seed of what is drawn at random.
         verbose: 0 prints nothing; 1 prints the plan before training and one line after it.
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
-        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(2)])
+        >>> Dense = keras.layers.Dense
+        >>> model = keras.Sequential([keras.Input((8,)), Dense(16, activation="relu"), Dense(2)])
         >>> model.compile("adam", "mse")
         >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
         >>> compression = tfc.Compression([tfc.Prune(0.5), tfc.Quantize("int8")], verbose=0)
@@ -66,7 +69,8 @@ class Compression(keras.callbacks.Callback):
         self.recipe = Recipe(techniques)
         if update_every is not None and update_every < 1:
             raise ValueError(
-                f"Compression: update_every must be at least 1 step. Received: update_every={update_every}."
+                "Compression: update_every must be at least 1 step. "
+                f"Received: update_every={update_every}."
             )
         self.calibration, self.update_every = calibration, update_every
         self.learning_rate, self.seed, self.verbose = learning_rate, seed, verbose
@@ -96,9 +100,9 @@ class Compression(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         """Makes the plan for a built model and hangs the state on it, so that checkpoints carry it.
 
-        Keras calls this at the start of `fit`; a model that is built by its first batch gets its plan then. Call it
-        yourself to see `plan` before training, or before `model.load_weights` of a checkpoint whose masks, ranges and
-        schedule shall go on.
+        Keras calls this at the start of `fit`; a model that is built by its first batch gets its
+        plan then. Call it yourself to see `plan` before training, or before `model.load_weights` of
+        a checkpoint whose masks, ranges and schedule shall go on.
         """
         super().set_model(model)
         if model is None or model is self._target:
@@ -128,18 +132,19 @@ class Compression(keras.callbacks.Callback):
             self.clock.read()
 
     def _hooked(self):
-        """The state whose treatments are laid over live layers; a session's lie in wrappers instead."""
+        """The state that is laid over live layers; a session's treatments lie in wrappers."""
         return self._plan.state
 
     def _extra(self, mode: Mode) -> tuple:
         return self.objective.overrides() if mode is Mode.TRAIN else ()
 
     def resume(self, model: keras.Model, checkpoint) -> None:
-        """Goes on from a checkpoint (`.keras` or `.weights.h5`) written during an earlier training with the same techniques.
+        """Goes on from a checkpoint written during an earlier training with the same techniques.
 
         Args:
             model: The model, built.
-            checkpoint: Path of the file; weights, masks, clusters, ranges and the place in the schedule come from it.
+            checkpoint: Path of the `.keras` or `.weights.h5` file; weights, masks, clusters, ranges
+                and the place in the schedule come from it.
         """
         self.set_model(model)
         self._need_model()
@@ -150,7 +155,7 @@ class Compression(keras.callbacks.Callback):
     # training
 
     def on_train_begin(self, logs=None):
-        """Lays the step functions; what `BackupAndRestore` loaded is already there, or comes right after."""
+        """Lays the step functions; what `BackupAndRestore` loads is there, or comes right after."""
         callbacks = running_list(self)
         self._is_surrounded = callbacks is not None
         if callbacks is not None:
@@ -196,7 +201,7 @@ class Compression(keras.callbacks.Callback):
             self._advance(last=False)
 
     def _after_step(self):
-        """Counts; before an epoch ends, weights take their lasting values, so that every checkpoint holds them."""
+        """Counts; at the end of an epoch weights take lasting values, for every checkpoint."""
         self.objective.after_step()
         self.clock.ran(self._target.steps_per_execution)
         if self.clock.ends_epoch:
@@ -213,7 +218,7 @@ class Compression(keras.callbacks.Callback):
             self.settle_epoch(logs)
 
     def settle_epoch(self, logs: dict | None) -> None:
-        """Ends an epoch: lasting weights, and sparsity and ranges in `logs`; called before any other callback."""
+        """Ends an epoch before any other callback: lasting weights, facts in `logs`."""
         self.clock.end_epoch()
         self._bake()
         if logs is not None:
@@ -230,13 +235,14 @@ class Compression(keras.callbacks.Callback):
             self.close()
 
     def settle_training(self) -> None:
-        """Ends the training: plain functions, final weights; called before any other callback hears of the end."""
+        """Ends the training before any other callback does: plain functions, final weights."""
         early, self._ending = self.clock.progress, True
         self._functions.remove()
         self._settle()
         if early < 0.999:
             self._note(
-                f"training ended at {early:.0%} of the schedule; the techniques were brought to their final values then"
+                f"training ended at {early:.0%} of the schedule; "
+                "the techniques were brought to their final values then"
             )
 
     def close(self) -> None:
@@ -262,7 +268,8 @@ class Compression(keras.callbacks.Callback):
         ]
         if changed:
             self._note(
-                f"the weights of {len(changed)} kernels changed after the training's end (restored from an earlier epoch, or assigned); "
+                f"the weights of {len(changed)} kernels changed after the training's end "
+                "(restored from an earlier epoch, or assigned); "
                 "masks and clusters were chosen anew for them"
             )
             self._settle()
@@ -276,13 +283,15 @@ class Compression(keras.callbacks.Callback):
     def _need_model(self):
         if self._target is None:
             raise ValueError(
-                "This compression has no model yet. Pass it to fit: model.fit(..., callbacks=[compression]), or call set_model(model)."
+                "This compression has no model yet. Pass it to fit: "
+                "model.fit(..., callbacks=[compression]), or call set_model(model)."
             )
 
     def finish(self) -> keras.Model:
-        """Makes sure the model holds its final weights and nothing else of the compression; returns it.
+        """Makes sure the model holds its final weights and no hooks; returns it.
 
-        Needed after an exception in `fit`, or when something assigned weights afterwards; otherwise it changes nothing.
+        Needed after an exception in `fit`, or when something assigned weights afterwards; otherwise
+        it changes nothing.
 
         Returns:
             The same model.
@@ -290,8 +299,9 @@ class Compression(keras.callbacks.Callback):
         self._need_model()
         if self._functions.is_running and not self._ending:
             raise RuntimeError(
-                "Compression.finish and convert end the schedule, so they can't be called while fit goes on. "
-                "Call them after fit, or in on_train_end; predict and evaluate show the compressed model meanwhile."
+                "Compression.finish and convert end the schedule, so they can't be called while fit "
+                "goes on. Call them after fit, or in on_train_end; predict and evaluate show the "
+                "compressed model meanwhile."
             )
         self._functions.remove()
         if self.clock.is_over:
@@ -302,7 +312,7 @@ class Compression(keras.callbacks.Callback):
 
     @property
     def file_model(self) -> keras.Model | None:
-        """The plain model that a file is made of: the one that trains, or for a session the one inside the wrappers."""
+        """The plain model a file is made of; for a session the one inside the wrappers."""
         return self._target
 
     def convert(self, path=None, calibration=None, mode: str | None = None, **options):
@@ -310,28 +320,24 @@ class Compression(keras.callbacks.Callback):
 
         Args:
             path: Where to save; None to only return the artifact.
-            calibration: Representative data; needed without `Quantize`, and where operations have inner values that no
-                range was trained for. With it, simulation and file are compared on it.
-            mode: As for `tfc.convert`; None for what the recipe's `Quantize` says, "int8" without one.
+            calibration: Representative data; needed without `Quantize`, and where operations have
+                inner values that no range was trained for. With it, simulation and file are
+                compared on it.
+            mode: As for `tfc.convert`; None for what the recipe's `Quantize` says, "int8" without
+                one.
             **options: Further options of `tfc.convert`.
 
         Returns:
             The `Artifact`.
         """
         model = self.finish()
-        told = {"recipe": self._recipe_facts(), "notes": list(self.notes)}
+        told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes)}
         artifact = convert(
             model, mode=mode or self._mode(), calibration=calibration, facts=told, **options
         )
         if path is not None:
             artifact.save(path)
         return artifact
-
-    def _recipe_facts(self):
-        try:
-            return json.loads(self.recipe.to_json())
-        except ValueError:
-            return [repr(t) for t in self.recipe]
 
     def _mode(self) -> str:
         spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)
@@ -380,8 +386,10 @@ class Compression(keras.callbacks.Callback):
 
         Args:
             path: The file.
-            model: The model it belongs to (the same architecture); None to give it later with `set_model`.
-            distill: A `Distill` to train on with, for teachers are not in the file; None to train on without.
+            model: The model it belongs to (the same architecture); None to give it later with
+                `set_model`.
+            distill: A `Distill` to train on with, for teachers are not in the file; None to train
+                on without.
 
         Returns:
             A compression that converts, predicts and trains on as the saved one would.

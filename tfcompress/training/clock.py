@@ -1,7 +1,8 @@
-"""How far the training is: counted by ourselves and saved, for `optimizer.iterations` counts something else.
+"""How far the training is, counted by ourselves: `optimizer.iterations` counts something else.
 
-With gradient accumulation the optimizer counts a quarter of the steps, and a second `fit` does not restart it.
-The count is kept in Python; the state's variables get it when they are saved, and at the end of an epoch.
+With gradient accumulation the optimizer counts a quarter of the steps, and a second `fit` does not
+restart it. The count is kept in Python; the state's variables get it when they are saved, and at
+the end of an epoch.
 """
 
 from tfcompress.mechanics.graph import full_precision
@@ -31,7 +32,9 @@ class Clock:
     def read(self) -> None:
         """Takes the count from the state, which was just loaded."""
         # replicas of a distribution strategy each hold a copy, which Python can't make a number of
-        self.step, self.total = (int(full_precision(v)) for v in (self.state.step, self.state.total))
+        self.step, self.total = (
+            int(full_precision(v)) for v in (self.state.step, self.state.total)
+        )
         self.progress = float(full_precision(self.state.progress))
         self._looked = self.step
 
@@ -52,7 +55,7 @@ class Clock:
         return self.per_epoch is not None and self._seen >= self.per_epoch
 
     def start(self, epochs: int, per_epoch: int | None) -> None:
-        """Begins or goes on with a training of `epochs` epochs of `per_epoch` steps (None when unknown)."""
+        """Begins or goes on with a training; `per_epoch` steps an epoch, None when unknown."""
         self.epochs, self.per_epoch, self._fresh = epochs, per_epoch, True
 
     def begin_epoch(self, epoch: int) -> None:
@@ -93,10 +96,11 @@ class Clock:
         return Moment(self.step, self.total or None, 1.0 if last else self.progress, last)
 
     def is_due(self, every: int | None) -> bool:
-        """Whether the techniques are to be updated now; asked once before each call of the train function.
+        """Whether the techniques are to be updated now; asked once before each call.
 
         Args:
-            every: Steps between two updates; None for about a hundred in a training, at most 50 steps apart.
+            every: Steps between two updates; None for about a hundred in a training, at most 50
+                steps apart.
         """
         if every is None:
             every = min(max(self.total // 100, 1), 50) if self.total else 10

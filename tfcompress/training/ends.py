@@ -1,7 +1,7 @@
-"""The first and the last word among the callbacks of one training, whatever their order in the user's list.
+"""The first and the last word among the callbacks of one training, whatever their order.
 
-The first one settles weights and logs before any other callback saves or reads them; the last one settles what others
-put back at the end (`EarlyStopping(restore_best_weights=True)`).
+The first one settles weights and logs before any other callback saves or reads them; the last one
+settles what others put back at the end (`EarlyStopping(restore_best_weights=True)`).
 """
 
 import sys

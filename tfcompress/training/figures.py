@@ -1,4 +1,6 @@
-"""What a compression tells of itself: sparsity and ranges for `logs`, and a line for the end."""
+"""What a compression tells of itself: in `logs`, at the end, in the metadata of a file."""
+
+import json
 
 import numpy as np
 
@@ -11,8 +13,8 @@ def facts(state: CompressionState) -> dict[str, float]:
     """Returns what goes to `logs` after an epoch, so that TensorBoard and CSVLogger show it.
 
     Returns:
-        `sparsity`, the fraction of masked weights among those under a mask, and `range/<name>/low` and
-        `range/<name>/high` of every activation range.
+        `sparsity`, the fraction of masked weights among those under a mask, and `range/<name>/low`
+        and `range/<name>/high` of every activation range.
     """
     found = {}
     masks = [np.asarray(full_precision(mask.mask)) for _, _, mask in state.find(Mask)]
@@ -29,3 +31,11 @@ def summary(state: CompressionState) -> str:
     weights = [chain.variable.numpy() for chain in state.chains()]
     zero = sum(w.size - int(np.count_nonzero(w)) for w in weights)
     return f"{sum(w.size for w in weights):,} treated weights, {zero:,} of them zero"
+
+
+def recipe_facts(recipe) -> list:
+    """Returns the techniques as JSON values, or as text where something in them is code."""
+    try:
+        return json.loads(recipe.to_json())
+    except ValueError:
+        return [repr(t) for t in recipe]

@@ -1,10 +1,11 @@
-"""The loss while training: the model's own, and what techniques add to it (penalties, distillation).
+"""The loss while training: the model's own, and what techniques add to it.
 
-Laid over `compute_loss` only while a train step runs. A custom `train_step` that never calls `compute_loss` would
-train without them, so that is an error after the first step.
+Laid over `compute_loss` only while a train step runs. A custom `train_step` that never calls
+`compute_loss` would train without them, so that is an error after the first step.
 """
 
 import inspect
+
 import keras
 import tensorflow as tf
 
@@ -18,7 +19,8 @@ class Objective:
     Args:
         model: The compiled model.
         techniques: Techniques; those with a `loss` hook or a penalty take part.
-        plan: The plan: its kernels by technique, and its state, in which what is not the model's trains.
+        plan: The plan: its kernels by technique, and its state, in which what is not the model's
+            trains.
         memories: Technique name to what it remembers of the model.
     """
 
@@ -46,11 +48,11 @@ class Objective:
 
     @property
     def _has_replicas(self) -> bool:
-        """Whether several copies of the model train; the sums of two optimizers would collide in one step."""
+        """Whether several copies train; the sums of two optimizers would collide in one step."""
         return self.model.distribute_strategy.num_replicas_in_sync > 1
 
     def _with_own(self, plain):
-        """What is not the model's (learned ranges, adapters) trains in the same step as the model."""
+        """What is not the model's (learned ranges, adapters) trains in the model's step."""
 
         def train_step(*args, **kwargs):
             outputs = plain(*args, **kwargs)
@@ -60,7 +62,7 @@ class Objective:
         return train_step
 
     def after_step(self) -> None:
-        """Looks whether the loss was asked for; trains what is not the model's where the step could not.
+        """Looks whether the loss was asked for; trains what the step of replicas could not.
 
         Raises:
             ValueError: If the loss was not asked for.
@@ -78,8 +80,9 @@ class Objective:
         if self.is_needed and not self.was_reached:
             names = ", ".join(t.name for t in [*self.losses, *self.penalized])
             raise ValueError(
-                f"{names} add to the loss, but the train_step of model {self.model.name!r} ({type(self.model).__name__}) never calls "
-                "self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=...). Call it there, or leave these techniques out."
+                f"{names} add to the loss, but the train_step of model {self.model.name!r} "
+                f"({type(self.model).__name__}) never calls self.compute_loss(x=x, y=y, "
+                "y_pred=y_pred, sample_weight=...). Call it there, or leave these techniques out."
             )
 
     def _around(self, plain):
