@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress import demo as demo_module
 from tfcompress.demo import FINAL, TEACHER_FILE, demo
 from tfcompress.drawn import draw_digits
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.kernels import kernel_table
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_everything_is_written_and_loads(done):
     names = {path.name for path in done.folder.iterdir()}
     expected = {"report.html", "report.txt", "bench.json", "compare.json"}
     assert expected | {"student.keras", "teacher.keras", "student.tfc", "recipe.json"} <= names
-    assert tfc.Recipe.load(done.folder / "recipe.json") == demo_module.recipe("teacher.keras")
+    assert tfc.Recipe.load(done.folder / "recipe.json") == done.recipe
     assert len([name for name in names if name.endswith(".tflite")]) == len(done.artifacts) == 7
     for path in done.folder.glob("*.tflite"):
         assert tfc.Artifact.load(path).content in [a.content for a in done.artifacts.values()]
@@ -51,7 +52,7 @@ def test_integer_files_are_integer_and_float_ones_are_not(done):
 
 
 def test_the_file_keeps_the_laws_of_its_recipe(done):
-    prune, cluster, *_ = demo_module.recipe("teacher.keras")
+    prune, cluster, *_ = done.recipe
     student = keras.models.load_model(done.folder / "student.keras")
     for layer in student.layers:
         if layer.weights:
@@ -90,7 +91,7 @@ def test_the_report_says_what_was_measured(done):
         assert title in text and title in page
     assert page.count("<svg") == 6
     assert "conv1" in done.plan and done.plan.splitlines()[0] in text
-    assert "Distill" in text
+    assert "Distill(teacher=" in text and "Prune(sparsity=0.5)" in page
 
 
 def test_the_text_names_data_and_result(done):

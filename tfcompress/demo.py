@@ -87,6 +87,11 @@ class DemoResult:
     peak_bytes: int = 0
 
     @property
+    def recipe(self) -> tfc.Recipe:
+        """What was done to the compressed student, its teacher by the name of its file."""
+        return recipe("teacher.keras")
+
+    @property
     def artifact(self) -> Artifact:
         """The compressed student as an integer file."""
         return self.artifacts[FINAL]
@@ -296,7 +301,7 @@ class _Job:
         # ru_maxrss is in KiB on Linux, in bytes on macOS.
         unit = 1 if sys.platform == "darwin" else 1024
         self.result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        recipe("teacher.keras").save(folder / "recipe.json")
+        self.result.recipe.save(folder / "recipe.json")
         write_files({folder / "compare.json": self.result.comparison.json().encode()})
         demo_report(self.result).save(folder)
 

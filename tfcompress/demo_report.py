@@ -1,5 +1,6 @@
 """The report of the main job: figures first, then comparison, pictures, how to repeat it."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,7 @@ def demo_report(result: "DemoResult") -> Report:
         report.add_picture(title, pictures.curves(lines, log=True), note)
     add_file(report, result.artifact)
     add_samples(report, digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test)
+    report.add_text("Recipe", "\n".join(map(_brief, result.recipe)), verbatim=True)
     report.add_text("What was done to each weight and activation", result.plan, verbatim=True)
     seconds = {stage: f"{value:.1f} s" for stage, value in result.seconds.items()}
     report.add_facts(seconds, title="Where the time went")
@@ -78,6 +80,16 @@ def _facts(result: "DemoResult") -> dict[str, tuple[str, str]]:
             f"{result.peak_bytes / 1e9:.2f} GB at most",
         ),
     }
+
+
+def _brief(technique: object) -> str:
+    """A technique as one would write it: only what differs from the defaults."""
+    given = (
+        f"{field.name}={getattr(technique, field.name)!r}"
+        for field in dataclasses.fields(technique)
+        if getattr(technique, field.name) != field.default
+    )
+    return f"{type(technique).__name__}({', '.join(given)})"
 
 
 def _how(result: "DemoResult") -> str:

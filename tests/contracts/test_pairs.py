@@ -21,7 +21,7 @@ FOLDED = "conv"  # the layer whose BatchNormalization goes into its kernel
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel: as it trained, as the file holds it (output channels first), and whether it has one scale."""
+    """A kernel as it trained, as the file holds it (output channels first); has it one scale?"""
 
     name: str
     trained: np.ndarray
@@ -30,7 +30,7 @@ class Kernel:
 
 
 def net():
-    """Conv-BatchNorm-ReLU, Conv-ReLU and Dense on (8, 8, 2); kernels of 180, 1200 and 1620 weights."""
+    """Conv-BatchNorm-ReLU, Conv-ReLU, Dense on (8, 8, 2); kernels of 180, 1200, 1620 weights."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -68,7 +68,7 @@ def pruned(kernel: Kernel):
 
 
 def clustered(kernel: Kernel):
-    """At most k values and the zero in float; in the file per kernel with one scale, per channel with several."""
+    """At most k values and the zero in float, and in the file for each scale."""
     assert np.unique(kernel.trained[kernel.trained != 0]).size <= CLUSTERS
     rows = kernel.filed.reshape(1, -1) if kernel.one_scale else kernel.filed
     for row in rows.reshape(len(rows), -1):
@@ -143,7 +143,9 @@ def test_each_technique_keeps_its_law_beside_the_others(names):
     for kernel in kernels(model, artifact):
         for name in names:
             TECHNIQUES[name].law(kernel)
-    for report in artifact.metadata.get("parity", ()):  # of what was trained, or of the calibrated net
+    for report in artifact.metadata.get(
+        "parity", ()
+    ):  # of what was trained, or of the calibrated net
         assert report["largest_gap"] <= 1.001 and report["agreement"] > 0.95
     simulated = compression.predict(x)
     gap = np.abs(artifact.predict(x) - simulated).max()
@@ -156,7 +158,7 @@ def test_each_technique_keeps_its_law_beside_the_others(names):
 
 @pytest.mark.parametrize("names", [("Prune", "Cluster", "Quantize")], ids=" + ".join)
 def test_one_scale_where_a_clustered_kernel_can_have_one(names):
-    """k shared values stay k codes where no normalization is folded in, which has a scale per channel."""
+    """k shared values stay k codes, but where a folded normalization scales each channel."""
     model, (x, y) = net(), data()
     compression = tfc.Compression([TECHNIQUES[n].make() for n in names], verbose=0)
     model.fit(x, y, epochs=1, batch_size=32, verbose=0, callbacks=[compression])

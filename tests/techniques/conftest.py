@@ -1,4 +1,4 @@
-"""A small net and data, a short fit under techniques, and their advance step by step without a fit."""
+"""A small net and data, a short fit under techniques, and their advance by hand without a fit."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def points():
 
 
 def dense_net(rate=0.01):
-    """Dense13-ReLU-Dense3 with logits: kernels of 91 and 39 weights, so that most counts are odd."""
+    """Dense13-ReLU-Dense3 with logits: kernels of 91 and 39 weights, odd numbers both."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((7,)), L.Dense(13, activation="relu", name="hidden"), L.Dense(3, name="head")],
@@ -41,20 +41,22 @@ def net():
 
 @pytest.fixture
 def fitted(points):
-    """Function `(techniques, model=None, epochs=2, callbacks=(), **options) -> (model, compression)`."""
+    """Function `(techniques, model, epochs, callbacks, **options) -> (model, compression)`."""
 
     def fit(techniques, model=None, epochs=2, callbacks=(), **options):
         model = model or dense_net()
         compression = tfc.Compression(techniques, verbose=0, **options)
         x, y = points
-        model.fit(x, y, epochs=epochs, batch_size=16, verbose=0, callbacks=[compression, *callbacks])
+        model.fit(
+            x, y, epochs=epochs, batch_size=16, verbose=0, callbacks=[compression, *callbacks]
+        )
         return model, compression
 
     return fit
 
 
 class Driven:
-    """A technique moved on a model by hand: what the callback does between steps, without the steps."""
+    """A technique moved by hand: what the callback does between steps, without the steps."""
 
     def __init__(self, technique, model, total=100):
         self.plan = make_plan(model, [technique])
@@ -64,7 +66,9 @@ class Driven:
 
     def at(self, step):
         """Moves the technique to a step of `total`."""
-        self.technique.advance(Moment(step, self.total, step / self.total), self.kernels, self.memory)
+        self.technique.advance(
+            Moment(step, self.total, step / self.total), self.kernels, self.memory
+        )
 
     def finish(self):
         """The last move, and the bake."""

@@ -1,4 +1,4 @@
-"""Cluster: at most k values (and a zero) per kernel or channel, found once, trained together, baked for good."""
+"""Cluster: at most k values (and a zero) per kernel or channel, found once, trained together."""
 
 import keras
 import numpy as np
@@ -134,8 +134,12 @@ def test_weights_follow_their_masks(net):
         for kernel in plan.kernels["Cluster"]:
             value = np.asarray(kernel.chain.value())
             assert step < 30 or values(value).size <= 5
-            counts = np.bincount(np.asarray(kernel.chain.find(Centroids).index).reshape(-1), minlength=6)
-            np.testing.assert_array_equal(kernel.chain.find(Centroids).counts, counts) if step >= 30 else None
+            counts = np.bincount(
+                np.asarray(kernel.chain.find(Centroids).index).reshape(-1), minlength=6
+            )
+            np.testing.assert_array_equal(
+                kernel.chain.find(Centroids).counts, counts
+            ) if step >= 30 else None
             if step < 100:
                 noise = rng.normal(0, 0.05, value.shape)
                 kernel.chain.variable.assign_add(noise)

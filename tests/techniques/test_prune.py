@@ -1,4 +1,4 @@
-"""Prune: exactly round(s * n) zeros under every schedule, criterion, scope and pattern; threshold, L1, rewinding."""
+"""Prune: exactly round(s * n) zeros under every schedule, criterion, scope and pattern."""
 
 import keras
 import numpy as np
@@ -145,7 +145,7 @@ def test_after_fit_each_kernel_has_exactly_its_zeros(name, fitted):
 
 def test_gradient_criteria_read_what_the_training_notes(fitted):
     model, compression = fitted(tfc.Prune(S.constant(0.4), criterion="taylor"), update_every=1)
-    for _, chain, mask in compression.state.find(Mask):
+    for _, _, mask in compression.state.find(Mask):
         assert float(mask.seen) == 12 and (np.asarray(mask.score) > 0).any()
         on = np.asarray(mask.mask) == 1
         assert np.asarray(mask.score)[on].mean() > np.asarray(mask.score)[~on].mean()
@@ -245,7 +245,9 @@ def test_blocks(name, tile, fitted):
     for layer, axes in (("conv", "xyio"), ("second", "xyio"), ("head", "io")):
         w, _ = as_matrix(model.get_layer(layer).kernel.numpy(), axes)
         r, c = tile
-        tiles = [w[i : i + r, j : j + c] for i in range(0, len(w), r) for j in range(0, w.shape[1], c)]
+        tiles = [
+            w[i : i + r, j : j + c] for i in range(0, len(w), r) for j in range(0, w.shape[1], c)
+        ]
         off = [bool((t == 0).all()) for t in tiles]
         assert sum(off) == round(0.6 * len(tiles))
         assert all(o or (t != 0).all() for o, t in zip(off, tiles, strict=True))

@@ -1,4 +1,4 @@
-"""Quantize: schemes, bits, scales, ranges and overrides; what the file takes and what it refuses."""
+"""Quantize: schemes, bits, scales, ranges, overrides; what the file takes and what it refuses."""
 
 import keras
 import numpy as np
@@ -40,7 +40,9 @@ def conv_net():
     )
     rng = np.random.default_rng(0)
     norm = model.get_layer("norm")
-    norm.set_weights([rng.uniform(0.5, 2, 6), rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, 6)])
+    norm.set_weights(
+        [rng.uniform(0.5, 2, 6), rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, 6)]
+    )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
@@ -78,7 +80,7 @@ SIMULATED = [
 def test_other_widths_train_in_simulation(scheme, bits, fitted, points):
     model, compression = fitted(tfc.Quantize(scheme), epochs=1)
     weight_bits, activation_bits = bits
-    for t, chain, grid in compression.state.find(QuantizeWeight):
+    for _, chain, grid in compression.state.find(QuantizeWeight):
         assert grid.bits == weight_bits
         w = np.asarray(chain.value())
         for c in range(w.shape[1]):
@@ -88,7 +90,9 @@ def test_other_widths_train_in_simulation(scheme, bits, fitted, points):
     if activation_bits is not None:
         assert np.unique(seen).size <= 2**activation_bits
         if activation_bits <= 8:
-            with pytest.raises(ValueError, match="8-bit weights and 8-bit activations; trained were"):
+            with pytest.raises(
+                ValueError, match="8-bit weights and 8-bit activations; trained were"
+            ):
                 compression.convert(calibration=points[0][:32])
     else:
         plain = model.predict(points[0], verbose=0)
@@ -96,7 +100,8 @@ def test_other_widths_train_in_simulation(scheme, bits, fitted, points):
 
 
 @pytest.mark.parametrize(
-    "scheme, named", [("w4a8", r"hidden/kernel \(4 bits\)"), ("w8a4", r"activations of .* \(4 bits\)")]
+    "scheme, named",
+    [("w4a8", r"hidden/kernel \(4 bits\)"), ("w8a4", r"activations of .* \(4 bits\)")],
 )
 def test_convert_refuses_what_no_file_holds(scheme, named, fitted, points):
     _, compression = fitted(tfc.Quantize(scheme), epochs=1)
@@ -142,7 +147,9 @@ def test_weights_alone_make_a_dynamic_range_file():
 def test_one_scale_per_channel_or_per_tensor(per_channel, clustered):
     techniques = [tfc.Quantize(per_channel=per_channel)] + ([tfc.Cluster(4)] if clustered else [])
     found = grids(planned(techniques, conv_net()))
-    assert found["conv"].channel_axes == (3,)  # a folded normalization scales each channel by itself
+    assert found["conv"].channel_axes == (
+        3,
+    )  # a folded normalization scales each channel by itself
     by_channel = per_channel is True or per_channel == "auto" and not clustered
     assert found["second"].channel_axes == ((3,) if by_channel else ())
     assert found["head"].channel_axes == ((1,) if by_channel else ())
@@ -194,7 +201,10 @@ def test_calibration_sets_the_ranges_before_training(net, points):
 
     x, y = points
     for calibration, known in ((x[:20], True), (None, False)):
-        compression, first = tfc.Compression(tfc.Quantize(), calibration=calibration, verbose=0), First()
+        compression, first = (
+            tfc.Compression(tfc.Quantize(), calibration=calibration, verbose=0),
+            First(),
+        )
         net().fit(x, y, batch_size=16, verbose=0, callbacks=[compression, first])
         assert first.are_set == [known] * 3
         if known:
@@ -231,7 +241,9 @@ def test_a_layer_that_is_left_out_stays_float_in_the_file(by, fitted, points):
     artifact = compression.convert(calibration=points[0][:32], io="float32", leave_float=["head"])
     kinds = {k.shape: k.dtype.name for k in artifact.kernels().values()}
     assert kinds[3, 20] == "float32" and set(kinds.values()) == {"int8", "float32"}
-    np.testing.assert_allclose(artifact.predict(points[0]), compression.predict(points[0]), atol=0.05)
+    np.testing.assert_allclose(
+        artifact.predict(points[0]), compression.predict(points[0]), atol=0.05
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The plan: every weight is treated or has a reason; nothing is skipped in silence; the model is not changed."""
+"""The plan: every weight is treated or has a reason, and the model is not changed."""
 
 import keras
 import numpy as np
@@ -93,7 +93,9 @@ def test_unknown_layer_types_are_named():
 def test_nothing_to_do_is_an_error_with_the_way_out():
     model = net()
     model.trainable = False
-    with pytest.raises(ValueError, match="(?s)Nothing in this model.*trainable=False.*loosen `where`"):
+    with pytest.raises(
+        ValueError, match="(?s)Nothing in this model.*trainable=False.*loosen `where`"
+    ):
         make_plan(model, [tfc.Prune(0.5)])
 
 

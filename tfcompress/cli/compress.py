@@ -8,6 +8,7 @@ from absl import flags
 
 from tfcompress.cli.arrays import Arrays, fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
 
 CALIBRATION = 256  # samples
 
@@ -43,6 +44,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
     import keras
 
     from tfcompress.deploy.loading import load_model

@@ -7,6 +7,7 @@ from absl import flags
 
 from tfcompress.cli.arrays import factor_of, fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
 
 MODES = ("int8", "dynamic", "float16", "float32", "int16x8")
 IO = ("int8", "uint8", "int16", "float32")
@@ -49,6 +50,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
     from tfcompress.deploy.convert import convert
     from tfcompress.deploy.loading import load_model
 

@@ -3,6 +3,7 @@
 from absl import flags
 
 from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -18,6 +19,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
     from tfcompress.demo import demo
 
     result = demo(

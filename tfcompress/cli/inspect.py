@@ -5,6 +5,7 @@ import json
 from absl import flags
 
 from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -13,6 +14,8 @@ def _define(values: flags.FlagValues) -> None:
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     path = arguments[0]
+    if not path.endswith(".tflite"):
+        start_tensorflow(values.verbose)
     look = _artifact if path.endswith(".tflite") else _model
     facts, text = look(path)
     print(json.dumps(facts, indent=2, default=list) if values.json else text)

@@ -6,6 +6,7 @@ from absl import flags
 
 from tfcompress.cli.arrays import fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -20,6 +21,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
     from tfcompress.deploy.artifact import Artifact
     from tfcompress.deploy.atomic import write_files
     from tfcompress.deploy.loading import load_model

@@ -18,7 +18,9 @@ from tfcompress.deploy.export import (
     run_converter,
     saved_model,
 )
+from tfcompress.deploy.flatbuffer import with_names
 from tfcompress.deploy.loading import load_model
+from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import is_shared, quantized_state
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.deploy.staying_float import (
@@ -350,9 +352,9 @@ def _converted(job: _Job, setup, data) -> Artifact:
     with saved_model(job.model, job.state, job.signature) as folder:
         content = run_converter(folder, job.signature, setup, data)
     paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
-    artifact = Artifact(content, {})
-    artifact.metadata["layers"] = layer_names(artifact, paths)
-    return artifact
+    found = Artifact(content, {})
+    found.metadata["layers"] = layer_names(found, paths)
+    return Artifact(with_names(content, tensor_names(found)), found.metadata)
 
 
 # facts

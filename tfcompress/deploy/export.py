@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
-from tfcompress.mechanics.chain import Mode, Treatment
+from tfcompress.mechanics.chain import Mode, Treatment, prepare_export
 from tfcompress.mechanics.graph import (
     float32,
     input_specs,
@@ -55,13 +55,18 @@ def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -
 
     module.serve = tf.function(serve, autograph=False)
     with (
+        contextlib.ExitStack() as afterwards,
         tempfile.TemporaryDirectory() as folder,
         float32(model),
         unrolled(model),
-        laid(model, complete(model, state), Mode.EXPORT),
+        laid(model, every := complete(model, state), Mode.EXPORT),
     ):
+        for t in every.treatments:
+            afterwards.callback(t.exported.clear)
+        module.constants = [v for t in every.treatments for v in prepare_export(t)]
         function = module.serve.get_concrete_function(**{s.name: s for s in flat})
-        if function.captured_inputs:
+        known = {id(v.handle) for v in module.constants}
+        if any(id(x) not in known for x in function.captured_inputs):
             module.model = model  # weights used outside of any layer we know
         with quiet():
             tf.saved_model.save(module, folder, signatures={signature: function})

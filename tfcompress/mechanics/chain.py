@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, FIXED, FUSE, activation_spec, spec_of
-from tfcompress.mechanics.graph import constants, full_precision, overridden
+from tfcompress.mechanics.graph import constants, full_precision, overridden, recurrent
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
@@ -33,6 +33,7 @@ class Mode(enum.Enum):
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 _FOLDED = (Mode.FOLDED, Mode.EXPORT)
+_LARGE = 1024  # numbers in a constant
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Treatment:
         affine: Whether the file holds this operation as a factor and a shift per channel.
         source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
         captures: Whether the output is kept for a loss between features.
+        exported: `(variable, value, what holds it)` for every constant of an export under way.
     """
 
     path: str
@@ -95,6 +97,7 @@ class Treatment:
     affine: bool = False
     source: object = None
     captures: bool = False
+    exported: list = field(default_factory=list)
 
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""
@@ -144,12 +147,39 @@ def _through(t, call, args, kwargs, mode):
             with overridden([(t.op, "activation", _activation(t, mode))]):
                 return call(*a, **k)
 
+    if mode is Mode.EXPORT and t.source is not None and spec_of(t.op).step:
+        inner = _stepping(t, inner)
     if not values:
         return inner(*args, **kwargs)
     state = t.before.variables if t.before is not None else []
     outputs = _stateless(t.op, values, state, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
+
+
+def _stepping(t, call):
+    """Tells every unrolled step the scale of its input.
+
+    The converter gives each step's input a scale of its own, makes a bias for it, and then replaces the scale by that
+    of the whole sequence, without making the bias anew: every answer would be wrong, and nothing said.
+    """
+    with tf.init_scope():  # numbers, not nodes
+        low, high = t.source if isinstance(t.source, tuple) else t.source.limits()
+
+    def on_grid(plain):
+        def step(x, *args, **kwargs):
+            return plain(
+                tf.quantization.fake_quant_with_min_max_args(x, low, high), *args, **kwargs
+            )
+
+        return step
+
+    def stepped(*args, **kwargs):
+        cells = [layer.cell for layer in recurrent(t.op)]
+        with overridden([(cell, "call", on_grid(cell.call)) for cell in cells]):
+            return call(*args, **kwargs)
+
+    return stepped
 
 
 def _activation(t, mode):
@@ -176,22 +206,39 @@ def _rewritten(t: Treatment, mode: Mode):
 def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
     """Variables of the layer and what the call shall read instead."""
     if mode is Mode.EXPORT:
-        with tf.init_scope():  # computed now, so that the graph holds constants
-            values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, mode).items()}
-            for variable, value in constants(t.op):
-                values.setdefault(id(variable), (variable, value))
-        return [(v, _on_one_scale(t, v, value)) for v, value in values.values()]
+        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in t.exported]
     return list(_read(t, mode).values())
 
 
-def _on_one_scale(t: Treatment, variable, value):
+def prepare_export(t: Treatment) -> list[tf.Variable]:
+    """Computes the constants of an operation before its graph is traced.
+
+    Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
+
+    Args:
+        t: The treatment; its `exported` is filled, to be cleared when the export is done.
+
+    Returns:
+        The variables.
+    """
+    values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
+    for variable, value in constants(t.op):
+        values.setdefault(id(variable), (variable, value))
+    for variable, value in values.values():
+        large = value.size >= _LARGE
+        t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
+    return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
+
+
+def _on_one_scale(t: Treatment, variable, value, held):
     """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
     chain = next((c for c in t.chains.values() if c.variable is variable), None)
+    held = tf.convert_to_tensor(held)
     grid = chain.find(QuantizeWeight) if chain is not None else None
     if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
-        return value
+        return held
     bound = float(np.abs(value).max()) or 1.0
-    return tf.quantization.fake_quant_with_min_max_args(value, -bound, bound, narrow_range=True)
+    return tf.quantization.fake_quant_with_min_max_args(held, -bound, bound, narrow_range=True)
 
 
 def _read(t: Treatment, mode: Mode) -> dict:

@@ -1,4 +1,4 @@
-"""What a weight is worth: a criterion turns a weight, and what its gradient tap noted, into scores (higher stays)."""
+"""What a weight is worth: criteria turn it, and what its mask noted, into scores (higher stays)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def needs_gradient(name: str) -> bool:
 
 @criterion("magnitude")
 def magnitude(evidence: Evidence) -> np.ndarray:
-    """|w| (Han et al., "Learning both Weights and Connections for Efficient Neural Networks", 2015)."""
+    """|w| (Han et al., "Learning both Weights and Connections for Efficient Networks", 2015)."""
     return np.abs(evidence.weight)
 
 

@@ -248,7 +248,9 @@ def trace(model: keras.Model) -> Trace:
 
     def recording(op, call):
         def recorded(*args, **kwargs):
-            sources = tuple(number(x) for x in _tensors((args, kwargs)))
+            # a mask of padded steps says what counts, it is no value
+            given = [x for x in _tensors((args, kwargs)) if x.dtype != tf.bool]
+            sources = tuple(number(x) for x in given)
             outputs = call(*args, **kwargs)
             made = _tensors(outputs)
             # an operation that hands its input through (Dropout) makes no new tensor
@@ -352,10 +354,10 @@ def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
 
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the layers that loop over time, wherever they are nested."""
+    """Returns the layers that loop over time, the layer itself or wherever they are nested."""
     return [
         layer
-        for layer in model._flatten_layers(include_self=False)
+        for layer in model._flatten_layers(include_self=True)
         if isinstance(layer, keras.layers.RNN)
     ]
 

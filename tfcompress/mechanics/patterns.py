@@ -1,6 +1,7 @@
 """Which zeros may stand where: a pattern turns scores and a sparsity into a mask.
 
-Names: `unstructured`, `N:M` (at most N weights in M consecutive inputs of an output), `RxC` (blocks of R inputs by
+Names: `unstructured`, `N:M` (at most N weights in M consecutive inputs of an output), `RxC` (blocks
+    of R inputs by
 C outputs) and `channel` (whole output channels). A new pattern is one class with `mask`.
 """
 
@@ -23,7 +24,7 @@ class Unstructured:
 
 @dataclass(frozen=True)
 class Groups:
-    """N:M: in every M consecutive inputs of an output channel the N best stay; a rest of fewer than M stays whole."""
+    """N:M: of every M consecutive inputs of an output channel the N best stay, and a last rest."""
 
     keep: int
     of: int
@@ -56,7 +57,7 @@ class Blocks:
     columns: int
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
-        """Returns the mask; `round(sparsity * blocks)` blocks are off, blocks at the edge may be smaller."""
+        """Returns the mask; `round(sparsity * blocks)` are off; at the edge they may be smaller."""
         matrix, restore = as_matrix(scores, axes)
         down, across = -(-matrix.shape[0] // self.rows), -(-matrix.shape[1] // self.columns)
         padding = (
@@ -103,7 +104,8 @@ def pattern(name: str):
     if (found := _BLOCK.fullmatch(str(name))) and int(found[1]) * int(found[2]) > 1:
         return Blocks(int(found[1]), int(found[2]))
     raise ValueError(
-        "pattern must be 'unstructured', 'channel', N:M with 0 < N < M such as '2:4', or a block RxC such as '4x4'. "
+        "pattern must be 'unstructured', 'channel', N:M with 0 < N < M such as '2:4', or a block "
+        "RxC such as '4x4'. "
         f"Received: pattern={name!r}."
     )
 

@@ -89,7 +89,7 @@ class Technique:
     overrides: dict | None = field(default=None, kw_only=True)
 
     order = 0
-    """Place in a chain's construction; a technique sees what those of lower order have put there."""
+    """Place in a chain's construction; a technique sees what those of lower order put there."""
 
     def __post_init__(self):
         """Stores `where` and the keys of `overrides` in the one form that goes to JSON and back."""
@@ -106,7 +106,7 @@ class Technique:
         object.__setattr__(self, "overrides", dict(zip(keys, values, strict=True)))
 
     shape_changing = False
-    """Whether the technique changes the graph or the shape of weights, which needs `tfc.compress`."""
+    """Whether the technique changes the graph or shapes of weights, which takes `tfc.compress`."""
 
     def setting(self, target: Target) -> object:
         """Returns what holds for a target: the technique's default, an override, or a `Skip`."""
@@ -144,9 +144,10 @@ class Technique:
         return self.name
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Moves the state of the kernels' transforms; runs eagerly before a step, and once at the end (`last`).
+        """Moves the transforms' state; runs eagerly before a step, and once at the end (`last`).
 
-        Techniques of higher order go first: masks are chosen before the weights that are left share values.
+        Techniques of higher order go first: masks are chosen before the weights that are left share
+        values.
         """
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:

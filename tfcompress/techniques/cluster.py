@@ -1,8 +1,8 @@
-"""Cluster: the weights of a kernel share a few values, so that the zipped file needs a few bits for each.
+"""Cluster: the weights of a kernel share a few values, so that a zipped file needs few bits each.
 
-Deep Compression, Han et al. 2016: k-means on the trained weights says once which weights share; from then on each step
-moves a shared value by the mean of its members' updates. Only weights whose mask changes are assigned anew. k-means++
-start after Arthur and Vassilvitskii 2007.
+Deep Compression, Han et al. 2016: k-means on the trained weights says once which weights share;
+from then on each step moves a shared value by the mean of its members' updates. Only weights whose
+mask changes are assigned anew. k-means++ start after Arthur and Vassilvitskii 2007.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def density(values: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def plus_plus(values: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """k-means++: each next value is drawn in proportion to the squared distance to those there are."""
+    """k-means++: each next value is drawn in proportion to its squared distance from the others."""
     chosen = [rng.choice(values)]
     distance = np.square(values - chosen[0])
     for _ in range(k - 1):
@@ -55,8 +55,8 @@ class Cluster(Technique):
         start: "linear", "density" or "kmeans++".
         per_channel: Whether every output channel has values of its own.
         keep_zeros: Whether weights that are exactly zero stay zero; masked weights always do.
-        begin: Fraction of the training, 0..1, at which it is settled which weights share a value; late, for
-            until then they learn freely.
+        begin: Fraction of the training, 0..1, at which it is settled which weights share a value;
+            late, for until then they learn freely.
         seed: Seed of the "kmeans++" start.
         where: Which weights; None for every kernel.
         overrides: Other numbers of clusters by layer name or type; None leaves the layer alone.
@@ -122,7 +122,8 @@ class Cluster(Technique):
         if moment.progress < self.begin and not moment.last or memory.is_final:
             return
         for k in kernels:
-            # weights that somebody put back at the end (an earlier epoch's) need an assignment of their own
+            # weights that somebody put back at the end (an earlier epoch's) need an assignment of
+            # their own
             if not _is_active(k) or moment.last and not _is_baked(k):
                 self._assign(k)
             else:
@@ -157,7 +158,8 @@ class Cluster(Technique):
             return np.zeros(k), np.zeros(0, int)
         distinct = np.unique(values)
         if distinct.size <= k:  # clustered already: an earlier training's values stay as they are
-            return np.pad(distinct, (0, k - distinct.size), "edge"), np.searchsorted(distinct, values)
+            index = np.searchsorted(distinct, values)
+            return np.pad(distinct, (0, k - distinct.size), "edge"), index
         if before is None:
             rng = np.random.default_rng(seed)
             before = STARTS[self.start](values.astype("float64"), k, rng)
@@ -171,7 +173,7 @@ class Cluster(Technique):
 
 
 def _follow_mask(k: Kernel) -> None:
-    """Weights that were masked since leave their cluster, weights that came back join the nearest."""
+    """Weights masked since then leave their cluster, weights that came back join the nearest."""
     mask, shared, weight = k.chain.find(Mask), k.chain.find(Centroids), _weight(k)
     if mask is None:
         return

@@ -1,7 +1,7 @@
 """Prune: weights become zero while training goes on, by a schedule, a criterion and a pattern.
 
-Gradual magnitude pruning follows Zhu and Gupta, "To prune, or not to prune", 2017; rewinding follows Frankle et al.,
-"Stabilizing the Lottery Ticket Hypothesis", 2019.
+Gradual magnitude pruning follows Zhu and Gupta, "To prune, or not to prune", 2017; rewinding
+follows Frankle et al., "Stabilizing the Lottery Ticket Hypothesis", 2019.
 """
 
 from dataclasses import dataclass
@@ -29,15 +29,17 @@ class Prune(Technique):
     """Sets weights to zero during training.
 
     Args:
-        sparsity: Fraction of zeros, 0..1, reached by a cubic ramp over the first half of the training; or a schedule
-            (`tfc.schedules`, any tfmot `PruningSchedule`). At the end exactly `round(sparsity * n)` weights are 0.
+        sparsity: Fraction of zeros, 0..1, reached by a cubic ramp over the first half of the
+            training; or a schedule (`tfc.schedules`, any tfmot `PruningSchedule`). At the end
+            exactly `round(sparsity * n)` weights are 0.
         threshold: Instead of a sparsity: weights whose score is below it go.
-        criterion: "magnitude", "gradient", "taylor", "sensitivity", "movement", "random" or a name given to
-            `tfc.criterion`.
+        criterion: "magnitude", "gradient", "taylor", "sensitivity", "movement", "random" or a name
+            given to `tfc.criterion`.
         scope: "layer" (each kernel by itself) or "global" (all kernels together).
         pattern: "unstructured", "N:M" such as "2:4", a block "RxC" such as "4x4", or "channel".
         l1: Factor of an L1 penalty on the treated kernels, added to the loss.
-        rewind: Fraction of the training (0..1) whose weights come back once the mask is final; None for no rewinding.
+        rewind: Fraction of the training (0..1) whose weights come back once the mask is final; None
+            for no rewinding.
         seed: Seed of the "random" criterion.
         where: Which weights; None for every kernel.
         overrides: Other sparsities by layer name or type; None leaves the layer alone.
@@ -47,7 +49,8 @@ class Prune(Technique):
 
     Example:
         >>> import tfcompress as tfc
-        >>> tfc.Prune(tfc.schedules.polynomial(0.0, 0.8, begin=0.1, stop=0.7), overrides={"head": None}).scope
+        >>> ramp = tfc.schedules.polynomial(0.0, 0.8, begin=0.1, stop=0.7)
+        >>> tfc.Prune(ramp, overrides={"head": None}).scope
         'layer'
     """
 
@@ -210,7 +213,11 @@ class Prune(Technique):
             for group in groups:
                 if moment.last or _is_due(group[0].setting, first, moment.step):
                     self._choose(moment, group)
-        if moment.last or self.threshold is None and all(_reached(k.setting, moment) for k in kernels):
+        if (
+            moment.last
+            or self.threshold is None
+            and all(_reached(k.setting, moment) for k in kernels)
+        ):
             memory.is_final = True
             for snapshot in memory.extras:
                 snapshot.give_back(memory.model, moment.last)
@@ -227,7 +234,8 @@ class Prune(Technique):
             masks = [part.reshape(s.shape) for part, s in zip(parts, scores, strict=True)]
         else:
             masks = [pattern(self.pattern).mask(scores[0], level, group[0].axes)]
-        # what was trained under masks with as many zeros stays: at the end nothing can make good a swap
+        # what was trained under masks with as many zeros stays: at the end nothing can make good a
+        # swap
         if is_over and sum(_zeros(k) for k in group) == sum(m.size - m.sum() for m in masks):
             return
         for k, mask in zip(group, masks, strict=True):
@@ -239,7 +247,8 @@ class Prune(Technique):
         noted = None
         if tap is not None:
             # before the first gradient has come by, magnitude is the best guess there is
-            noted = np.asarray(full_precision(tap.score)) if float(full_precision(tap.seen)) else np.abs(weight)
+            was_seen = float(full_precision(tap.seen)) > 0
+            noted = np.asarray(full_precision(tap.score)) if was_seen else np.abs(weight)
         rng = np.random.default_rng([self.seed, k.number])
         scores = np.asarray(
             criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng)), "float32"

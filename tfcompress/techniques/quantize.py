@@ -1,8 +1,8 @@
 """Quantize: training sees the rounding of the integer file, so that the file is what was trained.
 
 Fake quantization after Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", 2018. BatchNormalization is folded as in that paper; a scale per channel is the
-same grid before and after folding, so training needs no second pass.
+Integer-Arithmetic-Only Inference", 2018. BatchNormalization is folded as in that paper; a scale per
+channel is the same grid before and after folding, so training needs no second pass.
 """
 
 import dataclasses
@@ -23,12 +23,14 @@ class Quantize(Technique):
     """Quantization-aware training.
 
     Args:
-        scheme: "int8" (weights and activations), "weights" (weights on the int8 grid, activations float: a dynamic-range
-            file), another preset of `tfc.QuantSpec` such as "w4a8", or a `QuantSpec`.
-        ranges: How activation ranges are found: "moving", "percentile" or "learned"; None for the scheme's choice.
-        per_channel: One weight scale per output channel, per tensor, or "auto": per channel, unless the kernel is clustered;
-            then one scale, which leaves k shared values k codes. A kernel with a BatchNormalization folded into it always
-            has one scale per channel.
+        scheme: "int8" (weights and activations), "weights" (weights on the int8 grid, activations
+            float: a dynamic-range file), another preset of `tfc.QuantSpec` such as "w4a8", or a
+            `QuantSpec`.
+        ranges: How activation ranges are found: "moving", "percentile" or "learned"; None for the
+            scheme's choice.
+        per_channel: One weight scale per output channel, per tensor, or "auto": per channel, unless
+            the kernel is clustered; then one scale, which leaves k shared values k codes. A kernel
+            with a BatchNormalization folded into it always has one scale per channel.
         where: Which weights; None for every kernel. Activations follow the layers.
         overrides: Other schemes by layer name or type; None leaves the layer float.
 

@@ -36,7 +36,10 @@ def answers(model: keras.Model) -> list[Answer]:
         ValueError: If a softmax does not go over the last axis.
     """
     graph = trace(model)
-    makers = {t: (call, k) for call in graph.calls for k, t in enumerate(call.outputs)}
+    makers: dict[int, tuple] = {}
+    for call in graph.calls:
+        for k, t in enumerate(call.outputs):
+            makers.setdefault(t, (call, k))  # who hands a tensor through did not make it
     found = []
     for t in graph.outputs:
         call, k = makers.get(t, (None, 0))

@@ -1,4 +1,4 @@
-"""The plan: what each technique does to each weight and each activation, or why not, before anything happens."""
+"""The plan: what each technique does to each weight and activation, or why not."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from tfcompress.techniques.quantize import Quantize
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the plan: what happens to a weight (or an activation, weight ""), or the reason why nothing does."""
+    """One line of the plan: what happens to a weight ("" is an output), or why nothing does."""
 
     layer: str
     weight: str
@@ -62,7 +62,9 @@ class Plan:
 
 
 def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0) -> Plan:
-    """Decides what is done to a built model, and makes the state that does it; the model is not changed.
+    """Decides what is done to a built model, and makes the state that does it.
+
+    The model is not changed.
 
     Args:
         model: A built model; Functional, Sequential or subclassed.
@@ -73,8 +75,9 @@ def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0) ->
         The plan.
 
     Raises:
-        ValueError: If a technique changes shapes, if nothing at all would be treated, if an override names no layer, or if
-            activations are to be quantized in a model whose graph can't be followed.
+        ValueError: If a technique changes shapes, if nothing at all would be treated, if an
+            override names no layer, or if activations are to be quantized in a model whose graph
+            can't be followed.
     """
     return _Planner(model, techniques, seed).plan()
 
@@ -109,21 +112,23 @@ class _Planner:
         ):
             raise ValueError(
                 "Nothing in this model would be treated.\n" + Plan(self.rows).text() + "\n"
-                "Set `trainable = True` on what you want compressed, loosen `where`, or describe your layers (tfc.describe)."
+                "Set `trainable = True` on what you want compressed, loosen `where`, or describe "
+                "your layers (tfc.describe)."
             )
         return Plan(self.rows, state, self.kernels, extras)
 
     def _refuse(self):
         if is_wrapped(self.model):
             raise ValueError(
-                f"Model {self.model.name!r} is a session's, with compression in its layers already. "
+                f"Model {self.model.name!r} is a session's, with compression in its layers. "
                 "Go on with session = tfc.compress(model, recipe)."
             )
         for t in self.techniques:
             if t.shape_changing:
                 raise ValueError(
-                    f"{t.name} changes the shape of the model, which a callback on a live model can't do. "
-                    "Use session = tfc.compress(model, recipe), then fit session.model with session.callbacks."
+                    f"{t.name} changes the shape of the model, which a callback on a live model "
+                    "can't do. Use session = tfc.compress(model, recipe), then fit session.model "
+                    "with session.callbacks."
                 )
             chosen, ops = where(t.where), [op for _, op in self.leaves]
             for what, keys in (
@@ -158,7 +163,7 @@ class _Planner:
         return scheme is None or scheme.activation_bits is None or not self._is_chosen(op)
 
     def _is_chosen(self, op) -> bool:
-        """Whether `where` leaves a layer any kernel; what has no kernels goes with the layers around it."""
+        """Whether `where` leaves a layer any kernel; without any it goes with its neighbours."""
         chosen, kernels = where(self.quantize.where), spec_of(op).kernels
         return not kernels or any(
             chosen(op, name, int(np.prod(weight(op, name).shape))) for name in kernels
@@ -179,7 +184,7 @@ class _Planner:
                 Row(
                     path,
                     "*",
-                    f"unknown layer type {type(op).__name__}: describe its weights with tfc.describe",
+                    f"unknown layer type {type(op).__name__}: describe it with tfc.describe",
                     False,
                 )
             )
@@ -195,7 +200,8 @@ class _Planner:
             if type(technique).transforms is Technique.transforms:
                 continue
             setting = technique.setting(target)
-            # the rounding of Quantize leaves the weights of a frozen layer as they are, and the file needs it
+            # the rounding of Quantize leaves the weights of a frozen layer as they are, and the
+            # file needs it
             if (
                 id(t.op) in self.frozen
                 and not self._asked(technique, t.op)

@@ -56,7 +56,8 @@ class Recipe(list):
         """Returns the recipe as JSON text.
 
         Raises:
-            ValueError: If a technique holds something that JSON can't (a condition in code, a live teacher).
+            ValueError: If a technique holds something that JSON can't (a condition in code, a live
+                teacher).
         """
         return json.dumps([keras.saving.serialize_keras_object(t) for t in self], indent=1)
 
@@ -98,7 +99,7 @@ def _register() -> None:
 
 
 def _technique(entry, number: int) -> Technique:
-    """One technique of a recipe; only what is registered as one is made, whatever the file names."""
+    """One technique of a recipe; only what is registered as one is made, whatever the file says."""
     name = entry.get("registered_name") if isinstance(entry, dict) else None
     kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
     if not (isinstance(kind, type) and issubclass(kind, Technique)):

@@ -1,4 +1,4 @@
-"""Centroids: shared values are the means of their members, exactly shared, and baking twice changes nothing."""
+"""Centroids: shared values are the means of their members; baking twice changes nothing."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Activation ranges: TensorFlow's FakeQuant grid, moving means, percentiles, learned bounds, against NumPy."""
+"""Activation ranges: FakeQuant's grid, moving means, percentiles, learned bounds, against NumPy."""
 
 import numpy as np
 import pytest
@@ -85,9 +85,7 @@ def test_a_percentile_of_many_values_is_taken_of_an_even_sample():
     x = np.random.default_rng(0).normal(size=(64, 4096)).astype("float32")
     made = PercentileRange(percentile=99.0)
     made(x, how=TRAIN)
-    np.testing.assert_allclose(
-        made.limits(), np.percentile(x, [1, 99]), rtol=0.05
-    )
+    np.testing.assert_allclose(made.limits(), np.percentile(x, [1, 99]), rtol=0.05)
 
 
 def test_percentile_observation_is_the_mean_over_batches():

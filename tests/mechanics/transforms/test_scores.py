@@ -8,7 +8,10 @@ from tfcompress.mechanics.transforms.scores import STATISTICS, ScoredMask
 
 W = np.array([[1.0, -2.0], [3.0, 0.5]], "float32")
 MASK = np.array([[1.0, 0.0], [1.0, 1.0]], "float32")
-GRADIENTS = [np.array([[0.5, 4.0], [-1.0, 2.0]], "float32"), np.array([[1, -1], [1, -1]], "float32")]
+GRADIENTS = [
+    np.array([[0.5, 4.0], [-1.0, 2.0]], "float32"),
+    np.array([[1, -1], [1, -1]], "float32"),
+]
 EXPECTED = {
     "gradient": lambda w, g: np.abs(g),
     "taylor": lambda w, g: np.abs(w * g),

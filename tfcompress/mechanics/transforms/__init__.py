@@ -1,1 +1,1 @@
-"""Tensor to tensor of the same shape, with state: masks, centroids, quantizers, activation ranges."""
+"""Tensor to tensor of the same shape, with state: masks, centroids, grids, activation ranges."""

@@ -1,7 +1,7 @@
-"""What all transforms share: a rank in the chain, float32 state, and a state file that may lack them.
+"""What all transforms share: a rank in the chain, float32 state, a state file that may lack them.
 
-A transform is a Keras layer, so its variables are saved, placed and replicated by Keras. It never trains
-by itself: everything that changes over time is assigned by the technique that owns it.
+A transform is a Keras layer, so its variables are saved, placed and replicated by Keras. It never
+trains by itself: everything that changes over time is assigned by the technique that owns it.
 """
 
 from collections.abc import Callable
@@ -22,17 +22,19 @@ class Transform(keras.layers.Layer):
     """Order in a chain: Centroids 10, Mask 20, QuantizeWeight 30."""
 
     lasting = True
-    """Whether `bake` writes the result into the weight. Rounding to the int8 grid happens in the file instead."""
+    """Whether `bake` writes the result into the weight; rounding happens in the file instead."""
 
     def __init__(self, axes: str = "", **kwargs):
         kwargs["dtype"] = (
             "float32"  # masks and scales of a float16 model are kept in full precision
         )
         kwargs.setdefault("trainable", False)
-        # a name that Keras numbers would differ from process to process, and so would the file it ends in
+        # a name that Keras numbers would differ from process to process, and so would the file it
+        # ends in
         kwargs.setdefault("name", type(self).__name__.lower())
         super().__init__(**kwargs)
         self.axes = axes
+        self.supports_masking = True  # a mask of padded steps goes through
 
     def state(
         self,
@@ -44,8 +46,8 @@ class Transform(keras.layers.Layer):
     ):
         """Makes a state variable; replicas of a distribution strategy keep its mean.
 
-        With `watched`, gradient tapes look at it, so that a tap on it is reached; it still is none of the
-        trainable variables of any model.
+        With `watched`, gradient tapes look at it, so that a tap on it is reached; it still is none
+        of the trainable variables of any model.
         """
         made = self.add_weight(
             name=name,

@@ -1,8 +1,9 @@
-"""Shared values: every weight reads the mean of its cluster; the gradient passes straight to the weight.
+"""Shared values: every weight reads the mean of its cluster, and gets its own gradient.
 
-A cluster's value is `c + mean(w - c)` over its members, with `c` the value of the last bake or assignment: equal
-to the mean, and exactly `c` when all members already hold `c`, so that baking twice changes nothing.
-Assignments change only when the owner assigns them (Deep Compression, Han et al. 2016, trains shared values so).
+A cluster's value is `c + mean(w - c)` over its members, with `c` the value of the last bake or
+assignment: equal to the mean, and exactly `c` when all members already hold `c`, so that baking
+twice changes nothing. Assignments change only when the owner assigns them (Deep Compression, Han et
+al. 2016, trains shared values so).
 """
 
 import keras
@@ -43,10 +44,11 @@ class Centroids(Transform):
         self.built = True
 
     def values(self, w):
-        """Returns the shared values, `(channels * (clusters + 1),)`; the last of each channel is 0."""
+        """Returns the shared values, `(channels * (clusters + 1),)`; each channel's last is 0."""
         flat, before = tf.reshape(self.index, (-1,)), tf.convert_to_tensor(self.centroids)
-        # Sums of small differences: float32 sums of the weights themselves are off by 1e-3 in a large kernel.
-        # A weighted count is ten times as fast on a CPU as a segment sum of single numbers.
+        # Sums of small differences: float32 sums of the weights themselves are off by 1e-3 in a
+        # large kernel. A weighted count is ten times as fast on a CPU as a segment sum of single
+        # numbers.
         total = tf.raw_ops.DenseBincount(
             input=flat,
             size=before.shape[0],
@@ -57,7 +59,7 @@ class Centroids(Transform):
         return tf.reshape(tf.pad(moved[:, :-1], ((0, 0), (0, 1))), (-1,))
 
     def call(self, w):
-        """Returns the shared values in place of the weights; the gradient is that of the weights."""
+        """Returns the shared values in place of the weights; the gradient is the weights'."""
         shared = tf.gather(self.values(w), tf.convert_to_tensor(self.index))
         # not `w + (shared - w)`: rounding would make several values of one
         return straight_through(lambda x: tf.where(self.active > 0, shared, x), w)

@@ -1,4 +1,4 @@
-"""Zeros that stay: weight times mask. Whoever owns the mask assigns it; the gradient of a masked weight is zero."""
+"""Zeros that stay: weight times mask, assigned by whoever owns it; masked, the gradient is zero."""
 
 import keras
 

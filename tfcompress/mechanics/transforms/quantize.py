@@ -1,9 +1,9 @@
 """A weight on its integer grid, per tensor or per channel, with the straight-through gradient.
 
 Symmetric: scale = max|w| / (2^(bits-1) - 1), code = round(w / scale), zero point 0, narrow range.
-Asymmetric: scale = (high - low) / (2^bits - 1) with low <= 0 <= high (Jacob et al., "Quantization and Training of
-Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018). The largest value lies on the grid, so the
-converter, which infers its scales from the constants it is given, finds the same grid.
+Asymmetric: scale = (high - low) / (2^bits - 1) with low <= 0 <= high (Jacob et al., "Quantization
+and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018). The largest
+value lies on the grid, so the converter, which infers its scales from constants, finds the same.
 """
 
 import keras
@@ -19,7 +19,8 @@ class QuantizeWeight(Transform):
     Args:
         bits: Bits of a code, 2..16.
         symmetric: Whether the zero point is 0.
-        channel_axes: Positions of the axes that get one scale per entry; empty for one scale per tensor.
+        channel_axes: Positions of the axes that get one scale per entry; empty for one scale per
+            tensor.
         axes: Axis letters of the weight.
     """
 
@@ -38,7 +39,7 @@ class QuantizeWeight(Transform):
         self.built = True
 
     def scale(self, w):
-        """Returns the scale(s), with the reduced axes kept as 1."""
+        """Returns one scale or several, with the reduced axes kept as 1."""
         if self.symmetric:
             span = tf.reduce_max(tf.abs(w), axis=self.reduced, keepdims=True)
             steps = 2 ** (self.bits - 1) - 1

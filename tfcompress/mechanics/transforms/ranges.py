@@ -1,8 +1,8 @@
 """Activation ranges: the fake quantization behind an operation, and how its low and high are found.
 
-The rounding is TensorFlow's own FakeQuant op, which the LiteRT converter reads. While training, the gradient passes
-straight through; the range follows the batches as a mean that starts as a plain average and turns into an
-exponential one, so that no guess of a first range has to be forgotten.
+The rounding is TensorFlow's own FakeQuant op, which the LiteRT converter reads. While training, the
+gradient passes straight through; the range follows the batches as a mean that starts as a plain
+average and turns into an exponential one, so that no guess of a first range has to be forgotten.
 """
 
 import keras
@@ -13,7 +13,8 @@ from tfcompress.mechanics.transforms.base import Transform, straight_through
 from tfcompress.mechanics.transforms.taps import note_gradient
 
 TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
-_SAMPLE = 16384  # values a percentile is taken of: a full sort of every activation would cost more than the step
+# Values a percentile is taken of: a full sort of every activation would cost more than the step.
+_SAMPLE = 16384
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -115,7 +116,7 @@ class ActivationRange(Transform):
 
 @keras.saving.register_keras_serializable("tfcompress")
 class PercentileRange(ActivationRange):
-    """A moving range of percentiles, which leaves outliers out; taken of an even sample of the batch's values.
+    """A moving range of percentiles of an even sample of the batch; it leaves outliers out.
 
     Args:
         percentile: Per cent of the values inside the range, in (50, 100].
@@ -151,9 +152,9 @@ class PercentileRange(ActivationRange):
 class LearnedRange(ActivationRange):
     """A trained range (as in LSQ, Esser et al. 2020): the loss moves low and high.
 
-    Low and high are held as `-exp(a)` and `exp(b)`, so they always straddle zero and one learning rate serves ranges
-    of any size. The variables are not the model's, so the gradient is noted by a tap for an optimizer of their own.
-    The first batch (or calibration) sets them.
+    Low and high are held as `-exp(a)` and `exp(b)`, so they always straddle zero and one learning
+    rate serves ranges of any size. The variables are not the model's, so the gradient is noted by a
+    tap for an optimizer of their own. The first batch (or calibration) sets them.
     """
 
     def _build_state(self):
@@ -206,7 +207,6 @@ class LearnedRange(ActivationRange):
 
 def fake_quant(x, low, high, bits: int = 8):
     """Rounds to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
-
     return straight_through(
         lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x
     )

@@ -1,8 +1,8 @@
 """A mask that listens: backward it notes what the gradient of the loss says about each weight.
 
-Callbacks never see a batch; the tap sees every one, under XLA, graph accumulation and replicas alike. It reads the
-gradient of the masked weight before the mask cuts it off, so a weight that is masked keeps being scored
-(Sanh et al., "Movement Pruning", 2020) and may come back.
+Callbacks never see a batch; the tap sees every one, under XLA, graph accumulation and replicas
+alike. It reads the gradient of the masked weight before the mask cuts it off, so a weight that is
+masked keeps being scored (Sanh et al., "Movement Pruning", 2020) and may come back.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ STATISTICS: dict[str, Callable] = {
 
 @keras.saving.register_keras_serializable("tfcompress")
 class ScoredMask(Mask):
-    """Keeps a mean over the last steps (or the sum, for "movement") of a statistic of weight and gradient.
+    """Keeps a mean over the last steps (a sum, for "movement") of what weight and gradient say.
 
     Args:
         statistic: Key of `STATISTICS`.
