@@ -19,6 +19,7 @@ import tfcompress as tfc
 from tfcompress import zoo
 from tfcompress.data import Digits, load_mnist
 from tfcompress.demo_report import demo_report
+from tfcompress.demo_training import Stage, train
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.atomic import write_files
 from tfcompress.judge.benchmark import benchmark
@@ -27,26 +28,7 @@ from tfcompress.judge.compare import Comparison, compare
 TEACHER_FILE = "teacher float32"
 FINAL = "student int8, all four"
 HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) draw the validation curve
-MNIST_IMAGES = 58_000  # without those held out
 CALIBRATION = 500  # images
-SHIFT = 1  # pixels, of the augmentation
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How long and how fast one training runs.
-
-    Attributes:
-        epochs: Passes over MNIST; a smaller set is passed over more often, up to 3 times as often.
-        batch: Images in a batch.
-        rate: Highest learning rate.
-    """
-
-    epochs: float
-    batch: int
-    rate: float
-
-
 TEACHER = Stage(epochs=5, batch=128, rate=2e-3)
 STUDENT = Stage(epochs=8, batch=256, rate=1e-2)
 QAT = Stage(epochs=2, batch=256, rate=2e-3)
@@ -60,7 +42,6 @@ class DemoResult:
     Attributes:
         folder: Where everything was written.
         digits: The images it was made with.
-        artifact: The compressed student as an integer file.
         artifacts: All files by name, the compressed student last.
         comparison: Accuracy, bytes, zeros, latency of all of them, the teacher as the original.
         same_class: On how many test images the file and the simulation name the same class.
@@ -188,34 +169,16 @@ class _Job:
         return value
 
     def fit(self, name: str, model: keras.Model, stage: Stage, callbacks=()) -> None:
-        """Trains with shifted images and a learning rate that warms up and falls as a cosine."""
-        longer = min(3.0, max(1.0, MNIST_IMAGES / len(self.x)))
-        passes = stage.epochs * self.effort * longer
-        epochs = max(1, round(passes))
-        batch = min(stage.batch, len(self.x))
-        steps = epochs * (len(self.x) // batch)
-        rate = keras.optimizers.schedules.CosineDecay(
-            stage.rate / 10, max(1, steps - steps // 10), 0.01,
-            warmup_target=stage.rate, warmup_steps=max(1, steps // 10),
-        )  # fmt: skip
-        model.compile(
-            # Pruning and clustering change the gradients at a stroke; with the usual long memory
-            # of their squares (beta_2=0.999) Adam's steps would be far too large just then.
-            keras.optimizers.Adam(rate, beta_2=0.98),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
+        self.result.history[name] = train(
+            name,
+            model,
+            stage.scaled(self.effort, len(self.x)),
+            (self.images, self.labels),
+            self.validation,
+            callbacks,
+            seed=self.result.seed,
+            say=self.say if self.verbose else None,
         )
-        told = [_Told(name, epochs, self.say)] if self.verbose else []
-        history = model.fit(
-            _shifted_batches(self.images, self.labels, batch, self.result.seed),
-            epochs=epochs,
-            validation_data=self.validation,
-            validation_batch_size=500,
-            callbacks=[*callbacks, *told],
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,
-        ).history
-        self.result.history[name] = {key: history[key] for key in ("loss", "val_loss")}
 
     def train_teacher(self) -> keras.Model:
         teacher = zoo.mnist_teacher()
@@ -323,42 +286,6 @@ def recipe(teacher: keras.Model | str) -> tfc.Recipe:
             tfc.Distill(teacher, temperature=3.0),
         ]
     )
-
-
-class _Told(keras.callbacks.Callback):
-    """One line per epoch."""
-
-    def __init__(self, name: str, epochs: int, say):
-        super().__init__()
-        self.name, self.epochs, self.say = name, epochs, say
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self.began
-        self.say(
-            f"{self.name} {epoch + 1}/{self.epochs}: loss {logs['loss']:.4f}, validation accuracy "
-            f"{logs['val_accuracy']:.4f}, {seconds:.1f} s"
-        )
-
-
-def _shifted_batches(
-    images: tf.Tensor, labels: tf.Tensor, batch: int, seed: int
-) -> tf.data.Dataset:
-    """Shuffled batches, each moved by up to `SHIFT` pixels as a whole."""
-    count, height, width, _ = images.shape
-
-    def look_up(chosen):
-        padding = [[0, 0], [SHIFT, SHIFT], [SHIFT, SHIFT], [0, 0]]
-        padded = tf.pad(tf.gather(images, chosen), padding)
-        top, left = tf.unstack(tf.random.uniform([2], 0, 2 * SHIFT + 1, tf.int32, seed=seed))
-        moved = tf.image.crop_to_bounding_box(padded, top, left, height, width)
-        return moved, tf.gather(labels, chosen)
-
-    # Numbers are shuffled, not images: a buffer of all images would hold them a second time.
-    numbers = tf.data.Dataset.range(count).shuffle(count, seed=seed)
-    return numbers.batch(batch, drop_remainder=True).map(look_up).prefetch(2)
 
 
 def _copy(model: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""The graph of live models; and a pin on every name Keras does not publish that `graph.py` leans on."""
+"""The graph of live models; pins on every name Keras does not publish that `graph.py` leans on."""
 
 import inspect
 

@@ -19,13 +19,13 @@ FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 FROM_PROBABILITIES = keras.losses.SparseCategoricalCrossentropy()
 
 
-def classifier(ending=None, units=3, seed=0, hidden=5, activation="tanh"):
+def classifier(ending=None, units=3, seed=0, hidden=5, regularizer=None):
     """Dense-Dense; equal weights for equal seeds, whatever it ends in."""
     keras.utils.set_random_seed(seed)
     return keras.Sequential(
         [
             keras.Input((7,)),
-            L.Dense(hidden, activation=activation, name="hidden"),
+            L.Dense(hidden, activation="tanh", kernel_regularizer=regularizer, name="hidden"),
             L.Dense(units, activation=ending, name="head"),
         ],
         name=f"net_{seed}",
@@ -126,8 +126,8 @@ def test_several_teachers_give_the_weighted_mean(points, weights):
 
 def test_regularization_keeps_its_weight(points):
     x, y = points
-    teacher, student = classifier(seed=1), classifier(seed=2)
-    student.layers[0].kernel_regularizer = keras.regularizers.L2(0.5)
+    teacher = classifier(seed=1)
+    student = classifier(seed=2, regularizer=keras.regularizers.L2(0.5))
     found = step_loss(student, [tfc.Distill(teacher)], x, y, FROM_LOGITS)
     penalty = 0.5 * np.square(student.layers[0].kernel.numpy()).sum()
     wanted = reference(logits_of(teacher, x), logits_of(student, x), y, 3.0, 0.1)
@@ -204,8 +204,8 @@ class Distance(keras.callbacks.Callback):
     def __init__(self, compression, teacher, student, pair, x):
         super().__init__()
         self.compression, self.x, self.found = compression, x, []
-        self.mine = keras.Model(student.inputs, student.get_layer(pair[1]).output)
-        self.theirs = keras.Model(teacher.inputs, teacher.get_layer(pair[0]).output)
+        self.mine = keras.Model(student.inputs[0], student.get_layer(pair[1]).output)
+        self.theirs = keras.Model(teacher.inputs[0], teacher.get_layer(pair[0]).output)
 
     def on_epoch_end(self, epoch, logs=None):
         lesson = self.compression.memories["Distill"].extras[0]
@@ -368,6 +368,7 @@ class Reaches(keras.Model):
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred)
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._loss_tracker.update_state(loss)
         return {"loss": loss}
 
 
@@ -397,7 +398,7 @@ class WithoutInputs(Reaches):
 
 def around(kind, model):
     """The model's graph in a class with another train_step."""
-    return kind(model.inputs, model.outputs)
+    return kind(model.inputs[0], model.outputs[0])
 
 
 def test_a_train_step_that_asks_for_the_loss(points):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.biases import mistaken_biases
 from tfcompress.deploy.calibration import samples as calibration_samples
 from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
@@ -18,10 +19,10 @@ from tfcompress.deploy.export import (
     run_converter,
     saved_model,
 )
-from tfcompress.deploy.flatbuffer import with_names
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import is_shared, quantized_state
+from tfcompress.deploy.rewriting import rewritten
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.deploy.staying_float import (
     allowed_names,
@@ -354,7 +355,8 @@ def _converted(job: _Job, setup, data) -> Artifact:
     paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
     found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
-    return Artifact(with_names(content, tensor_names(found)), found.metadata)
+    content = rewritten(content, tensor_names(found), mistaken_biases(found.model))
+    return Artifact(content, found.metadata)
 
 
 # facts

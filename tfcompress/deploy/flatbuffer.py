@@ -1,7 +1,8 @@
 """The `.tflite` flatbuffer as plain Python values: tensors, ops, graphs, signatures.
 
-The only file that knows the schema (the generated module that ships in ai-edge-litert). Reading
-copies no weights: the constants of a tensor are views into the file's bytes, unpacked on demand.
+With `rewriting.py` the only file that knows the schema (the generated module that ships in
+ai-edge-litert). Reading copies no weights: the constants of a tensor are views into the file's
+bytes, unpacked on demand.
 Format: tensorflow/lite/schema/schema.fbs, file identifier `TFL3`.
 """
 
@@ -11,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -379,32 +379,3 @@ def _unpack(raw: np.ndarray, count: int, dtype: str) -> np.ndarray:
         return codes
     # Two's complement of `bits` bits: shift the sign up to bit 7 and back down.
     return (codes << (8 - bits)).view(np.int8) >> (8 - bits)
-
-
-def with_names(content: bytes, names: dict[int, str]) -> bytes:
-    """Gives the tensors of the main graph new names and drops the converter's notes about itself.
-
-    Args:
-        content: The bytes of a `.tflite` file.
-        names: Index of a tensor to its new name; tensors that are not named keep theirs.
-
-    Returns:
-        The bytes of a file that computes the same; signatures and the minimal runtime version stay.
-
-    Example:
-    >>> from tfcompress.deploy.flatbuffer import with_names
-    >>> with_names(b"no file", {})
-    Traceback (most recent call last):
-    ValueError: not a .tflite file...
-    """
-    read(content)  # refuses what is no file
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for index, name in names.items():
-        model.subgraphs[0].tensors[index].name = name.encode()
-    dropped = [m for m in model.metadata or () if m.name == b"CONVERSION_METADATA"]
-    for m in dropped:
-        model.metadata.remove(m)
-        model.buffers[m.buffer].data = None
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())

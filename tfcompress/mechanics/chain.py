@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, FIXED, FUSE, activation_spec, spec_of
-from tfcompress.mechanics.graph import constants, full_precision, overridden, recurrent
+from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
@@ -147,39 +147,12 @@ def _through(t, call, args, kwargs, mode):
             with overridden([(t.op, "activation", _activation(t, mode))]):
                 return call(*a, **k)
 
-    if mode is Mode.EXPORT and t.source is not None and spec_of(t.op).step:
-        inner = _stepping(t, inner)
     if not values:
         return inner(*args, **kwargs)
     state = t.before.variables if t.before is not None else []
     outputs = _stateless(t.op, values, state, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
-
-
-def _stepping(t, call):
-    """Tells every unrolled step the scale of its input.
-
-    The converter gives each step's input a scale of its own, makes a bias for it, and then replaces the scale by that
-    of the whole sequence, without making the bias anew: every answer would be wrong, and nothing said.
-    """
-    with tf.init_scope():  # numbers, not nodes
-        low, high = t.source if isinstance(t.source, tuple) else t.source.limits()
-
-    def on_grid(plain):
-        def step(x, *args, **kwargs):
-            return plain(
-                tf.quantization.fake_quant_with_min_max_args(x, low, high), *args, **kwargs
-            )
-
-        return step
-
-    def stepped(*args, **kwargs):
-        cells = [layer.cell for layer in recurrent(t.op)]
-        with overridden([(cell, "call", on_grid(cell.call)) for cell in cells]):
-            return call(*args, **kwargs)
-
-    return stepped
 
 
 def _activation(t, mode):

@@ -354,10 +354,10 @@ def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
 
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the layers that loop over time, the layer itself or wherever they are nested."""
+    """Returns the layers that loop over time, wherever they are nested."""
     return [
         layer
-        for layer in model._flatten_layers(include_self=True)
+        for layer in model._flatten_layers(include_self=False)
         if isinstance(layer, keras.layers.RNN)
     ]
 

@@ -209,7 +209,7 @@ def finished(model: keras.Model) -> keras.Model:
 
     def moved(t):
         op = copies.get(id(t.op), t.op)
-        chains = {p: Chain(p, weight(op, p), c.transforms) for p, c in t.chains.items()}
+        chains = {p: _twin(c, weight(op, p)) for p, c in t.chains.items()}
         norm = copies.get(id(t.norm)) if t.norm is not None else None
         return changed(t, op=op, chains=chains, norm=norm)
 
@@ -217,3 +217,14 @@ def finished(model: keras.Model) -> keras.Model:
     final.bake()
     final.hang(copy)
     return copy
+
+
+def _twin(chain: Chain, variable) -> Chain:
+    """A chain of its own for a copied weight: baking moves the state of transforms as well."""
+    made = Chain(chain.path, variable)
+    for transform in chain.transforms:
+        copy = type(transform).from_config(transform.get_config())
+        made.add(copy)
+        for mine, theirs in zip(copy.variables, transform.variables, strict=True):
+            mine.assign(theirs)
+    return made

@@ -88,6 +88,20 @@ def test_a_percentile_of_many_values_is_taken_of_an_even_sample():
     np.testing.assert_allclose(made.limits(), np.percentile(x, [1, 99]), rtol=0.05)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_batches_of_any_size_in_a_graph_and_under_xla(kind, compiled):
+    made, plain = kind(), kind()
+    step = tf.function(
+        lambda x: made(x, how=TRAIN),
+        input_signature=[tf.TensorSpec((None, 9))],
+        jit_compile=compiled,
+    )
+    for x in (batches(1)[0], batches(1)[0][:5]):
+        np.testing.assert_allclose(step(tf.constant(x)), plain(x, how=TRAIN), atol=1e-5)
+    np.testing.assert_allclose(made.limits(), plain.limits(), rtol=1e-5)
+
+
 def test_percentile_observation_is_the_mean_over_batches():
     made = PercentileRange(percentile=100.0)
     xs = batches()

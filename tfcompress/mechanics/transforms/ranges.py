@@ -131,7 +131,7 @@ class PercentileRange(ActivationRange):
         """Returns the lower and upper percentile."""
         flat = tf.reshape(x, (-1,))
         stride = tf.maximum(tf.size(flat) // _SAMPLE, 1)
-        ordered = tf.sort(flat[::stride])
+        ordered = tf.ensure_shape(tf.sort(flat[::stride]), (None,))  # batches may differ in size
         last = tf.cast(tf.size(ordered) - 1, tf.float32)
         at = tf.cast(tf.math.ceil(last * (self.percentile / 100.0)), tf.int32)
         low = tf.zeros(()) if self.positive else ordered[tf.size(ordered) - 1 - at]
