@@ -1,4 +1,4 @@
-"""Every ordered pair of techniques, and all together: each one keeps its own law.
+"""Every ordered pair of techniques, and all together, in place and in a session: each one keeps its own law.
 
 Read twice: from the float kernels after `fit`, and from the bytes of the `.tflite`.
 """
@@ -6,6 +6,7 @@ Read twice: from the float kernels after `fit`, and from the bytes of the `.tfli
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.deploy.flatbuffer import read
+from tfcompress.training.plan import make_plan
 
 L = keras.layers
 SPARSITY, CLUSTERS = 0.6, 8
@@ -97,11 +99,16 @@ class Case:
     law: Callable[[Kernel], None]
 
 
+def nothing_of_its_own(kernel: Kernel):
+    """Distill treats no kernel: its law is what the model answers, see `fitted`."""
+
+
 TECHNIQUES = {
     "Prune": Case(lambda: tfc.Prune(SPARSITY), pruned),
     "Cluster": Case(lambda: tfc.Cluster(CLUSTERS), clustered),
     "Quantize": Case(lambda: tfc.Quantize("int8"), quantized),
     "Quantize weights": Case(lambda: tfc.Quantize("weights"), weights_quantized),
+    "Distill": Case(lambda: tfc.Distill(teacher(), alpha=0.0), nothing_of_its_own),
 }
 
 
@@ -112,11 +119,55 @@ def combinations():
     # of all together one order and its opposite: order changes nothing but who is asked first
     for last in ("Quantize", "Quantize weights"):
         yield from (("Prune", "Cluster", last), (last, "Cluster", "Prune"))
+    yield from (("Prune", "Cluster", "Quantize", "Distill"), ("Distill", "Quantize", "Cluster", "Prune"))
 
 
 COMBINATIONS = [
     names for names in combinations() if len({n.split()[0] for n in names}) == len(names)
 ]
+# a session makes the plan of the callback, whose order the first test below pins: one order of each set is enough
+SORTED = [names for names in COMBINATIONS if list(names) == sorted(names, key=list(TECHNIQUES).index)]
+RUNS = [(names, False) for names in COMBINATIONS] + [(names, True) for names in SORTED]
+
+
+@cache
+def teacher():
+    """The net after a training on the right labels."""
+    model, (x, y) = net(), data()
+    model.fit(x, y, epochs=6, batch_size=32, verbose=0)
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.95
+    return model
+
+
+def fitted(names, in_session: bool, epochs: int = 4):
+    """Returns the trained model, plain, and its compression.
+
+    Whoever has a teacher gets labels that say nothing; what it knows in the end, it has from the teacher.
+    """
+    model, (x, y) = net(), data()
+    recipe = [TECHNIQUES[n].make() for n in names]
+    labels = np.zeros_like(y) if "Distill" in names else y
+    compression, student = tfc.Compression(recipe, verbose=0), model
+    if in_session:
+        session = tfc.compress(model, recipe, verbose=0)
+        compression, student = session.callback, session.model
+        student.compile(keras.optimizers.Adam(0.01), model.loss, metrics=["accuracy"])
+    student.fit(x, labels, epochs=epochs, batch_size=32, verbose=0, callbacks=[compression])
+    final = compression.finish()
+    if in_session:
+        final.compile(loss=model.loss, metrics=["accuracy"])
+    return final, compression
+
+
+@pytest.mark.parametrize("names", SORTED, ids=" + ".join)
+def test_the_order_in_a_recipe_changes_nothing(names):
+    """The same plan and the same chains, whoever is named first."""
+    model, found = net(), []
+    for order in itertools.permutations(names):
+        plan = make_plan(model, [TECHNIQUES[n].make() for n in order])
+        chains = [[type(t).__name__ for t in chain.transforms] for chain in plan.state.chains()]
+        found.append((plan.text(), chains, sorted(plan.extras)))
+    assert all(each == found[0] for each in found)
 
 
 def kernels(model, artifact) -> list[Kernel]:
@@ -133,11 +184,12 @@ def kernels(model, artifact) -> list[Kernel]:
     return found
 
 
-@pytest.mark.parametrize("names", COMBINATIONS, ids=" + ".join)
-def test_each_technique_keeps_its_law_beside_the_others(names):
-    model, (x, y) = net(), data()
-    compression = tfc.Compression([TECHNIQUES[n].make() for n in names], verbose=0)
-    model.fit(x, y, epochs=4, batch_size=32, verbose=0, callbacks=[compression])
+@pytest.mark.parametrize(
+    ("names", "in_session"), RUNS, ids=[" + ".join(n) + (" session" if s else "") for n, s in RUNS]
+)
+def test_each_technique_keeps_its_law_beside_the_others(names, in_session):
+    x, y = data()
+    model, compression = fitted(names, in_session)
     artifact = compression.convert(calibration=x[:48])
     assert compression.notes == []
     for kernel in kernels(model, artifact):
@@ -159,8 +211,7 @@ def test_each_technique_keeps_its_law_beside_the_others(names):
 @pytest.mark.parametrize("names", [("Prune", "Cluster", "Quantize")], ids=" + ".join)
 def test_one_scale_where_a_clustered_kernel_can_have_one(names):
     """k shared values stay k codes, but where a folded normalization scales each channel."""
-    model, (x, y) = net(), data()
-    compression = tfc.Compression([TECHNIQUES[n].make() for n in names], verbose=0)
-    model.fit(x, y, epochs=1, batch_size=32, verbose=0, callbacks=[compression])
+    x, _ = data()
+    model, compression = fitted(names, in_session=False, epochs=1)
     found = {k.name: k.one_scale for k in kernels(model, compression.convert(calibration=x[:48]))}
     assert found == {FOLDED: False, "second": True, "head": True}

@@ -1,9 +1,8 @@
 """Shared values: every weight reads the mean of its cluster, and gets its own gradient.
 
-A cluster's value is `c + mean(w - c)` over its members, with `c` the value of the last bake or
-assignment: equal to the mean, and exactly `c` when all members already hold `c`, so that baking
-twice changes nothing. Assignments change only when the owner assigns them (Deep Compression, Han et
-al. 2016, trains shared values so).
+A cluster's value is the mean of its members, summed in float64: exactly that of the members when
+they are equal already, so that baking twice changes nothing. Assignments change only when the owner
+assigns them (Deep Compression, Han et al. 2016, trains shared values so).
 """
 
 import keras
@@ -45,18 +44,20 @@ class Centroids(Transform):
 
     def values(self, w):
         """Returns the shared values, `(channels * (clusters + 1),)`; each channel's last is 0."""
-        flat, before = tf.reshape(self.index, (-1,)), tf.convert_to_tensor(self.centroids)
-        # Sums of small differences: float32 sums of the weights themselves are off by 1e-3 in a
-        # large kernel. A weighted count is ten times as fast on a CPU as a segment sum of single
-        # numbers.
+        # A weighted count is ten times as fast on a CPU as a segment sum of single numbers; in
+        # float64 the mean of equal numbers is that number, and a large kernel loses no digits.
         total = tf.raw_ops.DenseBincount(
-            input=flat,
-            size=before.shape[0],
-            weights=tf.reshape(w, (-1,)) - tf.gather(before, flat),
+            input=tf.reshape(self.index, (-1,)),
+            size=self.centroids.shape[0],
+            weights=tf.cast(tf.reshape(w, (-1,)), tf.float64),
             binary_output=False,
         )
-        moved = tf.reshape(before + total / tf.maximum(self.counts, 1.0), (self.channels, -1))
-        return tf.reshape(tf.pad(moved[:, :-1], ((0, 0), (0, 1))), (-1,))
+        counts = tf.cast(tf.convert_to_tensor(self.counts), tf.float64)
+        mean = tf.cast(total / tf.maximum(counts, 1.0), tf.float32)
+        # an empty cluster keeps the value it was given
+        moved = tf.where(counts > 0, mean, tf.convert_to_tensor(self.centroids))
+        kept = tf.reshape(moved, (self.channels, -1))[:, :-1]
+        return tf.reshape(tf.pad(kept, ((0, 0), (0, 1))), (-1,))
 
     def call(self, w):
         """Returns the shared values in place of the weights; the gradient is the weights'."""
