@@ -84,6 +84,7 @@ def test_calibration_is_needed_for_int8(folder, capsys):
     assert "calibration" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compress_keeps_the_laws_of_the_flags(folder, capsys):
     options = ["--prune=0.5", "--cluster=8", "--epochs=2", "--batch=32", "--verbose=0"]
     assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
@@ -103,6 +104,7 @@ def test_compress_keeps_the_laws_of_the_flags(folder, capsys):
     assert f"{artifact.size:,} bytes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_compress_by_a_recipe_file(folder):
     tfc.Recipe([tfc.Prune(0.25)]).save("recipe.json")
     options = ["--recipe=recipe.json", "--epochs=1", "--verbose=0", "--out=r"]
@@ -111,10 +113,12 @@ def test_compress_by_a_recipe_file(folder):
     assert np.sum(kernel == 0) == round(0.25 * kernel.size)
 
 
+@pytest.mark.slow
 def test_compress_with_a_teacher(folder):
     options = ["--teacher=model.keras", "--quantize=none", "--epochs=1", "--verbose=0", "--out=t"]
     assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
     assert tfc.Artifact.load("t/model.tflite").is_integer
+    assert tfc.Recipe.load("t/recipe.json") == [tfc.Distill("model.keras", temperature=3.0)]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,7 @@ def test_compress_with_a_teacher(folder):
     [
         (["--recipe=r.json", "--prune=0.5"], "leave out --prune"),
         (["--quantize=none"], "nothing to do"),
+        (["--teacher=none.keras"], "there is no none.keras"),
         (["--quantize=int9"], "int9"),
     ],
 )

@@ -85,6 +85,23 @@ def test_tradeoff_writes_no_label_over_another():
             assert abs(y - other_y) >= 12 or abs(x - other_x) >= 40
 
 
+def test_tradeoff_keeps_every_label_inside_the_frame():
+    crowd = [
+        {
+            "name": f"student int8, number {i}",
+            "bytes": 10_000 + 600 * i,
+            "accuracy": 0.9917 + i / 1e4,
+        }
+        for i in range(6)
+    ]
+    crowd.append({"name": "teacher", "bytes": 323_000, "accuracy": 0.9939})
+    picture = pictures.tradeoff(crowd, highlight=crowd[0]["name"])
+    labels = [node for node in nodes(picture, "text") if node.text in {p["name"] for p in crowd}]
+    assert len(labels) == 7
+    for node in labels:
+        assert float(node.get("x")) > 60 and 15 < float(node.get("y")) < 330
+
+
 @pytest.mark.parametrize("points", [[], [{"name": "a", "bytes": 0, "accuracy": 0.5}]])
 def test_tradeoff_refuses(points):
     with pytest.raises(ValueError, match="tradeoff"):

@@ -50,10 +50,10 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.deploy.loading import load_model
     from tfcompress.training.callback import Compression
 
+    recipe = _recipe(values)
     model = load_model(arguments[0])
     data = _read(values, model)
     keras.utils.set_random_seed(values.seed)
-    recipe = _recipe(values)
     _compile(model, data.y, values)
     original = keras.models.clone_model(model)
     original.set_weights(model.get_weights())
@@ -100,8 +100,10 @@ def _recipe(values: flags.FlagValues):
     if values.quantize not in ("", "none"):
         techniques.append(tfc.Quantize(values.quantize))
     if values.teacher:
-        teacher = tfc.load_model(values.teacher)
-        techniques.append(tfc.Distill(teacher, temperature=values.temperature))
+        # By its path, so that the recipe can be written; seen to exist before the data are read.
+        if not os.path.exists(values.teacher):
+            raise FileNotFoundError(f"--teacher: there is no {values.teacher}")
+        techniques.append(tfc.Distill(values.teacher, temperature=values.temperature))
     if not techniques:
         raise ValueError(
             "nothing to do: give --recipe, --prune, --cluster, --quantize or --teacher"
@@ -136,7 +138,6 @@ def _fitting_loss(model: object, y: np.ndarray) -> object:
 
 
 def _write(values, path, original, model, compression, data, history) -> int:
-    from tfcompress.deploy.atomic import write_files
     from tfcompress.judge import pictures
     from tfcompress.judge.chapters import add_comparison, add_file
     from tfcompress.judge.compare import compare
@@ -156,8 +157,7 @@ def _write(values, path, original, model, compression, data, history) -> int:
     add_file(report, artifact)
     report.add_text("Plan", compression.plan.text(), verbatim=True)
     page, _ = report.save(folder)
-    if not values.teacher:  # a live teacher has no place in JSON
-        write_files({folder / "recipe.json": (compression.recipe.to_json() + "\n").encode()})
+    compression.recipe.save(folder / "recipe.json")
     print(compared.text())
     print(f"\nWrote {file} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped) and {page}.")
     return 0

@@ -127,7 +127,8 @@ def tradeoff(
             occupied.append((ring - 6, y - 6, ring + 6, y + 6))
         occupied.append((x - 7, y - 7, x + 7, y + 7))
         canvas.circle(x, y, 6, color=color, title=words[-1])
-    for i, point in enumerate(points):
+    # The one that matters chooses its place first.
+    for i, point in sorted(enumerate(points), key=lambda pair: pair[1]["name"] != highlight):
         _place_label(canvas, point, x_axis, y_axis, occupied, highlight, i)
     said = "; ".join(words).replace("%", " %").replace("  ", " ")
     return canvas.picture(f"{y_title} against bytes: {said}.")
@@ -317,20 +318,32 @@ def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> N
     x, y, name = x_axis(point["bytes"]), y_axis(point["accuracy"]), str(point["name"])
     width, bold = _text_width(name), name == highlight
     width *= 1.06 if bold else 1.0
-    places = [(11, 4), (-11 - width, 4), (-width / 2, -12), (-width / 2, 21)]
-    places += [(side * 14 - (width if side < 0 else 0), dy) for dy in (-28, 34, -46, 52, -64, 70)
-               for side in (1, -1)]  # fmt: skip
-    for dx, dy in places:
-        box = (x + dx, y + dy - 11, x + dx + width, y + dy + 3)
-        inside = x_axis.start < box[0] and box[2] < x_axis.end + 12
-        inside = inside and y_axis.end - 14 < box[1] and box[3] < y_axis.start
-        if inside and not any(_overlap(box, other) for other in occupied):
-            break
+    frame = (x_axis.start, y_axis.end - 14, x_axis.end + 12, y_axis.start)
+    boxes = [
+        (dx, dy, (x + dx, y + dy - 11, x + dx + width, y + dy + 3)) for dx, dy in _around(width)
+    ]
+    inside = [place for place in boxes if _within(place[2], frame)] or boxes[:1]
+    free = [place for place in inside if not any(_overlap(place[2], o) for o in occupied)]
+    dx, dy, box = (free or inside)[0]
     if abs(dy) > 22:
-        canvas.line([(x, y), (x + (dx if dx > 0 else -14), y + dy - 4)], color="muted", width=0.75)
+        near = min(max(x, box[0]), box[2])  # of the label, the end that is next to the point
+        canvas.line([(x, y), (near, y + dy + (4 if dy < 0 else -11))], color="muted", width=0.75)
     occupied.append(box)
     color = _tradeoff_color(index, name, highlight)
     canvas.text(box[0], y + dy, name, bold=bold, halo=True, color=color if bold else "ink")
+
+
+def _around(width: float) -> list[tuple[float, float]]:
+    """Places of a label relative to its point, the best first: beside, above, below, farther."""
+    places = [(11.0, 4.0), (-11 - width, 4.0), (-width / 2, -12.0), (-width / 2, 21.0)]
+    for away in range(28, 140, 16):
+        for dy in (-float(away), away + 6.0):
+            places += [(14.0, dy), (-14 - width, dy), (-width / 2, dy)]
+    return places
+
+
+def _within(box: tuple, frame: tuple) -> bool:
+    return frame[0] < box[0] and frame[1] < box[1] and box[2] < frame[2] and box[3] < frame[3]
 
 
 def _tradeoff_color(index: int, name: object, highlight: str | None) -> str:
