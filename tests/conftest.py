@@ -113,8 +113,7 @@ def pytest_runtest_makereport(item, call):
         if os.environ.get("TFCOMPRESS_REQUIRE_DATA") == "1":
             report.outcome = "failed"
             report.longrepr = (
-                f"{item.nodeid} was skipped, but TFCOMPRESS_REQUIRE_DATA=1 wants it to run: "
-                f"{report.longrepr}"
+                f"{item.nodeid} was skipped, but TFCOMPRESS_REQUIRE_DATA=1 wants it to run: {report.longrepr}"
             )
         else:
             report.user_properties.append((MISSING_DATA, True))

@@ -110,9 +110,7 @@ def test_drawn_digits_are_labelled_everywhere(done):
     report = demo_report(drawn)
     assert report.subtitle.startswith("Data: drawn digits") and "not MNIST" in report.subtitle
     assert any(getattr(section, "warning", False) for section in report.sections)
-    assert (
-        "drawn digits" in drawn.text() and "--data" not in report.text().split("How to repeat")[1]
-    )
+    assert "drawn digits" in drawn.text() and "--data" not in report.text().split("How to repeat")[1]
 
 
 def test_refusals(tmp_path):

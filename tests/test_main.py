@@ -8,9 +8,7 @@ import tfcompress
 
 
 def run(*command):
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout
 
 

@@ -244,9 +244,7 @@ def _digits(parts: dict[str, np.ndarray], name: str, source: str, place: object)
         if y.dtype.kind not in "iu" or y.min() < 0 or y.max() > 9:
             raise ValueError(f"{name}: y_{split} must hold classes 0..9. Received them in {place}")
     scaled = {
-        part: np.divide(value, 255, dtype=np.float32)[..., None]
-        if part.startswith("x")
-        else value.astype(np.int64)
+        part: np.divide(value, 255, dtype=np.float32)[..., None] if part.startswith("x") else value.astype(np.int64)
         for part, value in parts.items()
     }
     return Digits(**scaled, source=source, name=name)

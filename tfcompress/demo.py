@@ -211,9 +211,7 @@ class _Job:
         self.result.artifacts[name] = compression.convert(calibration=self.calibration())
 
     def compress(self, student: keras.Model, teacher: keras.Model) -> tfc.Compression:
-        compression = tfc.Compression(
-            recipe(teacher), calibration=self.calibration(), seed=self.result.seed, verbose=0
-        )
+        compression = tfc.Compression(recipe(teacher), calibration=self.calibration(), seed=self.result.seed, verbose=0)
         self.fit("student, compressed", student, COMPRESS, [compression])
         self.result.plan = compression.plan.text()
         self.say("what was done:\n" + self.result.plan)

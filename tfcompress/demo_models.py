@@ -66,22 +66,27 @@ def _card(result, files) -> str:
     table = markdown_table([title for title, _ in _COLUMNS], cells)
     return f"""# Reference models: digits
 
-A convolutional student of {result.comparison.rows[-1]["parameters"]:,} parameters in every form that tfcompress writes. Input: one
+A convolutional student of {result.comparison.rows[-1]["parameters"]:,} parameters in every form that tfcompress
+writes. Input: one
 28 x 28 grey image, bright digit on dark ground, 0..1, batch 1; output: ten logits.
 
-Trained and measured on: {result.digits.label}; accuracy on {len(result.digits.x_test):,} test images no training has seen.
+Trained and measured on: {result.digits.label}; accuracy on {len(result.digits.x_test):,} test images no training has
+seen.
 
 {table}
 
 * `recipe.json` is the recipe of the last one; its teacher is `teacher.keras` of the same job.
-* On {result.same_class:,} of {len(result.digits.x_test):,} test images the last file names the class that the trained model names with
+* On {result.same_class:,} of {len(result.digits.x_test):,} test images the last file names the class that the
+trained model names with
   quantization simulated; the largest difference is {result.largest_gap:.2f} output steps.
 * Each file has a `.json` beside it: mode, layer of every operation, parity, versions.
 * `figures.json` holds the table with all its columns.
 
-Intended for: demonstrations, tests, benchmarks. Not for: reading cheques or post codes; MNIST is clean, centred handwriting of
+Intended for: demonstrations, tests, benchmarks. Not for: reading cheques or post codes; MNIST is clean, centred
+handwriting of
 one time and place.
 
-Rebuilt by `tfcompress demo --data mnist.npz --models models/mnist --seed {result.seed}`. Apache-2.0, as the project; MNIST is
+Rebuilt by `tfcompress demo --data mnist.npz --models models/mnist --seed {result.seed}`. Apache-2.0, as the project;
+MNIST is
 by Y. LeCun, C. Cortes and C. Burges (CC BY-SA 3.0).
 """

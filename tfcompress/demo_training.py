@@ -114,9 +114,7 @@ class _Told(keras.callbacks.Callback):
         )
 
 
-def _shifted_batches(
-    images: tf.Tensor, labels: tf.Tensor, batch: int, seed: int
-) -> tf.data.Dataset:
+def _shifted_batches(images: tf.Tensor, labels: tf.Tensor, batch: int, seed: int) -> tf.data.Dataset:
     """Shuffled batches, each moved by up to `SHIFT` pixels as a whole."""
     count, height, width, _ = images.shape
 
@@ -128,9 +126,7 @@ def _shifted_batches(
         return moved, tf.gather(labels, chosen)
 
     # Numbers are shuffled, not images: a buffer of all images would hold them a second time.
-    chosen = (
-        tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(batch, drop_remainder=True)
-    )
+    chosen = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(batch, drop_remainder=True)
     # A random op inside `map` would repeat its numbers in every epoch.
     drawn = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, True)
     return tf.data.Dataset.zip((chosen, drawn)).map(look_up).prefetch(2)

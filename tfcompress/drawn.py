@@ -52,9 +52,7 @@ def _draw(count: int, glyphs: dict, rng: np.random.Generator) -> tuple[np.ndarra
     x = np.empty((count, _SIDE, _SIDE), np.float32)
     for i in range(count):
         image = glyphs[int(y[i]), int(strokes[i])]
-        x[i] = image.transform(
-            (_SIDE, _SIDE), Image.Transform.PERSPECTIVE, maps[i], Image.Resampling.BILINEAR
-        )
+        x[i] = image.transform((_SIDE, _SIDE), Image.Transform.PERSPECTIVE, maps[i], Image.Resampling.BILINEAR)
     x[_gaps(count, rng)] = 0
     x *= rng.uniform(0.55, 1.0, (count, 1, 1)).astype(np.float32) / 255
     x += rng.normal(0.0, 1.0, x.shape).astype(np.float32) * rng.uniform(0, 0.12, (count, 1, 1))
@@ -84,9 +82,7 @@ def _gaps(count: int, rng: np.random.Generator) -> np.ndarray:
     """A square of 2 to 4 pixels in the middle part of every third image, (count, 28, 28)."""
     low = rng.integers(6, 20, (2, count, 1))
     size = rng.integers(2, 5, (count, 1)) * (rng.random((count, 1)) < 1 / 3)
-    rows, columns = (
-        (low[k] <= np.arange(_SIDE)) & (np.arange(_SIDE) < low[k] + size) for k in (0, 1)
-    )
+    rows, columns = ((low[k] <= np.arange(_SIDE)) & (np.arange(_SIDE) < low[k] + size) for k in (0, 1))
     return rows[:, :, None] & columns[:, None, :]
 
 
@@ -94,9 +90,7 @@ def _glyph(digit: int, stroke: int) -> Image.Image:
     """One digit, centred by its ink, 60 canvas pixels high: MNIST's 20 of 28."""
     font = ImageFont.load_default(72)
     image = Image.new("L", (3 * _CANVAS, 3 * _CANVAS))
-    ImageDraw.Draw(image).text(
-        (_CANVAS, _CANVAS), str(digit), fill=255, font=font, stroke_width=stroke
-    )
+    ImageDraw.Draw(image).text((_CANVAS, _CANVAS), str(digit), fill=255, font=font, stroke_width=stroke)
     ink = image.crop(image.getbbox())
     height = 60
     width = max(1, round(ink.width * height / ink.height))

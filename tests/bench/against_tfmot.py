@@ -1,9 +1,10 @@
 """Prune 80 % + cluster 16 + int8 on MNIST: accuracy and zipped bytes, tfcompress beside tfmot's own pipeline.
 
-Both arms start from the same float net (trained once per seed) and train on for the same number of epochs: tfmot prunes, then
-clusters, then quantizes after training; tfcompress does all three at once with one callback.
+Both arms start from the same float net (trained once per seed) and train on for the same number of epochs: tfmot
+prunes, then clusters, then quantizes after training; tfcompress does all three at once with one callback.
 
-    python tests/bench/against_tfmot.py --data FOLDER [--nets tutorial,lenet300,lenet5] [--seeds 0,1,2] [--float 6 --prune 3 --cluster 1]
+    python tests/bench/against_tfmot.py --data FOLDER [--nets tutorial,lenet300,lenet5] [--seeds 0,1,2]
+        [--float 6 --prune 3 --cluster 1]
 """
 
 import argparse
@@ -57,7 +58,9 @@ def tfmots(model, data, seed, prune_epochs, cluster_epochs):
     )
     fit = {"batch_size": BATCH, "verbose": 0}
     pruned.compile(tf_keras.optimizers.Adam(), loss(tf_keras), metrics=["accuracy"])
-    pruned.fit(data.x_train, data.y_train, epochs=prune_epochs, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()], **fit)
+    pruned.fit(
+        data.x_train, data.y_train, epochs=prune_epochs, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()], **fit
+    )
     pruned = tfmot.sparsity.keras.strip_pruning(pruned)
     start = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
     clustered = tfmot.clustering.keras.cluster_weights(pruned, number_of_clusters=16, cluster_centroids_init=start)
@@ -70,7 +73,9 @@ def post_training(model, data):
     """TensorFlow's own full-integer conversion, batch 1."""
     x = data.x_train
     with tempfile.TemporaryDirectory() as folder:
-        call = tf.function(lambda image: model(image)).get_concrete_function(tf.TensorSpec((1, *x.shape[1:]), tf.float32))
+        call = tf.function(lambda image: model(image)).get_concrete_function(
+            tf.TensorSpec((1, *x.shape[1:]), tf.float32)
+        )
         tf.saved_model.save(model, folder, signatures=call)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -108,7 +113,10 @@ def main():
                 row = score(artifact, data), artifact.size, len(gzip.compress(artifact.content, 9))
                 means.setdefault((name, arm), []).append(row)
                 seconds = time.perf_counter() - began
-                print(f"{name:<9} {seed:>4} {arm:<11} {row[0]:>8.4f} {row[1]:>8,} {row[2]:>8,} {seconds:>7.0f}", flush=True)
+                print(
+                    f"{name:<9} {seed:>4} {arm:<11} {row[0]:>8.4f} {row[1]:>8,} {row[2]:>8,} {seconds:>7.0f}",
+                    flush=True,
+                )
     for (name, arm), rows in means.items():
         a, raw, gz = np.mean(rows, axis=0)
         print(f"mean {name:<9} {arm:<11} accuracy {a:.4f} raw {raw:,.0f} gzip {gz:,.0f}")

@@ -1,6 +1,7 @@
 """Quantization-aware training against the file: how often the same class, and the largest gap in output steps.
 
-A Conv-ReLU and a Conv-BatchNorm-ReLU net, on MNIST and Fashion-MNIST, 10,000 test images each, with and without XNNPACK.
+A Conv-ReLU and a Conv-BatchNorm-ReLU net, on MNIST and Fashion-MNIST, 10,000 test images each, with and without
+XNNPACK.
 
     python tests/bench/parity.py --mnist FOLDER --fashion FOLDER [--epochs 2]
 """
@@ -36,7 +37,15 @@ def conv_bn_relu():
     for filters in (16, 32):
         blocks += [layers.Conv2D(filters, 3, strides=2, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
     return keras.Sequential(
-        [keras.Input((28, 28, 1), name="image"), *blocks, layers.Flatten(), layers.Dense(64), layers.BatchNormalization(), layers.ReLU(), layers.Dense(10)]
+        [
+            keras.Input((28, 28, 1), name="image"),
+            *blocks,
+            layers.Flatten(),
+            layers.Dense(64),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dense(10),
+        ]
     )
 
 
@@ -55,14 +64,20 @@ def main():
             model = build()
             model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
             compression = tfc.Compression(tfc.Quantize("int8"), verbose=0)
-            model.fit(data.x_train, data.y_train, batch_size=128, epochs=args.epochs, verbose=0, callbacks=[compression])
+            model.fit(
+                data.x_train, data.y_train, batch_size=128, epochs=args.epochs, verbose=0, callbacks=[compression]
+            )
             artifact = compression.convert()
             simulated = {artifact.outputs[0].name: compression.predict(data.x_test)}
             accuracy = (artifact.predict(data.x_test).argmax(1) == data.y_test).mean()
             for xnnpack in (True, False):
                 found = parity(artifact, simulated, data.x_test, xnnpack=xnnpack)
                 same = f"{round(found.agreement * found.samples):,} of {found.samples:,}"
-                print(f"{name:<8} {build.__name__:<13} {accuracy:>8.4f} {xnnpack!s:>7} {same:>16} {found.largest_gap:>7.2f} steps", flush=True)
+                print(
+                    f"{name:<8} {build.__name__:<13} {accuracy:>8.4f} {xnnpack!s:>7} {same:>16} "
+                    f"{found.largest_gap:>7.2f} steps",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Time and memory of laying the transforms and of converting, from 1e5 to 3e7 parameters; one child process for each size.
+"""Time and memory of laying the transforms and of converting, from 1e5 to 3e7 parameters; a child process for each.
 
-Printed beside each figure is its growth over the size before, divided by the growth of the parameters: 1 is linear, less is
+Printed beside each figure is its growth over the size before, divided by the growth of the parameters: 1 is linear,
+less is
 better than linear (fixed costs), more would be worse.
 
     python tests/bench/scaling.py [--sizes 1e5,1e6,1e7,3e7]
@@ -47,8 +48,12 @@ def child(parameters: int) -> dict:
     began = time.perf_counter()
     artifact = compression.convert()
     return {
-        "parameters": model.count_params(), "lay_s": laid, "lay_mib": after_laying - start,
-        "convert_s": time.perf_counter() - began, "convert_mib": peak() - after_fit, "bytes": artifact.size,
+        "parameters": model.count_params(),
+        "lay_s": laid,
+        "lay_mib": after_laying - start,
+        "convert_s": time.perf_counter() - began,
+        "convert_mib": peak() - after_fit,
+        "bytes": artifact.size,
     }
 
 
@@ -64,11 +69,17 @@ def main():
     print(f"{'parameters':>12} " + " ".join(f"{n:>12} {'growth':>7}" for n in names) + f" {'file B':>12}")
     before = None
     for size in args.sizes.split(","):
-        run = subprocess.run([sys.executable, __file__, "--child", str(int(float(size)))], capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            [sys.executable, __file__, "--child", str(int(float(size)))], capture_output=True, text=True, check=True
+        )
         now = json.loads(next(line for line in run.stdout.splitlines() if line.startswith("RESULT "))[7:])
         cells = []
         for n in names:
-            growth = "" if before is None or before[n] <= 0 else f"{now[n] / before[n] / (now['parameters'] / before['parameters']):.2f}"
+            growth = (
+                ""
+                if before is None or before[n] <= 0
+                else f"{now[n] / before[n] / (now['parameters'] / before['parameters']):.2f}"
+            )
             cells.append(f"{now[n]:>12.2f} {growth:>7}")
         print(f"{now['parameters']:>12,} " + " ".join(cells) + f" {now['bytes']:>12,}", flush=True)
         before = now

@@ -1,6 +1,7 @@
 """Time of one training step: float, QAT, prune, cluster; tfcompress on Keras 3 beside tfmot on tf_keras.
 
-Both arms train the same net on the same random data in one process, in turns, so that a busy machine slows both. Printed
+Both arms train the same net on the same random data in one process, in turns, so that a busy machine slows both.
+Printed
 are medians over the steps and ratios to each arm's own float step.
 
     python tests/bench/step_time.py [--nets tutorial,lenet300] [--rounds 3] [--steps 60] [--no-tfmot]
@@ -56,7 +57,9 @@ class Arm:
 
     def run(self, x, y, batch, warm=10):
         watch = stopwatch(self.base)
-        self.model.fit(x, y, batch_size=batch, epochs=1, verbose=0, shuffle=False, callbacks=[*self.make_callbacks(), watch])
+        self.model.fit(
+            x, y, batch_size=batch, epochs=1, verbose=0, shuffle=False, callbacks=[*self.make_callbacks(), watch]
+        )
         self.steps += list(np.diff(watch.times)[warm:])
 
     @property
@@ -126,7 +129,10 @@ def main():
             row = {k: found[arm, k] / base for k in ("qat", "prune", "cluster")}
             for k, r in row.items():
                 ratios.setdefault((arm, k), []).append(r)
-            print(f"{name:<10} {arm:<11} {base:>9.2f} {row['qat']:>5.2f}x {row['prune']:>5.2f}x {row['cluster']:>7.2f}x", flush=True)
+            print(
+                f"{name:<10} {arm:<11} {base:>9.2f} {row['qat']:>5.2f}x {row['prune']:>5.2f}x {row['cluster']:>7.2f}x",
+                flush=True,
+            )
     for (arm, k), r in ratios.items():
         print(f"geo-mean {arm} {k}: {np.exp(np.mean(np.log(r))):.2f}x")
 

@@ -1,4 +1,4 @@
-"""The benchmark nets in tf_keras, for the tfmot arms: rebuilt from the Keras 3 model's configuration, weights carried over."""
+"""The benchmark nets in tf_keras, for the tfmot arms: rebuilt from the Keras 3 configuration, with its weights."""
 
 import tf_keras
 
@@ -6,7 +6,7 @@ from tfcompress import zoo
 
 
 def twin(model):
-    """Returns a tf_keras model of the same layers and weights as a flat Keras 3 Functional model without shared layers."""
+    """Returns the tf_keras twin of a flat Keras 3 Functional model without shared layers."""
     made = {}
 
     def source(t):

@@ -41,9 +41,7 @@ def test_convert_writes_what_the_library_would(int8, folder, capsys, tiny_model)
     x = np.load("data.npz")["x_train"][..., None] * np.float32(1 / 255)
     assert int8.content == tfc.convert(tfc.load_model("model.keras"), calibration=x).content
     assert run("convert", "model.keras", "--mode=float16") == DONE
-    assert f"Wrote model.tflite ({(folder / 'model.tflite').stat().st_size:,} bytes" in (
-        capsys.readouterr().out
-    )
+    assert f"Wrote model.tflite ({(folder / 'model.tflite').stat().st_size:,} bytes" in (capsys.readouterr().out)
     assert not tfc.Artifact.load("model.tflite").is_integer
 
 

@@ -227,14 +227,9 @@ PLAIN = [
     _row("GroupNormalization", L.GroupNormalization, groups=2),
     _row("UnitNormalization", L.UnitNormalization, shape=VECTOR),
     _row("PReLU", L.PReLU, shared_axes=[1, 2]),
-    _row(
-        "Normalization", L.Normalization, mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 0.5]
-    ),
+    _row("Normalization", L.Normalization, mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 0.5]),
     _row("Rescaling", L.Rescaling, 0.5, offset=-0.2),
-    *[
-        _merged(k)
-        for k in (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum, L.Concatenate)
-    ],
+    *[_merged(k) for k in (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum, L.Concatenate)],
     Case(
         "Dot",
         lambda: (lambda a, b: lambda x: L.Dot(axes=(2, 2), name="dot")([a(x), b(x)]))(

@@ -209,9 +209,7 @@ def test_the_end_can_be_left_float():
 
 
 def test_a_float_layer_in_the_middle_is_refused_with_the_way_out():
-    with pytest.raises(
-        tfc.NotFullyInteger, match="layers left out of int8 feed it .mid."
-    ) as caught:
+    with pytest.raises(tfc.NotFullyInteger, match="layers left out of int8 feed it .mid.") as caught:
         tfc.convert(middle(), calibration=images(), leave_float=["mid"])
     assert [f.layer for f in caught.value.float_ops] == ["c"]
 

@@ -47,18 +47,11 @@ def _keeps_zeros(w, tensor):
 def test_shared_values_stay_as_many_codes_with_one_scale():
     """With one scale, a clustered kernel has as many codes as it has values."""
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((64,), name="x"), keras.layers.Dense(48), keras.layers.Dense(3)]
-    )
+    model = keras.Sequential([keras.Input((64,), name="x"), keras.layers.Dense(48), keras.layers.Dense(3)])
     kernel = model.layers[0].kernel
     values = np.linspace(-0.3, 0.3, 16).astype("float32")
-    kernel.assign(
-        np.random.default_rng(0).choice(values, kernel.shape) * (np.arange(48) % 2 + 1) / 2
-    )
+    kernel.assign(np.random.default_rng(0).choice(values, kernel.shape) * (np.arange(48) % 2 + 1) / 2)
     x = np.random.default_rng(1).normal(size=(64, 64)).astype("float32")
     by = {s: tfc.convert(model, calibration=x, scales=s) for s in ("channel", "tensor")}
-    codes = {
-        s: max(len(np.unique(k)) for k in a.kernels().values() if k.size == 64 * 48)
-        for s, a in by.items()
-    }
+    codes = {s: max(len(np.unique(k)) for k in a.kernels().values() if k.size == 64 * 48) for s, a in by.items()}
     assert codes["tensor"] <= 32 and codes["tensor"] == len(np.unique(kernel.numpy()))

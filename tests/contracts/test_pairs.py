@@ -122,9 +122,7 @@ def combinations():
     yield from (("Prune", "Cluster", "Quantize", "Distill"), ("Distill", "Quantize", "Cluster", "Prune"))
 
 
-COMBINATIONS = [
-    names for names in combinations() if len({n.split()[0] for n in names}) == len(names)
-]
+COMBINATIONS = [names for names in combinations() if len({n.split()[0] for n in names}) == len(names)]
 # a session makes the plan of the callback, whose order the first test below pins: one order of each set is enough
 SORTED = [names for names in COMBINATIONS if list(names) == sorted(names, key=list(TECHNIQUES).index)]
 RUNS = [(names, False) for names in COMBINATIONS] + [(names, True) for names in SORTED]
@@ -195,9 +193,7 @@ def test_each_technique_keeps_its_law_beside_the_others(names, in_session):
     for kernel in kernels(model, artifact):
         for name in names:
             TECHNIQUES[name].law(kernel)
-    for report in artifact.metadata.get(
-        "parity", ()
-    ):  # of what was trained, or of the calibrated net
+    for report in artifact.metadata.get("parity", ()):  # of what was trained, or of the calibrated net
         assert report["largest_gap"] <= 1.001 and report["agreement"] > 0.95
     simulated = compression.predict(x)
     gap = np.abs(artifact.predict(x) - simulated).max()

@@ -37,9 +37,7 @@ def shared_model():
     keras.utils.set_random_seed(3)
     first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
     dense = keras.layers.Dense(4, name="dense")
-    return keras.Model(
-        {"first": first, "second": second}, {"one": dense(first), "other": dense(second)}
-    )
+    return keras.Model({"first": first, "second": second}, {"one": dense(first), "other": dense(second)})
 
 
 def elu_model():
@@ -150,7 +148,4 @@ def tiny_files(tmp_path_factory, images, pairs, source_model):
         "elu_int8": ("elu", "int8", tf.int8, vectors),
         "flex": ("flex", "flex", None, None),
     }
-    return {
-        name: converted(folder / model, mode, io, samples)
-        for name, (model, mode, io, samples) in recipes.items()
-    }
+    return {name: converted(folder / model, mode, io, samples) for name, (model, mode, io, samples) in recipes.items()}

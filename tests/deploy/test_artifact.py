@@ -54,17 +54,13 @@ def test_codes_are_those_of_a_bare_interpreter(tiny_files, images):
     codes = artifact.predict_codes(images)
     assert codes.dtype == np.int8
     np.testing.assert_array_equal(codes, expected)
-    np.testing.assert_array_equal(
-        artifact.outputs[0].dequantize(codes), artifact.predict(images, threads=2)
-    )
+    np.testing.assert_array_equal(artifact.outputs[0].dequantize(codes), artifact.predict(images, threads=2))
 
 
 def test_pixels_are_values_and_never_codes(tiny_files):
     pixels = np.random.default_rng(0).integers(0, 2, (4, 8, 8, 1))
     artifact = Artifact(tiny_files["uint8"])
-    np.testing.assert_array_equal(
-        artifact.predict(pixels.astype("uint8")), artifact.predict(pixels.astype("float32"))
-    )
+    np.testing.assert_array_equal(artifact.predict(pixels.astype("uint8")), artifact.predict(pixels.astype("float32")))
 
 
 def test_several_inputs_and_outputs_go_by_name(tiny_files, pairs):

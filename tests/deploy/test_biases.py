@@ -15,9 +15,7 @@ from tfcompress.deploy.simulate import observe
 
 def recurrent():
     """An RNN whose biases matter."""
-    model = keras.Sequential(
-        [keras.Input((6, 4), name="x"), keras.layers.Dense(4), keras.layers.SimpleRNN(4)]
-    )
+    model = keras.Sequential([keras.Input((6, 4), name="x"), keras.layers.Dense(4), keras.layers.SimpleRNN(4)])
     model.layers[1].cell.bias.assign([-0.2, 0.1, 0.4, 0.3])
     return model
 

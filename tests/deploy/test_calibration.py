@@ -85,16 +85,10 @@ FORMS_OF_TWO = {
     "dict and y": lambda two, y: (two, y),
     "list and y": lambda two, y: ([two["left"], two["right"]], y),
     "dataset": lambda two, y: slices(two),
-    "dataset of tuples and labels": lambda two, y: slices(((two["left"], two["right"]), y)).batch(
-        5
-    ),
+    "dataset of tuples and labels": lambda two, y: slices(((two["left"], two["right"]), y)).batch(5),
     "dataset of tuples": lambda two, y: slices((two["left"], two["right"])).batch(5),
-    "generator of dicts": lambda two, y: (
-        {name: two[name][i] for name in two} for i in range(COUNT)
-    ),
-    "function": lambda two, y: (
-        lambda: ([two["left"][i : i + 1], two["right"][i : i + 1]] for i in range(COUNT))
-    ),
+    "generator of dicts": lambda two, y: ({name: two[name][i] for name in two} for i in range(COUNT)),
+    "function": lambda two, y: lambda: ([two["left"][i : i + 1], two["right"][i : i + 1]] for i in range(COUNT)),
 }
 
 

@@ -18,9 +18,7 @@ def edited(content, change):
     return bytes(builder.Output())
 
 
-@pytest.mark.parametrize(
-    "name", ["float32", "float16", "int8", "int16x8", "int8_dynamic", "two_int8"]
-)
+@pytest.mark.parametrize("name", ["float32", "float16", "int8", "int16x8", "int8_dynamic", "two_int8"])
 def test_tensors_are_those_of_the_runtime(tiny_files, name):
     content = tiny_files[name]
     graph = flatbuffer.read(content).graphs[0]
@@ -73,8 +71,7 @@ def test_signature_runtime_and_versions(tiny_files):
     assert graph.tensors[signature["outputs"]["parts"]].shape == (1, 5)
     assert model.min_runtime.count(".") == 2
     assert model.op_versions == {
-        op.name: max(other.version for other in graph.ops if other.name == op.name)
-        for op in graph.ops
+        op.name: max(other.version for other in graph.ops if other.name == op.name) for op in graph.ops
     }
     assert "min_runtime_version" in model.metadata
 

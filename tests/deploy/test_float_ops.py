@@ -50,9 +50,7 @@ def test_a_detour_through_float_is_named(tiny_files):
     # Without the ELU between them, the two casts are all that keeps the file in float.
     (elu,) = [op for op in graph.ops if op.name == "ELU"]
     before, after = graph.ops[elu.index - 1], graph.ops[elu.index + 1]
-    joined = flatbuffer.Op(
-        after.index, after.name, 1, before.outputs, after.outputs, False, False, 0
-    )
+    joined = flatbuffer.Op(after.index, after.name, 1, before.outputs, after.outputs, False, False, 0)
     ops = (*graph.ops[: elu.index], joined, *graph.ops[elu.index + 2 :])
     shortened = flatbuffer.Graph(graph.tensors, ops, graph.inputs, graph.outputs, 0, "main")
     detour = flatbuffer.Model((shortened,), model.signatures, "", (), {}, "")

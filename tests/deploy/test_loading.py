@@ -29,9 +29,7 @@ class Unregistered(keras.layers.Layer):
 
 def small(*layers):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((4,), name="x"), keras.layers.Dense(3, name="dense"), *layers]
-    )
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, name="dense"), *layers])
     model.compile("adam", "mse", metrics=["mae"])
     # Keras warns when it loads an optimizer that was stored without state.
     model.optimizer.build(model.trainable_variables)

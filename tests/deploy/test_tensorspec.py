@@ -27,17 +27,13 @@ def codes_of_runtime(content, values):
 def test_quantize_is_the_runtimes_rule(tiny_files, name):
     graph = flatbuffer.read(tiny_files[name]).graphs[0]
     tensor = graph.tensors[graph.ops[0].outputs[0]]
-    spec = TensorSpec(
-        "image", tensor.shape, tensor.dtype, float(tensor.scale[0]), int(tensor.zero_point[0])
-    )
+    spec = TensorSpec("image", tensor.shape, tensor.dtype, float(tensor.scale[0]), int(tensor.zero_point[0]))
     rng = np.random.default_rng(0)
     step = np.float32(spec.scale)
     halves = (np.arange(64, dtype="float32") - 20 + np.float32(0.5)) * step
     for values in (halves, rng.random(64), rng.normal(size=64) * 1e3, np.arange(64) * step):
         values = values.astype("float32").reshape(1, 8, 8, 1)
-        np.testing.assert_array_equal(
-            spec.quantize(values), codes_of_runtime(tiny_files[name], values)
-        )
+        np.testing.assert_array_equal(spec.quantize(values), codes_of_runtime(tiny_files[name], values))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])

@@ -8,9 +8,7 @@ from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.weight_tensors import kernel_tensors
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"), [("float32", "float32"), ("float16", "float16"), ("int16x8", "int8")]
-)
+@pytest.mark.parametrize(("name", "dtype"), [("float32", "float32"), ("float16", "float16"), ("int16x8", "int8")])
 def test_kernels_hold_as_many_values_as_in_keras(tiny_files, source_model, name, dtype):
     found = {op.name: tensor for op, tensor in kernel_tensors(flatbuffer.read(tiny_files[name]))}
     layers = {"CONV_2D": "conv", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "digit"}
@@ -22,12 +20,8 @@ def test_kernels_hold_as_many_values_as_in_keras(tiny_files, source_model, name,
 
 def test_float_kernels_equal_those_of_keras(tiny_files, source_model):
     found = {op.name: t.data for op, t in kernel_tensors(flatbuffer.read(tiny_files["float32"]))}
-    np.testing.assert_array_equal(
-        found["CONV_2D"], source_model.get_layer("conv").kernel.numpy().transpose(3, 0, 1, 2)
-    )
-    np.testing.assert_array_equal(
-        found["FULLY_CONNECTED"], source_model.get_layer("digit").kernel.numpy().T
-    )
+    np.testing.assert_array_equal(found["CONV_2D"], source_model.get_layer("conv").kernel.numpy().transpose(3, 0, 1, 2))
+    np.testing.assert_array_equal(found["FULLY_CONNECTED"], source_model.get_layer("digit").kernel.numpy().T)
 
 
 def test_each_kernel_is_counted_once(tiny_files):

@@ -43,8 +43,7 @@ def test_access_by_name(phone_report):
 
 def test_line_is_that_of_benchmark_model(phone_report):
     assert BenchReport(phone_report).line("int8") == (
-        "Inference timings in us: Init: 4100, First inference: 210, "
-        "Warmup (avg): 70, Inference (avg): 61.5"
+        "Inference timings in us: Init: 4100, First inference: 210, Warmup (avg): 70, Inference (avg): 61.5"
     )
 
 

@@ -24,9 +24,7 @@ def test_report_holds_every_measured_field(tiny_files):
         assert (result["bytes"], result["sha256"]) == (len(content), Artifact(content).sha256)
         assert result["latency"]["n"] == 20 and result["warmup"]["n"] == 3
         latency = result["latency"]
-        ordered = [
-            latency[key] for key in ("min_us", "p50_us", "p90_us", "p95_us", "p99_us", "max_us")
-        ]
+        ordered = [latency[key] for key in ("min_us", "p50_us", "p90_us", "p95_us", "p99_us", "max_us")]
         assert ordered == sorted(ordered) and ordered[0] > 0
         assert latency["min_us"] <= latency["mean_us"] <= latency["max_us"]
         assert result["init_us"] > 0 and result["first_us"] > 0 and result["cpu_us"] > 0
@@ -106,9 +104,7 @@ def test_given_data_reach_the_model():
 
 
 def test_token_inputs_and_dynamic_batches_run():
-    model = keras.Sequential(
-        [keras.Input((5,), dtype="int32"), keras.layers.Embedding(7, 3), keras.layers.Flatten()]
-    )
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), keras.layers.Embedding(7, 3), keras.layers.Flatten()])
     content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     assert Artifact(content).inputs[0].shape[0] == -1
     assert benchmark(content, **FAST, memory=False).results[0]["latency"]["n"] == 20

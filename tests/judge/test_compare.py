@@ -142,9 +142,7 @@ def test_faults_are_named(small_net, files, images, targets):
         compare(small_net, files, tf.data.Dataset.from_tensor_slices(images[:0]).batch(2), **QUIET)
     with pytest.raises(TypeError, match="int"):
         compare(small_net, {"x": 3}, images, **QUIET)
-    other = keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(5)]
-    )
+    other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(5)])
     artifact = Artifact(tf.lite.TFLiteConverter.from_keras_model(other).convert())
     with pytest.raises(ValueError, match="not the same task"):
         compare(small_net, {"other": artifact}, images, **QUIET)

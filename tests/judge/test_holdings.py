@@ -16,9 +16,7 @@ from tfcompress.judge.holdings import holdings
 def sparse():
     """A net with 30 zeros in the 80 weights of its first kernel, and its files by mode."""
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((20,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(4)]
-    )
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(4)])
     kernel = np.random.default_rng(0).uniform(0.5, 1.0, (20, 4)).astype("float32")
     kernel.ravel()[np.random.default_rng(1).permutation(80)[:30]] = 0.0
     model.layers[0].kernel.assign(kernel)

@@ -53,7 +53,5 @@ def test_no_python_executable_is_said(tiny_files, monkeypatch):
 
 def test_the_module_imports_no_tensorflow():
     code = "import sys, tfcompress.judge.benchmark; print('tensorflow' in sys.modules)"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "False"

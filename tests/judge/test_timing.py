@@ -82,9 +82,7 @@ def test_blocks_share_the_runs_evenly():
     assert parts[-1] == LoopRule(50, 1.0, 150.0)
 
 
-@pytest.mark.parametrize(
-    "arguments", [(-1, 0, 1), (1.5, 0, 1), (1, -1, 1), (1, 0, float("inf")), (1, float("nan"), 1)]
-)
+@pytest.mark.parametrize("arguments", [(-1, 0, 1), (1.5, 0, 1), (1, -1, 1), (1, 0, float("inf")), (1, float("nan"), 1)])
 def test_loop_rule_refuses_what_makes_no_loop(arguments):
     with pytest.raises(ValueError, match="LoopRule"):
         LoopRule(*arguments)

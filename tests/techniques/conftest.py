@@ -47,9 +47,7 @@ def fitted(points):
         model = model or dense_net()
         compression = tfc.Compression(techniques, verbose=0, **options)
         x, y = points
-        model.fit(
-            x, y, epochs=epochs, batch_size=16, verbose=0, callbacks=[compression, *callbacks]
-        )
+        model.fit(x, y, epochs=epochs, batch_size=16, verbose=0, callbacks=[compression, *callbacks])
         return model, compression
 
     return fit
@@ -66,9 +64,7 @@ class Driven:
 
     def at(self, step):
         """Moves the technique to a step of `total`."""
-        self.technique.advance(
-            Moment(step, self.total, step / self.total), self.kernels, self.memory
-        )
+        self.technique.advance(Moment(step, self.total, step / self.total), self.kernels, self.memory)
 
     def finish(self):
         """The last move, and the bake."""

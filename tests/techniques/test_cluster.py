@@ -134,12 +134,8 @@ def test_weights_follow_their_masks(net):
         for kernel in plan.kernels["Cluster"]:
             value = np.asarray(kernel.chain.value())
             assert step < 30 or values(value).size <= 5
-            counts = np.bincount(
-                np.asarray(kernel.chain.find(Centroids).index).reshape(-1), minlength=6
-            )
-            np.testing.assert_array_equal(
-                kernel.chain.find(Centroids).counts, counts
-            ) if step >= 30 else None
+            counts = np.bincount(np.asarray(kernel.chain.find(Centroids).index).reshape(-1), minlength=6)
+            np.testing.assert_array_equal(kernel.chain.find(Centroids).counts, counts) if step >= 30 else None
             if step < 100:
                 noise = rng.normal(0, 0.05, value.shape)
                 kernel.chain.variable.assign_add(noise)
@@ -227,9 +223,7 @@ def test_bad_input_is_refused_by_name(arguments, kind, message):
 def test_post_training_scales_of_a_clustered_model(scales):
     keras.utils.set_random_seed(0)
     layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((40,)), layers.Dense(64, activation="relu", name="wide"), layers.Dense(4)]
-    )
+    model = keras.Sequential([keras.Input((40,)), layers.Dense(64, activation="relu", name="wide"), layers.Dense(4)])
     model.compile("adam", "mse")
     wide = model.get_layer("wide").kernel  # channels of very different size
     wide.assign(wide * np.geomspace(0.1, 1.0, 64, dtype="float32"))

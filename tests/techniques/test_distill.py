@@ -56,9 +56,7 @@ def step_loss(student, techniques, x, y, loss, **fit):
     """The training loss of one step over all data that changes no weight; eager, for one step is not worth a graph."""
     student.compile(keras.optimizers.SGD(0.0), loss, run_eagerly=True)
     compression = tfc.Compression(techniques, verbose=0)
-    history = student.fit(
-        x, y, batch_size=len(x), epochs=1, verbose=0, callbacks=[compression], **fit
-    )
+    history = student.fit(x, y, batch_size=len(x), epochs=1, verbose=0, callbacks=[compression], **fit)
     return history.history["loss"][0]
 
 
@@ -71,9 +69,7 @@ def test_the_loss_is_hintons(points, temperature, alpha, weighted):
     weights = np.random.default_rng(3).uniform(0.0, 2.0, len(x)) if weighted else None
     technique = tfc.Distill(teacher, temperature=temperature, alpha=alpha)
     found = step_loss(student, [technique], x, y, FROM_LOGITS, sample_weight=weights)
-    wanted = reference(
-        logits_of(teacher, x), logits_of(student, x), y, temperature, alpha, weights
-    )
+    wanted = reference(logits_of(teacher, x), logits_of(student, x), y, temperature, alpha, weights)
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
@@ -216,9 +212,7 @@ class Distance(keras.callbacks.Callback):
 def test_features_come_closer_and_the_adapter_trains(points, hidden):
     x, y = points
     teacher, student = classifier(seed=1), classifier(seed=2, hidden=hidden)
-    technique = tfc.Distill(
-        teacher, alpha=1.0, features=[("hidden", "hidden")], feature_weight=5.0
-    )
+    technique = tfc.Distill(teacher, alpha=1.0, features=[("hidden", "hidden")], feature_weight=5.0)
     compression = tfc.Compression([technique], verbose=0, learning_rate=0.02)
     student.compile(keras.optimizers.Adam(0.02), FROM_LOGITS)
     distance = Distance(compression, teacher, student, ("hidden", "hidden"), x)
@@ -249,9 +243,7 @@ def test_features_of_nested_models_in_place_and_in_a_session(points):
 
     def nested(seed, hidden):
         keras.utils.set_random_seed(seed)
-        inner = keras.Sequential(
-            [keras.Input((7,)), L.Dense(hidden, name="wide")], name="backbone"
-        )
+        inner = keras.Sequential([keras.Input((7,)), L.Dense(hidden, name="wide")], name="backbone")
         inputs = keras.Input((7,))
         return keras.Model(inputs, L.Dense(3, name="head")(inner(inputs)))
 

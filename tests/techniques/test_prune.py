@@ -245,9 +245,7 @@ def test_blocks(name, tile, fitted):
     for layer, axes in (("conv", "xyio"), ("second", "xyio"), ("head", "io")):
         w, _ = as_matrix(model.get_layer(layer).kernel.numpy(), axes)
         r, c = tile
-        tiles = [
-            w[i : i + r, j : j + c] for i in range(0, len(w), r) for j in range(0, w.shape[1], c)
-        ]
+        tiles = [w[i : i + r, j : j + c] for i in range(0, len(w), r) for j in range(0, w.shape[1], c)]
         off = [bool((t == 0).all()) for t in tiles]
         assert sum(off) == round(0.6 * len(tiles))
         assert all(o or (t != 0).all() for o, t in zip(off, tiles, strict=True))

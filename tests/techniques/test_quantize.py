@@ -40,9 +40,7 @@ def conv_net():
     )
     rng = np.random.default_rng(0)
     norm = model.get_layer("norm")
-    norm.set_weights(
-        [rng.uniform(0.5, 2, 6), rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, 6)]
-    )
+    norm.set_weights([rng.uniform(0.5, 2, 6), rng.normal(size=6), rng.normal(size=6), rng.uniform(0.5, 2, 6)])
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
@@ -90,9 +88,7 @@ def test_other_widths_train_in_simulation(scheme, bits, fitted, points):
     if activation_bits is not None:
         assert np.unique(seen).size <= 2**activation_bits
         if activation_bits <= 8:
-            with pytest.raises(
-                ValueError, match="8-bit weights and 8-bit activations; trained were"
-            ):
+            with pytest.raises(ValueError, match="8-bit weights and 8-bit activations; trained were"):
                 compression.convert(calibration=points[0][:32])
     else:
         plain = model.predict(points[0], verbose=0)
@@ -147,9 +143,7 @@ def test_weights_alone_make_a_dynamic_range_file():
 def test_one_scale_per_channel_or_per_tensor(per_channel, clustered):
     techniques = [tfc.Quantize(per_channel=per_channel)] + ([tfc.Cluster(4)] if clustered else [])
     found = grids(planned(techniques, conv_net()))
-    assert found["conv"].channel_axes == (
-        3,
-    )  # a folded normalization scales each channel by itself
+    assert found["conv"].channel_axes == (3,)  # a folded normalization scales each channel by itself
     by_channel = per_channel is True or per_channel == "auto" and not clustered
     assert found["second"].channel_axes == ((3,) if by_channel else ())
     assert found["head"].channel_axes == ((1,) if by_channel else ())
@@ -215,9 +209,7 @@ def test_calibration_sets_the_ranges_before_training(net, points):
 
 
 def test_overrides_by_name_type_and_none():
-    technique = tfc.Quantize(
-        overrides={"head": "w4a8", "Conv2D": tfc.QuantSpec(weight_bits=6), "second": None}
-    )
+    technique = tfc.Quantize(overrides={"head": "w4a8", "Conv2D": tfc.QuantSpec(weight_bits=6), "second": None})
     compression = planned(technique, conv_net())
     assert {p: q.bits for p, q in grids(compression).items()} == {"conv": 6, "head": 4}
     rows = {(r.layer, r.weight): r for r in compression.plan.rows}
@@ -241,9 +233,7 @@ def test_a_layer_that_is_left_out_stays_float_in_the_file(by, fitted, points):
     artifact = compression.convert(calibration=points[0][:32], io="float32", leave_float=["head"])
     kinds = {k.shape: k.dtype.name for k in artifact.kernels().values()}
     assert kinds[3, 20] == "float32" and set(kinds.values()) == {"int8", "float32"}
-    np.testing.assert_allclose(
-        artifact.predict(points[0]), compression.predict(points[0]), atol=0.05
-    )
+    np.testing.assert_allclose(artifact.predict(points[0]), compression.predict(points[0]), atol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,7 @@ def dense_net():
     """Function that returns a compiled Dense12-ReLU-Dense3 net; keywords go to `compile`."""
 
     def make(optimizer=None, **options):
-        optimizer = optimizer or keras.optimizers.SGD(
-            0.1, momentum=0.9
-        )  # cheaper to trace than Adam
+        optimizer = optimizer or keras.optimizers.SGD(0.1, momentum=0.9)  # cheaper to trace than Adam
         model = keras.Sequential(
             [
                 keras.Input((6,)),
@@ -59,12 +57,7 @@ def laws():
 
 def hooked(model) -> list[str]:
     """Returns what lies over the model or its layers at this moment."""
-    found = [
-        f"{o.name}.{n}"
-        for o in model._flatten_layers()
-        for n in ("call", "activation")
-        if _is_laid(o, n)
-    ]
+    found = [f"{o.name}.{n}" for o in model._flatten_layers() for n in ("call", "activation") if _is_laid(o, n)]
     return found + [n for n in ("compute_loss", "train_step") if n in model.__dict__]
 
 

@@ -50,9 +50,7 @@ def assert_plain(model, x, y, hooks):
     twin = keras.models.clone_model(model)
     twin.compile(keras.optimizers.SGD(0.1), model.loss)
     twin.set_weights(model.get_weights())
-    model.compile(
-        keras.optimizers.SGD(0.1), model.loss
-    )  # the optimizer of the twin, with a fresh state
+    model.compile(keras.optimizers.SGD(0.1), model.loss)  # the optimizer of the twin, with a fresh state
     np.testing.assert_array_equal(model.predict(x, verbose=0), twin.predict(x, verbose=0))
     assert model.evaluate(x, y, verbose=0) == twin.evaluate(x, y, verbose=0)
     for m in (model, twin):

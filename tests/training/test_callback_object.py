@@ -102,9 +102,7 @@ def test_the_finished_model_is_a_plain_keras_file(points, dense_net, tmp_path):
 
 def frozen_backbone():
     """The backbone's Dense and a first layer do not train."""
-    inner = keras.Sequential(
-        [keras.Input((8,)), L.Dense(12, activation="relu", name="in")], name="body"
-    )
+    inner = keras.Sequential([keras.Input((8,)), L.Dense(12, activation="relu", name="in")], name="body")
     inner.trainable = False
     inputs = keras.Input((6,))
     x = L.Dense(8, activation="relu", name="still", trainable=False)(inputs)

@@ -41,9 +41,7 @@ def test_early_stopping_puts_weights_back_and_they_are_treated(is_first, dense_n
             kept[epoch] = self.model.get_weights()
 
     compression = tfc.Compression(HALF, verbose=0)
-    stopping = keras.callbacks.EarlyStopping(
-        "score", mode="min", patience=3, restore_best_weights=True
-    )
+    stopping = keras.callbacks.EarlyStopping("score", mode="min", patience=3, restore_best_weights=True)
     callbacks = ordered(compression, [Worse(), stopping, Keep()], is_first)
     model.fit(x, y, epochs=20, verbose=0, callbacks=callbacks)
     assert max(kept) == 4  # stopped
@@ -63,9 +61,7 @@ def test_early_stopping_at_the_very_end(is_first, dense_net, points, laws):
     x, y = points
     model = dense_net()
     compression = tfc.Compression(HALF, verbose=0)
-    stopping = keras.callbacks.EarlyStopping(
-        "score", mode="min", patience=9, restore_best_weights=True
-    )
+    stopping = keras.callbacks.EarlyStopping("score", mode="min", patience=9, restore_best_weights=True)
     callbacks = ordered(compression, [Worse(), stopping], is_first)
     model.fit(x, y, epochs=6, verbose=0, callbacks=callbacks)
     laws(model, compression)
@@ -75,9 +71,7 @@ def test_early_stopping_at_the_very_end(is_first, dense_net, points, laws):
 
 @ORDERS
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
-def test_a_checkpoint_holds_pruned_weights_and_loads_as_plain(
-    is_first, suffix, dense_net, points, tmp_path
-):
+def test_a_checkpoint_holds_pruned_weights_and_loads_as_plain(is_first, suffix, dense_net, points, tmp_path):
     x, y = points
     model = dense_net()
     path = str(tmp_path / f"{{epoch}}{suffix}")
@@ -123,9 +117,7 @@ def test_sparsity_and_ranges_reach_the_logs(is_first, dense_net, points, tmp_pat
     model = dense_net()
     compression = tfc.Compression(HALF, verbose=0)
     others = [keras.callbacks.CSVLogger(tmp_path / "log.csv")]
-    history = model.fit(
-        x, y, epochs=4, verbose=0, callbacks=ordered(compression, others, is_first)
-    ).history
+    history = model.fit(x, y, epochs=4, verbose=0, callbacks=ordered(compression, others, is_first)).history
     with open(tmp_path / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     sparsity = [float(row["sparsity"]) for row in rows]
@@ -203,9 +195,7 @@ def test_evaluate_inside_fit_leaves_validation_alone(dense_net, points):
         def on_epoch_end(self, epoch, logs=None):
             found.append((compression.evaluate(x, y, verbose=0), logs["val_loss"]))
 
-    model.fit(
-        x, y, epochs=3, verbose=0, validation_data=(x, y), callbacks=[compression, Evaluate()]
-    )
+    model.fit(x, y, epochs=3, verbose=0, validation_data=(x, y), callbacks=[compression, Evaluate()])
     # logits at the end and no BatchNormalization: the file's simulation is what validation saw
     for simulated, validated in found:
         assert simulated == pytest.approx(validated, rel=2e-3)

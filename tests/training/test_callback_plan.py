@@ -45,18 +45,14 @@ def test_rows_and_reasons_before_training():
     )
     assert "Prune" not in found["wide", "kernel"][0]
     assert found["head", "kernel"][0].startswith("Cluster 4 values per kernel")
-    assert (
-        "Prune" not in found["still", "kernel"][0] and "Cluster" not in found["still", "kernel"][0]
-    )
+    assert "Prune" not in found["still", "kernel"][0] and "Cluster" not in found["still", "kernel"][0]
     assert found["norm", ""][0] == "folded into the layer before it in the file"
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_every_reason_is_named():
-    compression = tfc.Compression(
-        tfc.Prune(0.5, where=tfc.Where(min_size=40), overrides={"wide": None}), verbose=0
-    )
+    compression = tfc.Compression(tfc.Prune(0.5, where=tfc.Where(min_size=40), overrides={"wide": None}), verbose=0)
     model = net()
     with pytest.raises(ValueError, match="Nothing in this model would be treated") as found:
         compression.set_model(model)
@@ -85,9 +81,7 @@ def test_an_unknown_layer_says_how_to_describe_it():
 
 def test_the_plan_is_printed_before_the_first_step(points, capsys):
     x, y = points
-    model = keras.Sequential(
-        [keras.Input((6,)), L.Dense(12, name="hidden"), L.Dense(3, name="head")]
-    )
+    model = keras.Sequential([keras.Input((6,)), L.Dense(12, name="hidden"), L.Dense(3, name="head")])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     printed = []
 
@@ -128,12 +122,8 @@ def test_techniques_that_change_shapes_are_refused_with_the_way_out(dense_net, p
     x, y = points
     model = dense_net()
     before = model.get_weights()
-    with pytest.raises(
-        ValueError, match=r"Narrow changes the shape .*session = tfc\.compress\(model, recipe\)"
-    ):
-        model.fit(
-            x, y, verbose=0, callbacks=[tfc.Compression([tfc.Prune(0.5), Narrow()], verbose=0)]
-        )
+    with pytest.raises(ValueError, match=r"Narrow changes the shape .*session = tfc\.compress\(model, recipe\)"):
+        model.fit(x, y, verbose=0, callbacks=[tfc.Compression([tfc.Prune(0.5), Narrow()], verbose=0)])
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -163,9 +153,7 @@ def test_a_subclassed_model_with_raw_calls_refuses_quantize_only(points, laws):
 
 @pytest.mark.parametrize("value", [0, -1])
 def test_update_every_must_be_a_step(value):
-    with pytest.raises(
-        ValueError, match=f"update_every must be at least 1 step. Received: update_every={value}"
-    ):
+    with pytest.raises(ValueError, match=f"update_every must be at least 1 step. Received: update_every={value}"):
         tfc.Compression(tfc.Prune(0.5), update_every=value)
 
 

@@ -57,9 +57,7 @@ def assert_same(one, two):
 
 @ORDERS
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_backup_and_restore_equals_the_uninterrupted_training(
-    is_first, epoch, dense_net, points, tmp_path
-):
+def test_backup_and_restore_equals_the_uninterrupted_training(is_first, epoch, dense_net, points, tmp_path):
     """Weights, optimizer, masks, clusters, ranges and schedule go on, as in a new process."""
     keras.utils.set_random_seed(3)
     whole, reference = dense_net(), recipe()
@@ -196,9 +194,7 @@ def test_the_same_compression_on_another_model_begins_anew(dense_net, points, la
 
 def test_learned_ranges_and_their_optimizer_go_on(dense_net, points, tmp_path):
     def learned():
-        return tfc.Compression(
-            tfc.Quantize("int8", ranges="learned"), learning_rate=0.01, verbose=0
-        )
+        return tfc.Compression(tfc.Quantize("int8", ranges="learned"), learning_rate=0.01, verbose=0)
 
     keras.utils.set_random_seed(3)
     whole, reference = dense_net(), learned()

@@ -66,9 +66,7 @@ def test_mixed_precision(policy, jit, points, laws):
     model.compile("sgd", loss, jit_compile=jit)
     compression = everything()
     model.fit(x, y, epochs=4, verbose=0, callbacks=[compression])
-    assert all(
-        v.dtype == "float32" for v in compression.state.transforms[0].variables if v.shape == ()
-    )
+    assert all(v.dtype == "float32" for v in compression.state.transforms[0].variables if v.shape == ())
     assert {str(v.dtype) for v in model.trainable_variables} == {"float32"}
     laws(model, compression, x)
     assert_clustered(compression)
@@ -240,16 +238,11 @@ def test_l1_is_in_the_loss_and_shrinks_weights(options, dense_net, points):
     for l1 in (0.0, 0.05):
         keras.utils.set_random_seed(0)
         model = dense_net(keras.optimizers.Adam(0.01), **options)
-        first = float(
-            np.abs(model.layers[0].kernel.numpy()).sum()
-            + np.abs(model.layers[1].kernel.numpy()).sum()
-        )
+        first = float(np.abs(model.layers[0].kernel.numpy()).sum() + np.abs(model.layers[1].kernel.numpy()).sum())
         prune = tfc.Prune(tfc.schedules.constant(0.0), l1=l1)
         compression = tfc.Compression(prune, verbose=0)
         history = model.fit(x, y, batch_size=96, epochs=8, verbose=0, callbacks=[compression])
-        sums.append(
-            (history.history["loss"][0], sum(np.abs(v.numpy()).sum() for v in model.weights[::2]))
-        )
+        sums.append((history.history["loss"][0], sum(np.abs(v.numpy()).sum() for v in model.weights[::2])))
     assert sums[1][0] - sums[0][0] == pytest.approx(0.05 * first, rel=1e-3)
     assert sums[1][1] < 0.95 * sums[0][1]
 
@@ -314,9 +307,7 @@ def test_learned_ranges_move_by_the_loss(name, dense_net, points, laws):
     for rate in (0.0, 0.02):
         keras.utils.set_random_seed(0)
         model = dense_net(**TAPS[name])
-        compression = tfc.Compression(
-            tfc.Quantize("int8", ranges="learned"), learning_rate=rate, verbose=0
-        )
+        compression = tfc.Compression(tfc.Quantize("int8", ranges="learned"), learning_rate=rate, verbose=0)
         model.fit(x, y, epochs=4, shuffle=False, verbose=0, callbacks=[compression])
         laws(model, compression, x if rate else None, sparsity=0.0)
         assert int(compression.state.optimizer.iterations) == 12

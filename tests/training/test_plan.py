@@ -93,9 +93,7 @@ def test_unknown_layer_types_are_named():
 def test_nothing_to_do_is_an_error_with_the_way_out():
     model = net()
     model.trainable = False
-    with pytest.raises(
-        ValueError, match="(?s)Nothing in this model.*trainable=False.*loosen `where`"
-    ):
+    with pytest.raises(ValueError, match="(?s)Nothing in this model.*trainable=False.*loosen `where`"):
         make_plan(model, [tfc.Prune(0.5)])
 
 

@@ -36,9 +36,7 @@ TECHNIQUES = [
     tfc.Quantize("weights", per_channel=False),
     tfc.Quantize("w4a8", ranges="learned", where=["a", keras.layers.Dense]),
     tfc.Quantize(tfc.QuantSpec(weight_bits=6, ranges="percentile", percentile=99.0)),
-    tfc.Quantize(
-        overrides={"a": "w4a8", "b": tfc.QuantSpec(4), "c": None, "d": tfc.Quantize("w2a8")}
-    ),
+    tfc.Quantize(overrides={"a": "w4a8", "b": tfc.QuantSpec(4), "c": None, "d": tfc.Quantize("w2a8")}),
 ]
 
 
@@ -57,9 +55,7 @@ def test_each_technique_goes_to_json_and_back(technique):
 def test_a_schedule_of_tfmot_is_written_as_ours():
     tfmot = pytest.importorskip("tensorflow_model_optimization").sparsity.keras
     recipe = tfc.Recipe(
-        tfc.Prune(
-            tfmot.PolynomialDecay(0.0, 0.8, 0, 100), overrides={"a": tfmot.ConstantSparsity(0.5, 5)}
-        )
+        tfc.Prune(tfmot.PolynomialDecay(0.0, 0.8, 0, 100), overrides={"a": tfmot.ConstantSparsity(0.5, 5)})
     )
     text = recipe.to_json()
     assert "tensorflow_model_optimization" not in text

@@ -85,9 +85,7 @@ def batch(make, count=64):
 def fit(model, x, y, epochs=2, callbacks=(), optimizer=None, **options):
     """Trains and returns the loss curve."""
     model.compile(optimizer or keras.optimizers.SGD(0.05), LOSS, **options)
-    history = model.fit(
-        x, y, epochs=epochs, batch_size=16, shuffle=False, verbose=0, callbacks=list(callbacks)
-    )
+    history = model.fit(x, y, epochs=epochs, batch_size=16, shuffle=False, verbose=0, callbacks=list(callbacks))
     return history.history["loss"]
 
 
@@ -113,16 +111,12 @@ def test_the_loss_curve_is_that_of_the_plain_model(make, recipe):
     np.testing.assert_allclose(found, wanted, rtol=2e-6)
     assert wanted[0] != wanted[-1]
     final = session.finish()
-    np.testing.assert_allclose(
-        final.predict(x, verbose=0), twin.predict(x, verbose=0), rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(final.predict(x, verbose=0), twin.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
     for a, v in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(a, v.numpy())
 
 
-@pytest.mark.parametrize(
-    ("make", "options"), [(dense, {"jit_compile": True}), (images, {"steps_per_execution": 2})]
-)
+@pytest.mark.parametrize(("make", "options"), [(dense, {"jit_compile": True}), (images, {"steps_per_execution": 2})])
 def test_a_session_and_the_callback_train_the_same(make, options):
     """In place or in wrappers: the same masks, clusters, ranges and weights."""
     x, y = batch(make)
@@ -187,7 +181,7 @@ def test_a_session_is_saved_half_way_and_goes_on(tmp_path):
     state = again.plan.state
     assert (int(state.step), int(state.total)) == (12, 16)
     assert float(state.progress) == pytest.approx(0.75)
-    for t, chain, mask in state.find(Mask):
+    for _, chain, mask in state.find(Mask):
         assert int((np.asarray(mask.mask) == 0).sum()) == round(0.5 * chain.variable.numpy().size)
     assert all(float(c.active) == 1 for _, _, c in state.find(Centroids))
     assert all(span.is_set for span in state.ranges)
@@ -199,7 +193,10 @@ def test_a_session_is_saved_half_way_and_goes_on(tmp_path):
         w = final.get_layer(name).kernel.numpy()
         assert int((w == 0).sum()) == round(0.5 * w.size) and np.unique(w[w != 0]).size <= 4
     artifact = again.convert(calibration=x)
-    assert artifact.is_integer and np.abs(artifact.predict(x) - again.predict(x)).max() <= 1.001 * artifact.outputs[0].scale
+    assert (
+        artifact.is_integer
+        and np.abs(artifact.predict(x) - again.predict(x)).max() <= 1.001 * artifact.outputs[0].scale
+    )
 
 
 def test_after_the_end_the_same_recipe_keeps_what_is_there():

@@ -103,9 +103,7 @@ def factor_of(scale: str) -> float:
     try:
         return float(fractions.Fraction(scale))
     except (ValueError, ZeroDivisionError):
-        raise ValueError(
-            f"--scale must be a number or a fraction such as 1/255. Received: {scale}"
-        ) from None
+        raise ValueError(f"--scale must be a number or a fraction such as 1/255. Received: {scale}") from None
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -120,9 +118,7 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
             with loaded:
                 return {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
-        raise ValueError(
-            f"{path}: is no whole .npz or .npy file of plain arrays: {error}"
-        ) from None
+        raise ValueError(f"{path}: is no whole .npz or .npy file of plain arrays: {error}") from None
 
 
 def _scaled(x: np.ndarray | None, factor: float) -> np.ndarray | None:

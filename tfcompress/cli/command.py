@@ -41,9 +41,7 @@ class Command:
         """Fresh flags of this command alone, so that a flag of another one is refused."""
         values = flags.FlagValues()
         self.define(values)
-        flags.DEFINE_integer(
-            "verbose", 1, "0: only results and errors, 1: progress.", 0, 1, flag_values=values
-        )
+        flags.DEFINE_integer("verbose", 1, "0: only results and errors, 1: progress.", 0, 1, flag_values=values)
         flags.DEFINE_boolean("help", False, "Shows this help.", flag_values=values)
         values.set_gnu_getopt(True)  # flags may stand behind the files
         return values
@@ -105,6 +103,4 @@ def _flag_lines(flag: flags.Flag) -> list[str]:
 
 
 def _wrap(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        " ".join(text.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent
-    )
+    return textwrap.wrap(" ".join(text.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent)

@@ -25,15 +25,9 @@ def _define(values: flags.FlagValues) -> None:
     )
     for name, default, help_text in text:
         flags.DEFINE_string(name, default, help_text, flag_values=values)
-    flags.DEFINE_float(
-        "prune", None, "Fraction of zeros in each kernel.", 0.0, 1.0, flag_values=values
-    )
-    flags.DEFINE_integer(
-        "cluster", None, "Values that a kernel's weights share.", 2, 256, flag_values=values
-    )
-    flags.DEFINE_float(
-        "temperature", 3.0, "Temperature of the distillation.", 0.0, flag_values=values
-    )
+    flags.DEFINE_float("prune", None, "Fraction of zeros in each kernel.", 0.0, 1.0, flag_values=values)
+    flags.DEFINE_integer("cluster", None, "Values that a kernel's weights share.", 2, 256, flag_values=values)
+    flags.DEFINE_float("temperature", 3.0, "Temperature of the distillation.", 0.0, flag_values=values)
     flags.DEFINE_integer("epochs", 3, "Epochs to train.", 1, flag_values=values)
     flags.DEFINE_integer("batch", 128, "Samples in a batch.", 1, flag_values=values)
     flags.DEFINE_float(
@@ -105,9 +99,7 @@ def _recipe(values: flags.FlagValues):
             raise FileNotFoundError(f"--teacher: there is no {values.teacher}")
         techniques.append(tfc.Distill(values.teacher, temperature=values.temperature))
     if not techniques:
-        raise ValueError(
-            "nothing to do: give --recipe, --prune, --cluster, --quantize or --teacher"
-        )
+        raise ValueError("nothing to do: give --recipe, --prune, --cluster, --quantize or --teacher")
     return Recipe(techniques)
 
 

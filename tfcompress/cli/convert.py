@@ -14,9 +14,7 @@ IO = ("int8", "uint8", "int16", "float32")
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "out", "", "File to write; by default MODEL with .tflite.", flag_values=values
-    )
+    flags.DEFINE_string("out", "", "File to write; by default MODEL with .tflite.", flag_values=values)
     flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
     flags.DEFINE_enum(
         "io",
@@ -28,13 +26,10 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "calibration",
         "",
-        "Representative inputs, needed by int8 and int16x8: .npz (x or x_train), .npy, or a folder "
-        "of images.",
+        "Representative inputs, needed by int8 and int16x8: .npz (x or x_train), .npy, or a folder of images.",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "scale", "1", "Factor on the calibration inputs, such as 1/255.", flag_values=values
-    )
+    flags.DEFINE_string("scale", "1", "Factor on the calibration inputs, such as 1/255.", flag_values=values)
     flags.DEFINE_list(
         "allow_float",
         [],

@@ -7,9 +7,7 @@ from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "data", "", "MNIST: mnist.npz, or a folder with it or its idx files.", flag_values=values
-    )
+    flags.DEFINE_string("data", "", "MNIST: mnist.npz, or a folder with it or its idx files.", flag_values=values)
     flags.DEFINE_string("out", "out", "Folder for what is made.", flag_values=values)
     flags.DEFINE_float(
         "effort", 1.0, "Factor on the length of all trainings; 0.1 for a quick look.", 1e-3,

@@ -12,9 +12,7 @@ from tfcompress.cli.start import start_tensorflow
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("data", "", "Data to judge by (.npz, .npy).", flag_values=values)
     flags.DEFINE_string("scale", "1", "Factor on the inputs, such as 1/255.", flag_values=values)
-    flags.DEFINE_string(
-        "out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values
-    )
+    flags.DEFINE_string("out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures latency as well.", flag_values=values)
     flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1, flag_values=values)
     flags.DEFINE_string("title", "", "Title of the report.", flag_values=values)

@@ -178,9 +178,7 @@ class Artifact:
             named.setdefault(name, ([], tensor))[0].append(op)
         return named
 
-    def predict(
-        self, x: Samples, threads: int = 1, xnnpack: bool = True
-    ) -> np.ndarray | dict[str, np.ndarray]:
+    def predict(self, x: Samples, threads: int = 1, xnnpack: bool = True) -> np.ndarray | dict[str, np.ndarray]:
         """Runs the file on samples given and answered as real values.
 
         Args:
@@ -197,13 +195,9 @@ class Artifact:
             ValueError: if shapes, names or values do not fit, or the runtime refuses the file.
         """
         codes = self._run(x, threads, xnnpack)
-        return self._answer(
-            [spec.dequantize(code) for spec, code in zip(self.outputs, codes, strict=True)]
-        )
+        return self._answer([spec.dequantize(code) for spec, code in zip(self.outputs, codes, strict=True)])
 
-    def predict_codes(
-        self, x: Samples, threads: int = 1, xnnpack: bool = True
-    ) -> np.ndarray | dict[str, np.ndarray]:
+    def predict_codes(self, x: Samples, threads: int = 1, xnnpack: bool = True) -> np.ndarray | dict[str, np.ndarray]:
         """Like `predict`, but answers with the output tensor as it is, integer codes included."""
         return self._answer(self._run(x, threads, xnnpack))
 
@@ -212,9 +206,7 @@ class Artifact:
         codes = [spec.quantize(array) for spec, array in zip(self.inputs, arrays, strict=True)]
         key = (threads, bool(xnnpack))
         if key not in self._runners:
-            self._runners[key] = Runner(
-                self.content, self.model, self.inputs, self.outputs, threads, xnnpack
-            )
+            self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, threads, xnnpack)
         return self._runners[key].run(codes)
 
     def _answer(self, values: list[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
@@ -330,9 +322,7 @@ def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
         found = sidecar["sha256"]
         metadata = sidecar["metadata"]
     except (ValueError, KeyError, TypeError) as error:
-        warnings.warn(
-            f"{path!r} is no artifact metadata and was left out ({error!r}).", stacklevel=3
-        )
+        warnings.warn(f"{path!r} is no artifact metadata and was left out ({error!r}).", stacklevel=3)
         return {}
     if found != sha256 or not isinstance(metadata, dict):
         warnings.warn(

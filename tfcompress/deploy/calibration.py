@@ -66,16 +66,12 @@ def samples(
     """
     inputs = [(name, tuple(shape), str(dtype)) for name, shape, dtype in inputs]
     if not 1 <= minimum <= limit:
-        raise ValueError(
-            f"calibration: 1 <= minimum <= limit must hold. Received: {minimum=}, {limit=}."
-        )
+        raise ValueError(f"calibration: 1 <= minimum <= limit must hold. Received: {minimum=}, {limit=}.")
     found = list(itertools.islice(_iterate(calibration, inputs, limit, scale, offset), limit))
     ranges = _ranges(value_range, inputs)
     ready = [_checked(sample, index, inputs, ranges) for index, sample in enumerate(found)]
     if len(ready) < minimum:
-        raise ValueError(
-            f"calibration: at least {minimum} samples are needed. Received: {len(ready)}."
-        )
+        raise ValueError(f"calibration: at least {minimum} samples are needed. Received: {len(ready)}.")
     _warn_if_poor(ready, inputs)
     return ready
 
@@ -117,9 +113,7 @@ def _from_folder(
     return ({name: image} for image in read_images(path, shape, limit, scale, offset))
 
 
-def _from_sequence(
-    values: list | tuple, inputs: list[Input], limit: int
-) -> Iterator[dict[str, np.ndarray]]:
+def _from_sequence(values: list | tuple, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
     """A list: one array per input, `(x, y)`, single samples, batches, or plain nested numbers."""
     if not values:
         return iter(())
@@ -151,9 +145,7 @@ def _first_array(value: Any) -> Any:
     return value if _is_array(value) else None
 
 
-def _from_iterable(
-    elements: Iterable, inputs: list[Input], limit: int
-) -> Iterator[dict[str, np.ndarray]]:
+def _from_iterable(elements: Iterable, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
     for element in elements:
         arrays = _by_name(_without_labels(element, inputs), inputs)
         name, shape, _ = inputs[0]
@@ -193,10 +185,7 @@ def _by_name(values: Any, inputs: list[Input]) -> dict[str, np.ndarray]:
     names = [name for name, _, _ in inputs]
     if isinstance(values, Mapping):
         if set(values) != set(names):
-            raise ValueError(
-                f"calibration: the data must be given for the inputs {names}. "
-                f"Received: {list(values)}."
-            )
+            raise ValueError(f"calibration: the data must be given for the inputs {names}. Received: {list(values)}.")
         return {name: _array(values[name]) for name in names}
     if not isinstance(values, list | tuple):
         values = [values]
@@ -229,9 +218,7 @@ def _checked(
     ready = {}
     for name, shape, dtype in inputs:
         values = sample[name]
-        if any(
-            want not in (None, -1, got) for want, got in zip(shape, values.shape[1:], strict=True)
-        ):
+        if any(want not in (None, -1, got) for want, got in zip(shape, values.shape[1:], strict=True)):
             raise ValueError(_shape_error(name, shape, values.shape))
         _check_values(name, index, values)
         if name in ranges:
@@ -247,9 +234,7 @@ def _ranges(value_range: Any, inputs: list[Input]) -> dict[str, tuple[float, flo
         return {}
     ranges = value_range if isinstance(value_range, Mapping) else dict.fromkeys(names, value_range)
     if not set(ranges) <= set(names):
-        raise ValueError(
-            f"calibration: value_range must name inputs out of {names}. Received: {list(ranges)}."
-        )
+        raise ValueError(f"calibration: value_range must name inputs out of {names}. Received: {list(ranges)}.")
     for name, limits in ranges.items():
         if len(limits) != 2 or not limits[0] < limits[1]:
             raise ValueError(
@@ -262,8 +247,7 @@ def _ranges(value_range: Any, inputs: list[Input]) -> dict[str, tuple[float, flo
 def _check_values(name: str, index: int, values: np.ndarray) -> None:
     if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
         raise TypeError(
-            f"calibration: input {name!r} must hold numbers. Received: type {values.dtype} in "
-            f"sample {index}."
+            f"calibration: input {name!r} must hold numbers. Received: type {values.dtype} in sample {index}."
         )
     finite = np.isfinite(values.astype(np.float32) if values.dtype.kind == "V" else values)
     if not finite.all():
@@ -302,16 +286,14 @@ def _cast(name: str, index: int, values: np.ndarray, dtype: str) -> np.ndarray:
 def _warn_if_poor(ready: list[dict[str, np.ndarray]], inputs: list[Input]) -> None:
     if len(ready) < ADVISED_SAMPLES:
         warnings.warn(
-            f"calibration: {len(ready)} samples give poor ranges; give 100 or more "
-            f"(at least {ADVISED_SAMPLES}).",
+            f"calibration: {len(ready)} samples give poor ranges; give 100 or more (at least {ADVISED_SAMPLES}).",
             stacklevel=3,
         )
     for name, _, _ in inputs:
         first = ready[0][name].flat[0]
         if all((sample[name] == first).all() for sample in ready):
             warnings.warn(
-                f"calibration: every value of input {name!r} is {first}, so its range says "
-                "nothing. Give real samples.",
+                f"calibration: every value of input {name!r} is {first}, so its range says nothing. Give real samples.",
                 stacklevel=3,
             )
 
@@ -336,6 +318,5 @@ def _array(value: Any) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(
-            f"calibration: the samples do not form one array ({error}). Give all samples the "
-            "same shape."
+            f"calibration: the samples do not form one array ({error}). Give all samples the same shape."
         ) from error

@@ -80,17 +80,22 @@ def convert(
     """Converts a model to a `.tflite` file and proves it.
 
     Args:
-        model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its layers are
+        model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its
+            layers are
             now), or the path of a `.keras`, `.h5` or SavedModel.
-        mode: "int8" (every operation integer, or an error), "float32", "float16" (weights), "dynamic" (int8 weights, float
+        mode: "int8" (every operation integer, or an error), "float32", "float16" (weights), "dynamic" (int8 weights,
+            float
             activations) or "int16x8".
-        calibration: Representative data: array `(n, ...)`, dict by input name, `tf.data`, generator or folder of images. Needed
+        calibration: Representative data: array `(n, ...)`, dict by input name, `tf.data`, generator or folder of
+            images. Needed
             for "int16x8" and for "int8" unless the ranges were trained.
-        io: Type of inputs and outputs of an integer file: "int8" (default), "uint8" or "float32"; "int16" or "float32" for int16x8.
+        io: Type of inputs and outputs of an integer file: "int8" (default), "uint8" or "float32"; "int16" or
+            "float32" for int16x8.
         allow_float: Names of LiteRT operations or of layers that may stay float in an int8 file.
-        leave_float: Layers to keep float, by name pattern or type; only where everything behind them is left out as well.
-        scales: Weight scales of a model that was not quantized in training: "channel", "tensor" (clustered kernels get one scale)
-            or "auto", which takes one scale where it costs no agreement and zips smaller.
+        leave_float: Layers to keep float, by name pattern or type; only where everything behind them is left out as
+            well.
+        scales: Weight scales of a model that was not quantized in training: "channel", "tensor" (clustered kernels get
+            one) or "auto", which takes one scale where it costs no agreement and zips smaller.
         signature: Name of the signature in the file.
         value_range: `(low, high)` the inputs must lie in; calibration outside is an error.
         limit: Most samples to calibrate with.
@@ -106,7 +111,8 @@ def convert(
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
-        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten(), keras.layers.Dense(2)])
+        >>> layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten(), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
         >>> x = np.random.default_rng(0).random((32, 8, 8, 1), "float32")
         >>> artifact = tfc.convert(model, calibration=x)
         >>> artifact.is_integer, artifact.predict(x).shape
@@ -121,9 +127,7 @@ def convert(
         model = finished(model)
     found = None
     if calibration is not None:
-        found = calibration_samples(
-            calibration, input_triples(model), limit=limit, value_range=value_range
-        )
+        found = calibration_samples(calibration, input_triples(model), limit=limit, value_range=value_range)
     left = tuple(leave_float)
     job = _Job(
         model,
@@ -152,17 +156,11 @@ def _session_note(model) -> str:
 def _check(mode, io, scales):
     if mode not in MODES:
         raise ValueError(f"convert: mode must be one of {MODES}. Received: mode={mode!r}.")
-    accepted = {"int8": ("int8", "uint8", "float32"), "int16x8": ("int16", "float32")}.get(
-        mode, ("float32",)
-    )
+    accepted = {"int8": ("int8", "uint8", "float32"), "int16x8": ("int16", "float32")}.get(mode, ("float32",))
     if io is not None and io not in accepted:
-        raise ValueError(
-            f"convert: io of mode {mode!r} must be one of {accepted}. Received: io={io!r}."
-        )
+        raise ValueError(f"convert: io of mode {mode!r} must be one of {accepted}. Received: io={io!r}.")
     if scales not in ("auto", "channel", "tensor"):
-        raise ValueError(
-            f"convert: scales must be 'auto', 'channel' or 'tensor'. Received: scales={scales!r}."
-        )
+        raise ValueError(f"convert: scales must be 'auto', 'channel' or 'tensor'. Received: scales={scales!r}.")
 
 
 # int8
@@ -187,15 +185,14 @@ def _int8(job: _Job, scales: str) -> Artifact:
 def _check_bits(state: CompressionState):
     """LiteRT files of this converter hold 8 bits; other widths exist in simulation only."""
     wrong = [
-        f"{t.path}/{c.path} ({q.bits} bits)"
-        for t, c, q in state.find(QuantizeWeight)
-        if q.bits != 8 or not q.symmetric
+        f"{t.path}/{c.path} ({q.bits} bits)" for t, c, q in state.find(QuantizeWeight) if q.bits != 8 or not q.symmetric
     ]
     wrong += [f"activations of {r.title} ({r.bits} bits)" for r in state.ranges if r.bits != 8]
     if wrong:
         raise ValueError(
             f"convert: a file holds symmetric 8-bit weights and 8-bit activations; trained were {wrong[:5]}"
-            f"{' and more' if len(wrong) > 5 else ''}. Other schemes exist in simulation only for now: train with tfc.Quantize('int8'), "
+            f"{' and more' if len(wrong) > 5 else ''}. Other schemes exist in simulation only for now: train "
+            f"with tfc.Quantize('int8'), "
             "or convert with mode='float32'."
         )
 
@@ -242,7 +239,8 @@ def _better_scales(job: _Job, by_channel: Artifact, left_out) -> Artifact:
     if scores[1] >= scores[0] and by_tensor.gzip_size < by_channel.gzip_size:
         saved = by_channel.gzip_size - by_tensor.gzip_size
         job.notes.append(
-            f"clustered kernels have one scale each: {saved:,} bytes less zipped, same agreement with float on calibration data"
+            f"clustered kernels have one scale each: {saved:,} bytes less zipped, same agreement with float "
+            f"on calibration data"
         )
         job.state = tensor
         return by_tensor
@@ -262,7 +260,7 @@ def _answers(artifact, job):
 
 
 def _proven(job: _Job) -> Artifact:
-    """Converts with the ranges there are; where inner values of a layer have none and data are at hand, once more with them."""
+    """Converts with the ranges there are; where inner values lack them and data are at hand, once more with data."""
     artifact = _attempt(job, filled=False)
     lost = float_operations(artifact, _allowed(job))
     if not lost or job.samples is None or _left(job):
@@ -272,9 +270,7 @@ def _proven(job: _Job) -> Artifact:
         raise NotFullyInteger(lost)
     try:
         artifact = _attempt(job, filled=True)
-    except (
-        RuntimeError
-    ):  # the converter trips over its own float operations; the first file names them
+    except RuntimeError:  # the converter trips over its own float operations; the first file names them
         raise NotFullyInteger([f for f in lost if f.op in known.get(f.layer, ())] or lost) from None
     job.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
     return _checked(job, artifact)
@@ -287,9 +283,7 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
     check_loads(artifact)
     if job.state is not None and job.samples is not None:
         simulated = _simulated(job, job.state)
-        found = [
-            parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)
-        ]
+        found = [parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)]
         artifact.metadata["parity"] = found
     return artifact
 
@@ -330,9 +324,7 @@ def _integer_setup(job: _Job, filled: bool):
 
 def _other(job: _Job) -> Artifact:
     if job.mode == "int16x8" and job.samples is None:
-        raise ValueError(
-            "convert: mode 'int16x8' needs calibration data. Pass calibration=x[:200]."
-        )
+        raise ValueError("convert: mode 'int16x8' needs calibration data. Pass calibration=x[:200].")
 
     def setup(converter):
         if job.mode != "float32":

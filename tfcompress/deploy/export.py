@@ -1,7 +1,9 @@
 """From a live model under its treatments to the bytes of a `.tflite` file.
 
-The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every operation
-runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever TensorFlow made
+The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
+operation
+runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
+TensorFlow made
 of the layer's own name.
 """
 
@@ -82,7 +84,8 @@ def check_static(model: keras.Model, specs) -> None:
     for s in specs:
         if None in s.shape[1:]:
             raise ValueError(
-                f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file for a phone has fixed "
+                f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file "
+                f"for a phone has fixed "
                 "shapes (and batch 1). Build the model with keras.Input of the size it will run at."
             )
 
@@ -108,14 +111,12 @@ def complete(model: keras.Model, state):
             known[id(op)] = Treatment(path, op, number)
             number += 1
         treatments.append(known[id(op)])
-    return SimpleNamespace(
-        treatments=treatments, inputs=list(state.inputs) if state is not None else []
-    )
+    return SimpleNamespace(treatments=treatments, inputs=list(state.inputs) if state is not None else [])
 
 
 @contextlib.contextmanager
 def unrolled(model: keras.Model) -> Iterator[None]:
-    """Unrolls recurrent layers while the block runs: calibrating their loops crashes TensorFlow, and int8 has no loop."""
+    """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow, and int8 has none."""
     with overridden([(layer, "unroll", True) for layer in recurrent(model)]):
         yield
 
@@ -145,6 +146,5 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
         except Exception as error:
             text = (str(error).strip() or said.getvalue().strip()).splitlines()
             raise RuntimeError(
-                "The LiteRT converter failed: "
-                + "; ".join(line.strip() for line in text[:4] if line.strip())
+                "The LiteRT converter failed: " + "; ".join(line.strip() for line in text[:4] if line.strip())
             ) from error

@@ -18,12 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 IDENTIFIER = b"TFL3"
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
-_DTYPES = {
-    code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")
-}
-_OPS = {
-    code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")
-}
+_DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
+_OPS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _PACKED_BITS = {"int4": 4, "uint4": 4, "int2": 2}
 # What reading damaged bytes may raise in the flatbuffers and numpy readers.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, KeyError, OverflowError)
@@ -221,8 +217,7 @@ def read(content: bytes) -> Model:
         return _Reader(content).model()
     except _DAMAGE as error:
         raise ValueError(
-            f"not a .tflite file that can be read: its {len(content)} bytes are cut off or "
-            f"damaged ({error})."
+            f"not a .tflite file that can be read: its {len(content)} bytes are cut off or damaged ({error})."
         ) from error
 
 
@@ -232,9 +227,7 @@ class _Reader:
     def __init__(self, content: bytes):
         self.content = content
         self.root = schema.Model.GetRootAs(content, 0)
-        self.buffers = [
-            self.buffer(self.root.Buffers(i)) for i in self.range(self.root.BuffersLength())
-        ]
+        self.buffers = [self.buffer(self.root.Buffers(i)) for i in self.range(self.root.BuffersLength())]
 
     def range(self, length: int) -> range:
         # Each element of a vector of tables takes four bytes, so a longer vector is damage; the
@@ -252,9 +245,7 @@ class _Reader:
     def model(self) -> Model:
         root = self.root
         codes = [_code(root.OperatorCodes(i)) for i in self.range(root.OperatorCodesLength())]
-        graphs = tuple(
-            self.graph(root.Subgraphs(i), i, codes) for i in self.range(root.SubgraphsLength())
-        )
+        graphs = tuple(self.graph(root.Subgraphs(i), i, codes) for i in self.range(root.SubgraphsLength()))
         if not graphs:
             raise ValueError("it holds no graph")
         versions: dict[str, int] = {}
@@ -277,9 +268,7 @@ class _Reader:
 
     def graph(self, graph: schema.SubGraph, number: int, codes: list[tuple]) -> Graph:
         tensors = tuple(self.tensor(graph.Tensors(i), i) for i in self.range(graph.TensorsLength()))
-        ops = tuple(
-            _op(graph.Operators(i), i, number, codes) for i in self.range(graph.OperatorsLength())
-        )
+        ops = tuple(_op(graph.Operators(i), i, number, codes) for i in self.range(graph.OperatorsLength()))
         inputs, outputs = _integers(graph.InputsAsNumpy()), _integers(graph.OutputsAsNumpy())
         used = [*inputs, *outputs, *(i for op in ops for i in (*op.inputs, *op.outputs))]
         if used and not -1 <= min(used) <= max(used) < len(tensors):

@@ -25,16 +25,12 @@ def float_ops(model: Model) -> tuple[Op, ...]:
         The ops in order; empty for an integer file.
     """
     entries = {0, *(signature["subgraph"] for signature in model.signatures.values())}
-    return tuple(
-        op for graph in model.graphs for op in _graph_float_ops(graph, graph.subgraph in entries)
-    )
+    return tuple(op for graph in model.graphs for op in _graph_float_ops(graph, graph.subgraph in entries))
 
 
 def _graph_float_ops(graph: Graph, is_entry: bool) -> list[Op]:
     touched = {op.index: _float_tensors(graph, op) for op in graph.ops}
-    compute = {
-        op.index for op in graph.ops if op.is_custom or (touched[op.index] and not _is_cast(op))
-    }
+    compute = {op.index for op in graph.ops if op.is_custom or (touched[op.index] and not _is_cast(op))}
     accounted = {tensor for op in compute for tensor in touched[op]}
     # A float16 constant that is only widened is the matter of the op behind it.
     accounted.update(tensor.index for tensor in graph.tensors if tensor.is_constant)
@@ -43,8 +39,7 @@ def _graph_float_ops(graph: Graph, is_entry: bool) -> list[Op]:
     return [
         op
         for op in graph.ops
-        if op.index in compute
-        or (_is_cast(op) and any(tensor not in accounted for tensor in touched[op.index]))
+        if op.index in compute or (_is_cast(op) and any(tensor not in accounted for tensor in touched[op.index]))
     ]
 
 

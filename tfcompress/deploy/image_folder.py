@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
+_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -57,8 +55,7 @@ def read_images(
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
         raise ValueError(
-            f"calibration: the folder {os.fspath(folder)!r} holds no picture. Accepted: "
-            f"{', '.join(sorted(_SUFFIXES))}."
+            f"calibration: the folder {os.fspath(folder)!r} holds no picture. Accepted: {', '.join(sorted(_SUFFIXES))}."
         )
     samples = []
     for index in evenly(len(paths), limit):
@@ -89,6 +86,4 @@ def _read(path: Path, size: tuple[int, int], mode: str) -> np.ndarray:
                 )
             return np.asarray(image.convert(mode).resize(size, Image.Resampling.BILINEAR))
     except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(
-            f"calibration: the picture {str(path)!r} cannot be read: {error}"
-        ) from error
+        raise ValueError(f"calibration: the picture {str(path)!r} cannot be read: {error}") from error

@@ -122,9 +122,7 @@ def _check_form(path: str) -> None:
         )
 
 
-def _from_keras_file(
-    path: str, custom_objects: dict[str, Any] | None, safe_mode: bool
-) -> keras.Model:
+def _from_keras_file(path: str, custom_objects: dict[str, Any] | None, safe_mode: bool) -> keras.Model:
     def load(compile: bool) -> keras.Model:
         return keras.saving.load_model(path, custom_objects, compile=compile, safe_mode=safe_mode)
 

@@ -1,4 +1,4 @@
-"""Short names for the tensors of a file: the Keras layer, and what of it; the converter's own are long and leave numbers behind.
+"""Short names for the tensors of a file: the Keras layer, and what of it; the converter's own are long.
 
 A file then has the same bytes whatever TensorFlow's counters of names stood at, is a little smaller, and can be read.
 """
@@ -15,7 +15,8 @@ def tensor_names(artifact: Artifact) -> dict[int, str]:
         artifact: A file with the layers of its operations in `metadata["layers"]`.
 
     Returns:
-        Index of the tensor to its name: that of the input or output in the signature, `layer` for what an operation gives,
+        Index of the tensor to its name: that of the input or output in the signature, `layer` for what an operation
+        gives,
         `layer/kernel`, `layer/bias` or `layer/constant` for what it holds.
     """
     (graph, *_) = artifact.model.graphs

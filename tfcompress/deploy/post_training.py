@@ -1,4 +1,4 @@
-"""Post-training quantization by the same mechanism as training: weight grids and ranges laid over the model, filled by data."""
+"""Post-training quantization by the mechanism of training: grids and ranges laid over the model, filled by data."""
 
 from collections.abc import Callable
 
@@ -53,9 +53,7 @@ def quantized_state(
 def _chain(op, name: str, per_tensor: bool) -> Chain:
     spec = spec_of(op)
     chain = Chain(name, weight(op, name))
-    axes = (
-        () if per_tensor and is_shared(full_precision(chain.variable)) else spec.channel_axes(name)
-    )
+    axes = () if per_tensor and is_shared(full_precision(chain.variable)) else spec.channel_axes(name)
     chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
     return chain
 

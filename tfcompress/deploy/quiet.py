@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    """Keeps TensorFlow from writing while the block runs; errors are raised as ever.
+    r"""Keeps TensorFlow from writing while the block runs; errors are raised as ever.
 
     Yields:
         What was written to Python's standard output meanwhile.
@@ -19,7 +19,7 @@ def quiet() -> Iterator[io.StringIO]:
         >>> with quiet() as said:
         ...     print("endpoints of the model")
         >>> said.getvalue()
-        'endpoints of the model\\n'
+        'endpoints of the model\n'
     """
     said = io.StringIO()
     logger = logging.getLogger("tensorflow")

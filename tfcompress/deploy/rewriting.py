@@ -7,9 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tfcompress.deploy.flatbuffer import IDENTIFIER, read
 
 
-def rewritten(
-    content: bytes, names: dict[int, str], biases: dict[int, tuple[np.ndarray, np.ndarray]]
-) -> bytes:
+def rewritten(content: bytes, names: dict[int, str], biases: dict[int, tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Gives tensors of the main graph new names and contents, and drops the converter's own notes.
 
     Args:

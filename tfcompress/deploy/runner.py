@@ -54,10 +54,7 @@ class Runner:
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(_load_error(model, xnnpack, error)) from error
-        self.shapes = {
-            detail["index"]: tuple(detail["shape"])
-            for detail in self.interpreter.get_input_details()
-        }
+        self.shapes = {detail["index"]: tuple(detail["shape"]) for detail in self.interpreter.get_input_details()}
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Runs all samples.
@@ -159,10 +156,7 @@ def _check_shape(spec: TensorSpec, array: np.ndarray) -> None:
                 hint = " For one sample, add a batch axis: x[None]."
             elif array.shape[1:] == wanted[:-1]:
                 hint = " The channel axis is missing: x[..., None]."
-        raise ValueError(
-            f"Input {spec.name!r} takes shape (n, {shown}) with n >= 1. "
-            f"Received: {array.shape}.{hint}"
-        )
+        raise ValueError(f"Input {spec.name!r} takes shape (n, {shown}) with n >= 1. Received: {array.shape}.{hint}")
 
 
 def _load_error(model: Model, xnnpack: bool, error: Exception) -> str:

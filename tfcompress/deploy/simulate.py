@@ -25,9 +25,7 @@ def simulate(model: keras.Model, state, x, batch_size: int = 128):
     return _batches(model, state, x, batch_size, Mode.FOLDED)
 
 
-def observe(
-    model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32
-) -> None:
+def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32) -> None:
     """Lets the activation ranges of a state look at representative samples.
 
     Args:
@@ -54,10 +52,7 @@ def _batches(model, state, x, batch_size, mode):
     # TensorFlow warns of functions made anew; this one is, for every state of the model
     with quiet(), float32(model), laid(model, state, mode):
         for start in range(0, count, batch_size):
-            outputs = forward(
-                keras.tree.map_structure(
-                    lambda a: tf.convert_to_tensor(a[start : start + batch_size]), x
-                )
-            )
+            rows = slice(start, start + batch_size)
+            outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
             parts.append(keras.tree.map_structure(np.asarray, outputs))
     return keras.tree.map_structure(lambda *p: np.concatenate(p).astype("float32"), *parts)

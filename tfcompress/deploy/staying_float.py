@@ -18,9 +18,7 @@ def matches_any(op: object, keys: Iterable[object]) -> bool:
     return any(matches(op, key) for key in keys)
 
 
-def allowed_names(
-    model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object]
-) -> set[str]:
+def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object]) -> set[str]:
     """Returns the operations the user allowed, and the paths of the layers left out on purpose."""
     if not leave_float:
         return set(allow_float)
@@ -53,9 +51,7 @@ def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
     own = "its layer was left out of int8: accept it with leave_float=[{0!r}]"
     fed = "layers left out of int8 feed it ({1}), so it has no integer input: leave it out as well"
     listed = ", ".join(sorted(left))
-    return [
-        replace(f, remedy=(own if f.layer in left else fed).format(f.layer, listed)) for f in lost
-    ]
+    return [replace(f, remedy=(own if f.layer in left else fed).format(f.layer, listed)) for f in lost]
 
 
 def table_says(model: keras.Model) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The proof of an integer file: no float op is left, it loads with and without XNNPACK, and it computes what was trained."""
+"""The proof of an integer file: no float op is left, it runs with and without XNNPACK, it computes what was trained."""
 
 import re
 from collections.abc import Iterable
@@ -18,14 +18,12 @@ _REMEDIES = {
     "AvgPool3D": "LiteRT has no AveragePooling3D: average two dimensions at a time with AveragePooling2D",
     "NOT_EQUAL": "comes from Masking, which compares floats: pad with zeros and leave the mask out",
     "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
-    "NEG": "comes from LayerNormalization, GroupNormalization or log_sigmoid: use BatchNormalization or another activation",
+    "NEG": "comes from LayerNormalization, GroupNormalization or log_sigmoid: use BatchNormalization or "
+    "another activation",
     "SQUARE": "comes from GroupNormalization or UnitNormalization: use BatchNormalization",
 }
 
-_REMEDY = (
-    "give calibration data, so that it gets a range; or replace the layer, or leave it out "
-    "(leave_float=...)"
-)
+_REMEDY = "give calibration data, so that it gets a range; or replace the layer, or leave it out (leave_float=...)"
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,7 @@ def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
     found, known = {}, {}
     for op in graph.ops:
         numbers = _numbers(graph, op.outputs)
-        if (
-            not numbers
-        ):  # outputs of the model bear names of their own, the kernels of such an operation do not
+        if not numbers:  # outputs of the model bear names of their own, the kernels of such an operation do not
             numbers = _numbers(graph, [t for t in op.inputs if t >= 0 and t not in known])
         if not numbers:  # an operation the converter put in: it belongs to what feeds it
             numbers = [known[t] for t in op.inputs if t in known]
@@ -88,9 +84,7 @@ def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
             # a fused operation carries the names of all its parts, the one that gives the kernel last
             found[str(op.index)] = paths.get(numbers[-1], "?")
             known |= dict.fromkeys(op.outputs, numbers[-1])
-    users = {
-        t: found[str(op.index)] for op in graph.ops if str(op.index) in found for t in op.inputs
-    }
+    users = {t: found[str(op.index)] for op in graph.ops if str(op.index) in found for t in op.inputs}
     for op in reversed(graph.ops):  # casts behind the model's input belong to what they feed
         if str(op.index) not in found and (layers := [users[t] for t in op.outputs if t in users]):
             found[str(op.index)] = layers[0]
@@ -109,9 +103,7 @@ def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
         reasons: Path of a layer to its float operations.
     """
     return [
-        FloatOp(None, name, layer, _REMEDIES.get(name, _REMEDY))
-        for layer, names in reasons.items()
-        for name in names
+        FloatOp(None, name, layer, _REMEDIES.get(name, _REMEDY)) for layer, names in reasons.items() for name in names
     ]
 
 
@@ -220,6 +212,4 @@ def check_loads(artifact: Artifact) -> None:
             artifact.predict(x, xnnpack=xnnpack)
         except Exception as error:
             how = "with" if xnnpack else "without"
-            raise RuntimeError(
-                f"The file does not run in ai-edge-litert {how} XNNPACK: {error}"
-            ) from error
+            raise RuntimeError(f"The file does not run in ai-edge-litert {how} XNNPACK: {error}") from error

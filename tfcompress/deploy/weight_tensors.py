@@ -23,9 +23,7 @@ KERNEL_INPUTS: dict[str, tuple[int, ...]] = {
     "UNIDIRECTIONAL_SEQUENCE_RNN": (1, 2),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (1, 2, 3, 4, 5, 6, 7, 8, 16),
 }
-_WEIGHT_TYPES = frozenset(
-    {"int8", "uint8", "int16", "int4", "int2", "float16", "bfloat16", "float32"}
-)
+_WEIGHT_TYPES = frozenset({"int8", "uint8", "int16", "int4", "int2", "float16", "bfloat16", "float32"})
 
 
 def kernel_tensors(model: Model) -> Iterator[tuple[Op, Tensor]]:

@@ -81,10 +81,7 @@ class Ramp(Schedule):
         store(self, "begin", position(name, "begin", self.begin, self.unit))
         store(self, "stop", position(name, "stop", self.stop, self.unit))
         if self.begin > self.stop:
-            raise ValueError(
-                f"{name}: begin must not be after stop. Received: begin={self.begin}, "
-                f"stop={self.stop}."
-            )
+            raise ValueError(f"{name}: begin must not be after stop. Received: begin={self.begin}, stop={self.stop}.")
 
     def at(self, position: float) -> float:
         """Value at a position in this schedule's unit."""
@@ -236,9 +233,7 @@ class Steps(Schedule):
         values = self.values
         pairs = values.items() if isinstance(values, Mapping) else values
         if not isinstance(pairs, Iterable) or not (pairs := [tuple(pair) for pair in pairs]):
-            raise ValueError(
-                f"Steps: values must map at least one position to a value. Received: {values!r}."
-            )
+            raise ValueError(f"Steps: values must map at least one position to a value. Received: {values!r}.")
         stored = sorted(
             (position("Steps", "position", at, self.unit), finite_number("Steps", "value", value))
             for at, value in pairs

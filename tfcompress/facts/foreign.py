@@ -106,9 +106,7 @@ class Called(Schedule):
 
     source: Any
     # What the last search found, so that the next one goes back no further than to there.
-    _found: dict[str, Any] = dataclasses.field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _found: dict[str, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
     unit = "steps"
 
     def due(self, step: int) -> bool:
@@ -230,8 +228,5 @@ def _answer(source: Any, step: int) -> tuple[bool, float]:
     # The shortest decimal of the float32, so that 0.8 does not become 0.800000011920929.
     sparsity = float(str(np.float32(answer[1])))
     if not 0.0 <= sparsity < 1.0:
-        raise ValueError(
-            f"{type(source).__name__}: sparsity must be in [0, 1). Received: {sparsity} at step "
-            f"{step}."
-        )
+        raise ValueError(f"{type(source).__name__}: sparsity must be in [0, 1). Received: {sparsity} at step {step}.")
     return bool(answer[0]), sparsity

@@ -64,27 +64,17 @@ class QuantSpec:
             )
         for name in ("symmetric_weights", "symmetric_activations"):
             if not isinstance(getattr(self, name), bool):
-                raise TypeError(
-                    f"QuantSpec: {name} must be True or False. Received: {getattr(self, name)!r}."
-                )
+                raise TypeError(f"QuantSpec: {name} must be True or False. Received: {getattr(self, name)!r}.")
         if self.per_channel != "auto" and not isinstance(self.per_channel, bool):
             raise ValueError(
-                'QuantSpec: per_channel must be True, False or "auto". Received: '
-                f"per_channel={self.per_channel!r}."
+                f'QuantSpec: per_channel must be True, False or "auto". Received: per_channel={self.per_channel!r}.'
             )
         if self.ranges not in _RANGES:
-            raise ValueError(
-                f"QuantSpec: ranges must be one of {_RANGES}. Received: ranges={self.ranges!r}."
-            )
+            raise ValueError(f"QuantSpec: ranges must be one of {_RANGES}. Received: ranges={self.ranges!r}.")
         if not 0 <= self.momentum < 1:
-            raise ValueError(
-                f"QuantSpec: momentum must be in [0, 1). Received: momentum={self.momentum}."
-            )
+            raise ValueError(f"QuantSpec: momentum must be in [0, 1). Received: momentum={self.momentum}.")
         if not 50 < self.percentile <= 100:
-            raise ValueError(
-                "QuantSpec: percentile must be in (50, 100]. Received: "
-                f"percentile={self.percentile}."
-            )
+            raise ValueError(f"QuantSpec: percentile must be in (50, 100]. Received: percentile={self.percentile}.")
 
     @classmethod
     def preset(cls, name: str) -> QuantSpec:

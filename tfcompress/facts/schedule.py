@@ -64,9 +64,7 @@ class Schedule(abc.ABC):
             )
         progress = finite_number(type(self).__name__, "progress", progress)
         if progress < 0:
-            raise ValueError(
-                f"{type(self).__name__}: progress must be >= 0. Received: progress={progress}."
-            )
+            raise ValueError(f"{type(self).__name__}: progress must be >= 0. Received: progress={progress}.")
         return self.at(min(progress, 1.0))
 
     def value(self, step: int, total: int | None = None, progress: float | None = None) -> float:
@@ -124,10 +122,7 @@ def store(owner: Schedule, name: str, value: Any) -> None:
 def finite_number(owner: str, name: str, value: Any) -> float:
     """A finite Python float of any real number, or an error that names the argument."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(
-            f"{owner}: {name} must be a number. Received: {name}={value!r} of type "
-            f"{type(value).__name__}."
-        )
+        raise TypeError(f"{owner}: {name} must be a number. Received: {name}={value!r} of type {type(value).__name__}.")
     if not math.isfinite(value):
         raise ValueError(f"{owner}: {name} must be finite. Received: {name}={value}.")
     return float(value)

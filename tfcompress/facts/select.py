@@ -52,15 +52,11 @@ class Where:
         for field in ("layers", "skip", "weights"):
             object.__setattr__(self, field, _keys(field, getattr(self, field)))
         if isinstance(self.min_size, bool) or not isinstance(self.min_size, int):
-            raise TypeError(
-                f"Where: min_size must be an int. Received: min_size={self.min_size!r}."
-            )
+            raise TypeError(f"Where: min_size must be an int. Received: min_size={self.min_size!r}.")
         if self.min_size < 0:
             raise ValueError(f"Where: min_size must be >= 0. Received: min_size={self.min_size}.")
         if self.condition is not None and not callable(self.condition):
-            raise TypeError(
-                f"Where: condition must be callable(layer) -> bool. Received: {self.condition!r}."
-            )
+            raise TypeError(f"Where: condition must be callable(layer) -> bool. Received: {self.condition!r}.")
 
     def __call__(self, layer: keras.layers.Layer, path: str, size: int | None = None) -> bool:
         """Whether this weight of this layer is chosen.
@@ -81,9 +77,7 @@ class Where:
         if any(matches(layer, key) for key in self.skip):
             return False
         names = (path, path.rsplit("/", 1)[-1])
-        if self.weights and not any(
-            re.fullmatch(pattern, name) for pattern in self.weights for name in names
-        ):
+        if self.weights and not any(re.fullmatch(pattern, name) for pattern in self.weights for name in names):
             return False
         if self.min_size and (_size(layer, path) if size is None else size) < self.min_size:
             return False
@@ -164,9 +158,7 @@ def matches(layer: keras.layers.Layer, key: Key) -> bool:
     return _by_name(layer, key) or _by_type(layer, key) is not None
 
 
-def resolve(
-    layer: keras.layers.Layer, default: Any, overrides: Mapping[Key, Any] | None = None
-) -> Any:
+def resolve(layer: keras.layers.Layer, default: Any, overrides: Mapping[Key, Any] | None = None) -> Any:
     """Value that holds for a layer.
 
     Args:
@@ -230,8 +222,7 @@ def _keys(field: str, value: Key | Iterable[Key]) -> tuple[str, ...]:
     for key in value:
         if not isinstance(key, (str, type)):
             raise TypeError(
-                f"Where: {field} must hold text or layer classes. Received: {key!r} of type "
-                f"{type(key).__name__}."
+                f"Where: {field} must hold text or layer classes. Received: {key!r} of type {type(key).__name__}."
             )
         text = key if isinstance(key, str) else key.__name__
         try:

@@ -14,9 +14,7 @@ from keras import layers as L
 
 OWN = "own"  # the output has an int8 scale of its own
 SAME = "same"  # the output has the scale of the input and only values that were there (MaxPooling, Reshape)
-AVERAGE = (
-    "average"  # the scale of the input, but new values between (AveragePooling, bilinear resizing)
-)
+AVERAGE = "average"  # the scale of the input, but new values between (AveragePooling, bilinear resizing)
 FIXED = "fixed"  # LiteRT fixes the scale (Softmax, sigmoid, tanh)
 FUSE = "fuse"  # becomes part of the operation before it (ReLU)
 FOLD = "fold"  # becomes part of the kernel before it (BatchNormalization)
@@ -75,9 +73,7 @@ _table: dict[type, LayerSpec] = {}
 _refine: dict[type, Callable[[object, LayerSpec], LayerSpec]] = {}
 
 
-def describe(
-    *types: type, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, **facts
-) -> None:
+def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, **facts) -> None:
     """Adds a row to the table, for one or several layer types; works for your own layers.
 
     Args:
@@ -105,7 +101,8 @@ def describe(
     for path, letters in axes.items():
         if not isinstance(letters, str) or set(letters) - set("iocmxyzgv"):
             raise ValueError(
-                f"describe({types[0].__name__}): axes of weight {path!r} must be letters of 'iocmxyzgv'. Received: {letters!r}"
+                f"describe({types[0].__name__}): axes of weight {path!r} must be letters of 'iocmxyzgv'. "
+                f"Received: {letters!r}"
             )
     kernels = facts.pop("kernels", tuple(p for p, letters in axes.items() if len(letters) > 1))
     for cls in types:
@@ -165,7 +162,8 @@ class ActivationSpec:
         float_ops: LiteRT operations that stay float.
         in_steps: The same function as the file computes it where that takes several operations, the values in
             between rounded; None where one operation does.
-        written: The same function in operations whose inner values stay small enough for int8; None where Keras' own do.
+        written: The same function in operations whose inner values stay small enough for int8; None where Keras' own
+            do.
     """
 
     grid: str = OWN
@@ -241,9 +239,7 @@ def _einsum(layer, spec):
     """Letters from the equation: what the output keeps of the kernel is `o`, what is summed over is `i`."""
     inputs, output = layer.equation.replace(" ", "").split("->")
     letters = inputs.split(",")[1]
-    return replace(
-        spec, axes={"kernel": "".join("o" if k in output else "i" for k in letters), "bias": "o"}
-    )
+    return replace(spec, axes={"kernel": "".join("o" if k in output else "i" for k in letters), "bias": "o"})
 
 
 def _resize(layer, spec):
@@ -273,9 +269,7 @@ def _wrapped(layer, spec):
 
 def _heads(layer, spec):
     """Attention: the projections are EinsumDense layers; only those that exist are listed."""
-    names = [
-        n for n in ("query_dense", "key_dense", "value_dense", "output_dense") if hasattr(layer, n)
-    ]
+    names = [n for n in ("query_dense", "key_dense", "value_dense", "output_dense") if hasattr(layer, n)]
     axes = {f"{n}/kernel": "iio" if n == "output_dense" else "ioo" for n in names}
     return replace(spec, axes=axes, kernels=tuple(axes))
 

@@ -185,11 +185,7 @@ def bench_table(reports: Sequence[BenchReport], markdown: bool = False) -> str:
             name, *cells = _row(result, result["name"])
             rows.append([name, device, result["accelerator"]["actual"], *cells])
     header = (_HEADER[0], "device", "on", *_HEADER[1:])
-    notes = [
-        f"{report.document['device']['name']}: {note}"
-        for report in reports
-        for note in _notes(report.document)
-    ]
+    notes = [f"{report.document['device']['name']}: {note}" for report in reports for note in _notes(report.document)]
     return "\n\n".join([(markdown_table if markdown else text_table)(header, rows), *notes])
 
 
@@ -234,9 +230,7 @@ def _notes(document: dict[str, Any]) -> list[str]:
         if result["memory"]["reason"]:
             notes.append(f"{result['name']}: memory not measured: {result['memory']['reason']}.")
         if result["latency"]["n"] < document["protocol"]["runs"]:
-            notes.append(
-                f"{result['name']}: stopped by max_seconds after {result['latency']['n']} runs."
-            )
+            notes.append(f"{result['name']}: stopped by max_seconds after {result['latency']['n']} runs.")
     conditions = document.get("conditions", {})
     hot = [key for key in ("thermal_before", "thermal_after") if conditions.get(key) in _HOT]
     if hot:

@@ -136,22 +136,14 @@ _RULES: dict[str, Callable[[Any, Any], str | None]] = {
     "required": _required,
     "enum": _enum,
     "const": lambda value, only: _enum(value, [only]),
-    "minimum": lambda value, least: (
-        f"must be at least {least}" if _is_number(value) and value < least else None
-    ),
+    "minimum": lambda value, least: f"must be at least {least}" if _is_number(value) and value < least else None,
     "minLength": lambda value, least: (
-        f"must have at least {least} characters"
-        if isinstance(value, str) and len(value) < least
-        else None
+        f"must have at least {least} characters" if isinstance(value, str) and len(value) < least else None
     ),
     "minItems": lambda value, least: (
-        f"must have at least {least} items"
-        if isinstance(value, list) and len(value) < least
-        else None
+        f"must have at least {least} items" if isinstance(value, list) and len(value) < least else None
     ),
     "pattern": lambda value, pattern: (
-        f"must match {pattern}"
-        if isinstance(value, str) and not re.search(pattern, value)
-        else None
+        f"must match {pattern}" if isinstance(value, str) and not re.search(pattern, value) else None
     ),
 }

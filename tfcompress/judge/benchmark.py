@@ -88,9 +88,7 @@ def benchmark(
         print(report.line())
         ```
     """
-    protocol = _Protocol(
-        runs, min_seconds, max_seconds, warmup_runs, warmup_seconds, blocks, pause_seconds, seed
-    )
+    protocol = _Protocol(runs, min_seconds, max_seconds, warmup_runs, warmup_seconds, blocks, pause_seconds, seed)
     _whole("threads", threads, 1)
     say = _Progress(verbose)
     entrants = _load(lineup(artifacts), threads, xnnpack, data, seed, say)
@@ -135,10 +133,7 @@ class _Protocol:
         for name in ("min_seconds", "max_seconds", "warmup_seconds", "pause_seconds"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
-                raise ValueError(
-                    f"benchmark: {name} must be 0 or more seconds and finite. "
-                    f"Received: {name}={value}."
-                )
+                raise ValueError(f"benchmark: {name} must be 0 or more seconds and finite. Received: {name}={value}.")
 
     @property
     def timed(self) -> LoopRule:
@@ -192,9 +187,7 @@ def _load(
 
 
 def _runner(artifact: Artifact, threads: int, xnnpack: bool) -> Runner:
-    return Runner(
-        artifact.content, artifact.model, artifact.inputs, artifact.outputs, threads, xnnpack
-    )
+    return Runner(artifact.content, artifact.model, artifact.inputs, artifact.outputs, threads, xnnpack)
 
 
 def _codes(artifact: Artifact, data: Samples | None, seed: int) -> list[np.ndarray]:
@@ -288,9 +281,7 @@ def _result(entrant: _Entrant, threads: int, xnnpack: bool, peak: PeakMemory) ->
 
 def _whole(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(
-            f"benchmark: {name} must be a whole number, {least} or more. Received: {name}={value}."
-        )
+        raise ValueError(f"benchmark: {name} must be a whole number, {least} or more. Received: {name}={value}.")
     return int(value)
 
 

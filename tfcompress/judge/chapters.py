@@ -27,9 +27,7 @@ def add_comparison(report: Report, comparison: Comparison, highlight: str | None
     """
     names = [row["name"] for row in comparison.rows]
     if highlight is not None and highlight not in names:
-        raise ValueError(
-            f"add_comparison: highlight must be one of {names}. Received: {highlight!r}"
-        )
+        raise ValueError(f"add_comparison: highlight must be one of {names}. Received: {highlight!r}")
     judged = [row for row in comparison.rows if row["accuracy"] is not None]
     left_out = {"gap"} if judged else set()  # the class decides; logits may differ as they like
     shown = {
@@ -61,16 +59,11 @@ def add_file(report: Report, artifact: Artifact) -> None:
     """
     kernels, ranges = kernel_table(artifact), range_table(artifact)
     if kernels:
-        zeros = dict(
-            zip(_unique(kernels, "layer"), (row["sparsity"] for row in kernels), strict=True)
-        )
+        zeros = dict(zip(_unique(kernels, "layer"), (row["sparsity"] for row in kernels), strict=True))
         drawing = pictures.bars(zeros, limit=1.0, quantity="zeros by kernel")
         report.add_picture("Zeros by kernel", drawing, "Fraction of the weights in the file.")
     if ranges:
-        spans = {
-            name: (row["low"], row["high"])
-            for name, row in zip(_unique(ranges, "name"), ranges, strict=True)
-        }
+        spans = {name: (row["low"], row["high"]) for name, row in zip(_unique(ranges, "name"), ranges, strict=True)}
         drawing = pictures.ranges(spans, quantity="ranges of activations")
         note = "Real values that the codes of each activation span."
         report.add_picture("Ranges by layer", drawing, note)

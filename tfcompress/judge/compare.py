@@ -83,10 +83,7 @@ class Comparison:
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         shown = [key for key in COLUMNS if any(row[key] is not None for row in self.rows)]
         header = ["model", *(COLUMNS[key][0] for key in shown)]
-        cells = [
-            [row["name"], *(number(row[key], COLUMNS[key][1]) for key in shown)]
-            for row in self.rows
-        ]
+        cells = [[row["name"], *(number(row[key], COLUMNS[key][1]) for key in shown)] for row in self.rows]
         return header, cells
 
 
@@ -170,8 +167,7 @@ def _samples(data: Any) -> tuple[Any, np.ndarray | None]:
         # A batch is x, (x,) or (x, y) or (x, y, sample weights), as for keras.Model.evaluate.
         parts = [batch if isinstance(batch, tuple) else (batch,) for batch in batches]
         joined = [
-            keras.tree.map_structure(lambda *rows: np.concatenate(rows), *column)
-            for column in zip(*parts, strict=True)
+            keras.tree.map_structure(lambda *rows: np.concatenate(rows), *column) for column in zip(*parts, strict=True)
         ]
         return joined[0], joined[1] if len(joined) > 1 else None
     if isinstance(data, tuple):
@@ -199,9 +195,7 @@ def _by_name(original: keras.Model | Artifact, x: Samples) -> Samples:
     return {name: np.asarray(values) for name, values in zip(names, x, strict=True)}
 
 
-def _outputs(
-    name: str, model: keras.Model | Artifact, x: Samples, output: str | None, threads: int
-) -> np.ndarray:
+def _outputs(name: str, model: keras.Model | Artifact, x: Samples, output: str | None, threads: int) -> np.ndarray:
     try:
         if isinstance(model, Artifact):
             result: Any = model.predict(x, threads=threads)

@@ -121,7 +121,5 @@ def _zeros(tensor: Tensor) -> int:
     if tensor.zero_point is not None and tensor.zero_point.any():
         zero = tensor.zero_point
         if zero.size > 1:
-            zero = zero.reshape(
-                [-1 if axis == tensor.quantized_dimension else 1 for axis in range(codes.ndim)]
-            )
+            zero = zero.reshape([-1 if axis == tensor.quantized_dimension else 1 for axis in range(codes.ndim)])
     return int(np.count_nonzero(codes == zero))

@@ -34,9 +34,7 @@ def macs_table(subject: keras.Model | Artifact) -> list[dict[str, Any]]:
         return artifact_macs(subject)
     if isinstance(subject, keras.Model):
         return model_macs(subject)
-    raise TypeError(
-        f"macs: expected a keras.Model or an Artifact. Received: {type(subject).__name__}."
-    )
+    raise TypeError(f"macs: expected a keras.Model or an Artifact. Received: {type(subject).__name__}.")
 
 
 def macs(subject: keras.Model | Artifact) -> int:

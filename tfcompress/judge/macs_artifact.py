@@ -114,6 +114,4 @@ _RULES: dict[str, Callable[[Shapes, tuple[int, ...]], int]] = {
 }
 _CONTROL = frozenset({"WHILE", "IF"})
 # Ops that do multiply, but that no current converter writes.
-_UNTOLD = frozenset(
-    {"BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN", "SVDF"}
-)
+_UNTOLD = frozenset({"BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN", "SVDF"})

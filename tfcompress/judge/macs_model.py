@@ -83,9 +83,7 @@ def _call_macs(op: Any, inputs: list[Shape], output: Shape) -> int | None:
     return total
 
 
-def _positions(
-    layer: keras.Layer, spec: LayerSpec, path: str, inputs: list[Shape], output: Shape
-) -> int:
+def _positions(layer: keras.Layer, spec: LayerSpec, path: str, inputs: list[Shape], output: Shape) -> int:
     """How often one sample meets each value of the kernel."""
     letters, kernel = spec.axes[path], weight(layer, path).shape
     if spec.step:  # Once per step of time.
@@ -161,10 +159,7 @@ def _attention(layer: Any, inputs: list[Shape], output: Shape) -> int:
     queries = _product(layer, output[1:-1])
     keys = _product(layer, _first(layer, inputs[1:] or inputs)[1:-1])
     rows = {"query": queries, "key": keys, "value": keys, "output": queries}
-    total = sum(
-        count * math.prod(weight(layer, f"{name}_dense/kernel").shape)
-        for name, count in rows.items()
-    )
+    total = sum(count * math.prod(weight(layer, f"{name}_dense/kernel").shape) for name, count in rows.items())
     # Scores (query times key) and their use (weights times value), in each head.
     key_dim, value_dim = (layer.get_config()[name] for name in ("key_dim", "value_dim"))
     return total + layer.num_heads * queries * keys * (key_dim + value_dim)

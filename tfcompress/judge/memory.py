@@ -31,9 +31,7 @@ class PeakMemory:
     reason: str | None = None
 
 
-def peak_memory(
-    content: bytes, threads: int = 1, xnnpack: bool = True, timeout_seconds: float = 120.0
-) -> PeakMemory:
+def peak_memory(content: bytes, threads: int = 1, xnnpack: bool = True, timeout_seconds: float = 120.0) -> PeakMemory:
     """Measures the peak memory of a `.tflite` model in a process of its own.
 
     Only resident memory is counted, as the operating system reports it. A model that crashes the
@@ -83,9 +81,7 @@ def _read(child: subprocess.CompletedProcess) -> PeakMemory:
     if child.returncode:
         lines = [line for line in child.stderr.splitlines() if line.strip()]
         last = lines[-1][:300] if lines else "no message"
-        return PeakMemory(
-            None, None, f"the process ended with exit code {child.returncode}: {last}"
-        )
+        return PeakMemory(None, None, f"the process ended with exit code {child.returncode}: {last}")
     return PeakMemory(**json.loads(child.stdout.splitlines()[-1]))
 
 

@@ -45,8 +45,7 @@ def samples(
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
         raise ValueError(
-            "samples: images must be (n, height, width, 1 or 3) with n of at least 1. "
-            f"Received: shape {images.shape}"
+            f"samples: images must be (n, height, width, 1 or 3) with n of at least 1. Received: shape {images.shape}"
         )
     truth = list(predictions) if labels is None else list(labels)
     if not len(images) == len(predictions) == len(truth):
@@ -109,9 +108,7 @@ def tradeoff(
     margin = max((max(shares) - min(shares)) * 0.18, 0.001)
     x_axis = Axis(min(sizes) / 1.5, max(sizes) * 1.5, 64, _WIDTH - 16, log=True)
     y_axis = Axis(max(min(shares) - margin, 0), min(max(shares) + margin, 1.0), 326, 34)
-    _frame(
-        canvas, x_axis, y_axis, "file size (dot: as it is, ring: gzip)", y_title, _bytes, _percent
-    )
+    _frame(canvas, x_axis, y_axis, "file size (dot: as it is, ring: gzip)", y_title, _bytes, _percent)
     occupied: list[tuple[float, float, float, float]] = []
     words = []
     points = sorted(points, key=lambda point: point["name"] == highlight)  # drawn last, on top
@@ -197,9 +194,7 @@ def ranges(values: Mapping[str, tuple[float, float]], quantity: str = "ranges") 
         >>> ranges({"relu": (0.0, 6.0)}).description
         'ranges: relu 0 to 6.'
     """
-    broken = [
-        name for name, (low, high) in values.items() if not -math.inf < low <= high < math.inf
-    ]
+    broken = [name for name, (low, high) in values.items() if not -math.inf < low <= high < math.inf]
     if not values or broken:
         raise ValueError(f"ranges: needs finite (low, high). Received: {dict(values)!r}")
     canvas = Canvas(_WIDTH, 26 * len(values) + 40)
@@ -259,9 +254,7 @@ def curves(
     canvas.text(4, 18, y_title, color="muted")
     words = []
     for color, (name, line) in zip(SERIES, series.items(), strict=False):
-        points = [
-            (x_axis(i), y_axis(value)) for i, value in enumerate(line, 1) if math.isfinite(value)
-        ]
+        points = [(x_axis(i), y_axis(value)) for i, value in enumerate(line, 1) if math.isfinite(value)]
         canvas.line(points, color=color, width=2)
         for x, y in points if len(points) <= 40 else points[-1:]:
             canvas.circle(x, y, 3.5, color=color)
@@ -319,9 +312,7 @@ def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> N
     width, bold = _text_width(name), name == highlight
     width *= 1.06 if bold else 1.0
     frame = (x_axis.start, y_axis.end - 14, x_axis.end + 12, y_axis.start)
-    boxes = [
-        (dx, dy, (x + dx, y + dy - 11, x + dx + width, y + dy + 3)) for dx, dy in _around(width)
-    ]
+    boxes = [(dx, dy, (x + dx, y + dy - 11, x + dx + width, y + dy + 3)) for dx, dy in _around(width)]
     inside = [place for place in boxes if _within(place[2], frame)] or boxes[:1]
     free = [place for place in inside if not any(_overlap(place[2], o) for o in occupied)]
     dx, dy, box = (free or inside)[0]
@@ -368,9 +359,7 @@ def _label_width(names: Mapping[str, object]) -> float:
 def _png(image: np.ndarray) -> str:
     pixels = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
-        stream, "PNG", optimize=True
-    )
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
     return base64.b64encode(stream.getvalue()).decode()
 
 

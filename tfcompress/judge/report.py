@@ -65,10 +65,7 @@ class Report:
         """
         if not values:
             raise ValueError("Report.add_facts: values must not be empty.")
-        triples = (
-            (name, *value) if isinstance(value, tuple) else (name, value, "")
-            for name, value in values.items()
-        )
+        triples = ((name, *value) if isinstance(value, tuple) else (name, value, "") for name, value in values.items())
         self._sections.append(Facts(title, tuple(triples)))
 
     def add_text(self, title: str, text: str | Sequence[str], verbatim: bool = False) -> None:
@@ -116,9 +113,7 @@ class Report:
         rows = [dict(row) for row in rows]
         self._sections.append(table_of(title, rows, columns, digits, highlight, note))
 
-    def add_picture(
-        self, title: str, picture: Picture | object, note: str = "", wide: bool = False
-    ) -> None:
+    def add_picture(self, title: str, picture: Picture | object, note: str = "", wide: bool = False) -> None:
         """Adds a picture.
 
         Args:

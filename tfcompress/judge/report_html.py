@@ -43,9 +43,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 
 def _contents(sections: Sequence[Section]) -> str:
     links = [
-        f'<a href="#s{number}">{escape(section.title)}</a>'
-        for number, section in enumerate(sections)
-        if section.title
+        f'<a href="#s{number}">{escape(section.title)}</a>' for number, section in enumerate(sections) if section.title
     ]
     return f'<nav aria-label="Contents">{"".join(links)}</nav>\n' if len(links) > 3 else ""
 
@@ -70,9 +68,7 @@ def _facts(section: Facts, number: int) -> str:
         + "</div>"
         for name, figure, remark in section.values
     )
-    return (
-        f'<section id="s{number}">{_heading(section.title)}<dl class="facts">{tiles}</dl></section>'
-    )
+    return f'<section id="s{number}">{_heading(section.title)}<dl class="facts">{tiles}</dl></section>'
 
 
 def _text(section: Text, number: int) -> str:
@@ -85,17 +81,12 @@ def _text(section: Text, number: int) -> str:
 def _table(section: Table, number: int) -> str:
     kinds = [' class="number"' if numeric else "" for numeric in section.numeric]
     header = "".join(
-        f'<th scope="col"{kind}>{escape(cell)}</th>'
-        for kind, cell in zip(kinds, section.header, strict=True)
+        f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, section.header, strict=True)
     )
     lines = []
     for i, row in enumerate(section.cells):
-        cells = "".join(
-            f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)
-        )
-        lines.append(
-            f'<tr class="chosen">{cells}</tr>' if i == section.highlight else f"<tr>{cells}</tr>"
-        )
+        cells = "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
+        lines.append(f'<tr class="chosen">{cells}</tr>' if i == section.highlight else f"<tr>{cells}</tr>")
     note = f'<p class="remark">{escape(section.note)}</p>' if section.note else ""
     return (
         f'<section id="s{number}">{_heading(section.title)}<div class="scroll" tabindex="0"><table>'

@@ -35,8 +35,7 @@ def plain(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 def _facts(section: Facts) -> str:
     width = max(len(name) for name, _, _ in section.values)
     return "\n".join(
-        f"{name.ljust(width)}  {figure}{f'  ({remark})' if remark else ''}"
-        for name, figure, remark in section.values
+        f"{name.ljust(width)}  {figure}{f'  ({remark})' if remark else ''}" for name, figure, remark in section.values
     )
 
 
@@ -45,18 +44,14 @@ def _text(section: Text) -> str:
         return "\n\n".join(section.paragraphs)
     mark = "! " if section.warning else ""
     return "\n\n".join(
-        textwrap.fill(mark + paragraph, _WIDTH, subsequent_indent=" " * len(mark))
-        for paragraph in section.paragraphs
+        textwrap.fill(mark + paragraph, _WIDTH, subsequent_indent=" " * len(mark)) for paragraph in section.paragraphs
     )
 
 
 def _table(section: Table) -> str:
     rows = section.cells
     if section.highlight is not None:
-        rows = [
-            ((">" if i == section.highlight else " ") + " " + row[0], *row[1:])
-            for i, row in enumerate(rows)
-        ]
+        rows = [((">" if i == section.highlight else " ") + " " + row[0], *row[1:]) for i, row in enumerate(rows)]
     header = list(section.header)
     if section.highlight is not None:
         header[0] = "  " + header[0]

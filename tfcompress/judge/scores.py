@@ -22,9 +22,7 @@ def classes(outputs: np.ndarray, threshold: float = 0.5) -> np.ndarray:
         array([1, 0])
     """
     if outputs.ndim < 2:
-        raise ValueError(
-            f"classes: outputs must have shape (n, ..., k). Received: shape {outputs.shape}."
-        )
+        raise ValueError(f"classes: outputs must have shape (n, ..., k). Received: shape {outputs.shape}.")
     if outputs.shape[-1] == 1:
         return (outputs[..., 0] > threshold).astype(np.int64)
     return outputs.argmax(axis=-1)

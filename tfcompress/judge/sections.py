@@ -109,10 +109,7 @@ def table_of(
     if not rows:
         raise ValueError(f"table {title!r}: rows must not be empty.")
     if highlight is not None and not 0 <= highlight < len(rows):
-        raise ValueError(
-            f"table {title!r}: highlight must be a row's index, 0..{len(rows) - 1}. "
-            f"Received: {highlight}"
-        )
+        raise ValueError(f"table {title!r}: highlight must be a row's index, 0..{len(rows) - 1}. Received: {highlight}")
     keys = dict.fromkeys(key for row in rows for key in row)
     columns = columns or {key: key for key in keys}
     unknown = [key for key in columns if key not in keys]

@@ -103,9 +103,7 @@ class Canvas:
             style += ";font-weight:600"
         if halo:
             style += f";paint-order:stroke;stroke:{_css('paper')};stroke-width:4px"
-        self._parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" style="{style}">{escape(text, quote=False)}</text>'
-        )
+        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" style="{style}">{escape(text, quote=False)}</text>')
 
     def line(
         self,
@@ -182,14 +180,9 @@ class Canvas:
         """
         fill, stroke = ("paper", color) if hollow else (color, "paper")
         style = f"fill:{_css(fill)};stroke:{_css(stroke)};stroke-width:1.5"
-        self._parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="{style}">'
-            f"{_title(title)}</circle>"
-        )
+        self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="{style}">{_title(title)}</circle>')
 
-    def image(
-        self, x: float, y: float, width: float, height: float, png_base64: str, title: str = ""
-    ) -> None:
+    def image(self, x: float, y: float, width: float, height: float, png_base64: str, title: str = "") -> None:
         """Places a PNG, its pixels kept sharp.
 
         Args:
@@ -270,9 +263,7 @@ class Axis:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
             found = []
             for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
-                all_values = [
-                    step * 10.0**power for power in range(first, last + 1) for step in steps
-                ]
+                all_values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
                 found = [value for value in all_values if self.low <= value <= self.high]
                 if len(found) >= 4:
                     break

@@ -38,15 +38,11 @@ class LoopRule:
 
     def __post_init__(self) -> None:
         if int(self.runs) != self.runs or self.runs < 0:
-            raise ValueError(
-                f"LoopRule: runs must be a whole number, 0 or more. Received: runs={self.runs}."
-            )
+            raise ValueError(f"LoopRule: runs must be a whole number, 0 or more. Received: runs={self.runs}.")
         for name in ("min_seconds", "max_seconds"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
-                raise ValueError(
-                    f"LoopRule: {name} must be 0 or more and finite. Received: {name}={value}."
-                )
+                raise ValueError(f"LoopRule: {name} must be 0 or more and finite. Received: {name}={value}.")
 
     def wants_more(self, done: int, seconds: float) -> bool:
         """Whether another run starts after `done` runs that took `seconds`."""
@@ -128,10 +124,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
         20.0
     """
     if int(percent) != percent or not 0 <= percent <= 100:
-        raise ValueError(
-            "percentile: percent must be a whole number from 0 to 100. "
-            f"Received: percent={percent}."
-        )
+        raise ValueError(f"percentile: percent must be a whole number from 0 to 100. Received: percent={percent}.")
     ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
     if not ordered.size:
         raise ValueError("percentile: values must hold at least one number. Received: none.")

@@ -240,12 +240,8 @@ def _rounded_bias(t: Treatment, bias, values: dict):
 
 def _stateless(layer, values, state, call, args, kwargs):
     """Calls with some variables replaced; losses and updates of state made inside reach the real layer."""
-    mapped = {id(v): (v, v.value) for v in layer.variables} | {
-        id(v): (v, value) for v, value in values
-    }
-    with keras.StatelessScope(
-        list(mapped.values()), collect_losses=True, initialize_variables=False
-    ) as scope:
+    mapped = {id(v): (v, v.value) for v in layer.variables} | {id(v): (v, value) for v, value in values}
+    with keras.StatelessScope(list(mapped.values()), collect_losses=True, initialize_variables=False) as scope:
         outputs = call(*args, **kwargs)
     for loss in scope.losses:
         layer.add_loss(loss)
@@ -282,9 +278,7 @@ def _folded(t: Treatment, values: dict) -> dict:
     path, letters = fold_target(t.op)
     variable = t.chains[path].variable if path in t.chains else _variable(t.op, path)
     kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
-    shape = [
-        size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)
-    ]
+    shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
     bias = getattr(t.op, "bias", None)
     if bias is not None:
@@ -336,10 +330,7 @@ def _scaled(t, call, x, mode):
         shift = on_bias_grid(shift, factor, "c", (0,), t.source)
     shape = tf.shape(x) if None in x.shape else x.shape
     flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
-    y = (
-        tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID")
-        + shift
-    )
+    y = tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID") + shift
     return y if len(x.shape) == 4 else tf.reshape(y, shape)
 
 

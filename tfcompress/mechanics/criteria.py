@@ -60,9 +60,7 @@ def find(name: str) -> Score:
         ValueError: If nobody registered that name; the message lists those there are.
     """
     if name not in _table:
-        raise ValueError(
-            f"Prune: criterion must be one of {sorted(_table)}. Received: criterion={name!r}."
-        )
+        raise ValueError(f"Prune: criterion must be one of {sorted(_table)}. Received: criterion={name!r}.")
     return _table[name]
 
 

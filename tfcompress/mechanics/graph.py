@@ -22,11 +22,7 @@ def children(op: Operation) -> list[Operation]:
     """Returns the operations directly inside a model or a composite layer, in graph order."""
     if isinstance(op, keras.Model) and hasattr(op, "operations"):
         return list(op.operations)
-    return (
-        list(op._flatten_layers(include_self=False, recursive=False))
-        if hasattr(op, "_flatten_layers")
-        else []
-    )
+    return list(op._flatten_layers(include_self=False, recursive=False)) if hasattr(op, "_flatten_layers") else []
 
 
 def is_container(op: Operation) -> bool:
@@ -200,18 +196,12 @@ def build(model: keras.Model, batch) -> None:
             "Call it once on a batch of data before training."
         )
     x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    model(
-        keras.tree.map_structure(
-            lambda s: keras.KerasTensor((None, *s.shape[1:]), s.dtype.name), x
-        )
-    )
+    model(keras.tree.map_structure(lambda s: keras.KerasTensor((None, *s.shape[1:]), s.dtype.name), x))
 
 
 def input_triples(model: keras.Model) -> list[tuple[str, tuple[int | None, ...], str]]:
     """Returns `(name, shape without batch, dtype)` of every input, in the order of the model's call."""
-    return [
-        (s.name, tuple(s.shape[1:]), s.dtype.name) for s in keras.tree.flatten(input_specs(model))
-    ]
+    return [(s.name, tuple(s.shape[1:]), s.dtype.name) for s in keras.tree.flatten(input_specs(model))]
 
 
 def _spec(shape, dtype, name, batch):
@@ -234,12 +224,7 @@ def trace(model: keras.Model) -> Trace:
     found, numbers, kept = Trace(), {}, []
 
     def number(x, new=False):
-        while (
-            not new
-            and id(x) not in numbers
-            and getattr(x, "op", None) is not None
-            and x.op.type in _TRANSPARENT
-        ):
+        while not new and id(x) not in numbers and getattr(x, "op", None) is not None and x.op.type in _TRANSPARENT:
             x = x.op.inputs[0]
         if new and id(x) not in numbers:
             numbers[id(x)] = len(numbers)
@@ -267,9 +252,7 @@ def trace(model: keras.Model) -> Trace:
     def forward(*tensors):
         found.inputs = [number(x, new=True) for x in tensors]
         found.input_dtypes = [x.dtype.name for x in tensors]
-        outputs = model.call(
-            _packed(specs, tensors), **({"training": False} if model._call_has_training_arg else {})
-        )
+        outputs = model.call(_packed(specs, tensors), **({"training": False} if model._call_has_training_arg else {}))
         found.outputs = [number(x) for x in _tensors(outputs)]
         return tf.zeros(())
 
@@ -333,7 +316,8 @@ def _has_graph(model) -> bool:
 
 def _no_graph(model) -> str:
     return (
-        f"Model {model.name!r} ({type(model).__name__}) is subclassed, or a Sequential that was never built: it has no graph to rebuild. "
+        f"Model {model.name!r} ({type(model).__name__}) is subclassed, or a Sequential that was never built: "
+        f"it has no graph to rebuild. "
         "Use the callback tfc.Compression, which works on it as it is, or write the model with the Functional API."
     )
 
@@ -355,11 +339,7 @@ def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the layers that loop over time, wherever they are nested."""
-    return [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, keras.layers.RNN)
-    ]
+    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
 
 
 def output_names(model: keras.Model) -> list[str]:

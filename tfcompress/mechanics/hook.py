@@ -84,9 +84,7 @@ class Training:
             here = frame.f_locals
             if callbacks is not None and here.get("self") is callbacks:
                 is_outside = True
-            elif is_outside and (
-                name := next((n for n, v in here.items() if v is callbacks), None)
-            ):
+            elif is_outside and (name := next((n for n, v in here.items() if v is callbacks), None)):
                 self._name, self._list = name, weakref.ref(callbacks)
                 break
             frame = frame.f_back

@@ -43,9 +43,7 @@ class Groups:
         groups = matrix[:whole].reshape(-1, self.of, matrix.shape[1])
         order = np.argsort(groups, axis=1, kind="stable")
         mask = np.ones(matrix.shape, "float32")
-        np.put_along_axis(
-            mask[:whole].reshape(groups.shape), order[:, : self.of - self.keep], 0.0, axis=1
-        )
+        np.put_along_axis(mask[:whole].reshape(groups.shape), order[:, : self.of - self.keep], 0.0, axis=1)
         return restore(mask)
 
 
@@ -64,14 +62,10 @@ class Blocks:
             (0, down * self.rows - matrix.shape[0]),
             (0, across * self.columns - matrix.shape[1]),
         )
-        tiles = np.pad(matrix, padding, constant_values=np.nan).reshape(
-            down, self.rows, across, self.columns
-        )
+        tiles = np.pad(matrix, padding, constant_values=np.nan).reshape(down, self.rows, across, self.columns)
         means = np.nanmean(tiles, axis=(1, 3))
         kept = lowest_off(means, round(sparsity * means.size))
-        mask = np.repeat(np.repeat(kept, self.rows, 0), self.columns, 1)[
-            : matrix.shape[0], : matrix.shape[1]
-        ]
+        mask = np.repeat(np.repeat(kept, self.rows, 0), self.columns, 1)[: matrix.shape[0], : matrix.shape[1]]
         return restore(mask)
 
 

@@ -95,15 +95,11 @@ class _Placer:
                 self.makers.setdefault(t, (call, k))
         self.last = set(trace.outputs)
         self.floats: set[int] = set()  # tensors of layers that stay float
-        self.behind: dict[
-            int, Span | tuple[float, float] | None
-        ] = {}  # tensor -> what its scale comes from
+        self.behind: dict[int, Span | tuple[float, float] | None] = {}  # tensor -> what its scale comes from
 
     def placement(self) -> Placement:
         inputs = []
-        for k, (t, dtype) in enumerate(
-            zip(self.trace.inputs, self.trace.input_dtypes, strict=True)
-        ):
+        for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
             span = Span(f"input {k}") if dtype.startswith("float") else None
             self.behind[t] = span
             inputs.append(span)
@@ -117,11 +113,7 @@ class _Placer:
     def _only_user(self, t) -> Call | None:
         """The one operation that reads a tensor, if the model does not return it as well."""
         users = self.users[t]
-        return (
-            users[0]
-            if len(users) == 1 and t not in self.last and not self.left_out(users[0].op)
-            else None
-        )
+        return users[0] if len(users) == 1 and t not in self.last and not self.left_out(users[0].op) else None
 
     def _fold(self, call):
         norm = call.op
@@ -144,13 +136,7 @@ class _Placer:
     def _carries(self, call) -> bool:
         """Whether a normalization can be folded into the kernel of this call."""
         spec, function = spec_of(call.op), getattr(call.op, "activation", None)
-        if (
-            not spec.kernels
-            or spec.step
-            or spec.inner
-            or self.left_out(call.op)
-            or self.times[id(call.op)] > 1
-        ):
+        if not spec.kernels or spec.step or spec.inner or self.left_out(call.op) or self.times[id(call.op)] > 1:
             return False
         if function not in (None, keras.activations.linear):
             return False
@@ -204,15 +190,9 @@ class _Placer:
         if user is not None and self._taken_over(call, spec, user):
             return
         op, at, index = call.op, t, k
-        while (
-            (user := self._only_user(at))
-            and spec_of(user.op).pushes
-            and self.times[id(user.op)] == 1
-        ):
+        while (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
             op, at, index = user.op, user.outputs[0], 0
-        span = self.spots[id(op)].outputs.get(index) or Span(
-            self.name(call.op), self._positive(call.op)
-        )
+        span = self.spots[id(op)].outputs.get(index) or Span(self.name(call.op), self._positive(call.op))
         self.spots[id(op)].outputs[index] = span
         self.behind[t] = self.behind[at] = span
 
@@ -228,9 +208,7 @@ class _Placer:
     def _lends(self, op, spec) -> bool:
         """Whether LiteRT fuses a ReLU into this operation."""
         plain = getattr(op, "activation", None) in (None, keras.activations.linear)
-        return (
-            plain and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
-        )
+        return plain and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
 
     @staticmethod
     def _positive(op) -> bool:

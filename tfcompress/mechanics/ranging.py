@@ -18,7 +18,8 @@ def ranged(
 
     Args:
         model: A built model.
-        make: Function `(span, operation or None for an input) -> range`; a span that serves several places is made once.
+        make: Function `(span, operation or None for an input) -> range`; a span that serves several places is made
+            once.
         left_out: Whether an operation stays float.
         who: Who asks, for the error.
 
@@ -58,7 +59,9 @@ def check_followed(model: keras.Model, graph: Trace, paths: dict[int, str], who:
     if lost or None in graph.outputs or not graph.calls:
         names = sorted({paths[id(op)] for op in lost}) or ["the model's output"]
         raise ValueError(
-            f"{who}: the graph of model {model.name!r} can't be followed to {names}: tensors come from raw TensorFlow or "
-            "keras.ops calls inside a subclassed call(), where no activation range can lie. Make them layers (keras.layers.Add "
+            f"{who}: the graph of model {model.name!r} can't be followed to {names}: tensors come from raw "
+            f"TensorFlow or "
+            "keras.ops calls inside a subclassed call(), where no activation range can lie. Make them layers "
+            "(keras.layers.Add "
             "instead of `+`) or use the Functional API; or quantize weights only with tfc.Quantize('weights')."
         )

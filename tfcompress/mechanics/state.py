@@ -26,15 +26,9 @@ class CompressionState(keras.layers.Layer):
 
     def __init__(self, treatments: list[Treatment] = (), inputs: list = (), extras: list = ()):
         super().__init__(name=NAME, dtype="float32", trainable=False)
-        self.step = self.add_weight(
-            name="step", shape=(), initializer="zeros", dtype="int64", trainable=False
-        )
-        self.total = self.add_weight(
-            name="total", shape=(), initializer="zeros", dtype="int64", trainable=False
-        )
-        self.progress = self.add_weight(
-            name="progress", shape=(), initializer="zeros", trainable=False
-        )
+        self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int64", trainable=False)
+        self.total = self.add_weight(name="total", shape=(), initializer="zeros", dtype="int64", trainable=False)
+        self.progress = self.add_weight(name="progress", shape=(), initializer="zeros", trainable=False)
         self.__dict__["treatments"], self.__dict__["inputs"] = list(treatments), list(inputs)
         self.__dict__["counter"] = None
         self.transforms = [t for c in self.chains() for t in c.transforms]
@@ -64,10 +58,7 @@ class CompressionState(keras.layers.Layer):
     def own_weights(self) -> list[tuple]:
         """Returns the pairs (variable, noted gradient) that train by an optimizer of their own."""
         return [
-            pair
-            for part in [*self.ranges, *self.extras]
-            if hasattr(part, "own_weights")
-            for pair in part.own_weights()
+            pair for part in [*self.ranges, *self.extras] if hasattr(part, "own_weights") for pair in part.own_weights()
         ]
 
     def prepare_optimizer(self, learning_rate: float) -> None:
@@ -93,11 +84,7 @@ class CompressionState(keras.layers.Layer):
     def find(self, kind: type[Transform]) -> list[tuple[Treatment, Chain, Transform]]:
         """Returns every transform of a type, with where it lies."""
         return [
-            (t, c, x)
-            for t in self.treatments
-            for c in t.chains.values()
-            for x in c.transforms
-            if isinstance(x, kind)
+            (t, c, x) for t in self.treatments for c in t.chains.values() for x in c.transforms if isinstance(x, kind)
         ]
 
     def count_with(self, counter) -> None:

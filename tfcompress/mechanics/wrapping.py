@@ -120,7 +120,8 @@ def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
     """Takes the wrappers off a session's model, also one that was saved and loaded.
 
     Returns:
-        The plain model of the layers inside, with their weights as they train (bake the state to make them final), and the
+        The plain model of the layers inside, with their weights as they train (bake the state to make them final),
+        and the
         state that the wrappers held, not attached.
     """
 

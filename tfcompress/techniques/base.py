@@ -110,9 +110,7 @@ class Technique:
 
     def setting(self, target: Target) -> object:
         """Returns what holds for a target: the technique's default, an override, or a `Skip`."""
-        if not where(self.where)(
-            target.layer, target.weight, int(np.prod(target.chain.variable.shape))
-        ):
+        if not where(self.where)(target.layer, target.weight, int(np.prod(target.chain.variable.shape))):
             return Skip(f"{self.name}: left out by `where`")
         value = resolve(target.layer, self.default(), self.overrides)
         return Skip(f"{self.name}: override None") if value is None else self.accept(value)
@@ -164,10 +162,7 @@ class Technique:
 
     def get_config(self) -> dict:
         """Fields as Keras serializes them."""
-        return {
-            f.name: keras.saving.serialize_keras_object(getattr(self, f.name))
-            for f in dataclasses.fields(self)
-        }
+        return {f.name: keras.saving.serialize_keras_object(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     @classmethod
     def from_config(cls, config: dict) -> "Technique":

@@ -84,13 +84,10 @@ class Cluster(Technique):
         super().__post_init__()
         object.__setattr__(self, "clusters", self.stored(self.clusters))
         if self.start not in STARTS:
-            raise ValueError(
-                f"Cluster: start must be one of {sorted(STARTS)}. Received: start={self.start!r}."
-            )
+            raise ValueError(f"Cluster: start must be one of {sorted(STARTS)}. Received: start={self.start!r}.")
         if not 0 <= finite_number("Cluster", "begin", self.begin) <= 1:
             raise ValueError(
-                "Cluster: begin must be a fraction of the training in [0, 1]. "
-                f"Received: begin={self.begin}."
+                f"Cluster: begin must be a fraction of the training in [0, 1]. Received: begin={self.begin}."
             )
 
     def default(self):
@@ -100,9 +97,7 @@ class Cluster(Technique):
     def accept(self, value):
         """Validates a number of clusters."""
         if isinstance(value, bool) or not isinstance(value, Integral) or not 2 <= value <= 256:
-            raise ValueError(
-                f"Cluster: clusters must be an integer in 2..256. Received: clusters={value!r}."
-            )
+            raise ValueError(f"Cluster: clusters must be an integer in 2..256. Received: clusters={value!r}.")
         return int(value)
 
     def stored(self, value):

@@ -79,19 +79,13 @@ class Distill(Technique):
         for name in ("temperature", "alpha", "feature_weight"):
             finite_number("Distill", name, getattr(self, name))
         if not self.temperature > 0:
-            raise ValueError(
-                f"Distill: temperature must be above 0. Received: temperature={self.temperature}."
-            )
+            raise ValueError(f"Distill: temperature must be above 0. Received: temperature={self.temperature}.")
         if not 0 <= self.alpha <= 1:
             raise ValueError(
-                "Distill: alpha, the weight of the labels, must be in [0, 1]. "
-                f"Received: alpha={self.alpha}."
+                f"Distill: alpha, the weight of the labels, must be in [0, 1]. Received: alpha={self.alpha}."
             )
         if self.feature_weight < 0:
-            raise ValueError(
-                "Distill: feature_weight must be >= 0. "
-                f"Received: feature_weight={self.feature_weight}."
-            )
+            raise ValueError(f"Distill: feature_weight must be >= 0. Received: feature_weight={self.feature_weight}.")
         for w in self.weights or ():
             finite_number("Distill", "weights", w)
         if self.weights is not None and (
@@ -107,9 +101,7 @@ class Distill(Technique):
             raise ValueError("Distill: at least one teacher is needed. Received: teacher=[].")
         asked = (self.answers,) if isinstance(self.answers, str) else self.answers or ()
         if set(asked) - set(_KINDS):
-            raise ValueError(
-                f"Distill: answers must be of {_KINDS}. Received: answers={self.answers!r}."
-            )
+            raise ValueError(f"Distill: answers must be of {_KINDS}. Received: answers={self.answers!r}.")
         if self.where is not None or self.overrides is not None:
             raise ValueError(
                 "Distill: the loss is the whole model's, `where` and `overrides` choose weights. "

@@ -35,9 +35,7 @@ class Lesson(keras.layers.Layer):
     def __init__(self, technique, student: keras.Model):
         super().__init__(name="lesson", dtype="float32", trainable=False)
         # teachers are not part of what is saved, nor of anybody's weights
-        self.__dict__["teachers"] = [
-            load_model(t) if isinstance(t, str) else t for t in technique.teacher
-        ]
+        self.__dict__["teachers"] = [load_model(t) if isinstance(t, str) else t for t in technique.teacher]
         self.__dict__["technique"] = technique
         self.names = list(getattr(student, "output_names", None) or [])
         for teacher in self.teachers:
@@ -49,16 +47,12 @@ class Lesson(keras.layers.Layer):
         self.pairs = [self._pair(pair, student) for pair in technique.features]
         self.kernels, self.gradients = [], []
         for k, (theirs, mine) in enumerate(self.pairs):
-            self._adapter(
-                k, feature_shape(self.teachers[0], theirs), feature_shape(student, mine)
-            )
+            self._adapter(k, feature_shape(self.teachers[0], theirs), feature_shape(student, mine))
         self.built = True
 
     def _pair(self, pair, student):
         found = []
-        for role, model, key in zip(
-            ("teacher", "student"), (self.teachers[0], student), pair, strict=True
-        ):
+        for role, model, key in zip(("teacher", "student"), (self.teachers[0], student), pair, strict=True):
             path = find_path(model, key)
             if path is None:
                 raise ValueError(
@@ -83,12 +77,8 @@ class Lesson(keras.layers.Layer):
             start = rng.uniform(-limit, limit, shape).astype("float32")
             common = {"shape": shape, "aggregation": "mean"}
             # trainable in the eyes of gradient tapes; no model lists it
-            kernel = self.add_weight(
-                name=f"adapter_{k}", initializer=lambda *_, **__: tf.constant(start), **common
-            )
-            gradient = self.add_weight(
-                name=f"gradient_{k}", initializer="zeros", trainable=False, **common
-            )
+            kernel = self.add_weight(name=f"adapter_{k}", initializer=lambda *_, **__: tf.constant(start), **common)
+            gradient = self.add_weight(name=f"gradient_{k}", initializer="zeros", trainable=False, **common)
         self.kernels.append(kernel)
         self.gradients.append(gradient)
 
@@ -140,16 +130,12 @@ class Lesson(keras.layers.Layer):
 
     def own_weights(self):
         """Returns the pairs (adapter, noted gradient) that need an optimizer of their own."""
-        return [
-            (k, g) for k, g in zip(self.kernels, self.gradients, strict=True) if k is not None
-        ]
+        return [(k, g) for k, g in zip(self.kernels, self.gradients, strict=True) if k is not None]
 
 
 def _check_pair(teacher, student):
     if not is_built(teacher):
-        raise ValueError(
-            f"Distill: teacher {teacher.name!r} is not built. Call it once on a batch of data."
-        )
+        raise ValueError(f"Distill: teacher {teacher.name!r} is not built. Call it once on a batch of data.")
     held = {id(v) for v in student.variables}
     shared = [v.path for v in teacher.variables if id(v) in held]
     if shared:
@@ -169,9 +155,7 @@ def _check_pair(teacher, student):
 
 def _agree(a, b) -> bool:
     """Whether two shapes agree where both are known."""
-    return len(a) == len(b) and all(
-        m is None or n is None or m == n for m, n in zip(a, b, strict=True)
-    )
+    return len(a) == len(b) and all(m is None or n is None or m == n for m, n in zip(a, b, strict=True))
 
 
 def _check_outputs(teacher, theirs, student, mine):

@@ -88,9 +88,7 @@ class Prune(Technique):
     def _check_choices(self):
         criteria.find(self.criterion)
         if self.scope not in ("layer", "global"):
-            raise ValueError(
-                f"Prune: scope must be 'layer' or 'global'. Received: scope={self.scope!r}."
-            )
+            raise ValueError(f"Prune: scope must be 'layer' or 'global'. Received: scope={self.scope!r}.")
         if not isinstance(pattern(self.pattern), Unstructured) and (
             self.scope == "global" or self.threshold is not None
         ):
@@ -109,17 +107,14 @@ class Prune(Technique):
             )
         for name in ("threshold", "l1"):
             if getattr(self, name) is not None and getattr(self, name) < 0:
-                raise ValueError(
-                    f"Prune: {name} must be >= 0. Received: {name}={getattr(self, name)}."
-                )
+                raise ValueError(f"Prune: {name} must be >= 0. Received: {name}={getattr(self, name)}.")
 
     def _check_rewind(self):
         if self.rewind is None:
             return
         if not 0 <= self.rewind < 1:
             raise ValueError(
-                "Prune: rewind must be a fraction of the training in [0, 1). "
-                f"Received: rewind={self.rewind}."
+                f"Prune: rewind must be a fraction of the training in [0, 1). Received: rewind={self.rewind}."
             )
         plans = [self.accept(v) for v in (self.sparsity, *(self.overrides or {}).values()) if v]
         stops = [getattr(p, "stop", None) for p in plans if self.threshold is None]
@@ -154,9 +149,7 @@ class Prune(Technique):
         if isinstance(value, Real) and not isinstance(value, bool):
             if not 0 <= value < 1:
                 hint = f" Did you mean {value / 100:g}?" if 1 < value <= 100 else ""
-                raise ValueError(
-                    f"Prune: sparsity must be in [0, 1). Received: sparsity={value}.{hint}"
-                )
+                raise ValueError(f"Prune: sparsity must be in [0, 1). Received: sparsity={value}.{hint}")
             if isinstance(shape, Groups) and abs(value - shape.sparsity) > 1e-6:
                 raise ValueError(
                     f"Prune: pattern {self.pattern!r} has sparsity {shape.sparsity:g} by itself. "
@@ -169,9 +162,7 @@ class Prune(Technique):
         except TypeError as error:
             raise TypeError(f"Prune: sparsity: {error}") from error
         if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
-            raise ValueError(
-                f"Prune: the sparsity of a schedule must stay in [0, 1). Received: {plan!r}."
-            )
+            raise ValueError(f"Prune: the sparsity of a schedule must stay in [0, 1). Received: {plan!r}.")
         return plan
 
     def transforms(self, target: Target, setting, seed: int) -> list:
@@ -182,20 +173,12 @@ class Prune(Technique):
 
     def action(self, target: Target, setting) -> str:
         """Names criterion, pattern and scope."""
-        what = (
-            f"threshold {setting:g}"
-            if self.threshold is not None
-            else f"sparsity {_shown(setting.final)}"
-        )
+        what = f"threshold {setting:g}" if self.threshold is not None else f"sparsity {_shown(setting.final)}"
         return f"Prune {what} ({self.criterion}, {self.pattern}, {self.scope})"
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
         """The weights that rewinding goes back to."""
-        return (
-            []
-            if self.rewind is None
-            else [Snapshot([tuple(v.shape) for v in model.trainable_variables])]
-        )
+        return [] if self.rewind is None else [Snapshot([tuple(v.shape) for v in model.trainable_variables])]
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Chooses the masks anew; once the schedule has reached its end they stay as they are."""
@@ -213,11 +196,7 @@ class Prune(Technique):
             for group in groups:
                 if moment.last or _is_due(group[0].setting, first, moment.step):
                     self._choose(moment, group)
-        if (
-            moment.last
-            or self.threshold is None
-            and all(_reached(k.setting, moment) for k in kernels)
-        ):
+        if moment.last or self.threshold is None and all(_reached(k.setting, moment) for k in kernels):
             memory.is_final = True
             for snapshot in memory.extras:
                 snapshot.give_back(memory.model, moment.last)
@@ -250,9 +229,7 @@ class Prune(Technique):
             was_seen = float(full_precision(tap.seen)) > 0
             noted = np.asarray(full_precision(tap.score)) if was_seen else np.abs(weight)
         rng = np.random.default_rng([self.seed, k.number])
-        scores = np.asarray(
-            criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng)), "float32"
-        )
+        scores = np.asarray(criteria.find(self.criterion)(criteria.Evidence(weight, noted, rng)), "float32")
         if scores.shape != weight.shape:
             raise ValueError(
                 f"Prune: criterion {self.criterion!r} must return one score per weight of "
@@ -267,9 +244,7 @@ class Prune(Technique):
         if not self.l1 or not kernels:
             return None
         parts = [
-            tf.reduce_sum(
-                tf.abs(full_precision(k.chain.variable)) * full_precision(k.chain.find(Mask).mask)
-            )
+            tf.reduce_sum(tf.abs(full_precision(k.chain.variable)) * full_precision(k.chain.find(Mask).mask))
             for k in kernels
         ]
         return self.l1 * tf.add_n(parts)
@@ -313,10 +288,7 @@ class Snapshot(keras.layers.Layer):
     def __init__(self, shapes: list[tuple[int, ...]]):
         super().__init__(dtype="float32", trainable=False)
         self.stage = self.add_weight(name="stage", shape=(), initializer="zeros", trainable=False)
-        self.values = [
-            self.add_weight(name=f"value_{k}", shape=s, trainable=False)
-            for k, s in enumerate(shapes)
-        ]
+        self.values = [self.add_weight(name=f"value_{k}", shape=s, trainable=False) for k, s in enumerate(shapes)]
         self.built = True
 
     def take(self, model: keras.Model, now: bool) -> None:

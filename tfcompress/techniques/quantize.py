@@ -94,9 +94,7 @@ class Quantize(Technique):
 
     def action(self, target: Target, setting: QuantSpec) -> str:
         """Names bits and scales."""
-        by = (
-            "one scale per channel" if self._by_channel(target, setting) else "one scale per tensor"
-        )
+        by = "one scale per channel" if self._by_channel(target, setting) else "one scale per tensor"
         return f"Quantize {setting.weight_bits} bits, {by}"
 
     def range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:

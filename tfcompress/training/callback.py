@@ -69,8 +69,7 @@ class Compression(keras.callbacks.Callback):
         self.recipe = Recipe(techniques)
         if update_every is not None and update_every < 1:
             raise ValueError(
-                "Compression: update_every must be at least 1 step. "
-                f"Received: update_every={update_every}."
+                f"Compression: update_every must be at least 1 step. Received: update_every={update_every}."
             )
         self.calibration, self.update_every = calibration, update_every
         self.learning_rate, self.seed, self.verbose = learning_rate, seed, verbose
@@ -121,9 +120,7 @@ class Compression(keras.callbacks.Callback):
         self.memories = {t.name: Memory(model, plan.extras[t.name]) for t in self.recipe}
         self.clock = Clock(plan.state)
         self.objective = Objective(model, self.recipe, plan, self.memories)
-        self._functions = StepFunctions(
-            model, self._hooked(), self._extra, self._before_step, self._after_step
-        )
+        self._functions = StepFunctions(model, self._hooked(), self._extra, self._before_step, self._after_step)
         with model.distribute_strategy.scope():
             plan.state.prepare_optimizer(self.learning_rate)
         if self.saved is not None:
@@ -185,9 +182,7 @@ class Compression(keras.callbacks.Callback):
         self.clock.begin_epoch(self._epoch)
 
     def _calibrate(self):
-        observe(
-            self._target, self._hooked(), samples(self.calibration, input_triples(self._target))
-        )
+        observe(self._target, self._hooked(), samples(self.calibration, input_triples(self._target)))
 
     def on_epoch_begin(self, epoch, logs=None):
         """Tells the clock."""
@@ -241,8 +236,7 @@ class Compression(keras.callbacks.Callback):
         self._settle()
         if early < 0.999:
             self._note(
-                f"training ended at {early:.0%} of the schedule; "
-                "the techniques were brought to their final values then"
+                f"training ended at {early:.0%} of the schedule; the techniques were brought to their final values then"
             )
 
     def close(self) -> None:
@@ -262,9 +256,7 @@ class Compression(keras.callbacks.Callback):
     def _settle_changes(self):
         """Settles anew where the weights no longer hold what was baked."""
         changed = [
-            c
-            for c in self.state.chains()
-            if not np.array_equal(c.value(lasting=True), full_precision(c.variable))
+            c for c in self.state.chains() if not np.array_equal(c.value(lasting=True), full_precision(c.variable))
         ]
         if changed:
             self._note(
@@ -332,9 +324,7 @@ class Compression(keras.callbacks.Callback):
         """
         model = self.finish()
         told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes)}
-        artifact = convert(
-            model, mode=mode or self._mode(), calibration=calibration, facts=told, **options
-        )
+        artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
         if path is not None:
             artifact.save(path)
         return artifact

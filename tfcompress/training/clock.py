@@ -32,9 +32,7 @@ class Clock:
     def read(self) -> None:
         """Takes the count from the state, which was just loaded."""
         # replicas of a distribution strategy each hold a copy, which Python can't make a number of
-        self.step, self.total = (
-            int(full_precision(v)) for v in (self.state.step, self.state.total)
-        )
+        self.step, self.total = (int(full_precision(v)) for v in (self.state.step, self.state.total))
         self.progress = float(full_precision(self.state.progress))
         self._looked = self.step
 

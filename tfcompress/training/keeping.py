@@ -105,9 +105,7 @@ def _read(path):
             # each fact is needed; one that is missing is a damaged file as well
             _ = facts["recipe"], facts["notes"], facts["options"], facts["had_distill"]
     except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{name!r} is no compression saved by Compression.save, or is damaged: {error}."
-        ) from error
+        raise ValueError(f"{name!r} is no compression saved by Compression.save, or is damaged: {error}.") from error
     return facts, values, lesson
 
 

@@ -48,10 +48,7 @@ class Plan:
         head = ("layer", "weight", "what is done, or why not")
         cells = [
             head,
-            *(
-                (r.layer, r.weight or "(output)", r.action if r.is_treated else f"- {r.action}")
-                for r in self.rows
-            ),
+            *((r.layer, r.weight or "(output)", r.action if r.is_treated else f"- {r.action}") for r in self.rows),
         ]
         wide = [max(len(c[k]) for c in cells) for k in range(2)]
         return "\n".join(f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in cells)
@@ -96,9 +93,7 @@ class _Planner:
     def plan(self) -> Plan:
         self._refuse()
         spots, inputs = self._placement()
-        treatments = [
-            self._treatment(k, path, op, spots) for k, (path, op) in enumerate(self.leaves)
-        ]
+        treatments = [self._treatment(k, path, op, spots) for k, (path, op) in enumerate(self.leaves)]
         extras = {t.name: t.extras(self.model) for t in self.techniques}
         state = CompressionState(
             [t for t in treatments if t is not None],
@@ -165,9 +160,7 @@ class _Planner:
     def _is_chosen(self, op) -> bool:
         """Whether `where` leaves a layer any kernel; without any it goes with its neighbours."""
         chosen, kernels = where(self.quantize.where), spec_of(op).kernels
-        return not kernels or any(
-            chosen(op, name, int(np.prod(weight(op, name).shape))) for name in kernels
-        )
+        return not kernels or any(chosen(op, name, int(np.prod(weight(op, name).shape))) for name in kernels)
 
     # weights
 
@@ -202,30 +195,20 @@ class _Planner:
             setting = technique.setting(target)
             # the rounding of Quantize leaves the weights of a frozen layer as they are, and the
             # file needs it
-            if (
-                id(t.op) in self.frozen
-                and not self._asked(technique, t.op)
-                and not isinstance(technique, Quantize)
-            ):
-                setting = Skip(
-                    f"{technique.name}: trainable=False (name the layer in `where` to treat it)"
-                )
+            if id(t.op) in self.frozen and not self._asked(technique, t.op) and not isinstance(technique, Quantize):
+                setting = Skip(f"{technique.name}: trainable=False (name the layer in `where` to treat it)")
             if isinstance(setting, Skip):
                 left.append(setting.reason)
                 continue
             for transform in technique.transforms(target, setting, self.seed):
                 chain.add(transform)
             number = len(self.kernels[technique.name])
-            self.kernels[technique.name].append(
-                Kernel(f"{t.path}/{name}", chain, target.axes, setting, number)
-            )
+            self.kernels[technique.name].append(Kernel(f"{t.path}/{name}", chain, target.axes, setting, number))
             done.append(technique.action(target, setting))
         if chain.transforms:
             t.chains[name] = chain
         if done or left:
-            self.rows.append(
-                Row(t.path, name, "; ".join(done) if done else "; ".join(left), bool(done))
-            )
+            self.rows.append(Row(t.path, name, "; ".join(done) if done else "; ".join(left), bool(done)))
 
     @staticmethod
     def _asked(technique, op) -> bool:

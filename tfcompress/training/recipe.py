@@ -72,13 +72,10 @@ class Recipe(list):
             found = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(
-                "A recipe is JSON text, written by Recipe.to_json. "
-                f"Received text that is not JSON: {error}."
+                f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}."
             ) from error
         if not isinstance(found, list):
-            raise ValueError(
-                f"A recipe is a JSON list of techniques. Received: {type(found).__name__}."
-            )
+            raise ValueError(f"A recipe is a JSON list of techniques. Received: {type(found).__name__}.")
         _register()
         return cls([_technique(entry, number) for number, entry in enumerate(found)])
 

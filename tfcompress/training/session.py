@@ -1,4 +1,4 @@
-"""compress and Session: a model with the techniques as wrapper layers, an ordinary Keras model to train, save and share.
+"""compress and Session: the techniques as wrapper layers of an ordinary Keras model, to train, save and share.
 
 The same transforms, techniques and clock as in the callback; only what carries them differs.
 """
@@ -75,9 +75,7 @@ class _WrappedCompression(Compression):
         return _NOTHING
 
     def _calibrate(self):
-        observe(
-            self._plain, self.state, samples(self.calibration, input_triples(self._plain))
-        )
+        observe(self._plain, self.state, samples(self.calibration, input_triples(self._plain)))
 
     @property
     def file_model(self):
@@ -92,12 +90,15 @@ class _WrappedCompression(Compression):
 def compress(model, recipe, data=None, **options) -> Session:
     """Prepares a model for a compression that is trained as a model of its own.
 
-    The given model is not changed. Where the callback `tfc.Compression` works on a live model, a session is what can be saved
+    The given model is not changed. Where the callback `tfc.Compression` works on a live model, a session is what can
+    be saved
     half-way, shared, and given to code that knows nothing of the library.
 
     Args:
-        model: A built Functional or Sequential model, the path of one, or a session's model that was saved and loaded. Of the
-            latter masks, clusters and ranges are taken over; with the same recipe the schedule goes on where it was, with
+        model: A built Functional or Sequential model, the path of one, or a session's model that was saved and
+            loaded. Of the
+            latter masks, clusters and ranges are taken over; with the same recipe the schedule goes on where it was,
+            with
             another one it starts anew.
         recipe: A technique, a list of them, or a `Recipe`.
         data: Representative data that sets the activation ranges before the first step.
@@ -111,7 +112,8 @@ def compress(model, recipe, data=None, **options) -> Session:
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
-        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(2)])
+        >>> layers = [keras.layers.Dense(16, activation="relu"), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((8,)), *layers])
         >>> session = tfc.compress(model, [tfc.Prune(0.5), tfc.Quantize("int8")], verbose=0)
         >>> session.model.compile("adam", "mse")
         >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
@@ -142,7 +144,8 @@ def _warn_of_steps(model):
     own = [n for n in _STEPS if getattr(type(model), n) is not getattr(keras.Model, n)]
     if own:
         warnings.warn(
-            f"tfc.compress: the session's model is a plain keras.Model; {', '.join(own)} of {type(model).__name__} are not part "
+            f"tfc.compress: the session's model is a plain keras.Model; {', '.join(own)} of "
+            f"{type(model).__name__} are not part "
             "of it. The callback tfc.Compression keeps them, or give them to a class around the session's model: "
             f"{type(model).__name__}(session.model.inputs, session.model.outputs).",
             stacklevel=3,

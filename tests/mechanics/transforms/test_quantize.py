@@ -31,9 +31,7 @@ def test_values_lie_on_a_grid_of_that_many_bits(bits, symmetric, channel_axes):
         assert np.abs(found).max() == bound
         # narrow range: the largest weight of every grid has the largest code
         assert (np.abs(found).max(axis=reduced) == bound).all()
-        np.testing.assert_allclose(
-            np.abs(q).max(axis=reduced), np.abs(W).max(axis=reduced), rtol=1e-6
-        )
+        np.testing.assert_allclose(np.abs(q).max(axis=reduced), np.abs(W).max(axis=reduced), rtol=1e-6)
     else:
         assert (np.ptp(found, axis=reduced) <= 2**bits - 1).all()
     assert np.abs(q - W).max() <= scale.max() * (0.5 if symmetric else 1.0) * (1 + 1e-3)
@@ -52,9 +50,7 @@ def test_the_symmetric_grid_is_that_of_fakequant_with_narrow_range(bits, per_cha
     layer = QuantizeWeight(bits, True, (3,) if per_channel else (), "xyio")
     if per_channel:
         bound = np.abs(W).max(axis=(0, 1, 2))
-        want = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            W, -bound, bound, bits, narrow_range=True
-        )
+        want = tf.quantization.fake_quant_with_min_max_vars_per_channel(W, -bound, bound, bits, narrow_range=True)
     else:
         bound = float(np.abs(W).max())
         want = tf.quantization.fake_quant_with_min_max_args(W, -bound, bound, bits, True)

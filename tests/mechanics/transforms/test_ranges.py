@@ -27,9 +27,7 @@ def batches(count=5, seed=0):
 def test_the_grid_is_that_of_fakequant(bits, low, high):
     x = np.linspace(-3, 8, 333).astype("float32")
     got = np.asarray(fake_quant(x, tf.constant(low), tf.constant(high), bits))
-    np.testing.assert_array_equal(
-        got, tf.quantization.fake_quant_with_min_max_args(x, low, high, bits)
-    )
+    np.testing.assert_array_equal(got, tf.quantization.fake_quant_with_min_max_args(x, low, high, bits))
     # Jacob et al. 2018: the zero point is an integer, so 0 is on the grid and the span is kept
     scale = (high - low) / (2**bits - 1)
     zero = np.clip(np.round(-low / scale), 0, 2**bits - 1)
@@ -65,9 +63,7 @@ def test_observing_takes_the_widest_and_changes_nothing():
     xs = batches()
     for x in xs:
         np.testing.assert_array_equal(made(x, how=OBSERVE), x)
-    np.testing.assert_allclose(
-        made.limits(), (min(x.min() for x in xs), max(x.max() for x in xs)), rtol=1e-6
-    )
+    np.testing.assert_allclose(made.limits(), (min(x.min() for x in xs), max(x.max() for x in xs)), rtol=1e-6)
     assert made.is_set and not ActivationRange().is_set
 
 
@@ -182,11 +178,7 @@ def test_a_configuration_makes_the_same_again(kind):
 def test_export_has_the_same_numbers_as_attributes(kind):
     made, x = kind(), batches(1)[0]
     made(x, how=TRAIN)
-    graph = tf.function(lambda x: made(x, export=True)).get_concrete_function(
-        tf.TensorSpec(x.shape)
-    )
+    graph = tf.function(lambda x: made(x, export=True)).get_concrete_function(tf.TensorSpec(x.shape))
     (node,) = [op for op in graph.graph.get_operations() if op.type == "FakeQuantWithMinMaxArgs"]
-    np.testing.assert_allclose(
-        (node.get_attr("min"), node.get_attr("max")), made.limits(), rtol=1e-6
-    )
+    np.testing.assert_allclose((node.get_attr("min"), node.get_attr("max")), made.limits(), rtol=1e-6)
     np.testing.assert_allclose(graph(tf.constant(x)), made(x, how=APPLY), atol=1e-5)

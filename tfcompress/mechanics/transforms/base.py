@@ -25,9 +25,7 @@ class Transform(keras.layers.Layer):
     """Whether `bake` writes the result into the weight; rounding happens in the file instead."""
 
     def __init__(self, axes: str = "", **kwargs):
-        kwargs["dtype"] = (
-            "float32"  # masks and scales of a float16 model are kept in full precision
-        )
+        kwargs["dtype"] = "float32"  # masks and scales of a float16 model are kept in full precision
         kwargs.setdefault("trainable", False)
         # a name that Keras numbers would differ from process to process, and so would the file it
         # ends in

@@ -27,9 +27,7 @@ class QuantizeWeight(Transform):
     rank = 30
     lasting = False
 
-    def __init__(
-        self, bits: int = 8, symmetric: bool = True, channel_axes=(), axes: str = "", **kwargs
-    ):
+    def __init__(self, bits: int = 8, symmetric: bool = True, channel_axes=(), axes: str = "", **kwargs):
         super().__init__(axes, **kwargs)
         self.bits, self.symmetric, self.channel_axes = bits, symmetric, tuple(channel_axes)
 
@@ -61,9 +59,7 @@ class QuantizeWeight(Transform):
         if self.symmetric:
             return tf.round(w / scale) * scale
         zero = tf.round(-self._bounds(w)[0] / scale)
-        return (
-            tf.clip_by_value(tf.round(w / scale) + zero, 0.0, 2.0**self.bits - 1) - zero
-        ) * scale
+        return (tf.clip_by_value(tf.round(w / scale) + zero, 0.0, 2.0**self.bits - 1) - zero) * scale
 
     def get_config(self):
         """Constructor arguments."""

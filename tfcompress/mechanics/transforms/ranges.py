@@ -196,9 +196,7 @@ class LearnedRange(ActivationRange):
 
     def _widen(self, low, high):
         super()._widen(low, high)
-        self.exponents.assign(
-            tf.math.log(tf.maximum(tf.stack([-self.low, tf.convert_to_tensor(self.high)]), 1e-6))
-        )
+        self.exponents.assign(tf.math.log(tf.maximum(tf.stack([-self.low, tf.convert_to_tensor(self.high)]), 1e-6)))
 
     def own_weights(self):
         """Returns the pairs (variable, noted gradient) that need an optimizer of their own."""
@@ -207,6 +205,4 @@ class LearnedRange(ActivationRange):
 
 def fake_quant(x, low, high, bits: int = 8):
     """Rounds to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
-    return straight_through(
-        lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x
-    )
+    return straight_through(lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x)
