@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.demo import FINAL, TEACHER_FILE, demo
+from tfcompress.demo import FINAL, TEACHER_FILE, VARIANTS, demo
+from tfcompress.demo_models import save_models
 from tfcompress.drawn import draw_digits
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.kernels import kernel_table
@@ -119,3 +120,15 @@ def test_refusals(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.npz"):
         demo(tmp_path / "none.npz", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_reference_models_come_with_recipe_figures_and_card(done, tmp_path):
+    written = save_models(done, VARIANTS, tmp_path / "models")
+    assert all(path.exists() for path in written)
+    for name, file in VARIANTS.items():
+        assert tfc.Artifact.load(tmp_path / "models" / f"{file}.tflite").content == done.artifacts[name].content
+    card = (tmp_path / "models" / "README.md").read_text()
+    rows = json.loads((tmp_path / "models" / "figures.json").read_text())
+    for row in rows:
+        assert row["file"] in card and f"{row['bytes']:,}" in card
+    assert tfc.Recipe.load(tmp_path / "models" / "recipe.json") == done.recipe

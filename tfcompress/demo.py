@@ -18,6 +18,7 @@ import tensorflow as tf
 import tfcompress as tfc
 from tfcompress import zoo
 from tfcompress.data import Digits, load_mnist
+from tfcompress.demo_models import save_models
 from tfcompress.demo_report import demo_report
 from tfcompress.demo_training import Stage, train
 from tfcompress.deploy.artifact import Artifact
@@ -27,6 +28,15 @@ from tfcompress.judge.compare import Comparison, compare
 
 TEACHER_FILE = "teacher float32"
 FINAL = "student int8, all four"
+VARIANTS = {
+    "student float32": "float32",
+    "student float16": "float16",
+    "student dynamic": "dynamic",
+    "student int8, post-training": "int8_ptq",
+    "student int8, quantized in training": "int8_qat",
+    FINAL: "int8_compressed",
+}
+"""Files of the reference models, without their ending."""
 HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) draw the validation curve
 CALIBRATION = 500  # images
 TEACHER = Stage(epochs=5, batch=128, rate=2e-3)
@@ -100,6 +110,7 @@ def demo(
     out: str | os.PathLike = "out",
     seed: int = 0,
     effort: float = 1.0,
+    models: str | os.PathLike | None = None,
     verbose: int = 1,
 ) -> DemoResult:
     """Runs the whole job.
@@ -110,6 +121,7 @@ def demo(
         seed: Seed of everything random.
         effort: Factor on the length of all trainings and timings; 1 for good results, 0.1 for a
             quick look.
+        models: Folder for the student in every form with recipe and card; None writes none.
         verbose: 0 for silence, 1 for progress on stderr.
 
     Returns:
@@ -141,6 +153,8 @@ def demo(
     job.timed("prove", lambda: job.prove(compression))
     job.timed("compare", lambda: job.compare(teacher))
     job.finish()
+    if models is not None:
+        save_models(job.result, VARIANTS, models)
     return job.result
 
 

@@ -13,6 +13,7 @@ def _define(values: flags.FlagValues) -> None:
         "effort", 1.0, "Factor on the length of all trainings; 0.1 for a quick look.", 1e-3,
         flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_string("models", "", "Folder for the student in every form, with recipe and card.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0, flag_values=values)
 
 
@@ -25,6 +26,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         values.out,
         seed=values.seed,
         effort=values.effort,
+        models=values.models or None,
         verbose=values.verbose,
     )
     print(result.text())
@@ -46,7 +48,11 @@ three minutes on two cores.
 MNIST comes from --data, from $TFCOMPRESS_DATA, from the Keras cache or by download. With none of
 these the command says so and goes on with digits drawn by the package, which are not MNIST.
 """,
-    examples=("tfcompress demo", "tfcompress demo --data=mnist.npz --out=out --seed=1"),
+    examples=(
+        "tfcompress demo",
+        "tfcompress demo --data=mnist.npz --out=out --seed=1",
+        "tfcompress demo --models=models/mnist",
+    ),
     define=_define,
     run=_run,
 )

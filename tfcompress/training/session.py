@@ -35,7 +35,6 @@ class Session:
 
     def __init__(self, plain: keras.Model, plan: Plan, recipe: Recipe, **options):
         self.plan = plan
-        self._plain = plain
         self.model = wrapped(plain, plan.state, _named(recipe))
         self.callback = _WrappedCompression(recipe, plan, plain, **options)
         self.callbacks = [self.callback]
@@ -47,13 +46,10 @@ class Session:
         Returns:
             An ordinary Keras model of ordinary layers; `tfc.convert` finds the trained activation ranges on it.
         """
-        self.callback.finish()
-        self.plan.state.hang(self._plain)
-        return self._plain
+        return self.callback.finish()
 
     def convert(self, path=None, calibration=None, **options):
         """`finish`, then the proven `.tflite` file; arguments as for `Compression.convert`."""
-        self.finish()
         return self.callback.convert(path, calibration, **options)
 
     def predict(self, x, batch_size: int = 128):
@@ -76,6 +72,12 @@ class _WrappedCompression(Compression):
 
     def _calibrate(self):
         observe(self._plain, self.state, samples(self.calibration, input_triples(self._plain)))
+
+    def finish(self):
+        """As for every compression; the ranges go to the plain model as well, where `tfc.convert` looks for them."""
+        plain = super().finish()
+        self.state.hang(plain)
+        return plain
 
     @property
     def file_model(self):
