@@ -15,7 +15,7 @@ EXTRAS = {
     "android": ["cryptography>=42"],
 }
 # The tests run the notebook and draw the report.
-EXTRAS["test"] = ["pytest>=8.2", "ruff>=0.17,<0.18", *EXTRAS["report"], *EXTRAS["notebook"]]
+EXTRAS["test"] = ["pytest>=8.2", "pytest-xdist>=3.6", "ruff>=0.17,<0.18", *EXTRAS["report"], *EXTRAS["notebook"]]
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
 
 setup(
