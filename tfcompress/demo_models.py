@@ -67,8 +67,7 @@ def _card(result, files) -> str:
     return f"""# Reference models: digits
 
 A convolutional student of {result.comparison.rows[-1]["parameters"]:,} parameters in every form that tfcompress
-writes. Input: one
-28 x 28 grey image, bright digit on dark ground, 0..1, batch 1; output: ten logits.
+writes. Input: one 28 x 28 grey image, bright digit on dark ground, 0..1, batch 1; output: ten logits.
 
 Trained and measured on: {result.digits.label}; accuracy on {len(result.digits.x_test):,} test images no training has
 seen.
@@ -83,10 +82,8 @@ trained model names with
 * `figures.json` holds the table with all its columns.
 
 Intended for: demonstrations, tests, benchmarks. Not for: reading cheques or post codes; MNIST is clean, centred
-handwriting of
-one time and place.
+handwriting of one time and place.
 
 Rebuilt by `tfcompress demo --data mnist.npz --models models/mnist --seed {result.seed}`. Apache-2.0, as the project;
-MNIST is
-by Y. LeCun, C. Cortes and C. Burges (CC BY-SA 3.0).
+MNIST is by Y. LeCun, C. Cortes and C. Burges (CC BY-SA 3.0).
 """

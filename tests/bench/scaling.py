@@ -1,8 +1,7 @@
 """Time and memory of laying the transforms and of converting, from 1e5 to 3e7 parameters; a child process for each.
 
 Printed beside each figure is its growth over the size before, divided by the growth of the parameters: 1 is linear,
-less is
-better than linear (fixed costs), more would be worse.
+less is better than linear (fixed costs), more would be worse.
 
     python tests/bench/scaling.py [--sizes 1e5,1e6,1e7,3e7]
 """

@@ -1,8 +1,7 @@
 """Time of one training step: float, QAT, prune, cluster; tfcompress on Keras 3 beside tfmot on tf_keras.
 
 Both arms train the same net on the same random data in one process, in turns, so that a busy machine slows both.
-Printed
-are medians over the steps and ratios to each arm's own float step.
+Printed are medians over the steps and ratios to each arm's own float step.
 
     python tests/bench/step_time.py [--nets tutorial,lenet300] [--rounds 3] [--steps 60] [--no-tfmot]
 """

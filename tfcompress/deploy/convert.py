@@ -81,14 +81,11 @@ def convert(
 
     Args:
         model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its
-            layers are
-            now), or the path of a `.keras`, `.h5` or SavedModel.
+            layers are now), or the path of a `.keras`, `.h5` or SavedModel.
         mode: "int8" (every operation integer, or an error), "float32", "float16" (weights), "dynamic" (int8 weights,
-            float
-            activations) or "int16x8".
+            float activations) or "int16x8".
         calibration: Representative data: array `(n, ...)`, dict by input name, `tf.data`, generator or folder of
-            images. Needed
-            for "int16x8" and for "int8" unless the ranges were trained.
+            images. Needed for "int16x8" and for "int8" unless the ranges were trained.
         io: Type of inputs and outputs of an integer file: "int8" (default), "uint8" or "float32"; "int16" or
             "float32" for int16x8.
         allow_float: Names of LiteRT operations or of layers that may stay float in an int8 file.

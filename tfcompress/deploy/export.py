@@ -1,10 +1,8 @@
 """From a live model under its treatments to the bytes of a `.tflite` file.
 
 The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
-operation
-runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
-TensorFlow made
-of the layer's own name.
+operation runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
+TensorFlow made of the layer's own name.
 """
 
 import contextlib

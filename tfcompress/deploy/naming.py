@@ -16,8 +16,7 @@ def tensor_names(artifact: Artifact) -> dict[int, str]:
 
     Returns:
         Index of the tensor to its name: that of the input or output in the signature, `layer` for what an operation
-        gives,
-        `layer/kernel`, `layer/bias` or `layer/constant` for what it holds.
+        gives, `layer/kernel`, `layer/bias` or `layer/constant` for what it holds.
     """
     (graph, *_) = artifact.model.graphs
     names = {s.index: s.name for s in (*artifact.inputs, *artifact.outputs)}

@@ -1,8 +1,7 @@
 """Compressed: a layer with its treatment around it, as a layer that saves, loads and clones like any other.
 
 The wrapper calls `chain.run`, as the hook on a live layer does; its weights are those of the layer inside and the
-state of
-the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
+state of the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
 """
 
 from collections.abc import Callable

@@ -121,8 +121,7 @@ def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
 
     Returns:
         The plain model of the layers inside, with their weights as they train (bake the state to make them final),
-        and the
-        state that the wrappers held, not attached.
+        and the state that the wrappers held, not attached.
     """
 
     def replace(path, op):

@@ -93,13 +93,12 @@ def compress(model, recipe, data=None, **options) -> Session:
     """Prepares a model for a compression that is trained as a model of its own.
 
     The given model is not changed. Where the callback `tfc.Compression` works on a live model, a session is what can
-    be saved
-    half-way, shared, and given to code that knows nothing of the library.
+    be saved half-way, shared, and given to code that knows nothing of the library.
 
     Args:
         model: A built Functional or Sequential model, the path of one, or a session's model that was saved and
-            loaded. Of the
-            latter masks, clusters and ranges are taken over; with the same recipe the schedule goes on where it was,
+            loaded. Of the latter masks, clusters and ranges are taken over; with the same recipe the schedule goes on
+            where it was,
             with
             another one it starts anew.
         recipe: A technique, a list of them, or a `Recipe`.
