@@ -8,6 +8,8 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
+import keras
+
 from tfcompress.deploy.atomic import write_files
 from tfcompress.judge.table import markdown_table
 
@@ -41,6 +43,9 @@ def save_models(result: "DemoResult", files: dict[str, str], folder: str | os.Pa
     for name, file in files.items():
         result.artifacts[name].save(folder / f"{file}.tflite")
         written.append(folder / f"{file}.tflite")
+    # without the state of the training, which is most of the file the job keeps
+    keras.models.load_model(result.folder / "student.keras", compile=False).save(folder / "student.keras")
+    written.append(folder / "student.keras")
     texts = {
         folder / "README.md": _card(result, files),
         folder / "recipe.json": result.recipe.to_json() + "\n",
@@ -64,20 +69,21 @@ def _card(result, files) -> str:
         shown[5] = f"{row['sparsity']:.1%}"
         cells.append(shown)
     table = markdown_table([title for title, _ in _COLUMNS], cells)
+    count, tested = result.comparison.rows[-1]["parameters"], f"{len(result.digits.x_test):,}"
+    same = f"{result.same_class:,}"
     return f"""# Reference models: digits
 
-A convolutional student of {result.comparison.rows[-1]["parameters"]:,} parameters in every form that tfcompress
-writes. Input: one 28 x 28 grey image, bright digit on dark ground, 0..1, batch 1; output: ten logits.
+A convolutional student of {count:,} parameters in every form that tfcompress writes. Input: one 28 x 28 grey image,
+bright digit on dark ground, 0..1, batch 1; output: ten logits.
 
-Trained and measured on: {result.digits.label}; accuracy on {len(result.digits.x_test):,} test images no training has
-seen.
+Trained and measured on: {result.digits.label}; accuracy on {tested} test images no training has seen.
 
 {table}
 
-* `recipe.json` is the recipe of the last one; its teacher is `teacher.keras` of the same job.
-* On {result.same_class:,} of {len(result.digits.x_test):,} test images the last file names the class that the
-trained model names with
-  quantization simulated; the largest difference is {result.largest_gap:.2f} output steps.
+* `student.keras` is the compressed student as a Keras model, `recipe.json` its recipe; the teacher the recipe names is
+  `teacher.keras` of the same job.
+* On {same} of {tested} test images the last file names the class that the trained model names with quantization
+  simulated; the largest difference is {result.largest_gap:.2f} output steps.
 * Each file has a `.json` beside it: mode, layer of every operation, parity, versions.
 * `figures.json` holds the table with all its columns.
 

@@ -9,6 +9,7 @@ import numpy as np
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.flatbuffer import Op
 
+_MOVES = frozenset({"RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "SLICE", "STRIDED_SLICE"})
 _TOKEN = re.compile(r"tfc(\d+)_")
 
 _REMEDIES = {
@@ -115,10 +116,15 @@ def float_operations(artifact: Artifact, allowed: Iterable[str]) -> list[FloatOp
         allowed: Names of operations or layers.
     """
     allowed = set(allowed)
-    found = []
+    makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
+    found, accepted = [], set()
     for op in artifact.float_ops():
         layer = artifact.layer_of(op) or "?"
-        if op.name not in allowed and not any(_names(a, layer) for a in allowed):
+        # what only moves the values of an accepted operation comes with it
+        follows = op.name in _MOVES and any(makers[t].index in accepted for t in op.inputs if t in makers)
+        if follows or op.name in allowed or any(_names(a, layer) for a in allowed):
+            accepted.add(op.index)
+        else:
             found.append(FloatOp(op.index, op.name, layer, _remedy(op)))
     return found
 
