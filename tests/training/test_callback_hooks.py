@@ -278,3 +278,19 @@ def test_a_training_loop_written_by_hand(dense_net, points, laws, hooks):
     assert compression.clock.step == 6
     laws(model, compression)
     assert_plain(model, x, y, hooks)
+
+
+class Replace(keras.callbacks.Callback):
+    """Puts a train function of its own on the model, past every hook."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.make_train_function(force=True)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_training_that_went_past_the_hooks_is_told(dense_net, points, replaced):
+    model, compression = new(dense_net)
+    behind = [Replace()] if replaced else []
+    model.fit(*points, epochs=2, verbose=0, callbacks=[compression, *behind])
+    told = any("no training step ran under the techniques" in note for note in compression.notes)
+    assert told == replaced

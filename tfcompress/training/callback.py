@@ -165,7 +165,7 @@ class Compression(keras.callbacks.Callback):
 
     def _begin(self):
         self.clock.start(self.params.get("epochs", 1), self.params.get("steps"))
-        self._baked, self._ending = None, False
+        self._baked, self._ending, self._begun_at = None, False, self.clock.step
         for memory in self.memories.values():
             memory.is_final = memory.is_final and self.clock.is_over
         if self.verbose:
@@ -233,6 +233,8 @@ class Compression(keras.callbacks.Callback):
         """Ends the training before any other callback does: plain functions, final weights."""
         early, self._ending = self.clock.progress, True
         self._functions.remove()
+        if self.clock.step == self._begun_at:
+            self._note("no training step ran under the techniques: they were applied to the weights as they were")
         self._settle()
         if early < 0.999:
             self._note(
