@@ -23,7 +23,7 @@ def quantized_state(
     Args:
         model: A built model.
         left_out: Whether an operation stays float.
-        per_tensor: Whether kernels that `shared` finds clustered get one scale instead of one per channel.
+        per_tensor: Whether kernels that `is_shared` finds clustered get one scale instead of one per channel.
 
     Returns:
         The state, not attached to the model.
