@@ -4,6 +4,7 @@ A test marked `data` needs the real data; whoever asks for the `mnist` or `fashi
 marked by that. TFCOMPRESS_REQUIRE_DATA=1 makes a failure of every such test that is skipped.
 """
 
+import importlib.util
 import os
 import pathlib
 
@@ -16,6 +17,29 @@ import pytest  # noqa: E402
 SHARED_DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 DATA_FIXTURES = {"mnist", "fashion_mnist"}
 MISSING_DATA = "missing data"
+
+
+def _beside(name):
+    """A module of models that lies beside this file; tests are imported one by one and can't import each other."""
+    spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GRAPH_MODELS = _beside("graph_models")
+
+
+@pytest.fixture(scope="session")
+def graph_models():
+    """The module `graph_models`: models whose channels can be cut."""
+    return GRAPH_MODELS
+
+
+@pytest.fixture(params=GRAPH_MODELS.ALL)
+def cuttable(request):
+    """One model after the other whose channels can be cut, all weights drawn at random."""
+    return GRAPH_MODELS.shaken(GRAPH_MODELS.ALL[request.param]())
 
 
 @pytest.fixture(autouse=True)

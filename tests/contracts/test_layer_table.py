@@ -152,7 +152,7 @@ def test_an_undescribed_layer_is_reported_and_left_alone():
 
 
 def test_bad_descriptions_are_refused():
-    with pytest.raises(ValueError, match="letters of 'iocmxyzgv'.*'iq'"):
+    with pytest.raises(ValueError, match="letters of 'iocmxyzgndrevj'.*'iq'"):
         tfc.describe(Scale, kernel="iq")
     with pytest.raises(ValueError, match="has no weight 'kernel'"):
         spec.weight(L.Dense(3), "kernel")

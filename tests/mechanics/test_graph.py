@@ -69,9 +69,14 @@ def test_pin_input_structures():
     assert getattr(subclassed(), "_inputs_struct", None) is None
 
 
-def test_pin_nodes_and_run():
-    assert functional()._nodes_by_depth
-    assert "operation_fn" in inspect.signature(functional()._run_through_graph).parameters
+def test_pin_nodes():
+    model = functional()
+    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
+    assert {node.is_input for node in nodes} == {True, False}
+    (node,) = [node for node in nodes if getattr(node.operation, "name", "") == "d"]
+    assert node.input_tensors == model.inputs and len(node.outputs) == 1
+    assert node.arguments.fill_in({id(model.inputs[0]): "value"}) == (("value",), {})
+    assert model._outputs_struct is not None
 
 
 def test_pin_training_argument_and_policy():

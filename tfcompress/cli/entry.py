@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import flags
 
 import tfcompress
-from tfcompress.cli import bench, compress, convert, demo, inspect, report
+from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report
 from tfcompress.cli.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -24,6 +24,9 @@ COMMANDS: dict[str, Command] = {
         bench.COMMAND,
         report.COMMAND,
         inspect.COMMAND,
+        android.COMMAND,
+        keys.COMMAND,
+        monitor.COMMAND,
     )
 }
 DONE, FAILED, USAGE, REFUSED, STOPPED = 0, 1, 2, 3, 130
@@ -88,7 +91,8 @@ def _run(command: Command, arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     # RuntimeError: TensorFlow's converter could not do it; the message is its own.
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
+    # ImportError: an extra is not installed; the message names it.
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         print(f"tfcompress {command.name}: {error}", file=sys.stderr)
         return REFUSED if _is_gate(error) else FAILED
 

@@ -152,7 +152,7 @@ class BenchReport:
 
     def _page(self, table: Any) -> str:
         rows = [_row(result, result["name"]) for result in self.results]
-        parts = [_setting(self.document), table(_HEADER, rows), *_notes(self.document)]
+        parts = [setting_of(self.document), table(_HEADER, rows), *notes_of(self.document)]
         return "\n\n".join(parts)
 
 
@@ -185,7 +185,7 @@ def bench_table(reports: Sequence[BenchReport], markdown: bool = False) -> str:
             name, *cells = _row(result, result["name"])
             rows.append([name, device, result["accelerator"]["actual"], *cells])
     header = (_HEADER[0], "device", "on", *_HEADER[1:])
-    notes = [f"{report.document['device']['name']}: {note}" for report in reports for note in _notes(report.document)]
+    notes = [f"{report.document['device']['name']}: {note}" for report in reports for note in notes_of(report.document)]
     return "\n\n".join([(markdown_table if markdown else text_table)(header, rows), *notes])
 
 
@@ -203,7 +203,15 @@ def _row(result: dict[str, Any], name: str) -> list[str]:
     return [name, *(number(figure) for figure in figures)]
 
 
-def _setting(document: dict[str, Any]) -> str:
+def setting_of(document: dict[str, Any]) -> str:
+    """Where and how a report was measured, as one line.
+
+    Args:
+        document: A report that fits the schema.
+
+    Returns:
+        Device, runtime, threads, mode and date.
+    """
     device, protocol, runtime = (document[key] for key in ("device", "protocol", "runtime"))
     threads = sorted({result["threads"] for result in document["results"]})
     delegates = sorted({result["xnnpack"] for result in document["results"]})
@@ -217,7 +225,15 @@ def _setting(document: dict[str, Any]) -> str:
     )
 
 
-def _notes(document: dict[str, Any]) -> list[str]:
+def notes_of(document: dict[str, Any]) -> list[str]:
+    """What is to be known about the figures of a report: another accelerator, a hot device, memory not measured.
+
+    Args:
+        document: A report that fits the schema.
+
+    Returns:
+        Sentences.
+    """
     notes = []
     for result in document["results"]:
         accelerator = result["accelerator"]

@@ -279,35 +279,75 @@ def rebuild(
 
     Args:
         model: A Functional or Sequential model.
-        replace: What to call in place of an operation.
+        replace: What to call in place of an operation; asked once for each.
         entrance: Function `(number, tensor) -> tensor` applied to each input.
 
     Raises:
         ValueError: If the model is subclassed, so that it has no graph to rebuild.
     """
-    paths = {id(op): path for path, op in leaves(model)}
     made: dict[int, Callable] = {}
 
-    def run(inner, inputs):
-        graph = inner._functional if isinstance(inner, keras.Sequential) else inner
-        return graph._run_through_graph(inputs, operation_fn=lambda op: opened(op))
-
-    def opened(op):
-        if isinstance(op, keras.Model):
-            if not _has_graph(op):
-                raise ValueError(_no_graph(op))
-            return lambda *args, **_: run(op, args[0] if len(args) == 1 else args)
+    def visit(path, op, args, kwargs, outputs):
         if id(op) not in made:
-            made[id(op)] = replace(paths.get(id(op), op.name), op)
-        return made[id(op)]
+            made[id(op)] = replace(path, op)
+        return made[id(op)](*args, **kwargs)
 
-    if not _has_graph(model):
-        raise ValueError(_no_graph(model))
+    check_graph(model)
     inputs = keras.tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), input_specs(model)
     )
     entered = [entrance(k, x) for k, x in enumerate(keras.tree.flatten(inputs))]
-    return keras.Model(inputs, run(model, keras.tree.pack_sequence_as(inputs, entered)), name=model.name)
+    return keras.Model(inputs, walk(model, entered, visit), name=model.name)
+
+
+def walk(model: keras.Model, inputs: list, visit: Callable):
+    """Sends values of any kind through the graph of a model, nested models opened.
+
+    Args:
+        model: A Functional or Sequential model.
+        inputs: One value per input tensor, in flat order; any object that is no container.
+        visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation in
+            order of execution. `args` and `kwargs` are those of the call with values in the place of tensors;
+            `outputs` are the tensors that the call made when the model was built; returned is one value for each, in
+            their structure.
+
+    Returns:
+        The values of the model's outputs, in the structure of its outputs.
+
+    Raises:
+        ValueError: If the model, or one inside, is subclassed, so that it has no graph.
+    """
+    paths = {id(op): path for path, op in leaves(model)}
+
+    def run(inner, given):
+        graph = check_graph(inner)
+        values = {id(x): value for x, value in zip(graph.inputs, given, strict=True)}
+        for depth in sorted(graph._nodes_by_depth, reverse=True):
+            for node in graph._nodes_by_depth[depth]:
+                if node.is_input or not node.operation or any(id(x) not in values for x in node.input_tensors):
+                    continue
+                args, kwargs = node.arguments.fill_in(values)
+                op = node.operation
+                if isinstance(op, keras.Model):
+                    made = run(op, keras.tree.flatten(args[0] if len(args) == 1 else args))
+                else:
+                    made = visit(paths.get(id(op), op.name), op, args, kwargs, node.outputs)
+                for x, value in zip(node.outputs, keras.tree.flatten(made), strict=True):
+                    values[id(x)] = value
+        return keras.tree.pack_sequence_as(graph._outputs_struct, [values[id(x)] for x in graph.outputs])
+
+    return run(model, inputs)
+
+
+def check_graph(model: keras.Model):
+    """Returns the Functional graph of a model.
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has none.
+    """
+    if not _has_graph(model):
+        raise ValueError(_no_graph(model))
+    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _has_graph(model) -> bool:

@@ -1,0 +1,98 @@
+package org.tfcompress.demo.core.run
+
+import java.nio.ByteBuffer
+import javax.crypto.SecretKey
+import org.tfcompress.demo.core.engine.EngineConfig
+import org.tfcompress.demo.core.engine.EngineException
+import org.tfcompress.demo.core.engine.FallbackOpener
+import org.tfcompress.demo.core.engine.InferenceEngine
+import org.tfcompress.demo.core.engine.RuntimeVersion
+import org.tfcompress.demo.core.manifest.ModelEntry
+import org.tfcompress.demo.core.manifest.ModelManifest
+import org.tfcompress.demo.core.security.Integrity
+import org.tfcompress.demo.core.security.ModelGate
+import org.tfcompress.demo.core.tensor.TensorSpec
+
+/** Keys of encrypted models, from wherever they are kept. */
+fun interface KeySource {
+    /** The key of a model, or null if its passphrase has not been given. */
+    fun key(model: String): SecretKey?
+}
+
+/** A variant can't be opened; [state] says why in a form to be shown. */
+class UnavailableException(val state: VariantState) : Exception(state.toString())
+
+/** The models of a trusted manifest: what state each is in, and the way to an engine. */
+class ModelLibrary(
+    val manifest: ModelManifest,
+    private val gate: ModelGate,
+    private val runtime: RuntimeVersion,
+    private val keys: KeySource
+) {
+    /** Reads and checks the file again; cheap enough for "verify again". */
+    fun check(entry: ModelEntry): VariantState {
+        newer(entry)?.let { return it }
+        return when (val found = gate.open(entry, keyOf(entry))) {
+            is Integrity.Refused -> VariantState.Refused(found.fault, found.detail)
+
+            Integrity.Locked -> VariantState.Locked
+
+            is Integrity.Ready -> {
+                found.wipe()
+                VariantState.Ready
+            }
+        }
+    }
+
+    /** Opens a variant; its bytes are checked each time. Throws [UnavailableException]. */
+    fun open(entry: ModelEntry, config: EngineConfig, opener: FallbackOpener): InferenceEngine {
+        newer(entry)?.let { throw UnavailableException(it) }
+        val ready = when (val found = gate.open(entry, keyOf(entry))) {
+            is Integrity.Refused -> throw UnavailableException(VariantState.Refused(found.fault, found.detail))
+            Integrity.Locked -> throw UnavailableException(VariantState.Locked)
+            is Integrity.Ready -> found
+        }
+        val engine = try {
+            opener.open(ready.model, config)
+        } catch (problem: EngineException) {
+            ready.wipe()
+            throw failed(problem.message.orEmpty())
+        }
+        val owned = OwnedEngine(engine, ready)
+        val difference = difference(entry.input, engine.input) ?: difference(entry.output, engine.output)
+        if (difference != null) {
+            owned.close()
+            throw failed(difference)
+        }
+        return owned
+    }
+
+    private fun keyOf(entry: ModelEntry) = if (entry.encryption == null) null else keys.key(entry.id)
+
+    private fun newer(entry: ModelEntry): VariantState.NeedsRuntime? =
+        entry.minRuntime?.takeIf { it > runtime }?.let { VariantState.NeedsRuntime(it, runtime) }
+
+    private fun failed(reason: String) = UnavailableException(VariantState.Failed(reason))
+
+    /** Names differ between runtimes; all else has to be what the manifest says. */
+    private fun difference(promised: TensorSpec, found: TensorSpec): String? =
+        if (promised == found.copy(name = promised.name)) null else "the file has $found, the manifest says $promised"
+
+    /** Keeps the model's bytes as long as the engine and wipes decrypted ones behind it. */
+    private class OwnedEngine(private val engine: InferenceEngine, private val ready: Integrity.Ready) :
+        InferenceEngine by engine {
+        private var open = true
+
+        override fun write(input: ByteBuffer) {
+            check(open) { "the engine is closed" }
+            engine.write(input)
+        }
+
+        override fun close() {
+            if (!open) return
+            open = false
+            engine.close()
+            ready.wipe()
+        }
+    }
+}

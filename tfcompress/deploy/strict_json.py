@@ -1,0 +1,143 @@
+"""JSON that has one reading only: what a signed manifest may look like.
+
+Python's own reader takes the last of two equal keys, `NaN`, and UTF-16; another program may take the
+first, or stop. Whatever two readers could understand differently is an error here.
+"""
+
+import json
+import math
+from typing import Any, NoReturn
+
+DEEPEST = 32
+LARGEST_BYTES = 1 << 20
+_INT64 = range(-(2**63), 2**63)
+
+
+def parse(content: bytes) -> Any:
+    """Reads JSON (RFC 8259) strictly.
+
+    Args:
+        content: UTF-8 without a byte order mark, at most 1 MiB.
+
+    Returns:
+        Dicts, lists, strings, ints, floats, booleans and None.
+
+    Raises:
+        ValueError: If it is not UTF-8 or JSON, an object has a key twice, a number is not finite or an
+            integer does not fit into 64 bits, a string holds half a surrogate pair, arrays and objects lie more
+            than 32 deep in each other, or it is larger than 1 MiB.
+
+    Example:
+        >>> parse(b'{"a": [1, 2.5, null]}')
+        {'a': [1, 2.5, None]}
+        >>> parse(b'{"a": 1, "a": 2}')
+        Traceback (most recent call last):
+        ...
+        ValueError: JSON: the key 'a' stands twice in one object.
+    """
+    if len(content) > LARGEST_BYTES:
+        raise ValueError(f"JSON: at most {LARGEST_BYTES:,} bytes are read. Received: {len(content):,}.")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"JSON: the text is not UTF-8: {error}.") from error
+    if text.startswith("\ufeff"):
+        raise ValueError("JSON: the text starts with a byte order mark.")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"JSON: {error}.") from error
+    except RecursionError:
+        raise ValueError(f"JSON: nested more than {DEEPEST} deep.") from None
+    _check(value, 1)
+    return value
+
+
+def write(value: Any) -> bytes:
+    r"""Writes JSON in one definite form: keys in their order, one space a level, UTF-8, a line feed at the end.
+
+    Lists of plain values stay on one line, so that a histogram is a line and not a column.
+
+    Args:
+        value: What JSON can hold.
+
+    Returns:
+        The bytes; `parse` gives `value` back.
+
+    Raises:
+        ValueError: If `parse` would refuse the result.
+        TypeError: If JSON cannot hold the value.
+
+    Example:
+        >>> write({"b": [1, 2], "a": "值"}).decode()
+        '{\n "b": [1, 2],\n "a": "值"\n}\n'
+    """
+    content = (_text(value, 0) + "\n").encode("utf-8")
+    parse(content)
+    return content
+
+
+def _text(value: Any, depth: int) -> str:
+    inner, outer = "\n" + " " * (depth + 1), "\n" + " " * depth
+    if isinstance(value, dict) and value:
+        parts = [f"{_plain(_key(key))}: {_text(item, depth + 1)}" for key, item in value.items()]
+        return "{" + inner + f",{inner}".join(parts) + outer + "}"
+    if isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
+        return "[" + inner + f",{inner}".join(_text(item, depth + 1) for item in value) + outer + "]"
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"JSON: keys must be strings. Received: {key!r}.")
+    return key
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"JSON: the key {key!r} stands twice in one object.")
+        found[key] = value
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON: {name} is no JSON number.")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"JSON: the number {text} is too large.")
+    return value
+
+
+def _integer(text: str) -> int:
+    # 19 digits and a sign hold 64 bits; longer texts are not even converted
+    if len(text) > 20 or int(text) not in _INT64:
+        raise ValueError(f"JSON: the integer {text[:24]} does not fit into 64 bits.")
+    return int(text)
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        _check_string(value)
+    elif isinstance(value, dict | list):
+        if depth > DEEPEST:
+            raise ValueError(f"JSON: nested more than {DEEPEST} deep.")
+        for key in value if isinstance(value, dict) else ():
+            _check_string(key)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check(item, depth + 1)
+
+
+def _check_string(value: str) -> None:
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"JSON: the string {value!r} holds half a surrogate pair.")

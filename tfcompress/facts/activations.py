@@ -1,0 +1,80 @@
+"""What int8 makes of activation functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from tfcompress.facts.integer_forms import elu, log_sigmoid, mish, selu, softplus
+from tfcompress.facts.table import FIXED, FUSE, OWN
+
+PROBABILITY = (0.0, 255.0 / 256.0)
+TANH = (-1.0, 127.0 / 128.0)
+
+
+@dataclass(frozen=True)
+class ActivationSpec:
+    """What int8 makes of an activation function.
+
+    Args:
+        grid: How the scale of its output arises, as in `LayerSpec`.
+        fixed: Its range where LiteRT fixes it.
+        float_ops: LiteRT operations that stay float.
+        in_steps: The same function as the file computes it where that takes several operations, the values in
+            between rounded; None where one operation does.
+        across: Whether one channel's value depends on the others, so that none can be cut.
+        written: The same function `(x, grid)` in operations that LiteRT runs in int8, as in `LayerSpec`; None where
+            Keras' own do.
+        inside: Names of its values in between whose range data must show.
+    """
+
+    grid: str = OWN
+    fixed: tuple[float, float] | None = None
+    float_ops: tuple[str, ...] = ()
+    in_steps: Callable | None = None
+    across: bool = False
+    written: Callable | None = None
+    inside: tuple[str, ...] = ()
+
+
+def _silu(x):
+    """LiteRT multiplies x by its sigmoid, which has steps of 1/256."""
+    gate = keras.ops.round(keras.ops.sigmoid(x) * 256.0) / 256.0
+    return x * keras.ops.minimum(gate, 255.0 / 256.0)
+
+
+_activations: dict[object, ActivationSpec] = {
+    keras.activations.linear: ActivationSpec(FUSE),
+    keras.activations.relu: ActivationSpec(FUSE),
+    keras.activations.relu6: ActivationSpec(FUSE),
+    keras.activations.softmax: ActivationSpec(FIXED, PROBABILITY, across=True),
+    keras.activations.sigmoid: ActivationSpec(FIXED, PROBABILITY),
+    keras.activations.tanh: ActivationSpec(FIXED, TANH),
+    keras.activations.log_softmax: ActivationSpec(FIXED, (-255.0 / 16.0, 0.0), across=True),
+    keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=("magnitude",)),
+    keras.activations.mish: ActivationSpec(OWN, written=mish, inside=("magnitude", "softplus")),
+    keras.activations.selu: ActivationSpec(OWN, written=selu, inside=("elu",)),
+    keras.activations.silu: ActivationSpec(OWN, in_steps=_silu),
+    keras.activations.elu: ActivationSpec(OWN, written=elu),
+    keras.activations.log_sigmoid: ActivationSpec(OWN, written=log_sigmoid, inside=("magnitude",)),
+}
+
+
+# Keras' own that take each value for itself, besides those listed above; of a function of yours nobody knows
+_EACH = {
+    getattr(keras.activations, name)
+    for name in (
+        "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
+        "relu6", "soft_shrink", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
+    )
+}  # fmt: skip
+
+
+def is_elementwise(function: object) -> bool:
+    """Whether an activation function takes each value for itself, so that the others may be cut."""
+    return function in _EACH or (function in _activations and not _activations[function].across)
+
+
+def activation_spec(function: object) -> ActivationSpec:
+    """Returns the facts about an activation function; an unlisted one has an output range of its own."""
+    return _activations.get(function, ActivationSpec())

@@ -1,0 +1,152 @@
+"""Layers and activations written anew in operations that LiteRT runs in int8, and that keep what int8 can hold.
+
+A normalization first divides every vector by its own largest value, so that each one fills the 256 codes whatever its
+size, and then by what is left of its deviation: a variance on one scale would be zero for most of them.
+"""
+
+import math
+from collections.abc import Sequence
+
+from keras import ops
+
+TINY = 32.0  # vectors whose largest value is below this fraction of the largest of all keep part of their size
+FLAT = 64.0  # the same for the mean square of a vector that was divided by its largest value
+_ROOM = 1.0625  # a quotient by a rounded number may exceed one
+
+
+def _positive(x):
+    """As a maximum: a ReLU would fuse into the layer before, which then runs twice."""
+    return ops.maximum(x, 0.0)
+
+
+def elu(x, grid, alpha: float = 1.0):
+    """The exponential linear unit without a large exponential.
+
+    Args:
+        x: Tensor.
+        grid: What rounds values in between, `mechanics/inside.py`.
+        alpha: Slope for very negative values.
+
+    Returns:
+        The activation, not rounded.
+    """
+    fall = grid.fixed(grid.fixed(ops.exp(ops.minimum(x, 0.0)), 0.0, 1.0) - 1.0, -1.0, 0.0)
+    return _positive(x) + (fall if alpha == 1.0 else grid.fixed(fall * alpha, min(-alpha, 0.0), max(-alpha, 0.0)))
+
+
+def selu(x, grid):
+    """Klambauer et al., "Self-Normalizing Neural Networks", 2017, without a large exponential."""
+    return grid("elu", elu(x, grid, 1.67326324)) * 1.05070098
+
+
+def softplus(x, grid):
+    """log(1 + exp(x)) without a large exponential."""
+    return _positive(x) + _bend(x, grid)
+
+
+def log_sigmoid(x, grid):
+    """-log(1 + exp(-x)) without a large exponential."""
+    return ops.minimum(x, 0.0) - _bend(x, grid)
+
+
+def mish(x, grid):
+    """Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019."""
+    return x * grid.fixed(ops.tanh(grid("softplus", softplus(x, grid))), -1.0, 127.0 / 128.0)
+
+
+def _bend(x, grid):
+    """log(1 + exp(-|x|))."""
+    away = grid("magnitude", ops.abs(x) * -1.0)
+    return grid.fixed(ops.log(grid.fixed(1.0 + grid.fixed(ops.exp(away), 0.0, 1.0), 0.0, 2.0)), 0.0, 0.6931472)
+
+
+def negative(op, x, grid):
+    """-x as a product."""
+    return x * -1.0
+
+
+def square(op, x, grid):
+    """The square as a product."""
+    return x * x
+
+
+def masking(layer, x, grid):
+    """Masking by zeros leaves every value as it is; what lies behind still gets the mask."""
+    y = ops.copy(x)
+    y._keras_mask = layer.compute_mask(x)
+    return y
+
+
+def layer_normalization(layer, x, grid):
+    """Ba et al., "Layer Normalization", 2016."""
+    axes = _axes(layer.axis, len(x.shape))
+    y = _normalized(_centred(x, axes, grid), axes, layer.epsilon, grid)
+    return _scaled(y, layer.gamma, layer.beta, axes, grid)
+
+
+def rms_normalization(layer, x, grid):
+    """Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019."""
+    axes = _axes(layer.axis, len(x.shape))
+    return _scaled(_normalized(x, axes, layer.epsilon, grid), layer.scale, None, axes, grid)
+
+
+def group_normalization(layer, x, grid):
+    """Wu and He, "Group Normalization", 2018; channels last."""
+    channels = x.shape[-1]
+    groups = channels if layer.groups == -1 else layer.groups
+    shape = (-1, math.prod(x.shape[1:-1]), groups, channels // groups)
+    y = _normalized(_centred(ops.reshape(x, shape), (1, 3), grid), (1, 3), layer.epsilon, grid)
+    return _scaled(ops.reshape(y, (-1, *x.shape[1:])), layer.gamma, layer.beta, (len(x.shape) - 1,), grid)
+
+
+def unit_normalization(layer, x, grid):
+    """Length one along the axes."""
+    axes = _axes(layer.axis, len(x.shape))
+    return _normalized(x, axes, 0.0, grid, ops.sum)
+
+
+def _axes(axis, rank: int) -> tuple[int, ...]:
+    found = axis if isinstance(axis, Sequence) else [axis]
+    return tuple(sorted(a % rank for a in found))
+
+
+def _centred(x, axes, grid):
+    mean = grid("mean", ops.mean(x, axis=axes, keepdims=True))
+    return grid("centred", x - mean)
+
+
+def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
+    """`x * rsqrt(mean(x * x) + epsilon)`, not rounded.
+
+    With r = 1 / largest value: `(x r) * rsqrt(mean((x r)^2) + epsilon r^2)`. An error of r takes part in both factors
+    and leaves the product as it is.
+    """
+    size = grid("magnitude", ops.abs(x))
+    peak = grid.high("magnitude")
+    largest = grid.fixed(ops.max(size, axis=axes, keepdims=True), 0.0, peak)
+    root = grid.rsqrt(largest, TINY / peak)
+    r = ops.stop_gradient(grid.fixed(root * root, 0.0, TINY / peak))
+    u = grid.fixed(x * r, -_ROOM, _ROOM)
+    spread = grid("spread", reduce(grid.fixed(u * u, 0.0, _ROOM**2), axis=axes, keepdims=True))
+    top = grid.high("spread")
+    if epsilon:
+        low = grid.fixed(r * epsilon**0.5, 0.0, TINY / peak * epsilon**0.5)
+        rest = (TINY / peak) ** 2 * epsilon
+        top = top + rest
+        spread = grid.fixed(spread + grid.fixed(low * low, 0.0, rest), 0.0, top)
+    return u * grid.rsqrt(spread, FLAT / top)
+
+
+def _scaled(y, gamma, beta, axes, grid):
+    """Times gamma, plus beta, whose axes are those that were normalized."""
+    if gamma is None and beta is None:
+        return y
+    y = grid("normalized", y)
+    if axes == (len(y.shape) - 1,):
+        return grid.by_channel(y, gamma, beta, "normalized")
+    shape = [size if k in axes else 1 for k, size in enumerate(y.shape)]
+    if gamma is not None:
+        y = y * ops.reshape(gamma, shape)
+    if beta is None:
+        return y
+    return (y if gamma is None else grid("scaled", y)) + ops.reshape(beta, shape)

@@ -1,0 +1,39 @@
+"""The rows of classes that Keras does not publish: nodes of `keras.ops` calls, and layers inside its applications."""
+
+from dataclasses import replace
+
+from tfcompress.facts import integer_forms as forms
+from tfcompress.facts.activations import PROBABILITY, TANH
+from tfcompress.facts.table import FIXED, FUSE, JOIN, SAME, describe_operation
+
+
+def _over_last(op, spec):
+    """Softmax over the last axis needs all channels."""
+    return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
+
+
+describe_operation("Relu", "Relu6", grid=FUSE)
+describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY)
+describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last)
+describe_operation("LogSoftmax", refine=_over_last)
+describe_operation("Tanh", grid=FIXED, fixed=TANH)
+describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha))
+describe_operation("Negative", written=forms.negative)
+describe_operation("Square", written=forms.square)
+# each value for itself
+describe_operation(
+    "Abs", "Absolute", "Clip", "Cos", "Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log", "Power",
+    "Rsqrt", "Selu", "Silu", "Sin", "Softplus", "Softsign", "Sqrt",
+)  # fmt: skip
+describe_operation("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", flow="merge")
+describe_operation("Concatenate", flow="concat", grid=JOIN)
+describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)
+describe_operation(
+    "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
+)
+describe_operation("Max", flow="reduce", grid=SAME, pushes=True)
+describe_operation("Mean", "Sum", "Min", flow="reduce")
+
+# ConvNeXt
+describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
+describe_operation("StochasticDepth", grid=SAME)

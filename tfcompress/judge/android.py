@@ -1,0 +1,100 @@
+"""A benchmark report of a phone, and its place beside that of a host in a report.
+
+Times of two machines are two facts: they stand side by side, each under the name of its device, and none is
+derived from the other.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tfcompress.deploy.artifact import Artifact
+from tfcompress.judge.bench_report import BenchReport, notes_of, setting_of
+from tfcompress.judge.report import Report
+
+_NAMED = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
+
+
+def load_phone_report(path: str | os.PathLike) -> BenchReport:
+    """Reads a report that the Android app shared.
+
+    Args:
+        path: A JSON file of schema `tfcompress.bench/1`.
+
+    Returns:
+        The report.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it breaks the schema, or was not measured on an Android device; the message names the file.
+
+    Example:
+        >>> load_phone_report("phone.json")  # doctest: +SKIP
+        BenchReport(int8_ptq: p50 41.0 us)
+    """
+    report = BenchReport.load(path)
+    device = report.document["device"]
+    if device.get("sdk") is None:
+        raise ValueError(
+            f"{os.fspath(path)}: was not measured on an Android device: device.sdk is missing. Received: "
+            f"{device['name']!r}, {device['system']}. Times of another machine are no times of a phone; "
+            "`tfcompress bench HOST.json PHONE.json` shows both."
+        )
+    return report
+
+
+def add_phone(
+    report: Report,
+    phone: BenchReport,
+    artifacts: Mapping[str, Artifact],
+    host: Mapping[str, float] | None = None,
+    host_name: str = "this host",
+) -> None:
+    """Adds the times of a phone beside those of the host, matched by the files' digests.
+
+    Args:
+        report: Report to add to.
+        phone: What `load_phone_report` gave.
+        artifacts: The files of the report by name.
+        host: Median of a run on the host, in microseconds, by name in `artifacts`; None where none was measured.
+        host_name: Processor of the host.
+
+    Raises:
+        ValueError: If the phone measured none of the files.
+    """
+    names = {artifact.sha256: name for name, artifact in artifacts.items()}
+    known = [result for result in phone.results if result["sha256"] in names]
+    device = phone.document["device"]
+    if not known:
+        raise ValueError(
+            f"The phone's report has none of these files ({', '.join(artifacts)}): no SHA-256 is the same. It has: "
+            f"{', '.join(phone)}. Report on the files that the app carries."
+        )
+    rows = [_row(result, names[result["sha256"]], host or {}) for result in known]
+    columns = {"name": "model", "on": "runs on", "threads": "threads", "p50": "p50 us", "p90": "p90 us"}
+    columns |= {"init": "init us", "first": "first us"}
+    columns = {key: title if key in ("name",) else f"{title}, phone" for key, title in columns.items()}
+    if host:
+        columns["host"] = "p50 us, host"
+    others = [result["name"] for result in phone.results if result["sha256"] not in names]
+    notes = [f"Phone: {setting_of(phone.document)}."]
+    if host:
+        notes.append(f"Host: {host_name}. Its times say nothing about the phone's.")
+    notes += notes_of(phone.document)
+    if others:
+        notes.append(f"Also measured, and not in this report: {', '.join(others)}.")
+    report.add_table(f"On {device['name']}", rows, columns=columns, digits=1, note=" ".join(notes))
+
+
+def _row(result: dict[str, Any], name: str, host: Mapping[str, float]) -> dict[str, Any]:
+    latency = result["latency"]
+    return {
+        "name": name if name == result["name"] else f"{name} ({result['name']})",
+        "on": _NAMED[result["accelerator"]["actual"]],
+        "threads": result["threads"],
+        "p50": float(latency["p50_us"]),
+        "p90": float(latency["p90_us"]),
+        "init": float(result["init_us"]),
+        "first": float(result["first_us"]),
+        "host": None if host.get(name) is None else float(host[name]),
+    }

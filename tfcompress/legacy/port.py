@@ -1,0 +1,131 @@
+"""Models of Keras 2 as models of Keras 3 with the same outputs: live tf_keras models, `.h5` and `.keras` files.
+
+Either the port equals the original, or it is refused with the layer's name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcompress.legacy import archive, hdf5, placing
+from tfcompress.legacy.network import network
+from tfcompress.legacy.ported import Ported
+from tfcompress.legacy.proof import prove
+from tfcompress.legacy.refused import NotPorted
+from tfcompress.legacy.training import compile_as_before
+from tfcompress.legacy.values import Asked
+
+
+def is_old(source: Any) -> bool:
+    """Whether something is a model of Keras 2: a live tf_keras model, or the path of a file written before Keras 3.
+
+    tf_keras is not imported to find out.
+
+    Args:
+        source: Anything.
+
+    Example:
+        >>> from tfcompress.legacy.port import is_old
+        >>> is_old("no such file.h5")
+        False
+    """
+    if isinstance(source, str | os.PathLike):
+        return hdf5.is_old(source) or archive.is_old(source)
+    tf_keras = sys.modules.get("tf_keras")
+    return tf_keras is not None and isinstance(source, tf_keras.Model)
+
+
+def port(
+    source: Any, custom_objects: dict[str, Any] | None = None, safe_mode: bool = True, seed: int = 0
+) -> keras.Model:
+    """Ports a model of Keras 2.
+
+    A live model and its port are run on the same random input and must agree to 1e-6 of the largest output (more,
+    up to 1e-4, only where each layer by itself agrees to 1e-6). From a file, every stored weight must find its
+    place by count, shape and name. What Keras 3 has no equal for is refused.
+
+    Args:
+        source: A live Functional or Sequential model of tf_keras, a `.h5` file of Keras 2.0 to 2.15, or a `.keras`
+            file of Keras 2.12 to 2.15 or tf_keras.
+        custom_objects: Your own classes and functions by name, written for Keras 3.
+        safe_mode: False allows Lambda layers, that is, code from the file.
+        seed: Of the random input.
+
+    Returns:
+        The model, with the same names (`_` in place of `/`). Compiled if the original was and Keras 3 has the same
+        optimizer, loss and metrics, otherwise a warning says why not; the optimizer starts without state.
+
+    Raises:
+        NotPorted: A ValueError that names the layer, what is in the way, and what to do.
+        TypeError: If `source` is no model of Keras 2.
+
+    Example:
+    ```python
+    from tfcompress.legacy.port import port
+
+    model = port("mobilenet_of_2019.h5")
+    ```
+    """
+    asked = Asked(dict(custom_objects or {}), safe_mode)
+    if not is_old(source):
+        raise TypeError(
+            "port: a live tf_keras model or a file that Keras 2 wrote is accepted. Received: "
+            f"{source if isinstance(source, str | os.PathLike) else type(source)}. "
+            "Models of Keras 3 need no port: load_model takes them."
+        )
+    if not isinstance(source, str | os.PathLike):
+        ported, training = _live(source, asked, seed)
+    elif hdf5.is_old(source):
+        config, weights, training = hdf5.read(source)
+        ported = network(config, asked)
+        placing.place(ported, weights)
+    else:
+        config = archive.read(source)
+        ported, training = network(config, asked), config.get("compile_config")
+        archive.place(ported, source)
+    try:
+        compile_as_before(ported.layer, training, asked.custom_objects)
+    except (ValueError, TypeError, KeyError) as error:
+        warnings.warn(
+            f"load_model: the training configuration does not load ({_line(error)}); the model is not compiled. "
+            "Call model.compile(...) before training it.",
+            stacklevel=2,
+        )
+    return ported.layer
+
+
+def _live(model: Any, asked: Asked, seed: int) -> tuple[Ported, dict[str, Any] | None]:
+    try:
+        config = {"class_name": type(model).__name__, "config": model.get_config()}
+    except NotImplementedError as error:
+        raise NotPorted("", f"the model {model.name!r}", "a subclassed model is code, which no configuration tells.") from error
+    functions = dict(_functions(model, ""))
+    ported = network(config, Asked(asked.custom_objects, asked.safe_mode, functions))
+    weights = {layer.name: _weights(layer) for layer in model.layers}
+    placing.place(ported, weights)
+    prove(model, ported, seed)
+    return ported, model.get_compile_config() if model.optimizer is not None else None
+
+
+def _weights(layer):
+    return [(w.name, np.asarray(w)) for w in (*layer.trainable_weights, *layer.non_trainable_weights)]
+
+
+def _functions(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for layer in model.layers:
+        inner = getattr(layer, "layer", layer)  # a wrapper's
+        if hasattr(inner, "layers"):
+            yield from _functions(inner, f"{prefix}{layer.name}/")
+        elif type(inner).__name__ == "Lambda":
+            yield f"{prefix}{inner.name}", inner.function
+
+
+def _line(error):
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,133 @@
+"""A port is shown to equal its original: both run on the same random input.
+
+Where the outputs differ by more than one part in a million, each layer is run on the original's own
+inputs: one that differs by itself is refused by name; if none does, rounding has added up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcompress.legacy.ported import Ported
+from tfcompress.legacy.refused import NotPorted
+
+TOLERANCE = 1e-6  # of the largest output, in float32
+_ADDED_UP = 1e-4
+_UNKNOWN_SIZES = (32, 64, 128, 224)
+
+
+def prove(original: Any, port: Ported, seed: int = 0) -> float:
+    """Compares a port with the model it was made of.
+
+    Args:
+        original: A live model of tf_keras.
+        port: Its port.
+        seed: Of the random input.
+
+    Returns:
+        Largest difference of the outputs, as a fraction of the largest output.
+
+    Raises:
+        NotPorted: If the outputs differ; the layer where it begins is named.
+    """
+    x, expected = _run(original, np.random.default_rng(seed))
+    found = keras.tree.flatten(port.layer(_structured(port.layer, x), training=False))
+    expected = keras.tree.flatten(expected)
+    if [tuple(e.shape) for e in expected] != [tuple(f.shape) for f in found]:
+        raise NotPorted("", f"the model {port.name!r}", "its outputs have other shapes in Keras 3.")
+    difference = max(_difference(f, e) for f, e in zip(found, expected, strict=True))
+    half = any(getattr(leaf.layer, "compute_dtype", "") in ("float16", "bfloat16") for leaf in port.leaves())
+    if difference <= (1e-2 if half else TOLERANCE):
+        return difference
+    _first_that_differs(original, port, x)
+    if difference <= _ADDED_UP:
+        return difference
+    raise NotPorted("", f"the model {port.name!r}", f"its outputs differ by {difference:.2g} of the largest.")
+
+
+def _run(original, rng):
+    """Random inputs that the model takes, and its outputs; unknown sizes are tried from small to large."""
+    reasons = []
+    for size in _UNKNOWN_SIZES:
+        x = [_input(original, tensor, size, rng) for tensor in original.inputs]
+        try:
+            return x, original(_nested(original, x), training=False)
+        except Exception as error:  # whatever the model raises on a size that it can't take
+            reasons.append(str(error).splitlines()[0] if str(error) else repr(error))
+    raise NotPorted("", f"the model {original.name!r}", f"the original does not run on random input: {reasons[-1]}.")
+
+
+def _nested(original, x):
+    names = [tensor.name for tensor in original.inputs]
+    given = original.input
+    return dict(zip(given, x, strict=True)) if isinstance(given, dict) and set(given) <= set(names) else _alone(x)
+
+
+def _structured(model, x):
+    given = model.input if not isinstance(model, keras.Sequential) else None
+    return dict(zip(given, x, strict=True)) if isinstance(given, dict) else _alone(x)
+
+
+def _alone(x):
+    return x[0] if len(x) == 1 else x
+
+
+def _input(original, tensor, size, rng):
+    shape = (2, *(size if n is None else n for n in tensor.shape[1:]))
+    sizes = [layer.input_dim for layer in _layers(original) if type(layer).__name__ == "Embedding"]
+    kind = tensor.dtype.as_numpy_dtype
+    if sizes or np.issubdtype(kind, np.integer) or kind is np.bool_:
+        return rng.integers(0, min(sizes, default=2), shape).astype(kind)
+    return rng.normal(size=shape).astype(kind)
+
+
+def _layers(model):
+    for layer in model.layers:
+        yield from _layers(layer) if hasattr(layer, "layers") else (getattr(layer, "layer", layer),)
+
+
+def _first_that_differs(original, port, x):
+    """Runs each layer of the port on what the original gave the layer; raises for the first that differs."""
+    rows = []
+    for part in port.inside:
+        if part.layer is None:
+            continue
+        old = original.get_layer(part.name)
+        try:
+            rows.append((part, old.get_input_at(0), old.get_output_at(0)))
+        except (AttributeError, RuntimeError):  # called with keywords alone; the outputs tell
+            continue
+    if not rows:
+        return
+    maker = type(original) if hasattr(type(original), "from_config") else None
+    between = _between(maker, original, [(given, made) for _, given, made in rows])
+    for (part, _, _), (given, made) in zip(rows, between(_alone(x)), strict=True):
+        if isinstance(given, (list, tuple)) and isinstance(part.layer, (keras.layers.RNN, keras.layers.Bidirectional)):
+            continue
+        found = keras.tree.flatten(part.layer(given, training=False) if _trains(part.layer) else part.layer(given))
+        worst = max(_difference(f, m) for f, m in zip(found, keras.tree.flatten(made), strict=True))
+        if worst > TOLERANCE:
+            raise NotPorted(part.name, part.class_name, f"its output differs by {worst:.2g} of the largest.")
+
+
+def _between(maker, original, tensors):
+    import tf_keras
+
+    del maker
+    return tf_keras.Model(original.inputs, tensors)
+
+
+def _trains(layer):
+    return isinstance(layer, keras.Model)
+
+
+def _difference(found, expected):
+    found, expected = (np.asarray(keras.ops.cast(each, "float32"), "float64") for each in (found, expected))
+    if not np.array_equal(np.isfinite(found), np.isfinite(expected)):
+        return np.inf
+    finite = np.isfinite(expected)
+    largest = np.abs(expected[finite]).max(initial=0.0)
+    return float(np.abs(found - expected)[finite].max(initial=0.0) / (largest or 1.0))

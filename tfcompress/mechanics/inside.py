@@ -1,0 +1,96 @@
+"""The values inside a layer that is written in several integer operations, each on its int8 grid.
+
+What `facts/integer_forms.py` calls `grid`. A value whose bounds follow from others needs no range of its own; the rest
+have one that is filled and trained like those between layers, so the simulation knows every rounding of the file.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.mechanics.runtime import on_bias_grid
+from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, ActivationRange, fake_quant
+
+
+class Inside:
+    """Rounds the values inside one layer in one pass.
+
+    Args:
+        ranges: Ranges by the name of the value.
+        bits: Bits of the grids whose bounds are known.
+        how: What the pass does with ranges: "train", "observe" or "apply".
+        exports: Whether the converter reads the pass: bounds are then numbers.
+        folds: Whether biases lie on the grid of the file.
+    """
+
+    def __init__(self, ranges: dict[str, ActivationRange], bits: int, how: str, exports: bool, folds: bool):
+        self.ranges, self.bits, self.how, self.exports, self.folds = ranges, bits, how, exports, folds
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is rounded (while ranges only look on)."""
+        return self.how == OBSERVE
+
+    def __call__(self, name: str, x):
+        """Returns `x` on the grid of the range of that name."""
+        return self.ranges[name](x, how=self.how, export=self.exports)
+
+    def high(self, name: str):
+        """Returns the upper bound of a range that was called before: a number in an export, else a tensor."""
+        if not self.exports:
+            return self.ranges[name].bounds()[1]
+        with tf.init_scope():
+            return self.ranges[name].limits()[1]
+
+    def fixed(self, x, low, high):
+        """Returns `x` on the grid between known bounds."""
+        if self.is_free:
+            return x
+        if self.exports:
+            return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
+        low, high = tf.convert_to_tensor(low, tf.float32), tf.convert_to_tensor(high, tf.float32)
+        return fake_quant(x, low, high, self.bits)
+
+    def rsqrt(self, x, square):
+        """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid from zero to there.
+
+        The integer kernels saturate by themselves, and make the largest code of the root of zero.
+        """
+        if self.exports:
+            return self.fixed(tf.math.rsqrt(x), 0.0, square**0.5)
+        square = tf.convert_to_tensor(square, tf.float32)
+        return self.fixed(tf.math.rsqrt(tf.maximum(x, 1.0 / square)), 0.0, tf.sqrt(square))
+
+    def by_channel(self, x, factor, shift, name: str):
+        """Returns `x * factor + shift`, a pair per channel: one depthwise 1x1 convolution, exact in int8.
+
+        Args:
+            x: Tensor, channels last.
+            factor: `(channels,)`, or None for ones.
+            shift: `(channels,)`, or None for zeros.
+            name: Name of the range `x` is on.
+        """
+        channels = x.shape[-1]
+        factor = tf.ones((channels,)) if factor is None else _float(factor)
+        shift = tf.zeros((channels,)) if shift is None else _float(shift)
+        if self.folds and not self.exports and self.bits == 8:
+            shift = on_bias_grid(shift, factor, "c", (0,), self.ranges[name])
+        return scaled(x, factor, shift)
+
+
+def _float(variable):
+    return tf.cast(tf.convert_to_tensor(variable), tf.float32)
+
+
+def scaled(x, factor, shift):
+    """Returns `x * factor + shift` per channel of the last axis, as the depthwise convolution the file has.
+
+    Args:
+        x: Tensor `(batch, ..., channels)`.
+        factor: `(channels,)`.
+        shift: `(channels,)`.
+    """
+    shape = tf.shape(x) if None in x.shape else x.shape
+    flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
+    y = tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID") + shift
+    return y if len(x.shape) == 4 else tf.reshape(y, shape)
