@@ -17,9 +17,10 @@ import numpy as np
 import tfcompress
 from tfcompress.data import Digits
 from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.assets import AppTask, SampleImages, write_assets
+from tfcompress.deploy.assets import AppTask, SampleImages, check_request, write_assets
 from tfcompress.deploy.image_folder import evenly
 from tfcompress.deploy.phone_variant import PhoneVariant, check_name, phone_variant, runs_in
+from tfcompress.deploy.secure import new_key
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US
 from tfcompress.judge.kernels import kernel_table
@@ -112,7 +113,7 @@ def export_android(
         FileNotFoundError: If a file or folder does not exist.
         ValueError: If there are no models, one does not fit the app (the message names it), or an argument does
             not fit.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
 
     Example:
         ```python
@@ -134,6 +135,8 @@ def export_android(
     for name, artifact in artifacts.items():  # all of them, before anything is measured
         phone_variant(name, artifact, SIDE, len(labels), {})
     reference = _reference(artifacts, reference)
+    check_request(out, list(artifacts), reference, encrypt, passphrase)
+    signer = new_key() if key is None else key
     measured = _Measured(artifacts, digits, reference, limit, latency, verbose)
     variants = measured.variants(len(labels), recipe)
     task = AppTask(
@@ -145,18 +148,9 @@ def export_android(
         runtime=runtime,
         generator=_generator(artifacts[reference]),
     )
-    write_assets(
-        out,
-        variants,
-        task,
-        measured.samples(),
-        pixels(digits.x_test[:golden]),
-        key,
-        place,
-        encrypt,
-        passphrase,
-        keep_plain,
-    )
+    selftest = pixels(digits.x_test[:golden])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_assets(out, variants, task, measured.samples(), selftest, signer, place, encrypt, passphrase, keep_plain)
     return AndroidExport(
         out, place, tuple(variants), runtime, _notes(out, place, variants, runtime, key, encrypt, digits)
     )
@@ -189,7 +183,8 @@ class _Measured:
             _say(verbose, f"measuring {name} on {len(self.rows):,} images")
             self.answers[name] = artifact.predict(digits.x_test[self.rows]).argmax(axis=-1)
         first = digits.x_test[:1]
-        self.bench = benchmark(artifacts, data=first, memory=False, verbose=verbose) if latency else None
+        _say(verbose and latency, "timing")
+        self.bench = benchmark(artifacts, data=first, memory=False, verbose=0) if latency else None
         self.verbose = verbose
 
     def variants(self, classes: int, recipe: list[dict[str, Any]] | None) -> list[PhoneVariant]:
@@ -285,11 +280,11 @@ def _reference(artifacts: dict[str, Artifact], wanted: str) -> str:
 def _place_of_key(out: pathlib.Path) -> pathlib.Path:
     """The key's place in the Gradle project around the assets."""
     for place in (out.resolve(), *out.resolve().parents):
-        if (place / "settings.gradle.kts").exists() and (place / KEY_IN_PROJECT).parent.is_dir():
+        if (place / "settings.gradle.kts").exists() and (place / KEY_IN_PROJECT.parts[0]).is_dir():
             return place / KEY_IN_PROJECT
     raise ValueError(
-        f"public_key: {out} lies in no project that has {KEY_IN_PROJECT.parent}. Say where the public key is to be "
-        "written; it must be compiled into the app and not lie among the assets."
+        f"public_key: {out} lies in no Gradle project with a module {KEY_IN_PROJECT.parts[0]}. Say where the public "
+        "key is to be written; it must be compiled into the app and not lie among the assets."
     )
 
 

@@ -24,15 +24,10 @@ android {
         create("litert") {
             dimension = "runtime"
             isDefault = true
-            buildConfigField("String", "RUNTIME_NAME", "\"litert\"")
-            buildConfigField("String", "RUNTIME_VERSION", "\"${libs.versions.litert.get()}\"")
         }
         // TensorFlow Lite 2.16.1 from Maven Central: CPU only, 4 KB pages, not for 16 KB devices.
         create("central") {
             dimension = "runtime"
-            versionNameSuffix = "-central"
-            buildConfigField("String", "RUNTIME_NAME", "\"tensorflow-lite\"")
-            buildConfigField("String", "RUNTIME_VERSION", "\"${libs.versions.tflite.get()}\"")
         }
     }
 
@@ -51,11 +46,10 @@ android {
 
     // A deflated model can't be mapped into memory.
     androidResources {
-        noCompress += listOf("tflite", "enc")
+        noCompress += listOf("tflite", "enc", "bin")
         localeFilters += listOf("en", "zh")
     }
     packaging { jniLibs { useLegacyPackaging = false } }
-    buildFeatures { buildConfig = true }
     testOptions { unitTests { isIncludeAndroidResources = true } }
     lint {
         abortOnError = true

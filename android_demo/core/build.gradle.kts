@@ -24,4 +24,6 @@ dependencies {
 
 tasks.test {
     useJUnitPlatform()
+    // Where the tests find the bundled models and the vectors shared with Python.
+    systemProperty("demo.dir", rootDir.path)
 }

@@ -55,8 +55,8 @@ def test_convert_io(folder, io):
 
 def test_the_gate_has_its_own_exit_code_and_writes_nothing(folder, capsys):
     layers = keras.layers
-    stack = [keras.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="elu", name="bent")]
-    keras.Sequential([*stack, layers.Flatten(), layers.Dense(2)]).save("elu.keras")
+    stack = [keras.Input((8, 8, 1)), layers.Reshape((4, 16)), layers.SimpleRNN(3, activation="elu", name="bent")]
+    keras.Sequential([*stack, layers.Dense(2)]).save("elu.keras")
     options = ["--calibration=data.npz", "--scale=1/255"]
     assert run("convert", "elu.keras", *options) == REFUSED
     error = capsys.readouterr().err
@@ -166,6 +166,23 @@ def test_report_compares_and_draws(int8, folder, capsys):
     assert same[1]["agreement"] == 1.0
 
 
+def test_report_shows_a_phone_beside_the_host(int8, folder, capsys):
+    options = ["--data=data.npz", "--scale=1/255", "--verbose=0"]
+    assert run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0") == DONE
+    assert run("report", "int8.tflite", "int8.tflite", *options, "--nolatency", "--phone=host.json") == FAILED
+    assert "host.json: was not measured on an Android device" in capsys.readouterr().err
+    assert not (folder / "report").exists()
+    phone = json.loads((folder / "host.json").read_text())
+    phone["device"] |= {"name": "A phone", "system": "Android 16", "sdk": 36, "machine": "arm64-v8a"}
+    phone["results"][0]["latency"]["p50_us"] = 12345.5
+    (folder / "phone.json").write_text(json.dumps(phone))
+    assert run("report", "int8.tflite", "int8.tflite", *options, "--phone=phone.json") == DONE
+    assert "A phone, Android 16" in capsys.readouterr().out
+    for file in ("report.html", "report.txt"):
+        text = (folder / "report" / file).read_text()
+        assert "On A phone" in text and "12,345.5" in text and "p50 us, phone" in text and "p50 us, host" in text
+
+
 def test_inspect_a_file(int8, capsys):
     assert run("inspect", "int8.tflite") == DONE
     text = capsys.readouterr().out
@@ -179,11 +196,12 @@ def test_inspect_a_file(int8, capsys):
 
 def test_inspect_a_model_says_what_stays_float(folder, capsys):
     layers = keras.layers
-    stack = [keras.Input((8, 8, 1)), layers.Conv2D(2, 3, name="c"), layers.ELU(name="bent")]
+    bent = layers.Conv3D(1, 1, name="bent")
+    stack = [keras.Input((8, 8, 1)), layers.Conv2D(2, 3, name="c"), layers.Reshape((6, 6, 2, 1)), bent]
     keras.Sequential([*stack, layers.Flatten(), layers.Dense(2, name="d")]).save("elu.keras")
     assert run("inspect", "elu.keras") == DONE
     text = capsys.readouterr().out
-    assert re.search(r"bent +ELU .*stays float: ELU", text)
+    assert re.search(r"bent +Conv3D .*stays float: CONV_3D", text)
     assert run("inspect", "elu.keras", "--json") == DONE
     layers = {row["layer"]: row for row in json.loads(capsys.readouterr().out)["layers"]}
     assert layers["c"]["kernels"] == ["kernel"] and layers["c"]["int8"] == "integer"

@@ -80,7 +80,7 @@ def shake(model: keras.Model, seed: int = 0) -> None:
     for v in model.variables:
         if v.name in ("bias", "beta", "moving_mean"):
             v.assign(rng.normal(0, 0.3, v.shape))
-        elif v.name in ("gamma", "moving_variance", "alpha"):
+        elif v.name in ("gamma", "scale", "moving_variance", "alpha"):
             v.assign(rng.uniform(0.3, 1.5, v.shape))
 
 
@@ -223,9 +223,14 @@ PLAIN = [
     _row("BatchNormalization", L.BatchNormalization),
     _row("BatchNormalization-vector", L.BatchNormalization, shape=VECTOR),
     _row("BatchNormalization-volume", L.BatchNormalization, shape=VOLUME),
-    _row("LayerNormalization", L.LayerNormalization, shape=SERIES),
-    _row("GroupNormalization", L.GroupNormalization, groups=2),
-    _row("UnitNormalization", L.UnitNormalization, shape=VECTOR),
+    # plain kernels round a mean the other way now and then, which all that follows enlarges
+    _row("LayerNormalization", L.LayerNormalization, shape=SERIES, gap=4),
+    _row("LayerNormalization-axes", L.LayerNormalization, axis=[1, 2], shape=SERIES, gap=4),
+    _row("LayerNormalization-plain", L.LayerNormalization, scale=False, center=False, shape=SERIES, gap=4),
+    _row("RMSNormalization", L.RMSNormalization, shape=SERIES, gap=2),
+    _row("GroupNormalization", L.GroupNormalization, groups=2, gap=4),
+    _row("GroupNormalization-first", L.GroupNormalization, groups=2, axis=1),
+    _row("UnitNormalization", L.UnitNormalization, shape=VECTOR, gap=2),
     _row("PReLU", L.PReLU, shared_axes=[1, 2]),
     _row("Normalization", L.Normalization, mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 0.5]),
     _row("Rescaling", L.Rescaling, 0.5, offset=-0.2),
@@ -276,19 +281,21 @@ PLAIN = [
     _row("SpatialDropout1D", L.SpatialDropout1D, 0.2, shape=SERIES),
     _row("SpatialDropout3D", L.SpatialDropout3D, 0.2, shape=VOLUME),
     _row("Masking", L.Masking, shape=SERIES),
+    _row("Masking-by-ones", L.Masking, 1.0, shape=SERIES),
     _row("Softmax", L.Softmax, shape=VECTOR),
     _row("ReLU", L.ReLU),
     _row("ReLU-capped", L.ReLU, max_value=2.0, gap=2),
     _row("ReLU-leaky", L.ReLU, negative_slope=0.1),
     _row("LeakyReLU", L.LeakyReLU),
     _row("ELU", L.ELU),
+    _row("ELU-steep", L.ELU, alpha=2.0),
     *[
         _row(f"Activation-{a}", L.Activation, a, shape=VECTOR, gap=gap)
         for a, gap in {
             **dict.fromkeys(("linear", "relu", "relu6", "sigmoid", "tanh", "softmax"), 1),
             **dict.fromkeys(("silu", "gelu", "leaky_relu", "hard_silu", "hard_sigmoid"), 1),
-            **dict.fromkeys(("elu", "softsign", "exponential", "log_softmax", "log_sigmoid"), 1),
-            **{"softplus": 2, "mish": 3, "selu": 3},  # inner ranges by TensorFlow's calibrator
+            **dict.fromkeys(("elu", "softsign", "exponential", "log_softmax"), 1),
+            **{"softplus": 2, "log_sigmoid": 2, "mish": 4, "selu": 2},  # several roundings in a row
         }.items()
     ],
 ]

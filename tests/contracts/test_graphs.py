@@ -155,34 +155,38 @@ def test_subclassed_with_raw_ops(shaken):
         tfc.Compression(tfc.Quantize("int8"), verbose=0).set_model(model)
 
 
-def elu_nested():
-    inner = keras.Sequential([keras.Input((6,)), L.Dense(4), L.ELU(name="elu")], name="inner")
-    return keras.Sequential([keras.Input((6,)), L.Dense(6), L.ReLU(name="elu"), inner, L.Dense(2)])
+def sine(name):
+    return L.Activation(keras.ops.sin, name=name)
 
 
-def elu_repeated():
+def sine_nested():
+    inner = keras.Sequential([keras.Input((6,)), L.Dense(4), sine("wave")], name="inner")
+    return keras.Sequential([keras.Input((6,)), L.Dense(6), L.ReLU(name="wave"), inner, L.Dense(2)])
+
+
+def sine_repeated():
     parts = [
         keras.Sequential([keras.Input((6,)), L.Dense(6, name="dense"), act], name=f"part{k}")
-        for k, act in enumerate([L.ReLU(name="act"), L.ELU(name="act")])
+        for k, act in enumerate([L.ReLU(name="act"), sine("act")])
     ]
     return keras.Sequential([keras.Input((6,)), *parts, L.Dense(2)])
 
 
-def elu_last():
-    layers = [L.Dense(6), L.Dense(3, activation="elu", name="end")]
+def sine_last():
+    layers = [L.Dense(6), L.Dense(3, activation=keras.ops.sin, name="end")]
     return keras.Sequential([keras.Input((6,)), *layers])
 
 
-ELU = [(elu_nested, "inner/elu"), (elu_repeated, "part1/act"), (elu_last, "end")]
+SINE = [(sine_nested, "inner/wave"), (sine_repeated, "part1/act"), (sine_last, "end")]
 
 
-@pytest.mark.parametrize("build,layer", ELU, ids=["nested", "repeated", "last"])
+@pytest.mark.parametrize("build,layer", SINE, ids=["nested", "repeated", "last"])
 def test_the_right_layer_is_named(build, layer):
     model, x = build(), images(shape=(6,))
     with pytest.raises(tfc.NotFullyInteger) as caught:
         tfc.convert(model, calibration=x)
-    assert [(f.op, f.layer) for f in caught.value.float_ops] == [("ELU", layer)]
-    assert tfc.convert(model, calibration=x, allow_float=["ELU"]).predict(x).shape[0] == 64
+    assert [(f.op, f.layer) for f in caught.value.float_ops] == [("SIN", layer)]
+    assert tfc.convert(model, calibration=x, allow_float=["SIN"]).predict(x).shape[0] == 64
     assert tfc.convert(model, calibration=x, allow_float=[layer]).float_ops()
 
 

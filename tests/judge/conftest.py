@@ -143,3 +143,32 @@ def phone_report() -> dict:
             }
         ],
     }
+
+
+@pytest.fixture
+def monitor_log() -> dict:
+    """A monitoring log as the Android app would export it: two days, two variants, 3 classes, 2 bins; its own copy."""
+
+    def variant(name, classes, confidence, latency, failures=0):
+        counts = {"classes": classes, "confidence": confidence, "latency_us": latency}
+        return {"name": name, "sha256": "ab" * 32, "count": sum(classes), **counts, "failures": failures}
+
+    return {
+        "schema": "tfcompress.monitor/1",
+        "created": "2026-05-05T03:02:01Z",
+        "generator": {"name": "tfcompress-android", "version": "0.1.0", "manifest_sha256": "0" * 64},
+        "device": {"name": "Phone 9", "system": "Android 16", "sdk": 36},
+        "runtime": {"name": "litert", "version": "2.3.0"},
+        "confidence_edges": [0.0, 0.5, 1.0],
+        "latency_edges_us": [0, 100],
+        "days": [
+            {"day": "2026-05-04", "variants": [variant("int8", [100, 90, 110], [30, 270], [299, 1])]},
+            {
+                "day": "2026-05-05",
+                "variants": [
+                    variant("int8", [100, 110, 90], [30, 270], [300, 0], failures=2),
+                    variant("float32", [2, 1, 1], [1, 3], [0, 4]),
+                ],
+            },
+        ],
+    }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import flags
 
 import tfcompress
-from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report
+from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim
 from tfcompress.cli.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Command] = {
         bench.COMMAND,
         report.COMMAND,
         inspect.COMMAND,
+        slim.COMMAND,
         android.COMMAND,
         keys.COMMAND,
         monitor.COMMAND,
@@ -91,8 +92,8 @@ def _run(command: Command, arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     # RuntimeError: TensorFlow's converter could not do it; the message is its own.
-    # ImportError: an extra is not installed; the message names it.
-    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+    # ModuleNotFoundError: an extra is not installed; the message names it.
+    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
         print(f"tfcompress {command.name}: {error}", file=sys.stderr)
         return REFUSED if _is_gate(error) else FAILED
 

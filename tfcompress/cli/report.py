@@ -15,6 +15,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures latency as well.", flag_values=values)
     flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1, flag_values=values)
+    flags.DEFINE_string("phone", "", "Benchmark report of the Android app, to stand beside.", flag_values=values)
     flags.DEFINE_string("title", "", "Title of the report.", flag_values=values)
 
 
@@ -23,6 +24,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.deploy.artifact import Artifact
     from tfcompress.deploy.atomic import write_files
     from tfcompress.deploy.loading import load_model
+    from tfcompress.judge.android import add_phone, load_phone_report
     from tfcompress.judge.chapters import add_comparison, add_file
     from tfcompress.judge.compare import compare
     from tfcompress.judge.report import Report
@@ -31,6 +33,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     load = Artifact.load if first.endswith(".tflite") else load_model
     original = load(first)
     artifacts = {name: Artifact.load(name) for name in others}
+    phone = load_phone_report(values.phone) if values.phone else None
     x, y = read_arrays(values.data, values.scale).held_out()
     x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
     compared = compare(
@@ -44,10 +47,14 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     title = values.title or f"{os.path.basename(first.rstrip('/'))} and what was made of it"
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
     add_comparison(report, compared, highlight=others[-1])
+    if phone is not None:
+        add_phone(report, phone, artifacts, compared.bench)
     add_file(report, artifacts[others[-1]])
     page, _ = report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})
     print(compared.text())
+    if phone is not None:
+        print(f"\nMeasured on a phone:\n{phone.text()}")
     print(f"\nWrote {page}.")
     return 0
 
@@ -62,10 +69,14 @@ COMMAND = Command(
 ORIGINAL is a Keras model (.keras, .h5, SavedModel) or a .tflite file; the page looks into the last
 FILE. Data are an .npz file with x and y (or x_test and y_test); without labels, agreement with the
 original takes the place of accuracy.
+
+--phone is a report that the Android app shared (tfcompress.bench/1). Its times stand beside those of this machine,
+each under its own name; a report of another machine is refused.
 """,
     examples=(
         "tfcompress report model.keras int8.tflite --data=mnist.npz --scale=1/255",
         "tfcompress report float.tflite int8.tflite --data=test.npz --out=docs --nolatency",
+        "tfcompress report float32.tflite int8.tflite --data=mnist.npz --scale=1/255 --phone=phone.json",
     ),
     define=_define,
     run=_run,

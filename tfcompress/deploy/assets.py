@@ -122,7 +122,7 @@ def write_assets(
     Raises:
         ValueError: If variants are none or named twice, `encrypted` or `task.reference` name none of them, the
             passphrase is missing, or the folder holds something else.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
     """
     folder = pathlib.Path(folder)
     check_request(folder, [variant.name for variant in variants], task.reference, encrypted, passphrase)

@@ -1,7 +1,7 @@
 """The `.tflite` flatbuffer as plain Python values: tensors, ops, graphs, signatures.
 
-With `rewriting.py` the only file that knows the schema (the generated module that ships in
-ai-edge-litert). Reading copies no weights: the constants of a tensor are views into the file's
+With `rewriting.py` and the folder `diet` the only place that knows the schema (the generated module
+that ships in ai-edge-litert). Reading copies no weights: the constants of a tensor are views into the file's
 bytes, unpacked on demand.
 Format: tensorflow/lite/schema/schema.fbs, file identifier `TFL3`.
 """

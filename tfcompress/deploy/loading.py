@@ -1,7 +1,7 @@
 """Keras models from every place a user keeps them: `.keras`, `.h5`, SavedModel folders, memory.
 
-A SavedModel becomes a Functional model around its signature, input names kept. Whatever cannot be
-loaded is refused with the reason that Keras gives and the way out.
+Models of Keras 2 are ported. A SavedModel becomes a Functional model around its signature, input names kept.
+Whatever cannot be loaded is refused with the reason and the way out.
 """
 
 import os
@@ -12,7 +12,8 @@ from typing import Any
 import h5py
 import keras
 
-# what a session's file holds; Keras finds the classes once their modules are imported
+# what a session's or a ported model's file holds; Keras finds it once its module is imported
+from tfcompress.legacy import port, values  # noqa: F401
 from tfcompress.mechanics import wrapper  # noqa: F401
 from tfcompress.mechanics.transforms import centroids, mask, ranges, scores  # noqa: F401
 
@@ -57,7 +58,8 @@ def load_model(
         path_or_model: a `.keras` file (or the unzipped folder) of a plain model or of a session's,
             a `.h5` file of a whole model, a SavedModel folder, or a model, which is returned as it
             is. (`keras.models.load_model` by itself does not know a session's layers: `import
-            tfcompress` alone registers nothing.)
+            tfcompress` alone registers nothing.) What Keras 2.0 to 2.15 or tf_keras wrote, and a live
+            model of tf_keras, is ported: see `tfcompress.legacy.port.port`.
         custom_objects: classes and functions of your own in the model, by name.
         safe_mode: False lets Keras load Lambda layers, that is, run code from the file.
         signature: the signature of a SavedModel to load.
@@ -70,6 +72,7 @@ def load_model(
 
     Raises:
         FileNotFoundError: if there is nothing at the path.
+        NotPorted: a ValueError, if a model of Keras 2 has no equal in Keras 3; the layer is named.
         TypeError: if `path_or_model` is neither a path nor a Keras model.
         ValueError: if the form is unknown or Keras cannot load it; the reason is named.
 
@@ -84,9 +87,11 @@ def load_model(
     """
     if isinstance(path_or_model, keras.Model):
         return path_or_model
+    if port.is_old(path_or_model):
+        return port.port(path_or_model, custom_objects, safe_mode)
     if not isinstance(path_or_model, str | os.PathLike):
         raise TypeError(
-            "load_model: a Keras 3 model or the path of one is accepted. Received: "
+            "load_model: a model of Keras 3 or tf_keras or the path of one is accepted. Received: "
             f"{type(path_or_model).__module__}.{type(path_or_model).__name__}."
         )
     path = os.fspath(path_or_model)
@@ -111,9 +116,13 @@ def _check_form(path: str) -> None:
     elif name.endswith(_HDF5_SUFFIXES):
         if not h5py.is_hdf5(path):
             raise ValueError(f"load_model: {path!r} is no HDF5 file or is cut off.")
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise ValueError(f"load_model: {path!r}: {_ELSEWHERE['.weights.h5']}")
+        try:
+            with h5py.File(path, "r") as file:
+                whole = "model_config" in file.attrs
+        except OSError as error:
+            raise ValueError(f"load_model: {path!r} is no HDF5 file or is cut off.") from error
+        if not whole:
+            raise ValueError(f"load_model: {path!r}: {_ELSEWHERE['.weights.h5']}")
     else:
         what = "folder without saved_model.pb" if os.path.isdir(path) else "file"
         raise ValueError(
@@ -170,26 +179,12 @@ def _from_saved_model(path: str, signature: str) -> keras.Model:
 
 def _reason(path: str, error: Exception) -> str:
     text = str(error)
-    writer = _writer_version(path)
     message = f"load_model: Keras {keras.__version__} cannot load {path!r}: {_last_line(error)}"
-    if writer.startswith(("1.", "2.")):
-        message += (
-            f" The file was written by Keras {writer}. Load it with that version (or tf_keras) "
-            "and store it with model.export(folder); load_model reads the folder."
-        )
-    elif "safe_mode" in text or "unsafe_deserialization" in text:
+    if "safe_mode" in text or "unsafe_deserialization" in text:
         message += " If you trust the file, call load_model(path, safe_mode=False)."
     elif "custom_objects" in text or "register_keras_serializable" in text:
         message += " Give your own classes: load_model(path, custom_objects={'Name': Name})."
     return message
-
-
-def _writer_version(path: str) -> str:
-    if not path.lower().endswith(_HDF5_SUFFIXES):
-        return ""
-    with h5py.File(path, "r") as file:
-        version = file.attrs.get("keras_version", "")
-    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 def _last_line(error: BaseException) -> str:

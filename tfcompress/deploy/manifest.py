@@ -181,7 +181,7 @@ def read_manifest(folder: str | os.PathLike, public_key: bytes | str | os.PathLi
         SignatureError: If the signature is not that of the manifest and the key.
         ManifestError: If it is signed and yet no manifest of this format.
         FileNotFoundError: If a file is missing.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
 
     Example:
         ```python

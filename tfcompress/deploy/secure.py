@@ -43,7 +43,7 @@ def new_key() -> "EllipticCurvePrivateKey":
         The key of `cryptography`.
 
     Raises:
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
 
     Example:
         >>> key = new_key()
@@ -97,7 +97,7 @@ def verify(content: bytes, signature: bytes, public_key: bytes) -> None:
     Raises:
         SignatureError: If it does not.
         ValueError: If the public key is no key on P-256.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
 
     Example:
         >>> key = new_key()
@@ -157,7 +157,7 @@ def encrypt(plain: bytes, passphrase: str, aad: str, iterations: int = ITERATION
 
     Raises:
         ValueError: If the passphrase is empty or `iterations` out of range.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
 
     Example:
         >>> cipher, header = encrypt(b"model", "open sesame", "my model", iterations=100_000)
@@ -196,7 +196,7 @@ def decrypt(cipher: bytes, header: dict[str, Any], passphrase: str) -> bytes:
         DecryptionError: If the passphrase is wrong, the bytes or the header were changed, or the plain
             bytes have another digest than the header says.
         ValueError: If the header asks for another algorithm or an unreasonable number of iterations.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
     """
     _need_cryptography()
     from cryptography.exceptions import InvalidTag
@@ -228,7 +228,7 @@ def save_keys(folder: str | os.PathLike, passphrase: str = "") -> tuple[pathlib.
     Raises:
         FileExistsError: If one of the files is there; a key that signed something is never overwritten.
         ValueError: If the folder lies in a Gradle project, where the key would soon be published.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
     """
     _need_cryptography()
     from cryptography.hazmat.primitives import serialization
@@ -265,7 +265,7 @@ def load_key(path: str | os.PathLike, passphrase: str = "") -> "EllipticCurvePri
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no private key on P-256, or the passphrase is missing, wrong or too much.
-        ImportError: If `cryptography` is not installed.
+        ModuleNotFoundError: If `cryptography` is not installed.
     """
     _need_cryptography()
     from cryptography.hazmat.primitives import serialization
@@ -340,7 +340,7 @@ def _write_new(path: pathlib.Path, content: bytes, mode: int) -> None:
 def _need_cryptography() -> None:
     try:
         import cryptography  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
             "Signing and encrypting need the package cryptography: pip install 'tfcompress[android]'"
         ) from error

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 DEEPEST = 32
 LARGEST_BYTES = 1 << 20
+_WIDTH = 120  # characters of a line of `write`
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -58,7 +59,7 @@ def parse(content: bytes) -> Any:
 def write(value: Any) -> bytes:
     r"""Writes JSON in one definite form: keys in their order, one space a level, UTF-8, a line feed at the end.
 
-    Lists of plain values stay on one line, so that a histogram is a line and not a column.
+    What fits into a line of 120 characters stays on one, and so does a list of plain values.
 
     Args:
         value: What JSON can hold.
@@ -72,7 +73,7 @@ def write(value: Any) -> bytes:
 
     Example:
         >>> write({"b": [1, 2], "a": "值"}).decode()
-        '{\n "b": [1, 2],\n "a": "值"\n}\n'
+        '{"b": [1, 2], "a": "值"}\n'
     """
     content = (_text(value, 0) + "\n").encode("utf-8")
     parse(content)
@@ -80,23 +81,22 @@ def write(value: Any) -> bytes:
 
 
 def _text(value: Any, depth: int) -> str:
+    line = _plain(value)
+    if not isinstance(value, dict | list | tuple) or len(line) + depth <= _WIDTH or _is_flat_list(value):
+        return line
     inner, outer = "\n" + " " * (depth + 1), "\n" + " " * depth
-    if isinstance(value, dict) and value:
-        parts = [f"{_plain(_key(key))}: {_text(item, depth + 1)}" for key, item in value.items()]
+    if isinstance(value, dict):
+        parts = [f"{_plain(key)}: {_text(item, depth + 1)}" for key, item in value.items()]
         return "{" + inner + f",{inner}".join(parts) + outer + "}"
-    if isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
-        return "[" + inner + f",{inner}".join(_text(item, depth + 1) for item in value) + outer + "]"
-    return _plain(value)
+    return "[" + inner + f",{inner}".join(_text(item, depth + 1) for item in value) + outer + "]"
+
+
+def _is_flat_list(value: Any) -> bool:
+    return not isinstance(value, dict) and not any(isinstance(item, dict | list | tuple) for item in value)
 
 
 def _plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"JSON: keys must be strings. Received: {key!r}.")
-    return key
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

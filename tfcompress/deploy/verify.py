@@ -13,15 +13,14 @@ _MOVES = frozenset({"RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "SL
 _TOKEN = re.compile(r"tfc(\d+)_")
 
 _REMEDIES = {
-    "ELU": "LiteRT has no int8 ELU: use relu, silu or gelu",
+    "ELU": "LiteRT has no int8 ELU inside a loop: use relu or tanh there",
     "CONV_3D_TRANSPOSE": "LiteRT has no int8 Conv3DTranspose: fold a dimension into the channels",
     "MaxPool3D": "LiteRT has no MaxPooling3D: pool two dimensions at a time with Reshape and MaxPooling2D",
     "AvgPool3D": "LiteRT has no AveragePooling3D: average two dimensions at a time with AveragePooling2D",
-    "NOT_EQUAL": "comes from Masking, which compares floats: pad with zeros and leave the mask out",
+    "NOT_EQUAL": "comes from Masking, which compares floats: mask by zeros, before layers that do not read the mask",
     "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
-    "NEG": "comes from LayerNormalization, GroupNormalization or log_sigmoid: use BatchNormalization or "
-    "another activation",
-    "SQUARE": "comes from GroupNormalization or UnitNormalization: use BatchNormalization",
+    "NEG": "LiteRT has no int8 negation: multiply by -1, or use the Keras layer of that name",
+    "SQUARE": "LiteRT has no int8 square: multiply the value by itself, or use the Keras layer of that name",
 }
 
 _REMEDY = "give calibration data, so that it gets a range; or replace the layer, or leave it out (leave_float=...)"

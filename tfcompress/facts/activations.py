@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.facts.integer_forms import elu, log_sigmoid, mish, selu, softplus
+from tfcompress.facts.integer_forms import BENT, elu, log_sigmoid, mish, selu, softplus
 from tfcompress.facts.table import FIXED, FUSE, OWN
 
 PROBABILITY = (0.0, 255.0 / 256.0)
@@ -19,7 +19,7 @@ class ActivationSpec:
     Args:
         grid: How the scale of its output arises, as in `LayerSpec`.
         fixed: Its range where LiteRT fixes it.
-        float_ops: LiteRT operations that stay float.
+        float_ops: LiteRT operations that stay float where `written` is None or can't be laid (inside a loop).
         in_steps: The same function as the file computes it where that takes several operations, the values in
             between rounded; None where one operation does.
         across: Whether one channel's value depends on the others, so that none can be cut.
@@ -51,12 +51,14 @@ _activations: dict[object, ActivationSpec] = {
     keras.activations.sigmoid: ActivationSpec(FIXED, PROBABILITY),
     keras.activations.tanh: ActivationSpec(FIXED, TANH),
     keras.activations.log_softmax: ActivationSpec(FIXED, (-255.0 / 16.0, 0.0), across=True),
-    keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=("magnitude",)),
-    keras.activations.mish: ActivationSpec(OWN, written=mish, inside=("magnitude", "softplus")),
-    keras.activations.selu: ActivationSpec(OWN, written=selu, inside=("elu",)),
+    keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=(*BENT, "size")),
+    keras.activations.mish: ActivationSpec(OWN, written=mish, inside=(*BENT, "size", "softplus")),
+    keras.activations.selu: ActivationSpec(OWN, written=selu, inside=(*BENT, "elu")),
     keras.activations.silu: ActivationSpec(OWN, in_steps=_silu),
-    keras.activations.elu: ActivationSpec(OWN, written=elu),
-    keras.activations.log_sigmoid: ActivationSpec(OWN, written=log_sigmoid, inside=("magnitude",)),
+    keras.activations.elu: ActivationSpec(OWN, float_ops=("ELU",), written=elu, inside=BENT),
+    keras.activations.log_sigmoid: ActivationSpec(
+        OWN, float_ops=("NEG",), written=log_sigmoid, inside=("below", "size")
+    ),
 }
 
 

@@ -14,9 +14,7 @@ FLAT = 64.0  # the same for the mean square of a vector that was divided by its 
 _ROOM = 1.0625  # a quotient by a rounded number may exceed one
 
 
-def _positive(x):
-    """As a maximum: a ReLU would fuse into the layer before, which then runs twice."""
-    return ops.maximum(x, 0.0)
+BENT = ("below", "above")
 
 
 def elu(x, grid, alpha: float = 1.0):
@@ -25,13 +23,14 @@ def elu(x, grid, alpha: float = 1.0):
     Args:
         x: Tensor.
         grid: What rounds values in between, `mechanics/inside.py`.
-        alpha: Slope for very negative values.
+        alpha: Negative of the limit for very negative values.
 
     Returns:
         The activation, not rounded.
     """
-    fall = grid.fixed(grid.fixed(ops.exp(ops.minimum(x, 0.0)), 0.0, 1.0) - 1.0, -1.0, 0.0)
-    return _positive(x) + (fall if alpha == 1.0 else grid.fixed(fall * alpha, min(-alpha, 0.0), max(-alpha, 0.0)))
+    below, above = _parts(x, grid)
+    fall = grid.fixed(grid.fixed(ops.exp(below), 0.0, 1.0) - 1.0, -1.0, 0.0)
+    return above + (fall if alpha == 1.0 else grid.fixed(fall * alpha, min(-alpha, 0.0), max(-alpha, 0.0)))
 
 
 def selu(x, grid):
@@ -41,12 +40,12 @@ def selu(x, grid):
 
 def softplus(x, grid):
     """log(1 + exp(x)) without a large exponential."""
-    return _positive(x) + _bend(x, grid)
+    return _parts(x, grid)[1] + _bend(x, grid)
 
 
 def log_sigmoid(x, grid):
     """-log(1 + exp(-x)) without a large exponential."""
-    return ops.minimum(x, 0.0) - _bend(x, grid)
+    return grid("below", ops.minimum(x, 0.0)) - _bend(x, grid)
 
 
 def mish(x, grid):
@@ -54,9 +53,16 @@ def mish(x, grid):
     return x * grid.fixed(ops.tanh(grid("softplus", softplus(x, grid))), -1.0, 127.0 / 128.0)
 
 
+def _parts(x, grid):
+    """The negative and the positive part; as a ReLU the latter would fuse into the layer before, which ran twice."""
+    below = grid("below", ops.minimum(x, 0.0))
+    return below, grid("above", x - below)
+
+
 def _bend(x, grid):
     """log(1 + exp(-|x|))."""
-    away = grid("magnitude", ops.abs(x) * -1.0)
+    away = grid("size", ops.abs(x)) * -1.0
+    away = grid.fixed(away, -1.0 * grid.high("size"), 0.0)
     return grid.fixed(ops.log(grid.fixed(1.0 + grid.fixed(ops.exp(away), 0.0, 1.0), 0.0, 2.0)), 0.0, 0.6931472)
 
 
@@ -81,13 +87,24 @@ def layer_normalization(layer, x, grid):
     """Ba et al., "Layer Normalization", 2016."""
     axes = _axes(layer.axis, len(x.shape))
     y = _normalized(_centred(x, axes, grid), axes, layer.epsilon, grid)
-    return _scaled(y, layer.gamma, layer.beta, axes, grid)
+    if not by_channel(layer):
+        return _spread_out(y, layer.gamma, layer.beta, axes, grid)
+    return _scaled(y, layer.gamma, layer.beta, grid)
+
+
+def by_channel(layer) -> bool:
+    """Whether a normalization layer has one pair of factors for each entry of the last axis."""
+    axes = layer.axis if isinstance(layer.axis, Sequence) else [layer.axis]
+    return list(axes) == [-1]
 
 
 def rms_normalization(layer, x, grid):
     """Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019."""
     axes = _axes(layer.axis, len(x.shape))
-    return _scaled(_normalized(x, axes, layer.epsilon, grid), layer.scale, None, axes, grid)
+    y = _normalized(x, axes, layer.epsilon, grid)
+    if not by_channel(layer):
+        return _spread_out(y, layer.scale, None, axes, grid)
+    return _scaled(y, layer.scale, None, grid)
 
 
 def group_normalization(layer, x, grid):
@@ -96,7 +113,7 @@ def group_normalization(layer, x, grid):
     groups = channels if layer.groups == -1 else layer.groups
     shape = (-1, math.prod(x.shape[1:-1]), groups, channels // groups)
     y = _normalized(_centred(ops.reshape(x, shape), (1, 3), grid), (1, 3), layer.epsilon, grid)
-    return _scaled(ops.reshape(y, (-1, *x.shape[1:])), layer.gamma, layer.beta, (len(x.shape) - 1,), grid)
+    return _scaled(ops.reshape(y, (-1, *x.shape[1:])), layer.gamma, layer.beta, grid)
 
 
 def unit_normalization(layer, x, grid):
@@ -128,22 +145,27 @@ def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
     r = ops.stop_gradient(grid.fixed(root * root, 0.0, TINY / peak))
     u = grid.fixed(x * r, -_ROOM, _ROOM)
     spread = grid("spread", reduce(grid.fixed(u * u, 0.0, _ROOM**2), axis=axes, keepdims=True))
-    top = grid.high("spread")
-    if epsilon:
-        low = grid.fixed(r * epsilon**0.5, 0.0, TINY / peak * epsilon**0.5)
-        rest = (TINY / peak) ** 2 * epsilon
-        top = top + rest
-        spread = grid.fixed(spread + grid.fixed(low * low, 0.0, rest), 0.0, top)
-    return u * grid.rsqrt(spread, FLAT / top)
+    if not epsilon:
+        return u * grid.rsqrt(spread, FLAT / grid.high("spread"))
+    # what epsilon makes of the smallest vectors is beyond the scale that the others need, and saturates
+    most = grid.most(1.0, 8.0 * epsilon / peak**2)
+    low = grid.fixed(r * epsilon**0.5, 0.0, most**0.5)
+    eased = grid("eased", spread + grid.fixed(low * low, 0.0, most))
+    return u * grid.rsqrt(eased, FLAT / grid.high("eased"))
 
 
-def _scaled(y, gamma, beta, axes, grid):
+def _scaled(y, gamma, beta, grid):
+    """Times gamma, plus beta, a pair for each entry of the last axis."""
+    if gamma is None and beta is None:
+        return y
+    return grid.by_channel(grid("normalized", y), gamma, beta, "normalized")
+
+
+def _spread_out(y, gamma, beta, axes, grid):
     """Times gamma, plus beta, whose axes are those that were normalized."""
     if gamma is None and beta is None:
         return y
     y = grid("normalized", y)
-    if axes == (len(y.shape) - 1,):
-        return grid.by_channel(y, gamma, beta, "normalized")
     shape = [size if k in axes else 1 for k, size in enumerate(y.shape)]
     if gamma is not None:
         y = y * ops.reshape(gamma, shape)

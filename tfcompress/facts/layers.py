@@ -14,7 +14,8 @@ def _by_activation(layer, spec):
     """The row of a layer that is nothing but its activation."""
     act = activation_spec(layer.activation)
     flow = "pass" if is_elementwise(layer.activation) else "whole"
-    return replace(spec, grid=act.grid, fixed=act.fixed, float_ops=act.float_ops, flow=flow)
+    ops = act.float_ops if act.written is None else ()
+    return replace(spec, grid=act.grid, fixed=act.fixed, float_ops=ops, flow=flow)
 
 
 def _relu(layer, spec):
@@ -64,17 +65,15 @@ def _normalized(layer, spec):
     return spec if layer.axis in (-1, last) else replace(spec, flow="still")
 
 
-_RMS = ("magnitude", "spread", "normalized")
+_RMS = ("magnitude", "spread", "eased", "normalized")
 
 
 def _layer_norm(layer, spec):
     if layer.rms_scaling:  # deprecated, and no RMS normalization
         return replace(spec, float_ops=("NEG",))
     scales = layer.scale or layer.center
-    axes = {n for n in np.ravel(layer.axis)}
-    last = -1 if layer.input_spec is None else layer.input_spec.ndim - 1
-    several = layer.scale and layer.center and axes not in ({-1}, {last})
-    names = ("mean", "centred", *_RMS[: 3 if scales else 2], *(("scaled",) if several else ()))
+    several = layer.scale and layer.center and not forms.by_channel(layer)
+    names = ("mean", "centred", *_RMS[: 4 if scales else 3], *(("scaled",) if several else ()))
     return replace(spec, written=forms.layer_normalization, inside=names)
 
 
@@ -82,7 +81,7 @@ def _group_norm(layer, spec):
     last = -1 if layer.input_spec is None else layer.input_spec.ndim - 1
     if layer.axis not in (-1, last):
         return replace(spec, float_ops=("NEG", "SQUARE"))
-    names = ("mean", "centred", *_RMS[: 3 if layer.scale or layer.center else 2])
+    names = ("mean", "centred", *_RMS[: 4 if layer.scale or layer.center else 3])
     return replace(spec, written=forms.group_normalization, inside=names)
 
 
@@ -291,4 +290,4 @@ describe(L.Activation, refine=_by_activation)
 describe(L.ReLU, grid=FUSE, refine=_relu)
 describe(L.Softmax, flow="whole", grid=FIXED, fixed=PROBABILITY)
 describe(L.LeakyReLU)
-describe(L.ELU, written=lambda layer, x, grid: forms.elu(x, grid, layer.alpha))
+describe(L.ELU, written=lambda layer, x, grid: forms.elu(x, grid, layer.alpha), inside=forms.BENT)

@@ -17,7 +17,7 @@ describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY)
 describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last)
 describe_operation("LogSoftmax", refine=_over_last)
 describe_operation("Tanh", grid=FIXED, fixed=TANH)
-describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha))
+describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha), inside=forms.BENT)
 describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
 # each value for itself

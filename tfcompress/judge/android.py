@@ -5,6 +5,7 @@ derived from the other.
 """
 
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,8 +48,7 @@ def add_phone(
     report: Report,
     phone: BenchReport,
     artifacts: Mapping[str, Artifact],
-    host: Mapping[str, float] | None = None,
-    host_name: str = "this host",
+    host: BenchReport | None = None,
 ) -> None:
     """Adds the times of a phone beside those of the host, matched by the files' digests.
 
@@ -56,8 +56,7 @@ def add_phone(
         report: Report to add to.
         phone: What `load_phone_report` gave.
         artifacts: The files of the report by name.
-        host: Median of a run on the host, in microseconds, by name in `artifacts`; None where none was measured.
-        host_name: Processor of the host.
+        host: The same files measured on the host, by the same names; None where none were.
 
     Raises:
         ValueError: If the phone measured none of the files.
@@ -70,16 +69,17 @@ def add_phone(
             f"The phone's report has none of these files ({', '.join(artifacts)}): no SHA-256 is the same. It has: "
             f"{', '.join(phone)}. Report on the files that the app carries."
         )
-    rows = [_row(result, names[result["sha256"]], host or {}) for result in known]
+    times = {} if host is None else {result["name"]: float(result["latency"]["p50_us"]) for result in host.results}
+    rows = [_row(result, names[result["sha256"]], times) for result in known]
     columns = {"name": "model", "on": "runs on", "threads": "threads", "p50": "p50 us", "p90": "p90 us"}
     columns |= {"init": "init us", "first": "first us"}
-    columns = {key: title if key in ("name",) else f"{title}, phone" for key, title in columns.items()}
-    if host:
+    columns = {key: title if key == "name" else f"{title}, phone" for key, title in columns.items()}
+    if host is not None:
         columns["host"] = "p50 us, host"
     others = [result["name"] for result in phone.results if result["sha256"] not in names]
     notes = [f"Phone: {setting_of(phone.document)}."]
-    if host:
-        notes.append(f"Host: {host_name}. Its times say nothing about the phone's.")
+    if host is not None:
+        notes.append(f"Host: {setting_of(host.document)}. Its times say nothing about the phone's.")
     notes += notes_of(phone.document)
     if others:
         notes.append(f"Also measured, and not in this report: {', '.join(others)}.")
@@ -89,12 +89,12 @@ def add_phone(
 def _row(result: dict[str, Any], name: str, host: Mapping[str, float]) -> dict[str, Any]:
     latency = result["latency"]
     return {
-        "name": name if name == result["name"] else f"{name} ({result['name']})",
+        "name": name if pathlib.Path(name).stem == result["name"] else f"{name} ({result['name']})",
         "on": _NAMED[result["accelerator"]["actual"]],
         "threads": result["threads"],
         "p50": float(latency["p50_us"]),
         "p90": float(latency["p90_us"]),
         "init": float(result["init_us"]),
         "first": float(result["first_us"]),
-        "host": None if host.get(name) is None else float(host[name]),
+        "host": host.get(name),
     }

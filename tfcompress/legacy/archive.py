@@ -19,6 +19,7 @@ from tfcompress.legacy.refused import NotPorted
 # Where versions put the layers of a model.
 _LAYERS = ("layers", "_layer_checkpoint_dependencies")
 _WEIGHTS = "model.weights.h5"
+_UNREADABLE = (KeyError, OSError, ValueError, TypeError, zipfile.BadZipFile)
 _DAMAGED = "Store the model again where it was made, or as an .h5 file."
 
 
@@ -26,16 +27,27 @@ def is_old(path: str | os.PathLike) -> bool:
     """Whether a file is a `.keras` file that a Keras before 3 wrote."""
     if not os.path.isfile(path) or not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        if "metadata.json" not in archive.namelist():
-            return False
-        return str(json.loads(archive.read("metadata.json")).get("keras_version", "")).startswith("2.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return str(json.loads(archive.read("metadata.json"))["keras_version"]).startswith("2.")
+    except _UNREADABLE:
+        return False
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:
-    """Returns the configuration of a model, `compile_config` included if it was compiled."""
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("config.json"))
+    """Returns the configuration of a model, `compile_config` included if it was compiled.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NotPorted: If the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
 
 
 def place(model: Ported, path: str | os.PathLike) -> None:
@@ -48,57 +60,94 @@ def place(model: Ported, path: str | os.PathLike) -> None:
     Raises:
         NotPorted: If a weight is missing, is left over, or does not fit; the layer is named.
     """
-    with zipfile.ZipFile(path) as archive:
-        if _WEIGHTS not in archive.namelist():
-            raise NotPorted("", f"the model in {os.fspath(path)!r}", "the file has no weights.", _DAMAGED)
-        content = io.BytesIO(archive.read(_WEIGHTS))
-    with h5py.File(content, "r") as file:
-        _place_model(model, file)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = io.BytesIO(archive.read(_WEIGHTS))
+        with h5py.File(content, "r") as file:
+            _place_twins(model, _place_model(model, file))
+    except _UNREADABLE as error:
+        if isinstance(error, NotPorted):
+            raise
+        raise _unreadable(path, error) from error
     finish(model)
 
 
-def _place(part: Ported, group: h5py.Group) -> None:
+def _unreadable(path, error):
+    reason = f"a part of the file does not read: {(str(error).splitlines() or [repr(error)])[0]}."
+    return NotPorted("", f"the model in {os.fspath(path)!r}", reason, _DAMAGED)
+
+
+def _place(part: Ported, group: h5py.Group) -> list[Ported]:
     if part.inside is None:
         placed = _place_object(part, part.layer, group)
         if placed != len(part.layer.weights):
             reason = f"it has {len(part.layer.weights)} weights, the file has {placed}."
             raise NotPorted(part.name, part.class_name, reason, _DAMAGED)
-    elif any(key in group for key in _LAYERS):
-        _place_model(part, group)
-    elif len(part.inside) == 1:  # a wrapper
-        _place(part.inside[0], group["layer"])
-    else:
-        for inner, key in zip(part.inside, ("forward_layer", "backward_layer"), strict=True):
-            _place(inner, group[key])
+        return []
+    if any(key in group for key in _LAYERS):
+        return _place_model(part, group)
+    keys = ("layer",) if len(part.inside) == 1 else ("forward_layer", "backward_layer")  # wrappers
+    if not set(keys) <= set(group):
+        raise NotPorted(part.name, part.class_name, "the file has no weights for the layer in it.", _DAMAGED)
+    return [each for inner, key in zip(part.inside, keys, strict=True) for each in _place(inner, group[key])]
 
 
-def _place_model(model: Ported, group: h5py.Group) -> None:
-    """Layers of one class come in the model's order; a number tells them apart, not always the next one."""
+def _place_model(model: Ported, group: h5py.Group) -> list[Ported]:
+    """Places the weights of each layer; returns the layers whose weights are stored at another place."""
     within = next((group[key] for key in _LAYERS if key in group and _filled(group[key])), {})
-    ordered: dict[str, list[str]] = {}
-    for key in within:
-        if _filled(within[key]):
-            ordered.setdefault(_class_of(key, model), []).append(key)
-    for keys in ordered.values():
-        keys.sort(key=_number)
+    keys = _keys(model, within)
+    elsewhere = []
     for part in model.inside:
         if part.layer is None or not part.layer.weights:
             continue
-        keys = ordered.get(snake_case(part.class_name), [])
-        if not keys:
+        key = keys.pop(id(part), None)
+        if key is None or not _filled(within[key]):
+            elsewhere.append(part)
+        else:
+            elsewhere += _place(part, within[key])
+    return elsewhere
+
+
+def _keys(model, within):
+    """The group of each layer by the id of its port.
+
+    The groups of a class are numbered in the model's order. Where a version wrote layers twice, one of the two is
+    empty, and so are those of layers without weights.
+    """
+    found, classes = {}, {}
+    for part in model.inside:
+        classes.setdefault(snake_case(part.class_name), []).append(part)
+    for name, parts in classes.items():
+        keys = sorted((key for key in within if re.fullmatch(rf"{name}(_\d+)?", key)), key=_number)
+        if len(keys) != len(parts):
+            keys = [key for key in keys if _filled(within[key])]
+            parts = [part for part in parts if part.layer is not None and part.layer.weights]
+            if len(keys) > len(parts):
+                reason = f"the file has weights of {len(keys)} such layers, the model has {len(parts)}."
+                raise NotPorted(model.name, f"the model around {name}", reason, _DAMAGED)
+        found |= {id(part): key for part, key in zip(parts, keys, strict=False)}
+    return found
+
+
+def _place_twins(model: Ported, elsewhere: list[Ported]) -> None:
+    """A layer that two models share is stored in one of them: the other gets the weights of its namesake."""
+    everywhere = list(_parts(model))
+    lacking = {id(part) for part in elsewhere}
+    for part in elsewhere:
+        twins = [
+            p for p in everywhere if (p.name, p.class_name) == (part.name, part.class_name) and id(p) not in lacking
+        ]
+        shapes = [tuple(v.shape) for v in part.layer.weights]
+        if len(twins) != 1 or [tuple(v.shape) for v in twins[0].layer.weights] != shapes:
             raise NotPorted(part.name, part.class_name, "the file has no weights for it.", _DAMAGED)
-        _place(part, within[keys.pop(0)])
-    weighted = {snake_case(part.class_name) for part in model.inside if part.layer is not None and part.layer.weights}
-    left = [key for name, keys in ordered.items() if name in weighted for key in keys]
-    if left:
-        raise NotPorted("", f"the model {model.name!r}", f"the file has weights for layers it lacks: {left}.", _DAMAGED)
+        for mine, theirs in zip(part.layer.weights, twins[0].layer.weights, strict=True):
+            mine.assign(theirs)
 
 
-def _class_of(key, model):
-    """`conv2d_3` is the fourth of `conv2d`, unless there is a class of that name."""
-    classes = {snake_case(part.class_name) for part in model.inside}
-    stem = re.sub(r"_\d+$", "", key)
-    return stem if key not in classes or stem in classes else key
+def _parts(model):
+    for part in model.inside or ():
+        yield part
+        yield from _parts(part)
 
 
 def _place_object(part: Ported, owner: Any, group: h5py.Group) -> int:
@@ -116,15 +165,23 @@ def _place_object(part: Ported, owner: Any, group: h5py.Group) -> int:
             continue
         inner = getattr(owner, key, None)
         if isinstance(inner, (list, tuple)):
-            names = sorted(group[key], key=_number)
             placed += sum(
-                _place_object(part, each, group[key][name]) for each, name in zip(inner, names, strict=True)
+                _place_object(part, each, group[key][name]) for name, each in _numbered(inner) if name in group[key]
             )
         elif inner is None:
             raise NotPorted(part.name, part.class_name, f"Keras 3 has nothing for its weights {key!r}.", _DAMAGED)
         else:
             placed += _place_object(part, inner, group[key])
     return placed
+
+
+def _numbered(objects):
+    """Yields what is in a list with its name in the file: `lstm_cell`, `lstm_cell_1`..."""
+    taken: dict[str, int] = {}
+    for each in objects:
+        name = snake_case(type(each).__name__)
+        taken[name] = taken.get(name, -1) + 1
+        yield (f"{name}_{taken[name]}" if taken[name] else name), each
 
 
 def _number(key):

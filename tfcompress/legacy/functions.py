@@ -35,7 +35,10 @@ def function_of(name: str, config: dict[str, Any], custom_objects: dict[str, Any
         if function in custom_objects:
             return custom_objects[function]
         raise NotPorted(
-            name, "Lambda", f"its function is stored by name only: {function!r}.", f"Give custom_objects={{{function!r}: ...}}."
+            name,
+            "Lambda",
+            f"its function is stored by name only: {function!r}.",
+            f"Give custom_objects={{{function!r}: ...}}.",
         )
     code, defaults, closure = function
     try:

@@ -17,8 +17,11 @@ def is_old(path: str | os.PathLike) -> bool:
     """Whether a file is a model in HDF5 form that a Keras before 3 wrote."""
     if not os.path.isfile(path) or not h5py.is_hdf5(path):
         return False
-    with h5py.File(path, "r") as file:
-        return "model_config" in file.attrs and not _text(file.attrs.get("keras_version", "")).startswith("3")
+    try:
+        with h5py.File(path, "r") as file:
+            return "model_config" in file.attrs and not _text(file.attrs.get("keras_version", "")).startswith("3")
+    except OSError:  # cut off
+        return False
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Stored], dict[str, Any] | None]:
@@ -40,7 +43,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Stored], di
             group = file["model_weights"] if "model_weights" in file else file
             _check_writer(file, group)
             names = _names(group, "layer_names")
-            return config, {name: _weights(group[name]) for name in names}, training
+            return config, {name: _weights(name, group) for name in names}, training
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, NotPorted):
             raise
@@ -51,7 +54,9 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Stored], di
 def _check_writer(file, group):
     version, backend = (_text(file.attrs.get(key, group.attrs.get(key, ""))) for key in ("keras_version", "backend"))
     if version.startswith("1."):
-        raise NotPorted("", "the model", f"it was written by Keras {version}.", "Load it with Keras 2 and store it again.")
+        raise NotPorted(
+            "", "the model", f"it was written by Keras {version}.", "Load it with Keras 2 and store it again."
+        )
     if backend not in ("", "tensorflow"):
         raise NotPorted(
             "",
@@ -61,8 +66,12 @@ def _check_writer(file, group):
         )
 
 
-def _weights(group) -> Stored:
-    return [(name, np.asarray(group[name])) for name in _names(group, "weight_names")]
+def _weights(layer: str, group: h5py.Group) -> Stored:
+    try:
+        return [(name, np.asarray(group[layer][name])) for name in _names(group[layer], "weight_names")]
+    except (OSError, KeyError) as error:
+        reason = f"a weight of it does not read: {(str(error).splitlines() or [repr(error)])[0]}."
+        raise NotPorted(layer, "in the file", reason, "Copy or store the file again.") from error
 
 
 def _names(group, attribute):

@@ -44,6 +44,10 @@ _TFMOT = (
     "it is a wrapper of tensorflow-model-optimization.",
     "Take the wrappers off first: tfcompress.legacy.tfmot.strip(model) on the live model.",
 )
+_TRAINED_RANGES = (
+    "it is a wrapper of tensorflow-model-optimization that holds ranges, which no plain layer does.",
+    "Make the file from the live model with tfcompress.legacy.tfmot.tflite(model).",
+)
 
 ROWS: dict[str, Row] = {
     "BatchNormalizationV1": Row(now="BatchNormalization"),
@@ -69,9 +73,9 @@ ROWS: dict[str, Row] = {
     "TextVectorization": Row(refused=_TABLE),
     "ClusterWeights": Row(refused=_TFMOT),
     "PruneLowMagnitude": Row(refused=_TFMOT),
-    "QuantizeLayer": Row(refused=_TFMOT),
-    "QuantizeWrapper": Row(refused=_TFMOT),
-    "QuantizeWrapperV2": Row(refused=_TFMOT),
+    "QuantizeLayer": Row(refused=_TRAINED_RANGES),
+    "QuantizeWrapper": Row(refused=_TRAINED_RANGES),
+    "QuantizeWrapperV2": Row(refused=_TRAINED_RANGES),
 }
 
 # A key Keras 3 does not know, and the values of it that change nothing.
@@ -80,7 +84,9 @@ _HARMLESS: dict[str, Callable[[Any], bool]] = {
         ("batch_input_shape", "input_length", "implementation", "fused", "softmax_robust_masking", "build_input_shape"),
         lambda value: True,
     ),
-    **dict.fromkeys(("query_shape", "key_shape", "value_shape", "autocast", "input_spec"), lambda value: True),
+    **dict.fromkeys(
+        ("query_shape", "key_shape", "value_shape", "autocast", "input_spec", "trainable"), lambda value: True
+    ),
     **dict.fromkeys(("sparse", "ragged", "time_major", "renorm", "causal", "dynamic"), lambda value: not value),
     **dict.fromkeys(("renorm_clipping", "renorm_momentum"), lambda value: True),  # `renorm` decides
     "groups": lambda value: value == 1,
@@ -147,7 +153,8 @@ def _accepted(layer_class: type) -> set[str]:
     names: set[str] = set()
     for base in layer_class.__mro__:
         if "__init__" in vars(base):
-            names |= set(inspect.signature(base.__init__).parameters)
-        if base is keras.layers.Layer:
-            break
+            parameters = inspect.signature(base.__init__).parameters
+            names |= set(parameters)
+            if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()) or base is keras.layers.Layer:
+                break  # nothing is handed on
     return names - {"self", "args", "kwargs"}

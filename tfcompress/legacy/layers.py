@@ -47,14 +47,22 @@ def layer(entry: dict[str, Any], path: str, asked: Asked, inside: Inside) -> Por
         remedy = "If it is a class of yours, give it, written for Keras 3: custom_objects={" + f"{class_name!r}: ...}}."
         raise NotPorted(name, class_name, "Keras 3 has no such layer.", remedy)
     parts: dict[str, Ported] = {}
+
+    def part(key, nested):
+        parts[key] = inside(nested, path)
+        return parts[key].layer
+
     values = {
-        key: _value(name, class_name, key, value, asked, lambda e, k=key: parts.setdefault(k, inside(e, path)))
+        key: _value(name, class_name, key, value, asked, part)
         for key, value in known(name, class_name, made, config).items()
     }
     values = {key: value for key, value in values.items() if value is not None or not key.endswith("_initializer")}
     values["name"] = plain_name(name)
     try:
-        return _with_parts(name, class_name, made(**values), parts)
+        built = made(**values)
+        if config.get("trainable") is False:
+            built.trainable = False
+        return _with_parts(name, class_name, built, parts)
     except NotPorted:
         raise
     except Exception as error:  # constructors raise errors of many types; the layer is named
@@ -62,19 +70,19 @@ def layer(entry: dict[str, Any], path: str, asked: Asked, inside: Inside) -> Por
 
 
 def _value(name, class_name, key, value, asked, part):
-    """An argument as Keras 3 takes it; `part(entry)` builds a nested layer."""
+    """An argument as Keras 3 takes it; `part(key, entry)` builds a nested layer."""
     if key == "dtype":
         return dtype(value)
     if key.endswith("activation"):
         if isinstance(value, dict) and isinstance(value.get("config"), dict):  # a layer as activation
-            return part(value).layer
+            return part(key, value)
         return activation(name, class_name, value, asked)
     if key.endswith(_BEHAVIOURS):
         return behaviour(name, class_name, key, value, asked)
     if key in _INNER and isinstance(value, dict):
-        return part(value).layer
+        return part(key, value)
     if key == "cells":
-        return [part(cell).layer for cell in value]
+        return [part(key, cell) for cell in value]
     return plain(value)
 
 
@@ -119,7 +127,9 @@ def _own(name, own, entry):
     try:
         return own.from_config({**config, "name": plain_name(name)})
     except Exception as error:  # the caller's code raises what it likes; the layer is named
-        raise NotPorted(name, entry["class_name"], f"its class does not take the configuration: {_line(error)}") from error
+        raise NotPorted(
+            name, entry["class_name"], f"its class does not take the configuration: {_line(error)}"
+        ) from error
 
 
 def _line(error):

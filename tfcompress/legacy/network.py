@@ -60,7 +60,9 @@ def inside(entry: dict[str, Any], path: str, asked: Asked) -> Ported:
 
 def _name(entry):
     config = entry["config"]
-    return entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or entry["class_name"].lower()
+    return (
+        entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or entry["class_name"].lower()
+    )
 
 
 def _functional(entry, asked, path):

@@ -93,7 +93,10 @@ def _fault(order, weights):
         known = [word for word in words if word in names]
         shape = _value(leaf, variable, value).shape
         if tuple(shape) != tuple(variable.shape):
-            return leaf, f"{variable.name} has the shape {tuple(variable.shape)}, {name!r} in the file {tuple(value.shape)}."
+            return (
+                leaf,
+                f"{variable.name} has the shape {tuple(variable.shape)}, {name!r} in the file {tuple(value.shape)}.",
+            )
         if last in _NAMES and not last.endswith(variable.name) or known and leaf.name not in known:
             return leaf, f"the file has {name!r} where {leaf.name}/{variable.name} is expected."
     return None

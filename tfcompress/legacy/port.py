@@ -105,7 +105,9 @@ def _live(model: Any, asked: Asked, seed: int) -> tuple[Ported, dict[str, Any] |
     try:
         config = {"class_name": type(model).__name__, "config": model.get_config()}
     except NotImplementedError as error:
-        raise NotPorted("", f"the model {model.name!r}", "a subclassed model is code, which no configuration tells.") from error
+        raise NotPorted(
+            "", f"the model {model.name!r}", "a subclassed model is code, which no configuration tells."
+        ) from error
     functions = dict(_functions(model, ""))
     ported = network(config, Asked(asked.custom_objects, asked.safe_mode, functions))
     weights = {layer.name: _weights(layer) for layer in model.layers}

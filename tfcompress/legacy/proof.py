@@ -6,6 +6,7 @@ inputs: one that differs by itself is refused by name; if none does, rounding ha
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -54,21 +55,15 @@ def _run(original, rng):
     for size in _UNKNOWN_SIZES:
         x = [_input(original, tensor, size, rng) for tensor in original.inputs]
         try:
-            return x, original(_nested(original, x), training=False)
+            return x, original(_structured(original, x), training=False)
         except Exception as error:  # whatever the model raises on a size that it can't take
             reasons.append(str(error).splitlines()[0] if str(error) else repr(error))
     raise NotPorted("", f"the model {original.name!r}", f"the original does not run on random input: {reasons[-1]}.")
 
 
-def _nested(original, x):
-    names = [tensor.name for tensor in original.inputs]
-    given = original.input
-    return dict(zip(given, x, strict=True)) if isinstance(given, dict) and set(given) <= set(names) else _alone(x)
-
-
 def _structured(model, x):
-    given = model.input if not isinstance(model, keras.Sequential) else None
-    return dict(zip(given, x, strict=True)) if isinstance(given, dict) else _alone(x)
+    # both kinds of models flatten a dict in the order of its sorted names
+    return dict(zip(sorted(model.input), x, strict=True)) if isinstance(model.input, dict) else _alone(x)
 
 
 def _alone(x):
@@ -91,37 +86,35 @@ def _layers(model):
 
 def _first_that_differs(original, port, x):
     """Runs each layer of the port on what the original gave the layer; raises for the first that differs."""
-    rows = []
+    ours = {id(node) for nodes in original._nodes_by_depth.values() for node in nodes}
+    parts, calls = [], []
     for part in port.inside:
-        if part.layer is None:
-            continue
-        old = original.get_layer(part.name)
-        try:
-            rows.append((part, old.get_input_at(0), old.get_output_at(0)))
-        except (AttributeError, RuntimeError):  # called with keywords alone; the outputs tell
-            continue
-    if not rows:
-        return
-    maker = type(original) if hasattr(type(original), "from_config") else None
-    between = _between(maker, original, [(given, made) for _, given, made in rows])
-    for (part, _, _), (given, made) in zip(rows, between(_alone(x)), strict=True):
-        if isinstance(given, (list, tuple)) and isinstance(part.layer, (keras.layers.RNN, keras.layers.Bidirectional)):
-            continue
-        found = keras.tree.flatten(part.layer(given, training=False) if _trains(part.layer) else part.layer(given))
+        call = next((n for n in original.get_layer(part.name)._inbound_nodes if id(n) in ours), None)
+        if part.layer is not None and call is not None and _is_plain(call, part.layer):
+            parts.append(part)
+            calls.append((call.call_args[0], call.outputs))
+    for part, (given, made) in zip(parts, _between(original, calls, x), strict=True):
+        options = {"training": False} if isinstance(part.layer, keras.Model) else {}
+        found = keras.tree.flatten(part.layer(given, **options))
         worst = max(_difference(f, m) for f, m in zip(found, keras.tree.flatten(made), strict=True))
         if worst > TOLERANCE:
             raise NotPorted(part.name, part.class_name, f"its output differs by {worst:.2g} of the largest.")
 
 
-def _between(maker, original, tensors):
+def _is_plain(call, layer):
+    """Whether a layer was called with one argument and no mask to heed, so that it can be called again by itself."""
+    given = keras.tree.flatten(call.call_args)
+    several = isinstance(call.call_args[0], (list, tuple)) and hasattr(call.layer, "return_sequences")  # and states
+    further = [value for value in keras.tree.flatten(call.call_kwargs) if hasattr(value, "shape")]
+    masked = any(getattr(each, "_keras_mask", None) is not None for each in given)
+    return not several and not further and not (masked and "mask" in inspect.signature(layer.call).parameters)
+
+
+def _between(original, calls, x):
+    """What each layer of the original takes and makes."""
     import tf_keras
 
-    del maker
-    return tf_keras.Model(original.inputs, tensors)
-
-
-def _trains(layer):
-    return isinstance(layer, keras.Model)
+    return tf_keras.Model(original.inputs, calls)(_alone(x), training=False) if calls else []
 
 
 def _difference(found, expected):

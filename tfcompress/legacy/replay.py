@@ -12,7 +12,8 @@ from typing import Any
 import keras
 
 from tfcompress.legacy import tensorflow_ops
-from tfcompress.legacy.ported import Ported
+from tfcompress.legacy.nodes import mask_of, name_nodes
+from tfcompress.legacy.ported import Ported, plain_name
 from tfcompress.legacy.refused import NotPorted
 from tfcompress.legacy.values import plain
 from tfcompress.mechanics.graph import takes_training
@@ -37,6 +38,8 @@ class Replay:
         self._parts = {part.name: (entry, part) for entry, part in parts}
         self._names = {*inputs, *self._parts}
         self._tensors: dict[tuple[str, int], list] = {(name, 0): [x] for name, x in inputs.items()}
+        self._taken = {plain_name(name) for name in inputs} | {part.layer.name for _, part in parts if part.layer}
+        self._seen: set[int] = set()
         self._first: dict[str, int] = {}
         for name, number in self._references([outputs, *(entry["inbound_nodes"] for entry, _ in parts)]):
             self._first[name] = min(number, self._first.get(name, number))
@@ -115,17 +118,22 @@ class Replay:
         if part.layer is None:
             several = entry["class_name"] == "TensorFlowOpLayer" and isinstance(given, list)
             outputs = tensorflow_ops.call(entry, part.name, given if several else [given], options)
-            return keras.tree.flatten(outputs)
+            outputs = keras.tree.flatten(outputs)
+            name_nodes(outputs, plain_name(part.name), self._taken, self._seen)
+            return outputs
         if isinstance(given, list) and len(given) == 1:
             given = given[0]
         options = {key: value for key, value in options.items() if value is not None}
         if not takes_training(part.layer):
             options.pop("training", None)
         if isinstance(part.layer, _STATES) and isinstance(given, list):
-            given, options["initial_state"] = given[0], given[1:]
+            # beside states, Keras 3 passes no mask on by itself
+            options |= {"initial_state": given[1:], "mask": mask_of(given[0])}
+            given = given[0]
         try:
-            return keras.tree.flatten(part.layer(given, **options))
+            outputs = keras.tree.flatten(part.layer(given, **options))
         except Exception as error:  # layers raise errors of many types; the layer is named
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise NotPorted(part.name, part.class_name, f"Keras 3 does not call it as it was: {line}") from error
-
+        name_nodes(map(mask_of, outputs), f"{part.layer.name}_mask", self._taken, self._seen)
+        return outputs

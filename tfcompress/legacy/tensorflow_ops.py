@@ -1,9 +1,9 @@
 """TensorFlow calls in the graph of a Keras 2 model, as the call of `keras.ops` that is equal to each.
 
 Each row has TensorFlow's own argument names, so a call that uses more than the row knows is refused.
-The node in the new graph gets the old layer's name.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfcompress.legacy.ported import plain_name
 from tfcompress.legacy.refused import NotPorted
 from tfcompress.legacy.values import plain
 
@@ -21,7 +20,13 @@ _REMEDY = "Write the model with layers of Keras, or export it where it was made:
 
 
 def _two(op):
-    return lambda x, y: op(x, y)
+    return lambda x, y: op(_like(x, y), _like(y, x))
+
+
+def _like(value, other):
+    """A constant as an array of the other side's type."""
+    listed = isinstance(value, (list, tuple, np.ndarray))
+    return np.asarray(value, other.dtype) if listed and isinstance(other, keras.KerasTensor) else value
 
 
 def _one(op):
@@ -116,7 +121,7 @@ FUNCTIONS: dict[str, Callable] = {
     "nn.softmax": _softmax,
     "nn.leaky_relu": lambda features, alpha=0.2: ops.leaky_relu(features, negative_slope=alpha),
     "nn.gelu": lambda features, approximate=False: ops.gelu(features, approximate=approximate),
-    "nn.bias_add": lambda value, bias: ops.add(value, bias),
+    "nn.bias_add": lambda value, bias: ops.add(value, _like(bias, value)),
     "math.l2_normalize": _normalize,
     "math.reduce_mean": _reduce(ops.mean),
     "math.reduce_sum": _reduce(ops.sum),
@@ -199,16 +204,19 @@ def call(entry: dict[str, Any], name: str, given: list[Any], options: dict[str, 
         function, given = _node(name, config, given)
     else:
         function = config.get("function", "__operators__.getitem")
-    symbol = _SAME.get(function, function)
+    symbol = function.removeprefix("compat.v1.")
+    symbol = _SAME.get(symbol, symbol)
     if symbol not in FUNCTIONS:
         raise NotPorted(name, class_name, f"no keras.ops call is known for tf.{function}.", _REMEDY)
-    options = {key: plain(value) for key, value in options.items() if key != "name"}
+    taken = inspect.signature(FUNCTIONS[symbol]).parameters
+    # what is switched off says nothing
+    options = {key: plain(value) for key, value in options.items() if key in taken or value not in (None, False)}
+    options.pop("name", None)
     try:
-        outputs = FUNCTIONS[symbol](*(plain(each) for each in given), **options)
+        return FUNCTIONS[symbol](*(plain(each) for each in given), **options)
     except Exception as error:  # each operation has errors of its own; the layer is named
         reason = f"this call of tf.{function} has no equal: {(str(error).splitlines() or [repr(error)])[0]}."
         raise NotPorted(name, class_name, reason, _REMEDY) from error
-    return _named(outputs, name)
 
 
 def _node(name, config, given):
@@ -218,17 +226,12 @@ def _node(name, config, given):
         raise NotPorted(name, "TensorFlowOpLayer", "its operation is stored in a binary form.", _REMEDY)
     function = NODES.get(node["op"])
     if function is None:
-        raise NotPorted(name, "TensorFlowOpLayer", f"no keras.ops call is known for the operation {node['op']}.", _REMEDY)
+        raise NotPorted(
+            name, "TensorFlowOpLayer", f"no keras.ops call is known for the operation {node['op']}.", _REMEDY
+        )
     if node.get("attr", {}).get("data_format", {}).get("s") not in (None, "TkhXQw=="):  # NHWC, as JSON writes bytes
         raise NotPorted(name, "TensorFlowOpLayer", "its channels come first.", _REMEDY)
     given = list(given)
     for position, value in sorted((int(k), v) for k, v in (config.get("constants") or {}).items()):
         given.insert(position, plain(value))
     return function, given
-
-
-def _named(outputs, name):
-    """Gives the new node the old name: Keras numbers nodes by itself, and may hit the name of a layer."""
-    for each in keras.tree.flatten(outputs):
-        each._keras_history.operation.name = plain_name(name)
-    return outputs

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, FIXED, FUSE, activation_spec, spec_of
 from tfcompress.mechanics.graph import constants, full_precision, overridden
+from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
@@ -76,6 +77,8 @@ class Treatment:
         before: Range between the layer's kernel and its activation function, where the two do not fuse.
         fixed: LiteRT's fixed output range, simulated.
         is_last: Whether the output is one of the model's.
+        written: Whether the operation or its activation function is computed in its integer form.
+        inside: Name to the range of a value inside that form.
         norm: BatchNormalization that is folded into this layer in the file.
         folds: Whether this operation is such a BatchNormalization.
         affine: Whether the file holds this operation as a factor and a shift per channel.
@@ -92,6 +95,8 @@ class Treatment:
     before: ActivationRange | None = None
     fixed: tuple[float, float] | None = None
     is_last: bool = False
+    written: bool = False
+    inside: dict[str, ActivationRange] = field(default_factory=dict)
     norm: object = None
     folds: bool = False
     affine: bool = False
@@ -141,7 +146,9 @@ def _through(t, call, args, kwargs, mode):
         return _scaled(t, call, args[0], mode)
     values = _values(t, mode)
     inner = call
-    if t.before is not None or _rewritten(t, mode) is not None:
+    if t.written and spec_of(t.op).written is not None:
+        inner = _formed(t, mode)
+    elif t.before is not None or _rewritten(t, mode) is not None:
 
         def inner(*a, **k):
             with overridden([(t.op, "activation", _activation(t, mode))]):
@@ -149,7 +156,7 @@ def _through(t, call, args, kwargs, mode):
 
     if not values:
         return inner(*args, **kwargs)
-    state = t.before.variables if t.before is not None else []
+    state = [v for span in (t.before, *t.inside.values()) if span is not None for v in span.variables]
     outputs = _stateless(t.op, values, state, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
@@ -168,12 +175,40 @@ def _activation(t, mode):
 
 
 def _rewritten(t: Treatment, mode: Mode):
-    """The operation's activation as the file computes it, or shall compute it, where that differs."""
+    """The operation's activation as the file computes it, where that differs from Keras' own."""
     function = getattr(t.op, "activation", None)
-    if not callable(function) or mode not in _FOLDED or t.before is None and not t.outputs:
+    if not callable(function):
         return None
     spec = activation_spec(function)
-    return spec.in_steps if mode is Mode.FOLDED else spec.written
+    if t.written and spec.written is not None:
+        return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
+    return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) else None
+
+
+def _formed(t: Treatment, mode: Mode) -> Callable:
+    """The operation's integer form."""
+
+    def formed(x, *args, **kwargs):
+        return tf.cast(spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
+
+    return formed
+
+
+def _inside(t: Treatment, mode: Mode) -> Inside:
+    spans = [*t.inside.values(), *t.outputs.values(), *([] if t.before is None else [t.before])]
+    bits = spans[0].bits if spans else 8
+    return Inside(t.inside, bits, _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED)
+
+
+def integer_form(op):
+    """Returns the facts that hold the integer form of an operation, or of its activation function; else None."""
+    spec, function = spec_of(op), getattr(op, "activation", None)
+    if spec.written is not None:
+        return spec
+    if function is None or spec.step or spec.inner:
+        return None
+    act = activation_spec(function)
+    return act if act.written is not None else None
 
 
 def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
@@ -328,10 +363,7 @@ def _scaled(t, call, x, mode):
         factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
     if mode is Mode.FOLDED:
         shift = on_bias_grid(shift, factor, "c", (0,), t.source)
-    shape = tf.shape(x) if None in x.shape else x.shape
-    flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
-    y = tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID") + shift
-    return y if len(x.shape) == 4 else tf.reshape(y, shape)
+    return scaled(x, factor, shift)
 
 
 def _finished(t: Treatment, outputs, mode: Mode):

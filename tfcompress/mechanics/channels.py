@@ -14,7 +14,7 @@ from tfcompress.mechanics.flows import INPUT, OUTPUT, STILL, UNDESCRIBED, Call, 
 from tfcompress.mechanics.graph import check_graph, walk
 from tfcompress.mechanics.labels import KEPT, Labels, Signal
 
-_READS = "ire"  # letters of axes that a weight sums over
+READS = "ire"  # letters of axes that a weight sums over
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Channels:
             found += [
                 (path, axis, self.roots[vector])
                 for axis, (letter, vector) in enumerate(zip(letters, vectors, strict=True))
-                if vector is not None and letter in _READS
+                if vector is not None and letter in READS
             ]
         return found
 

@@ -118,7 +118,7 @@ class Draft:
     def pick(self, node: Node, number: int) -> None:
         """Puts one of its inputs in the place of a node that joins several."""
         (old,), new = node.outputs, node.inputs[number]
-        node.instead = [New(lambda xs, *_: xs[number])]
+        node.instead = [New(lambda *args: keras.tree.flatten(args)[number])]
         self._take_out(node, old, new)
 
     def _take_out(self, node, old, new):

@@ -149,7 +149,7 @@ def _padded(size, stride, reach):
     return max((math.ceil(size / stride) - 1) * stride + reach - size, 0) > 0
 
 
-def is_affine(draft: Draft, node: Node) -> bool:
+def is_affine(node: Node) -> bool:
     """Whether a node only scales and shifts the channels of the last axis, each by its own constants."""
     if not node.spec.affine or not node.is_single or len(node.inputs) != 1 or node.inputs[0] is None:
         return False

@@ -32,8 +32,9 @@ class Inside:
         return self.how == OBSERVE
 
     def __call__(self, name: str, x):
-        """Returns `x` on the grid of the range of that name."""
-        return self.ranges[name](x, how=self.how, export=self.exports)
+        """Returns `x` on the grid of the range of that name; as it is where nobody kept one (a node in a session)."""
+        span = self.ranges.get(name)
+        return x if span is None else span(x, how=self.how, export=self.exports)
 
     def high(self, name: str):
         """Returns the upper bound of a range that was called before: a number in an export, else a tensor."""
@@ -41,6 +42,10 @@ class Inside:
             return self.ranges[name].bounds()[1]
         with tf.init_scope():
             return self.ranges[name].limits()[1]
+
+    def most(self, a, b):
+        """Returns the larger of two bounds."""
+        return max(a, b) if self.exports else tf.maximum(a, b)
 
     def fixed(self, x, low, high):
         """Returns `x` on the grid between known bounds."""

@@ -22,7 +22,7 @@ from tfcompress.facts.spec import (
     activation_spec,
     spec_of,
 )
-from tfcompress.mechanics.chain import Treatment, fold_target, fuses, inner_fixed
+from tfcompress.mechanics.chain import Treatment, fold_target, fuses, inner_fixed, integer_form
 from tfcompress.mechanics.graph import Call, Trace
 
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
@@ -44,6 +44,8 @@ class Spot:
     before: Span | None = None
     fixed: tuple[float, float] | None = None
     is_last: bool = False
+    written: bool = False
+    inside: dict[str, Span] = field(default_factory=dict)
     norm: object = None
     folds: bool = False
     affine: bool = False
@@ -159,6 +161,11 @@ class _Placer:
             self._output(call, spot, spec, k, t)
 
     def _inner(self, call, spot, spec):
+        form = integer_form(call.op)
+        if form is not None and call.dtypes[0].startswith("float"):
+            spot.written = True
+            for name in form.inside:
+                spot.inside.setdefault(name, Span(f"{self.name(call.op)} ({name})"))
         if spec.kernels and not spec.step and not spec.inner and not fuses(call.op):
             spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
 
@@ -236,7 +243,9 @@ def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:
     reasons = {}
     for call in trace.calls:
         function = getattr(call.op, "activation", None)
-        ops = spec_of(call.op).float_ops + (activation_spec(function).float_ops if function else ())
+        ops = spec_of(call.op).float_ops
+        if function and integer_form(call.op) is None:
+            ops += activation_spec(function).float_ops
         if ops:
             reasons[id(call.op)] = tuple(dict.fromkeys(ops))
     return reasons

@@ -44,6 +44,7 @@ def ranged(
     for key, spot in found.spots.items():
         spot.outputs = {k: real(span, ops[key]) for k, span in spot.outputs.items()}
         spot.before = real(spot.before, ops[key])
+        spot.inside = {name: real(span, ops[key]) for name, span in spot.inside.items()}
         if isinstance(spot.source, Span):
             spot.source = real(spot.source, ops[key])
     return found.spots, [real(span, None) for span in found.inputs]

@@ -34,6 +34,15 @@ def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         >>> [w.shape for w in shrink(model, found, found.groups[:3]).get_layer("b").weights]
         [(1, 2), (2,)]
     """
+    return shrunk(model, channels, dead)[0]
+
+
+def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[keras.Model, dict[int, object]]:
+    """`shrink`, and where its layers went.
+
+    Returns:
+        The smaller model, and by `id(operation)` the operation now in its place.
+    """
     alive = _alive(channels, dead)
 
     def change(path, op):
@@ -46,7 +55,8 @@ def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         config = {**op.get_config(), "name": renamed(path), **changed}
         return [New(type(op).from_config(config), _sliced(op, use, alive), getattr(op, "trainable", True))]
 
-    return rewritten(model, change)[0]
+    small, made = rewritten(model, change)
+    return small, {key: layers[0] for key, layers in made.items()}
 
 
 def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Model:
@@ -75,6 +85,12 @@ def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         return [New(type(op).from_config(config), [values[id(v)] for v in op.variables], op.trainable)]
 
     return rewritten(model, change)[0]
+
+
+def kept(channels: Channels, dead: np.ndarray, op: object, path: str) -> list[np.ndarray | None]:
+    """Returns, for each axis of a weight, which of its entries stay when groups go; None where all do."""
+    alive, use = channels.alive(dead), channels.uses.get(id(op))
+    return [] if use is None else [None if v is None else alive[v] for v in use.weights.get(path, [])]
 
 
 def _alive(channels: Channels, dead) -> np.ndarray:

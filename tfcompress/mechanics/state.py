@@ -43,7 +43,7 @@ class CompressionState(keras.layers.Layer):
     def _distinct_ranges(self) -> list[ActivationRange]:
         spans = list(self.inputs)
         for t in self.treatments:
-            spans += [t.before, *t.outputs.values()]
+            spans += [t.before, *t.inside.values(), *t.outputs.values()]
         return list({id(s): s for s in spans if s is not None}.values())
 
     def hang(self, model: keras.Model) -> None:

@@ -22,6 +22,7 @@ class Compressed(keras.layers.Wrapper):
         chains: Weight path to its transforms.
         outputs: Output number (as text, for JSON) to its range.
         before: Range between the layer's kernel and its activation function.
+        inside: Ranges of the values inside the layer's integer form by name; None where its own call is used.
         fixed: LiteRT's fixed output range, or None.
         is_last: Whether the output is one of the model's.
         captures: Name under which the output is kept for a feature loss, or None.
@@ -36,6 +37,7 @@ class Compressed(keras.layers.Wrapper):
         chains=None,
         outputs=None,
         before=None,
+        inside=None,
         fixed=None,
         is_last=False,
         captures=None,
@@ -51,6 +53,7 @@ class Compressed(keras.layers.Wrapper):
         self.__dict__["by_path"] = {p: list(ts) for p, ts in (chains or {}).items()}
         self.transforms = [t for ts in self.by_path.values() for t in ts]
         self.ranges = dict(outputs or {})
+        self.inside = None if inside is None else dict(inside)
         self.before, self.fixed, self.is_last, self.captures = before, fixed, is_last, captures
         self.__dict__["place"], self.__dict__["clock"] = dict(place or {}), clock
         self._treatment = None
@@ -73,6 +76,8 @@ class Compressed(keras.layers.Wrapper):
                 self.before,
                 self.fixed,
                 self.is_last,
+                self.inside is not None,
+                dict(self.inside or {}),
                 captures=self.captures is not None,
             )
         return self._treatment
@@ -129,6 +134,7 @@ class Compressed(keras.layers.Wrapper):
             "chains": {p: [save(t) for t in ts] for p, ts in self.by_path.items()},
             "outputs": {str(k): save(r) for k, r in self.ranges.items()},
             "before": save(self.before) if self.before is not None else None,
+            "inside": None if self.inside is None else {n: save(r) for n, r in self.inside.items()},
             "fixed": self.fixed,
             "is_last": self.is_last,
             "captures": self.captures,
@@ -145,6 +151,8 @@ class Compressed(keras.layers.Wrapper):
         config["chains"] = {p: [load(t) for t in ts] for p, ts in config["chains"].items()}
         config["outputs"] = {k: load(r) for k, r in config["outputs"].items()}
         config["before"] = load(config["before"]) if config["before"] else None
+        if (inside := config.get("inside")) is not None:
+            config["inside"] = {n: load(r) for n, r in inside.items()}
         config["fixed"] = tuple(config["fixed"]) if config["fixed"] else None
         return cls(**config)
 

@@ -8,10 +8,11 @@ from dataclasses import replace as changed
 
 import keras
 
-from tfcompress.facts.spec import weight
-from tfcompress.mechanics.chain import Chain, Treatment
+from tfcompress.facts.spec import spec_of
+from tfcompress.mechanics.chain import Treatment
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import is_container, leaves, rebuild, trace
+from tfcompress.mechanics.moving import moved
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.wrapper import Compressed, Ranged
 
@@ -51,6 +52,7 @@ def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> ke
             {p: c.transforms for p, c in t.chains.items()},
             {str(k): r for k, r in t.outputs.items()},
             t.before,
+            t.inside if t.written else None,
             t.fixed,
             t.is_last,
             path if t.captures else None,
@@ -71,7 +73,7 @@ _COUNTERS = ("step", "total", "progress")
 
 
 def _does_something(t: Treatment) -> bool:
-    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.affine)
+    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.affine, t.written)
     return any(x is not None and x is not False and x != {} for x in found)
 
 
@@ -177,7 +179,9 @@ class _Gatherer:
     def _treatment(self, index, path, op) -> Treatment:
         wrapper = self.wrappers.get(id(op))
         if wrapper is None:
-            return Treatment(path, op, index, outputs=self.behind.get(id(op), {}))
+            # nodes of keras.ops have no wrapper to note it
+            written = bool(self.real) and spec_of(op).written is not None
+            return Treatment(path, op, index, outputs=self.behind.get(id(op), {}), written=written)
         t, place = wrapper.treatment, wrapper.place
         numbers = place.get("ranges", {})
 
@@ -207,24 +211,7 @@ def finished(model: keras.Model) -> keras.Model:
     plain, state = unwrapped(model)
     copy, copies = copied(plain)
 
-    def moved(t):
-        op = copies.get(id(t.op), t.op)
-        chains = {p: _twin(c, weight(op, p)) for p, c in t.chains.items()}
-        norm = copies.get(id(t.norm)) if t.norm is not None else None
-        return changed(t, op=op, chains=chains, norm=norm)
-
-    final = CompressionState([moved(t) for t in state.treatments], state.inputs)
+    final = moved(state, copies)
     final.bake()
     final.hang(copy)
     return copy
-
-
-def _twin(chain: Chain, variable) -> Chain:
-    """A chain of its own for a copied weight: baking moves the state of transforms as well."""
-    made = Chain(chain.path, variable)
-    for transform in chain.transforms:
-        copy = type(transform).from_config(transform.get_config())
-        made.add(copy)
-        for mine, theirs in zip(copy.variables, transform.variables, strict=True):
-            mine.assign(theirs)
-    return made

@@ -67,6 +67,28 @@ class Memory:
     extras: list = field(default_factory=list)
     is_final: bool = False
     looked: int | None = None  # the step of the last look at a schedule
+    plain: keras.Model | None = None  # the model of ordinary layers; in a session the one inside the wrappers
+    found: object = None  # what the technique found out about the model, once
+
+
+def level_at(plan, moment: Moment) -> float:
+    """Returns the value of a schedule at a moment; at the end its last one, however early that came."""
+    if moment.last:
+        return plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
+    return plan.value(moment.step, moment.total, moment.progress)
+
+
+def is_due(plan, first: int, step: int) -> bool:
+    """Whether the schedule wants a look at one of the steps since the last one."""
+    return any(plan.due(k) for k in range(first, step + 1))
+
+
+def is_reached(plan, moment: Moment) -> bool:
+    """Whether a schedule with an end is past it."""
+    stop = getattr(plan, "stop", None)
+    if stop is None:
+        return False
+    return (moment.step if plan.unit == "steps" else moment.progress) >= stop
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,9 @@ class Technique:
 
     shape_changing = False
     """Whether the technique changes the graph or shapes of weights, which takes `tfc.compress`."""
+
+    is_gradual = True
+    """Whether the technique is at work while training goes on."""
 
     def setting(self, target: Target) -> object:
         """Returns what holds for a target: the technique's default, an override, or a `Skip`."""

@@ -18,7 +18,7 @@ from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.patterns import Groups, Unstructured, lowest_off, pattern
 from tfcompress.mechanics.transforms.mask import Mask
 from tfcompress.mechanics.transforms.scores import ScoredMask
-from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique
+from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique, is_due, is_reached, level_at
 
 RAMP = 0.5  # fraction of the training over which a plain number is reached
 
@@ -194,18 +194,18 @@ class Prune(Technique):
         else:
             groups = [kernels] if self.scope == "global" else [[k] for k in kernels]
             for group in groups:
-                if moment.last or _is_due(group[0].setting, first, moment.step):
+                if moment.last or is_due(group[0].setting, first, moment.step):
                     self._choose(moment, group)
-        if moment.last or self.threshold is None and all(_reached(k.setting, moment) for k in kernels):
+        if moment.last or self.threshold is None and all(is_reached(k.setting, moment) for k in kernels):
             memory.is_final = True
             for snapshot in memory.extras:
                 snapshot.give_back(memory.model, moment.last)
 
     def _choose(self, moment, group):
         """Gives new masks to kernels that are chosen together (with scope "layer" a single one)."""
-        is_over = moment.last or _reached(group[0].setting, moment)
+        is_over = moment.last or is_reached(group[0].setting, moment)
         scores = [self._scores(k, zeros_first=is_over) for k in group]
-        level = _level(group[0].setting, moment)
+        level = level_at(group[0].setting, moment)
         if self.scope == "global":
             together = np.concatenate([s.reshape(-1) for s in scores])
             flat = lowest_off(together, round(level * together.size))
@@ -250,19 +250,6 @@ class Prune(Technique):
         return self.l1 * tf.add_n(parts)
 
 
-def _level(plan, moment: Moment) -> float:
-    return (
-        plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
-        if moment.last
-        else plan.value(moment.step, moment.total, moment.progress)
-    )
-
-
-def _is_due(plan, first: int, step: int) -> bool:
-    """Whether the schedule wants a look at one of the steps since the last one."""
-    return any(plan.due(k) for k in range(first, step + 1))
-
-
 def _zeros(k: Kernel) -> int:
     """Zeros the kernel has under the mask it has now."""
     weight = np.asarray(full_precision(k.chain.variable) * full_precision(k.chain.find(Mask).mask))
@@ -271,14 +258,6 @@ def _zeros(k: Kernel) -> int:
 
 def _shown(final: float | None) -> str:
     return "by a schedule in code" if final is None else f"{final:g}"
-
-
-def _reached(plan, moment: Moment) -> bool:
-    """Whether a schedule with an end is past it."""
-    stop = getattr(plan, "stop", None)
-    if stop is None:
-        return False
-    return (moment.step if plan.unit == "steps" else moment.progress) >= stop
 
 
 @keras.saving.register_keras_serializable("tfcompress")

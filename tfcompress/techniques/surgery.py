@@ -12,7 +12,8 @@ from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.image_folder import evenly
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
-from tfcompress.techniques.base import Technique
+from tfcompress.mechanics.channels import Channels
+from tfcompress.techniques.base import Kernel, Memory, Technique
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,23 @@ def _labels(labels, count, limit):
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Groups of channels that training has made ready to go: nobody reads them any more."""
+
+    channels: Channels
+    dead: np.ndarray
+
+
+@dataclass(frozen=True)
 class Surgery(Technique):
     """Base of the techniques that change shapes; they take `tfc.compress`, or `apply` by themselves."""
 
     shape_changing = True
+    is_gradual = False
+
+    def close(self, model: keras.Model, memory: Memory, kernels: list[Kernel]) -> Cut | None:
+        """Returns what is left to cut when training has ended, for techniques that are gradual."""
+        return None
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
         """Operates on a flat model, which is not changed. Each technique has its own."""

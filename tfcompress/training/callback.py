@@ -117,7 +117,7 @@ class Compression(keras.callbacks.Callback):
     def _attach(self, model, plan):
         self._target, self._plan = model, plan
         plan.state.hang(model)
-        self.memories = {t.name: Memory(model, plan.extras[t.name]) for t in self.recipe}
+        self.memories = {t.name: Memory(model, plan.extras[t.name], plain=self.file_model) for t in self.recipe}
         self.clock = Clock(plan.state)
         self.objective = Objective(model, self.recipe, plan, self.memories)
         self._functions = StepFunctions(model, self._hooked(), self._extra, self._before_step, self._after_step)
@@ -325,11 +325,15 @@ class Compression(keras.callbacks.Callback):
             The `Artifact`.
         """
         model = self.finish()
-        told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes)}
+        told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes), **self._told()}
         artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
         if path is not None:
             artifact.save(path)
         return artifact
+
+    def _told(self) -> dict:
+        """Further facts for the artifact."""
+        return {}
 
     def _mode(self) -> str:
         spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)

@@ -58,7 +58,7 @@ class Plan:
         return self.text()
 
 
-def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0) -> Plan:
+def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0, can_cut: bool = False) -> Plan:
     """Decides what is done to a built model, and makes the state that does it.
 
     The model is not changed.
@@ -67,21 +67,22 @@ def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0) ->
         model: A built model; Functional, Sequential or subclassed.
         techniques: The recipe.
         seed: Seed of what is drawn at random.
+        can_cut: Whether shapes may change when training has ended.
 
     Returns:
         The plan.
 
     Raises:
-        ValueError: If a technique changes shapes, if nothing at all would be treated, if an
+        ValueError: If a technique changes shapes that may not, if nothing at all would be treated, if an
             override names no layer, or if activations are to be quantized in a model whose graph
             can't be followed.
     """
-    return _Planner(model, techniques, seed).plan()
+    return _Planner(model, techniques, seed, can_cut).plan()
 
 
 class _Planner:
-    def __init__(self, model, techniques, seed):
-        self.model, self.seed = model, seed
+    def __init__(self, model, techniques, seed, can_cut):
+        self.model, self.seed, self.can_cut = model, seed, can_cut
         self.techniques = sorted(techniques, key=lambda t: t.order)
         self.leaves = leaves(model)
         self.frozen = frozen(model)
@@ -119,7 +120,7 @@ class _Planner:
                 "Go on with session = tfc.compress(model, recipe)."
             )
         for t in self.techniques:
-            if t.shape_changing:
+            if t.shape_changing and not (self.can_cut and t.is_gradual):
                 raise ValueError(
                     f"{t.name} changes the shape of the model, which a callback on a live model "
                     "can't do. Use session = tfc.compress(model, recipe), then fit session.model "

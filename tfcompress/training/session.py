@@ -5,6 +5,7 @@ The same transforms, techniques and clock as in the callback; only what carries 
 
 import hashlib
 import warnings
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import keras
@@ -14,10 +15,15 @@ from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.simulate import observe
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
+from tfcompress.mechanics.moving import moved
+from tfcompress.mechanics.shrink import kept, shrunk
 from tfcompress.mechanics.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.distill import Distill
+from tfcompress.techniques.prune_channels import rows_of
+from tfcompress.techniques.surgery import Change, evidence
 from tfcompress.training.callback import Compression
-from tfcompress.training.plan import Plan, make_plan
+from tfcompress.training.figures import recipe_facts
+from tfcompress.training.plan import Plan, Row, make_plan
 from tfcompress.training.recipe import Recipe
 
 _NOTHING = SimpleNamespace(treatments=[], inputs=[])
@@ -33,15 +39,17 @@ class Session:
         plan: What is done to each weight and activation.
     """
 
-    def __init__(self, plain: keras.Model, plan: Plan, recipe: Recipe, **options):
+    def __init__(self, plain: keras.Model, plan: Plan, recipe: Recipe, operated: list[tuple] = (), **options):
         self.plan = plan
         self.model = wrapped(plain, plan.state, _named(recipe))
-        self.callback = _WrappedCompression(recipe, plan, plain, **options)
+        self.callback = _WrappedCompression(recipe, plan, plain, operated, **options)
         self.callbacks = [self.callback]
         self.callback.set_model(self.model)
 
     def finish(self) -> keras.Model:
         """Brings the techniques to their end and returns the plain model with its final weights.
+
+        Channels that were hidden while training went on are cut out.
 
         Returns:
             An ordinary Keras model of ordinary layers; `tfc.convert` finds the trained activation ranges on it.
@@ -60,9 +68,10 @@ class Session:
 class _WrappedCompression(Compression):
     """The callback of a session: the treatments lie in the wrappers, so nothing is laid over live layers."""
 
-    def __init__(self, recipe, plan: Plan, plain: keras.Model, **options):
-        super().__init__(recipe, **options)
-        self._given, self._plain = plan, plain
+    def __init__(self, recipe, plan: Plan, plain: keras.Model, operated: list[tuple], **options):
+        super().__init__([t for t in recipe if t.is_gradual], **options)
+        self.whole = recipe
+        self._given, self._plain, self._operated = plan, plain, list(operated)
 
     def _make_plan(self, model):
         return self._given
@@ -75,9 +84,28 @@ class _WrappedCompression(Compression):
 
     def finish(self):
         """As for every compression; the ranges go to the plain model as well, where `tfc.convert` looks for them."""
-        plain = super().finish()
-        self.state.hang(plain)
+        plain, state = super().finish(), self.state
+        self._cuts = []
+        for technique in self.recipe:
+            if technique.shape_changing:
+                plain, state = self._cut(technique, plain, state)
+        state.hang(plain)
         return plain
+
+    def _cut(self, technique, plain, state):
+        """Cuts what a technique has hidden, and takes the state along."""
+        memory = self.memories[technique.name]
+        cut = technique.close(plain, memory, self._plan.kernels[technique.name])
+        if not len(cut.dead):
+            return plain, state
+        small, places = shrunk(plain, cut.channels, cut.dead)
+        self._cuts.append((technique.name, rows_of(plain, small)))
+        return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
+
+    def _told(self):
+        done = [*self._operated, *self._cuts]
+        rows = [{"technique": name, **asdict(row)} for name, found in done for row in found]
+        return {"recipe": recipe_facts(self.whole), **({"surgery": rows} if rows else {})}
 
     @property
     def file_model(self):
@@ -89,7 +117,7 @@ class _WrappedCompression(Compression):
         return self.model.evaluate(*args, **kwargs)
 
 
-def compress(model, recipe, data=None, **options) -> Session:
+def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> Session:
     """Prepares a model for a compression that is trained as a model of its own.
 
     The given model is not changed. Where the callback `tfc.Compression` works on a live model, a session is what can
@@ -101,8 +129,10 @@ def compress(model, recipe, data=None, **options) -> Session:
             where it was,
             with
             another one it starts anew.
-        recipe: A technique, a list of them, or a `Recipe`.
-        data: Representative data that sets the activation ranges before the first step.
+        recipe: A technique, a list of them, or a `Recipe`. Those that change shapes operate at once, in their order.
+        data: Representative data that sets the activation ranges before the first step, and that surgery looks at.
+        labels: Labels of the same samples, for surgery that looks at the loss.
+        loss: Loss that surgery looks at; default: the one the model was compiled with.
         **options: Further options of `tfc.Compression` (`update_every`, `learning_rate`, `seed`, `verbose`).
 
     Returns:
@@ -131,14 +161,35 @@ def compress(model, recipe, data=None, **options) -> Session:
             clock = counted(model)
             model, before = unwrapped(model)
         plain, _ = copied(model)
-        for technique in recipe:
-            if technique.shape_changing:
-                plain = technique.surgery(plain, data)
-        techniques = [t for t in recipe if not t.shape_changing]
-        plan = make_plan(plain, techniques, options.get("seed", 0))
+        goes_on = clock is not None and clock["recipe"] == _named(recipe)
+        # a session's model that was saved has been operated on
+        operated = [] if goes_on else _operated(model, plain, recipe, data, labels, loss, options)
+        plain = operated[-1][1].model if operated else plain
+        rows = [(name, done.rows) for name, done in operated]
+        plan = make_plan(plain, [t for t in recipe if t.is_gradual], options.get("seed", 0), can_cut=True)
+        plan.rows[:0] = [_row(name, row) for name, found in rows for row in found]
         if before is not None:
-            _carry(before, plan.state, goes_on=clock is not None and clock["recipe"] == _named(recipe))
-        return Session(plain, plan, recipe, calibration=data, **options)
+            _carry(before, plan.state, goes_on)
+        return Session(plain, plan, recipe, rows, calibration=data, **options)
+
+
+def _operated(model, plain, recipe, data, labels, loss, options) -> list[tuple]:
+    """Operates with every technique of a recipe that does so before training."""
+    surgeries = [t for t in recipe if t.shape_changing and not t.is_gradual]
+    if not surgeries:
+        return []
+    given = evidence(model, data, labels, loss, options.get("seed", 0), verbose=options.get("verbose", 1))
+    done = []
+    for technique in surgeries:
+        done.append((technique.name, technique.operate(done[-1][1].model if done else plain, given)))
+    return done
+
+
+def _row(name: str, row) -> Row:
+    if isinstance(row, Change):
+        figures = "" if row.before is None else f" {row.before} -> {row.after}"
+        return Row(row.layer, "(graph)", f"{name}: {row.what}{figures}")
+    return Row(row.layer, "(graph)", f"{name}: {row.reason}", is_treated=False)
 
 
 def _warn_of_steps(model):
@@ -182,6 +233,7 @@ def _places(state) -> dict[tuple, object]:
     found |= {("input", k, type(s)): s for k, s in enumerate(state.inputs) if s is not None}
     for t in state.treatments:
         found |= {(t.path, k, type(s)): s for k, s in t.outputs.items()}
+        found |= {(t.path, name, type(s)): s for name, s in t.inside.items()}
         if t.before is not None:
             found[t.path, "before", type(t.before)] = t.before
     return found

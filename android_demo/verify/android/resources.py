@@ -1,6 +1,6 @@
 """Links the app's resources with aapt2 and writes what the compiler and Robolectric read.
 
-    resources.py --aapt2 FILE --framework JAR --app DIR --out DIR
+    resources.py --aapt2 FILE --framework JAR --app DIR --flavour NAME --out DIR
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def derive_manifest(source: Path, target: Path) -> None:
     target.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def link(aapt2: Path, framework: Path, app: Path, out: Path, *more: str) -> Path:
+def link(aapt2: Path, framework: Path, app: Path, flavour: str, out: Path, *more: str) -> Path:
     """Compiles and links; writes `R.java` under out/java, keep rules, and returns the resource package."""
     aapt2.chmod(0o755)
     shutil.rmtree(out, ignore_errors=True)
@@ -49,12 +49,14 @@ def link(aapt2: Path, framework: Path, app: Path, out: Path, *more: str) -> Path
     package = out / "resources.ap_"
     # Models stay uncompressed, or the app could not map them.
     stored = [x for suffix in (".tflite", ".enc", ".bin") for x in ("-0", suffix)]
-    subprocess.run([aapt2, "compile", "--dir", app / "src/main/res", "-o", out / "res.zip"], check=True)
+    compiled = [out / f"{source}.zip" for source in ("main", flavour)]
+    for archive in compiled:
+        subprocess.run([aapt2, "compile", "--dir", app / f"src/{archive.stem}/res", "-o", archive], check=True)
     subprocess.run(
         [aapt2, "link", "-I", framework, "--manifest", manifest, "--java", out / "java"]
         + ["--proguard", out / "keep.txt", "-A", app / "src/main/assets", *stored]
         + ["--compile-sdk-version-code", str(COMPILE_SDK), "--compile-sdk-version-name", "16"]
-        + [*more, "-o", package, out / "res.zip"],
+        + [*more, "-o", package, *compiled],
         check=True,
     )
     return package
@@ -65,8 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("aapt2", "framework", "app", "out"):
         parser.add_argument("--" + name, type=Path, required=True)
+    parser.add_argument("--flavour", choices=("central", "litert"), required=True)
     a = parser.parse_args()
-    package = link(a.aapt2, a.framework, a.app, a.out)
+    package = link(a.aapt2, a.framework, a.app, a.flavour, a.out)
     config = a.out / "test-config/com/android/tools"
     config.mkdir(parents=True)
     (config / "test_config.properties").write_text(

@@ -11,6 +11,7 @@ import numpy as np
 from tfcompress.deploy.diet.arithmetic import Span, full
 from tfcompress.deploy.diet.circuit import Circuit
 from tfcompress.deploy.diet.passing import Tie, span_of, ties_of
+from tfcompress.deploy.diet.places import block_of, block_of_product
 from tfcompress.deploy.diet.products import NAMES, Product, product_of
 
 
@@ -32,6 +33,7 @@ class Channels:
         self.spans: dict[int, Span] = {}
         self.frozen: set[int] = set(circuit.ends)
         self._ties: list[Tie] = []
+        self._blocks: dict[int, int] = {}  # what the number of channels has to be a multiple of
         for number, op in enumerate(circuit.ops):
             self._visit(number, op)
         self.frozen -= {-1}
@@ -61,9 +63,7 @@ class Channels:
             if product.is_mixing:
                 needed = ~product.free(self.span(product.x))
                 stays[group[place[product.x]][needed]] = True
-        for slots in place.values():  # a tensor of no channels is none
-            if not stays[group[slots]].any():
-                stays[group[slots[0]]] = True
+        self._fill(place, group, stays)
         return {
             tensor: np.flatnonzero(stays[group[slots]])
             for tensor, slots in place.items()
@@ -76,6 +76,7 @@ class Channels:
         if product is not None:
             self.products[number] = product
             self.spans[product.y] = product.span(self.span(product.x))
+            self._blocks[product.y] = block_of_product(product)
             if not product.is_mixing:
                 self._ties.append(Tie(product.x, product.y, product.slots[:, 0]))
             return
@@ -83,9 +84,23 @@ class Channels:
         if ties is None:
             self.frozen |= {*circuit.inputs(op), *circuit.outputs(op)}
             return
-        self._ties += ties
         (y,) = circuit.outputs(op)
+        self._ties += ties
+        self._blocks[y] = block_of(circuit, op, self.span)
         self.spans[y] = span_of(circuit, op, self.span)
+
+    def _fill(self, place: dict[int, np.ndarray], group: np.ndarray, stays: np.ndarray) -> None:
+        """Keeps channels that could go where a tensor would be empty or a block broken."""
+        is_changed = True
+        while is_changed:
+            is_changed = False
+            for tensor, slots in place.items():
+                block = self._blocks.get(tensor, 1)
+                fits = len(slots) % block == 0
+                while not stays[group[slots]].any() or (
+                    not stays[group[slots]].all() and not (fits and stays[group[slots]].sum() % block == 0)
+                ):
+                    stays[group[slots[~stays[group[slots]]][0]]] = is_changed = True
 
     def _places(self) -> tuple[dict[int, np.ndarray], int]:
         """A number for each channel of each tensor that operations understood here touch."""

@@ -7,7 +7,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.deploy.diet.channels import Channels
 from tfcompress.deploy.diet.circuit import Circuit
-from tfcompress.deploy.diet.folding import fold
 from tfcompress.deploy.diet.sharing import ends_of, has_free_numbers, numbers
 
 
@@ -17,16 +16,13 @@ class Cut:
 
     Attributes:
         channels: Channels of activations that are gone, over all tensors.
+        operations: Operations that are gone, over all graphs.
         places: For each graph, the new number of each operation that stays, by its old one.
     """
 
     channels: int
+    operations: int
     places: tuple[dict[int, int], ...]
-
-    @property
-    def operations(self) -> int:
-        """Operations that are gone."""
-        return sum(max(each, default=-1) + 1 - len(each) for each in self.places)
 
 
 def cut(model: schema.ModelT) -> Cut:
@@ -39,14 +35,15 @@ def cut(model: schema.ModelT) -> Cut:
         What was taken out. Nothing, if the file holds metadata that may refer to tensors or
         operations by number.
     """
-    channels, places = 0, []
+    channels, operations, places = 0, 0, []
     for number, graph in enumerate(model.subgraphs):
         before = list(graph.operators or ())
         if has_free_numbers(model):
             channels += _cut_graph(Circuit(model, graph, ends_of(model, number)))
         after = {id(op): place for place, op in enumerate(graph.operators or ())}
+        operations += len(before) - len(after)
         places.append({old: after[id(op)] for old, op in enumerate(before) if id(op) in after})
-    return Cut(channels, tuple(places))
+    return Cut(channels, operations, tuple(places))
 
 
 def _cut_graph(circuit: Circuit) -> int:
@@ -61,13 +58,23 @@ def _cut_graph(circuit: Circuit) -> int:
         )
         if kept:
             _apply(circuit, found, kept)
-        elif not (_settle(found) or fold(circuit, found)):
+        elif not (_settle(found) or _drop_unread(circuit, found)):
             return gone
 
 
 def _settle(found: Channels) -> bool:
     # a list, not a generator: each of them is to be settled
     return any([product.settled(found.span(product.x)) for product in found.products.values()])
+
+
+def _drop_unread(circuit: Circuit, found: Channels) -> bool:
+    """Drops operations whose results nobody reads; an operation not understood may do more than write them."""
+    unread = set(found.spans) - {*circuit.ends, *(index for op in circuit.ops for index in circuit.inputs(op))}
+    kept = [op for op in circuit.ops if not (circuit.outputs(op) and set(circuit.outputs(op)) <= unread)]
+    is_changed = len(kept) < len(circuit.ops)
+    if is_changed:
+        circuit.graph.operators = kept
+    return is_changed
 
 
 def _apply(circuit: Circuit, found: Channels, kept: dict[int, np.ndarray]) -> None:

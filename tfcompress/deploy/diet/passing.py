@@ -152,6 +152,10 @@ def _convert_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
 
 def _mean_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     x, (y,) = circuit.inputs(op)[0], circuit.outputs(op)
+    # the sum and the share of the zero point are rounded apart, and a half of the latter either way
+    share = circuit.zero(x) * circuit.scale(x) / circuit.scale(y)
+    if not circuit.same_scale(x, y) and abs(share % 1 - 0.5) < 2**-10:
+        return full(circuit.width(y))
     found = _in_scale(circuit, x, y, spans(x), error=0.5)
     return clipped(found, schema.ActivationFunctionType.NONE, circuit.scale(y), circuit.zero(y))
 
@@ -223,8 +227,8 @@ def _join_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
 
 
 _TIES: dict[str, Callable[[Circuit, schema.OperatorT], list[Tie] | None]] = {
-    **dict.fromkeys(("RELU", "RELU6", "RELU_N1_TO_1", "QUANTIZE", "LOGISTIC", "TANH", "HARD_SWISH"), _same),
-    **dict.fromkeys(("LEAKY_RELU", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), _same),
+    **dict.fromkeys(("RELU", "RELU6", "RELU_N1_TO_1", "QUANTIZE", "LOGISTIC", "TANH"), _same),
+    "RESIZE_NEAREST_NEIGHBOR": _same,
     **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D"), _pooled),
     **dict.fromkeys(("ADD", "SUB", "MUL"), _paired),
     **dict.fromkeys(("PAD", "PADV2"), _padded),

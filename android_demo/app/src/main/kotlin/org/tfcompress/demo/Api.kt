@@ -22,10 +22,11 @@ internal object Api29 {
 /** Needs API 30. */
 @TargetApi(30)
 internal object Api30 {
-    /** Lets the window reach under the system's bars. */
+    /** Lets the window reach under the system's bars, as API 35 does by itself. */
+    @Suppress("DEPRECATION")
     fun edgeToEdge(window: Window) = window.setDecorFitsSystemWindows(false)
 
-    /** Keeps [content] clear of bars, cutouts and the keyboard; [bar] gets the lower or starting part. */
+    /** Left, top, right and bottom pixels that bars, cutouts and the keyboard take. */
     fun padding(insets: WindowInsets): IntArray {
         val kinds = WindowInsets.Type.systemBars() or WindowInsets.Type.displayCutout() or WindowInsets.Type.ime()
         return insets.getInsets(kinds).let { intArrayOf(it.left, it.top, it.right, it.bottom) }

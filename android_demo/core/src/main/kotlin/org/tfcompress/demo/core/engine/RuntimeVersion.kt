@@ -1,19 +1,32 @@
 package org.tfcompress.demo.core.engine
 
-/** A version such as 2.16.1; anything behind a `-` or `+` is not compared. */
-data class RuntimeVersion(val major: Int, val minor: Int, val patch: Int) : Comparable<RuntimeVersion> {
-    override fun compareTo(other: RuntimeVersion): Int =
-        compareValuesBy(this, other, RuntimeVersion::major, RuntimeVersion::minor, RuntimeVersion::patch)
+/** A version such as 2.16.1: numbers compared part by part, missing parts are 0, a `-` or `+` tail does not count. */
+class RuntimeVersion private constructor(private val parts: List<Int>) : Comparable<RuntimeVersion> {
+    constructor(vararg numbers: Int) : this(numbers.toList())
 
-    override fun toString(): String = "$major.$minor.$patch"
+    init {
+        require(parts.isNotEmpty() && parts.all { it >= 0 }) { "a version has numbers of 0 or more. Received: $parts" }
+    }
+
+    override fun compareTo(other: RuntimeVersion): Int {
+        for (i in 0 until maxOf(parts.size, other.parts.size)) {
+            val order = (parts.getOrElse(i) { 0 }).compareTo(other.parts.getOrElse(i) { 0 })
+            if (order != 0) return order
+        }
+        return 0
+    }
+
+    override fun equals(other: Any?): Boolean = other is RuntimeVersion && compareTo(other) == 0
+
+    override fun hashCode(): Int = parts.dropLastWhile { it == 0 }.hashCode()
+
+    override fun toString(): String = parts.joinToString(".")
 
     companion object {
-        private val FORM = Regex("""(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:[-+].*)?""")
+        private val FORM = Regex("""(\d{1,6}(?:\.\d{1,6}){1,7})(?:[-+].*)?""")
 
         /** Reads `2.17`, `2.16.1` or `2.17.0-rc1`; null where the text is no version. */
-        fun parse(text: String): RuntimeVersion? {
-            val (major, minor, patch) = FORM.matchEntire(text)?.destructured ?: return null
-            return RuntimeVersion(major.toInt(), minor.toInt(), patch.ifEmpty { "0" }.toInt())
-        }
+        fun parse(text: String): RuntimeVersion? =
+            FORM.matchEntire(text)?.let { found -> RuntimeVersion(found.groupValues[1].split('.').map(String::toInt)) }
     }
 }

@@ -2,14 +2,14 @@ package org.tfcompress.demo.core.image
 
 /**
  * Brings any drawing into the form of MNIST: the ink's box scaled to 20 pixels, stretched to full
- * contrast, its centre of mass in the middle of 28 x 28. All in integers, so that every device and
- * the Python package give the same bytes.
+ * contrast if it is faint, its centre of mass next to the middle of pixel (14, 14) of 28 x 28. All
+ * in integers, so that every device and the Python package give the same bytes.
  */
 object MnistCentering {
     const val SIZE = 28
     private const val BOX = 20
-    private const val INK = 16
     private const val FULL = 255L
+    private const val FAINT = 192L
 
     fun center(image: GrayImage): GrayImage {
         val result = GrayImage(SIZE, SIZE)
@@ -29,8 +29,8 @@ object MnistCentering {
     }
 
     private fun inkBox(image: GrayImage): Box? {
-        val columns = (0 until image.width).filter { x -> (0 until image.height).any { y -> image[x, y] >= INK } }
-        val rows = (0 until image.height).filter { y -> (0 until image.width).any { x -> image[x, y] >= INK } }
+        val columns = (0 until image.width).filter { x -> (0 until image.height).any { y -> image[x, y] > 0 } }
+        val rows = (0 until image.height).filter { y -> (0 until image.width).any { x -> image[x, y] > 0 } }
         if (columns.isEmpty()) return null
         val width = columns.last() - columns.first() + 1
         return Box(columns.first(), rows.first(), width, rows.last() - rows.first() + 1)
@@ -71,7 +71,7 @@ object MnistCentering {
 
     private fun stretched(values: LongArray): LongArray {
         val most = values.max()
-        if (most == 0L) return values
+        if (most == 0L || most >= FAINT) return values
         return LongArray(values.size) { (2 * FULL * values[it] + most) / (2 * most) }
     }
 
@@ -87,6 +87,6 @@ object MnistCentering {
         }
     }
 
-    /** Offset that puts the centre of mass nearest to the middle, halves up. */
-    private fun place(total: Long, sum: Long): Int = Math.floorDiv((SIZE + 1) * total - sum, 2 * total).toInt()
+    /** Offset that puts the centre of mass, `sum / (2 total)`, next to 14 1/2. */
+    private fun place(total: Long, sum: Long): Int = Math.floorDiv((SIZE + 2) * total - sum, 2 * total).toInt()
 }

@@ -24,9 +24,7 @@ class JsonFields(private val json: JsonObject, val path: String) {
     fun int(name: String, range: IntRange = Int.MIN_VALUE..Int.MAX_VALUE): Int =
         long(name, range.first.toLong()..range.last.toLong()).toInt()
 
-    /** A finite number. */
-    fun double(name: String): Double =
-        (need(name) as? JsonNumber)?.toDoubleOrNull() ?: wrong(name, "a finite number")
+    fun double(name: String): Double = (need(name) as? JsonNumber ?: wrong(name, "a number")).toDouble()
 
     fun fields(name: String): JsonFields = JsonFields(need(name) as? JsonObject ?: wrong(name, "an object"), at(name))
 

@@ -14,8 +14,8 @@ data class JsonString(val value: String) : JsonValue
 
 /** A number as it was written. */
 data class JsonNumber(val text: String) : JsonValue {
-    /** The nearest double, null if that is infinite. */
-    fun toDoubleOrNull(): Double? = text.toDouble().takeIf { it.isFinite() }
+    /** The nearest double; [StrictJson] refuses numbers for which that is infinite. */
+    fun toDouble(): Double = text.toDouble()
 
     /** The whole number, null if it has a fraction or exponent or does not fit in 64 bits. */
     fun toLongOrNull(): Long? = text.toLongOrNull()

@@ -107,7 +107,9 @@ private class JsonParser(private val text: String) {
             if (!take('+')) take('-')
             digits("a digit must follow the exponent sign")
         }
-        return JsonNumber(text.substring(start, at))
+        val number = JsonNumber(text.substring(start, at))
+        if (!number.toDouble().isFinite()) throw JsonException("too large a number", start)
+        return number
     }
 
     private fun digits(problem: String) {

@@ -51,7 +51,7 @@ internal object ManifestParts {
     }
 
     private fun ascending(fields: JsonFields, name: String): List<Double> {
-        val edges = fields.items(name).map { (it as? JsonNumber)?.toDoubleOrNull() ?: fields.wrong(name, "numbers") }
+        val edges = fields.items(name).map { (it as? JsonNumber)?.toDouble() ?: fields.wrong(name, "numbers") }
         if (edges.size < 2 || edges.zipWithNext().any { (a, b) -> a >= b }) {
             fields.wrong(name, "two numbers or more, ascending")
         }

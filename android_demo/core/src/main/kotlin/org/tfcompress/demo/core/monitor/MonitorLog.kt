@@ -31,6 +31,13 @@ class MonitorLog(internal val manifest: ModelManifest, private val keepDays: Int
     /** Answers in all. */
     val count: Long get() = days.values.sumOf { day -> day.values.sumOf { it.count } }
 
+    /** Answers per confidence bin, over all days and variants. */
+    val confidence: LongArray
+        get() {
+            val tallies = days.values.flatMap { it.values }
+            return LongArray(confidenceBins.bins) { bin -> tallies.sumOf { it.confidence[bin] } }
+        }
+
     /** Counts an answer. [day] is the local date, `2026-05-04`. */
     fun record(day: String, entry: ModelEntry, prediction: Prediction, micros: Double) {
         val confidence = checkNotNull(confidenceBins.bin(prediction.confidence)) {

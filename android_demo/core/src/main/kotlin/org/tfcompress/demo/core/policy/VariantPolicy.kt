@@ -51,7 +51,7 @@ data class Decision(
  * up for speed under [Aim.BALANCE], [inertia] the fraction of latency that a change has to win.
  */
 class VariantPolicy(
-    private val budgetMicros: Double = 20_000.0,
+    val budgetMicros: Double = 20_000.0,
     private val tolerance: Double = 0.002,
     private val inertia: Double = 0.1
 ) {

@@ -13,11 +13,9 @@ class Prediction(val probabilities: DoubleArray) {
 
     companion object {
         /** From the real values of an output. */
-        fun of(output: FloatArray, semantic: Semantic): Prediction = Prediction(
-            when (semantic) {
-                Semantic.LOGITS -> Probabilities.softmax(output)
-                Semantic.PROBABILITIES -> DoubleArray(output.size) { output[it].toDouble() }
-            }
-        )
+        fun of(output: FloatArray, semantic: Semantic): Prediction {
+            val values = DoubleArray(output.size) { output[it].toDouble() }
+            return Prediction(if (semantic == Semantic.LOGITS) Probabilities.softmax(values) else values)
+        }
     }
 }

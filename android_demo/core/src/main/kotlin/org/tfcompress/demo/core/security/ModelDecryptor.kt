@@ -10,12 +10,15 @@ import javax.crypto.spec.GCMParameterSpec
 /** AES-256-GCM. The plaintext exists in memory only. */
 object ModelDecryptor {
     private const val TAG_BITS = 128
+    private const val TAG_BYTES = TAG_BITS / 8
 
     /**
      * The plaintext in a direct buffer in native order, the only kind that the runtime takes; null
      * where the key, the additional data or a bit of the ciphertext is not the right one.
      */
     fun decrypt(cipherText: ByteArray, key: SecretKey, nonce: ByteArray, aad: String): ByteBuffer? {
+        // Too short for a tag: the JVM's provider would fail in a way of its own.
+        if (cipherText.size < TAG_BYTES) return null
         val plain = try {
             val cipher = Cipher.getInstance("AES/GCM/NoPadding")
             cipher.init(Cipher.DECRYPT_MODE, key, GCMParameterSpec(TAG_BITS, nonce))

@@ -50,6 +50,9 @@ internal class LiteRtJnaEngine(
         } catch (problem: EngineException) {
             close()
             throw problem
+        } catch (problem: IllegalArgumentException) {
+            close()
+            throw EngineException("the app can't take this model: ${problem.message}", problem)
         }
         info = EngineInfo(config, Accelerator.CPU, null, (System.nanoTime() - start) / NANOS_PER_MICRO)
     }

@@ -1,0 +1,38 @@
+"""Names for the nodes that calls of `keras.ops` leave in a graph, and the masks that travel beside tensors.
+
+Keras numbers such nodes by itself and may hit the name of a layer that a file brings, which no graph allows.
+Touches names that Keras does not publish; `tests/legacy/test_nodes.py` pins each of them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+
+def mask_of(tensor: Any) -> Any:
+    """Returns the mask that tells which steps of a symbolic tensor count, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def name_nodes(tensors: Iterable[Any], name: str, taken: set[str], seen: set[int]) -> None:
+    """Names the operations behind tensors, up to the layers that feed them.
+
+    Args:
+        tensors: Symbolic tensors; what has no history is left alone.
+        name: Name of the last operation; others get a number behind it.
+        taken: Names in use; the new ones are added.
+        seen: Ids of operations that have their name; the new ones are added.
+    """
+    waiting = list(tensors)
+    while waiting:
+        history = getattr(waiting.pop(), "_keras_history", None)
+        if history is None or isinstance(history.operation, keras.layers.Layer) or id(history.operation) in seen:
+            continue
+        free, number = name, 1
+        while free in taken:
+            free, number = f"{name}_{number}", number + 1
+        history.operation.name = free
+        taken.add(free)
+        seen.add(id(history.operation))
+        waiting += history.operation._inbound_nodes[history.node_index].input_tensors

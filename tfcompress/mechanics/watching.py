@@ -1,0 +1,47 @@
+"""Looking at what layers of a model read and make while data runs through it."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from tfcompress.mechanics.graph import float32, overridden
+
+
+def watch(
+    model: keras.Model,
+    ops: list[keras.Operation],
+    x: list[np.ndarray],
+    look: Callable[[keras.Operation, np.ndarray, np.ndarray], None],
+    batch: int = 64,
+) -> None:
+    """Runs samples through a model at inference, in float32, and shows what operations read and make.
+
+    Args:
+        model: A Functional or Sequential model.
+        ops: Operations with one input and one output.
+        x: One array `(n, ...)` per input of the model, in its order.
+        look: Function `(op, input, output)`, called for each batch and each call of an operation.
+        batch: Samples at a time.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from tfcompress.mechanics.watching import watch
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.ReLU()])
+        >>> watch(model, model.layers[1:], [np.ones((5, 2))], lambda op, a, b: print(a.shape, (b >= 0).all()))
+        (5, 3) True
+    """
+
+    def showing(op, call):
+        def shown(*args, **kwargs):
+            made = call(*args, **kwargs)
+            look(op, np.asarray(args[0]), np.asarray(made))
+            return made
+
+        return shown
+
+    structure = keras.tree.map_structure(lambda _: 0, model.input)
+    with float32(model), overridden([(op, "call", showing(op, op.call)) for op in ops]):
+        for start in range(0, len(x[0]), batch):
+            given = [np.asarray(a[start : start + batch]) for a in x]
+            model(keras.tree.pack_sequence_as(structure, given), training=False)

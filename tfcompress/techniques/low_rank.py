@@ -1,0 +1,269 @@
+"""LowRank: layers as several thinner ones, where their kernels have a rank to lose.
+
+Law: at full rank nothing changes; a layer whose factors would not be cheaper stays as it is and is named.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+import keras
+import numpy as np
+
+from tfcompress.judge.macs import macs as macs_of
+from tfcompress.mechanics.copying import rewritten
+from tfcompress.mechanics.factorable import CONVOLUTION, MATRIX, factorings
+from tfcompress.mechanics.factoring import Factoring, Products, Principal, Rank, Spatial
+from tfcompress.mechanics.graph import leaves
+from tfcompress.mechanics.watching import watch
+from tfcompress.techniques.layer_settings import check_names, setting_of
+from tfcompress.techniques.rank_allocation import steps
+from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+
+_LOOKS = 64  # samples that layer errors are measured on
+_SAMPLES = 256  # samples that the model's error is measured on
+_SIZES = ("rank", "energy", "macs", "error")
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclass(frozen=True)
+class LowRank(Surgery):
+    """Factors kernels into smaller ones.
+
+    Dense layers, EinsumDense layers like them and convolutions of size 1 become two; other convolutions become two
+    ("spatial": k x 1 and 1 x k), three ("tucker") or four ("cp": two depthwise ones between two of size 1). Give one of
+    `rank`, `energy`, `macs` and `error`.
+
+    Args:
+        rank: Rank of every layer, an int; of Tucker also a pair (inputs, outputs).
+        energy: Fraction of the kernel's squared norm that is kept, in (0, 1]; the smallest rank that does is taken.
+        macs: MACs left, a fraction in (0, 1) of those before; the largest rank that fits is taken.
+        error: Relative error, in (0, 1): the layers give up rank where that saves most MACs for the least error, as far
+            as the budget reaches. With data that of the model's outputs, measured; without, the root of the summed
+            squared relative errors of the kernels.
+        method: "svd" or "pca" (by the outputs on data) for Dense layers; "spatial", "tucker" or "cp" for convolutions;
+            or one of each. Default: "svd" and "spatial".
+        scope: What `macs` is a fraction of: "layer" (each layer's own) or "model" (the model's, given up layer by layer
+            as for `error`).
+        where: Which layers; None for all.
+        overrides: Other values of what is given by layer name or type; None leaves a layer alone.
+
+    Raises:
+        ValueError: If none or several of the four are given, or a value is out of range.
+
+    Example:
+        >>> import keras, numpy as np, tfcompress as tfc
+        >>> layers = [keras.layers.Dense(32, activation="relu", name="wide"), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((64,)), *layers])
+        >>> [layer.name for layer in tfc.LowRank(4, where="wide").apply(model).layers[1:3]]
+        ['wide_in', 'wide']
+    """
+
+    rank: object = None
+    energy: float | None = None
+    macs: float | None = None
+    error: float | None = None
+    method: object = None
+    scope: str = "layer"
+
+    def __post_init__(self):
+        """Validates."""
+        given = [name for name in _SIZES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"LowRank: give one of rank, energy, macs, error. Received: {', '.join(given) or 'none of them'}."
+            )
+        if self.scope not in ("layer", "model") or self.scope == "model" and self.macs is None:
+            raise ValueError(
+                f"LowRank: scope must be 'layer', or with macs=... 'model'. Received: scope={self.scope!r}, "
+                f"{given[0]}={getattr(self, given[0])!r}."
+            )
+        object.__setattr__(self, "method", _methods(self.method))
+        object.__setattr__(self, given[0], self.stored(self.default()))
+        super().__post_init__()
+        if self._is_shared and any(v is not None for v in (self.overrides or {}).values()):
+            raise ValueError(
+                "LowRank: with a budget for the whole model an override can only be None (leave alone). "
+                f"Received: overrides={self.overrides}."
+            )
+
+    @property
+    def _size(self) -> str:
+        return next(name for name in _SIZES if getattr(self, name) is not None)
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether one budget holds for all layers together."""
+        return self.error is not None or self.scope == "model"
+
+    def default(self) -> object:
+        """The rank, energy, fraction of MACs or error that is given."""
+        return getattr(self, self._size)
+
+    def accept(self, value: object) -> object:
+        """Validates a rank, energy, fraction of MACs or error."""
+        if self._size == "rank":
+            return _rank(value, self.method)
+        top = "]" if self._size == "energy" else ")"
+        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not 0 < value <= 1 or value == 1 and top == ")":
+            hint = f" Did you mean {value / 100:g}?" if number and 1 < value < 100 else ""
+            raise ValueError(f"LowRank: {self._size} must be in (0, 1{top}. Received: {self._size}={value!r}.{hint}")
+        return float(value)
+
+    def stored(self, value: object) -> object:
+        """The validated value."""
+        return self.accept(value)
+
+    def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
+        """Factors what pays; the rows say what each layer became, or why it stayed."""
+        ops = leaves(model)
+        check_names(self, (op for _, op in ops))
+        if self.method[0] == "pca":
+            evidence.inputs(model, "LowRank: method='pca'")
+        settings = {path: setting_of(self, op, "kernel", _elements(op)) for path, op in ops}
+        chosen = {id(op) for path, op in ops if settings[path] is not None}
+        found = factorings(model, chosen, *self.method, evidence.x, evidence.seed)
+        rows = {path: Left(path, why) for path, why in found.items() if isinstance(why, str)}
+        fit = {path: f for path, f in found.items() if not isinstance(f, str)}
+        if self._is_shared:
+            ranks = self._shared(model, fit, evidence)
+        else:
+            ranks = {path: self._rank_of(f, settings[path]) for path, f in fit.items()}
+        for path, f in fit.items():
+            rows[path] = _row(path, f, ranks.get(path))
+        kept = {p: r for p, r in ranks.items() if isinstance(rows[p], Change)}
+        # in the order of the model
+        return Operated(_factored(model, fit, kept), tuple(rows[path] for path in found))
+
+    def _rank_of(self, factoring: Factoring, setting) -> Rank | None:
+        """The rank of one layer by itself."""
+        if self.rank is not None:
+            return factoring.clipped(setting)
+        if self.energy is not None:
+            return factoring.by_energy(setting)
+        limit = setting * factoring.own_macs
+        return max((r for r in factoring.ranks() if factoring.macs(r) <= limit), key=factoring.macs, default=None)
+
+    def _shared(self, model, fit, evidence) -> dict[str, Rank]:
+        """The ranks when one budget holds for all."""
+        order = steps(fit, _losses(model, fit, evidence))
+        if self.error is None:
+            return _ranks(order[: self._steps_to_macs(model, order)])
+        if evidence.x is None:
+            return _ranks(order[: _first_over(order, self.error)])
+        return _ranks(order[: self._steps_to_error(model, fit, order, evidence)])
+
+    def _steps_to_macs(self, model, order) -> int:
+        whole = left = macs_of(model)
+        for count, step in enumerate(order):
+            if left <= self.macs * whole:
+                return count
+            left -= step.saved
+        if left > self.macs * whole:
+            raise ValueError(
+                f"LowRank: the layers can't get below {left / whole:.3f} of the model's {whole:,} MACs, at rank 1. "
+                f"Received: macs={self.macs}. Give a larger one, or prune channels."
+            )
+        return len(order)
+
+    def _steps_to_error(self, model, fit, order, evidence) -> int:
+        """The most steps, by bisection, whose error on data is within the budget."""
+        low, high = 0, len(order)
+        samples = Evidence([a[:_SAMPLES] for a in evidence.x])
+        before = _outputs(model, samples)
+        while low < high:
+            middle = (low + high + 1) // 2
+            after = _outputs(_factored(model, fit, _ranks(order[:middle])), samples)
+            if _error(before, after) <= self.error:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def _methods(value) -> tuple[str, str]:
+    """One method for matrices and one for convolutions."""
+    given = [] if value is None else [value] if isinstance(value, str) else list(value)
+    matrix = [m for m in given if m in MATRIX]
+    convolution = [m for m in given if m in CONVOLUTION]
+    if len(matrix) + len(convolution) != len(given) or len(matrix) > 1 or len(convolution) > 1:
+        raise ValueError(
+            f"LowRank: method must be one of {MATRIX} for Dense layers, one of {tuple(CONVOLUTION)} for convolutions, "
+            f"or one of each. Received: method={value!r}."
+        )
+    return (*(matrix or ["svd"]), *(convolution or ["spatial"]))
+
+
+def _rank(value, methods):
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    numbers = list(value) if pair else [value]
+    if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
+        raise ValueError(
+            f"LowRank: rank must be an int >= 1, or a pair of them with 'tucker'. Received: rank={value!r}. "
+            "For a fraction use energy=... or macs=...."
+        )
+    if pair and methods[1] != "tucker":
+        raise ValueError(f"LowRank: a pair of ranks needs method='tucker'. Received: rank={value!r}, method={methods}.")
+    return tuple(int(n) for n in numbers) if pair else int(value)
+
+
+def _elements(op) -> int:
+    kernel = getattr(op, "kernel", None)
+    return int(np.prod(kernel.shape)) if kernel is not None else 0
+
+
+def _row(path, factoring, rank) -> Change | Left:
+    if rank is None:
+        return Left(path, "no rank that would pay is within the budget")
+    if not factoring.pays(rank):
+        return Left(
+            path,
+            f"rank {rank} would not pay: {factoring.macs(rank):,} MACs and {factoring.parameters(rank):,} weights "
+            f"instead of {factoring.own_macs:,} and {factoring.kernel.size:,}",
+        )
+    kinds = {Principal: "PCA", Products: "CP", Spatial: "spatial SVD"}
+    name = kinds.get(type(factoring), {"Matrix": "SVD"}.get(type(factoring).__name__, type(factoring).__name__))
+    what = f"{name} of rank {rank}, relative error {math.sqrt(factoring.lost(rank)):.3g}; weights"
+    return Change(path, what, factoring.kernel.size, factoring.parameters(rank))
+
+
+def _ranks(order) -> dict[str, Rank]:
+    """The last step of each layer holds."""
+    return {step.path: step.rank for step in order}
+
+
+def _first_over(order, error) -> int:
+    total = np.cumsum([step.lost for step in order])
+    return int(np.searchsorted(total, error**2, side="right"))
+
+
+def _losses(model, fit, evidence) -> Callable[[str, Rank], float]:
+    """Relative squared error of a layer at a rank: of its outputs where there is data, else of its kernel."""
+    if evidence.x is None:
+        return lambda path, rank: fit[path].lost(rank)
+    paths, seen = {id(f.op): path for path, f in fit.items()}, {}
+
+    def look(op, given, _):
+        seen.setdefault(paths[id(op)], given)
+
+    watch(model, [f.op for f in fit.values()], [a[:_LOOKS] for a in evidence.x], look, batch=_LOOKS)
+    return lambda path, rank: fit[path].lost_on(rank, seen[path])
+
+
+def _outputs(model, evidence) -> list[np.ndarray]:
+    made = model.predict(evidence.inputs(model, "LowRank"), batch_size=64, verbose=0)
+    return [np.asarray(a, "float64") for a in keras.tree.flatten(made)]
+
+
+def _error(before, after) -> float:
+    """The largest relative error of an output."""
+    return max(
+        float(np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-30)) for a, b in zip(before, after, strict=True)
+    )
+
+
+def _factored(model, fit, ranks) -> keras.Model:
+    made = {id(fit[path].op): fit[path].layers(fit[path].parts(rank)) for path, rank in ranks.items()}
+    return rewritten(model, lambda path, op: made.get(id(op)))[0]

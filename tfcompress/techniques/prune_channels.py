@@ -1,0 +1,282 @@
+"""PruneChannels: whole channels, units and heads go, so that the model really gets smaller and faster.
+
+Channels that can only go together are found by label propagation (`mechanics/channels.py`). Cut at once, or masked
+where they are read while training goes on, and cut at its end.
+"""
+
+from dataclasses import dataclass
+from numbers import Real
+
+import keras
+import numpy as np
+
+from tfcompress.facts.schedule import finite_number
+from tfcompress.facts.schedules import schedule
+from tfcompress.facts.select import resolve, where
+from tfcompress.facts.spec import weight
+from tfcompress.judge.macs_model import model_macs
+from tfcompress.mechanics import channel_scores
+from tfcompress.mechanics.channel_scores import Scene
+from tfcompress.mechanics.channels import READS, Channels, groups
+from tfcompress.mechanics.copying import renamed
+from tfcompress.mechanics.shrink import shrink
+from tfcompress.mechanics.transforms.channel_mask import ChannelMask
+from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at
+from tfcompress.techniques.budget import Costs
+from tfcompress.techniques.choosing import Family, by_budget, by_latency, by_rank, by_share, dead, families
+from tfcompress.techniques.latency import latencies
+from tfcompress.techniques.surgery import Change, Cut, Evidence, Left, Operated, Surgery
+
+_BUDGETS = ("macs", "parameters", "latency")
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclass(frozen=True)
+class PruneChannels(Surgery):
+    """Removes channels (filters, units, attention heads).
+
+    Args:
+        amount: Fraction of the channels to remove, 0..1, of all that can be cut.
+        macs: Instead: MACs to keep at most; up to 1 a fraction of the model's, above 1 a number.
+        parameters: Instead: parameters to keep at most, likewise.
+        latency: Instead: latency to reach on the LiteRT interpreter of this machine, measured, not guessed; below 1 a
+            fraction of the model's, from 1 on microseconds.
+        schedule: Instead: fraction of removed channels over the training (`tfc.schedules`): channels are masked where
+            they are read while a session trains, and cut in `finish`.
+        criterion: What a channel is worth: "l1", "l2", "fpgm" and "bn_scale" look at its own weights, "taylor" and
+            "gradient" at the loss (data and labels needed), "activation" and "deviation" at its values (data needed),
+            "random"; or a name given to `tfc.channel_criterion`.
+        scope: "global" ranks the channels of all layers together, "layer" each layer's by themselves.
+        round_to: Every layer keeps a multiple of this many channels.
+        steps: Cut in so many rounds, and score anew after each.
+        mode: Mode of `tfc.convert` for the files whose latency is measured.
+        where: Layers whose channels may be cut; None for all.
+        overrides: Other amounts by layer name or type (scope "layer"); None leaves the layer alone.
+
+    Raises:
+        ValueError: If a value is out of range or two values contradict.
+
+    Example:
+        >>> import keras, tfcompress as tfc
+        >>> layers = [keras.layers.Conv2D(16, 3, name="c"), keras.layers.Flatten(), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+        >>> tfc.PruneChannels(0.5, criterion="l2").apply(model).get_layer("c").filters
+        8
+    """
+
+    amount: float | None = None
+    macs: float | None = None
+    parameters: float | None = None
+    latency: float | None = None
+    schedule: object = None
+    criterion: str = "l1"
+    scope: str = "global"
+    round_to: int = 8
+    steps: int = 1
+    mode: str = "int8"
+
+    order = 25
+
+    def __post_init__(self):
+        """Validates."""
+        named = ("amount", *_BUDGETS, "schedule")
+        given = [name for name in named if getattr(self, name) is not None]
+        if len(given) != 1:
+            shown = {name: getattr(self, name) for name in given} or "none"
+            raise ValueError(f"PruneChannels: give one of {', '.join(named)}. Received: {shown}.")
+        for name in _BUDGETS:
+            value = getattr(self, name)
+            if value is not None and not finite_number("PruneChannels", name, value) > 0:
+                raise ValueError(f"PruneChannels: {name} must be above 0. Received: {name}={value}.")
+        if self.amount is not None:
+            self.accept(self.amount)
+        if self.schedule is not None:
+            self._store_schedule()
+        self._check_choices()
+        super().__post_init__()
+        if self.overrides and self.scope == "global" and any(v is not None for v in self.overrides.values()):
+            raise ValueError(
+                "PruneChannels: with scope='global' an override can only be None (leave alone). "
+                f"Received: overrides={self.overrides}. Use scope='layer'."
+            )
+
+    def _store_schedule(self):
+        plan = schedule(self.schedule)
+        if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
+            raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {plan!r}.")
+        object.__setattr__(self, "schedule", plan)
+
+    def _check_choices(self):
+        criterion = channel_scores.find(self.criterion)
+        if self.scope not in ("global", "layer"):
+            raise ValueError(f"PruneChannels: scope must be 'global' or 'layer'. Received: scope={self.scope!r}.")
+        for name in ("round_to", "steps"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"PruneChannels: {name} must be a whole number, 1 or more. Received: {name}={value!r}."
+                )
+        if self.schedule is not None and (criterion.data or self.steps > 1):
+            raise ValueError(
+                "PruneChannels: while training goes on, channels are scored by their weights alone. Received: "
+                f"criterion={self.criterion!r}, steps={self.steps}. Use criterion 'l1', 'l2', 'fpgm', 'bn_scale' or "
+                "'random' and steps=1 with a schedule."
+            )
+
+    def default(self):
+        """The amount; True where a budget decides."""
+        return True if self.amount is None else self.amount
+
+    def accept(self, value):
+        """Validates an amount."""
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+            hint = f" Did you mean {value / 100:g}?" if isinstance(value, Real) and 1 < value < 100 else ""
+            raise ValueError(f"PruneChannels: amount must be in [0, 1). Received: amount={value!r}.{hint}")
+        return value
+
+    @property
+    def is_gradual(self) -> bool:
+        """Whether channels go while training goes on, so that the cut comes at its end."""
+        return self.schedule is not None
+
+    def setting(self, target: Target):
+        """Whether a weight reads channels, so that a mask on it hides them."""
+        return True if set(target.axes) & set(READS) else Skip(f"{self.name}: reads no channels")
+
+    def transforms(self, target: Target, setting, seed: int) -> list:
+        """A mask along the axis that reads channels."""
+        axis = next(k for k, letter in enumerate(target.axes) if letter in READS)
+        return [ChannelMask(axis, target.axes)]
+
+    def action(self, target: Target, setting) -> str:
+        """Names the end of the schedule and the criterion."""
+        return f"{self.name}: hides channels by a schedule ({self.criterion}), cut at the end"
+
+    def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
+        """Chooses anew which channels are hidden; once the schedule has reached its end they stay as they are."""
+        if not kernels or memory.is_final:
+            return
+        first = moment.step if memory.looked is None else memory.looked + 1
+        memory.looked = moment.step
+        if moment.last or is_due(self.schedule, first, moment.step):
+            self._hide(level_at(self.schedule, moment), kernels, memory)
+        memory.is_final = moment.last or is_reached(self.schedule, moment)
+
+    def _hide(self, level: float, kernels: list[Kernel], memory: Memory) -> None:
+        model = memory.plain
+        channels = memory.found = memory.found or groups(model)
+        scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
+        gone = dead(self._pick(self.families(model, channels, scene), channels, level))
+        for mask, made in _masks(channels, kernels):
+            mask.assign((~np.isin(made, gone)).astype("float32").reshape(mask.shape))
+
+    def close(self, model: keras.Model, memory: Memory, kernels: list[Kernel]) -> Cut:
+        """The channels that are hidden at the end."""
+        channels = memory.found or groups(model)
+        gone = [made[np.asarray(mask).reshape(-1) == 0] for mask, made in _masks(channels, kernels)]
+        return Cut(channels, np.unique(np.concatenate([[], *gone])).astype(int))
+
+    def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
+        """Cuts channels of a flat model.
+
+        Raises:
+            ValueError: If nothing can be cut, a budget can't be kept, or data is missing.
+        """
+        small, note = model, ()
+        for step in range(self.steps):
+            channels = groups(small)
+            if not len(channels.groups):
+                break
+            gone, note = self._chosen(small, channels, evidence, (step + 1) / self.steps, model)
+            small = shrink(small, channels, gone) if len(gone) else small
+        return Operated(small, (*note, *rows_of(model, small)))
+
+    def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
+        """Returns the families of groups that may be cut, with their scores."""
+        worth = channel_scores.scores(self.criterion, scene, self.scope == "global")
+        ops = {use.path: use.op for use in channels.uses.values()}
+
+        def may(path):
+            op = ops[path]
+            chosen = where(self.where)(op, "kernel", int(sum(np.prod(v.shape) for v in op.variables)))
+            return chosen and resolve(op, True, self.overrides) is not None
+
+        return families(channels, worth, self.round_to, may)
+
+    def _chosen(self, model, channels, evidence, part, original):
+        x = evidence.inputs(model, self.name) if evidence.x is not None else None
+        rng = np.random.default_rng(evidence.seed)
+        found = self.families(model, channels, Scene(model, channels, x, evidence.y, evidence.loss, rng))
+        if not found:
+            raise ValueError(
+                "PruneChannels: no layer's channels may be cut. Loosen `where` and `overrides`. Kept: "
+                + "; ".join(f"{path} ({why} at {who})" for path, (who, why) in channels.kept().items())
+            )
+        if self.latency is not None:
+            return self._by_latency(model, channels, found, evidence)
+        if self.amount is not None:
+            # of what was there at first, so that the rounds together cut the amount
+            share = 1 - (1 - part * self.amount) / (1 - (part - 1 / self.steps) * self.amount)
+            return dead(self._pick(found, channels, share)), ()
+        name = "macs" if self.macs is not None else "parameters"
+        whole, costs = self._whole(original, name), Costs(model, channels)
+        budget = getattr(self, name) * (whole if getattr(self, name) <= 1 else 1)
+        budget = whole - part * (whole - budget)
+
+        def pick(share):
+            return self._pick(found, channels, share)
+
+        return dead(by_budget(pick, lambda gone: costs.of(gone)[name], budget, name)), ()
+
+    def _pick(self, found, channels, share):
+        if self.scope == "global":
+            return by_rank(found, round(share * sum(len(f.groups) for f in found)))
+        ops = {use.path: use.op for use in channels.uses.values()}
+
+        def own(family):
+            given = [resolve(ops[path], None, self.overrides) for path in family.layers]
+            given = [v for v in given if v is not None]
+            return min(given) if given else share
+
+        return by_share(found, own)
+
+    def _whole(self, model, name) -> float:
+        if name == "parameters":
+            return float(sum(np.prod(v.shape) for v in model.weights if "float" in v.dtype))
+        return float(sum(row["macs"] for row in model_macs(model)))
+
+    def _by_latency(self, model, channels, found, evidence):
+        def measure(sets):
+            models = [shrink(model, channels, gone) for gone in sets]
+            return latencies(models, evidence.x, self.mode, evidence.seed)
+
+        def goal(whole):
+            return whole * self.latency if self.latency < 1 else self.latency
+
+        chosen, before, after = by_latency(found, measure, goal)
+        note = Change("(model)", "latency, measured on this machine, us", round(before, 1), round(after, 1))
+        return dead(chosen), (note,)
+
+
+def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variable, np.ndarray]]:
+    """Returns each mask with the groups along it."""
+    read = {id(weight(use.op, path)): made for use in channels.uses.values() for path, _, made in channels.reads(use)}
+    found = [(kernel.chain.find(ChannelMask).read, read.get(id(kernel.chain.variable))) for kernel in kernels]
+    return [(mask, made) for mask, made in found if made is not None]
+
+
+def rows_of(before: keras.Model, after: keras.Model) -> tuple:
+    """Returns a row for every layer that makes channels: how many it had and has, or why it could not lose any."""
+    channels, left = groups(before), groups(after)
+    kept, small = channels.kept(), {path: len(made) for path, made in left.made_by().items()}
+    found = []
+    for path, made in channels.made_by().items():
+        name = renamed(path)
+        if path in kept:
+            who, why = kept[path]
+            found.append(Left(path, why if who == path else f"{why}, at {who}"))
+        elif small.get(name, len(made)) != len(made):
+            found.append(Change(path, "channels cut", len(made), small[name]))
+        else:
+            found.append(Left(path, "all of its channels stay"))
+    return tuple(found)
