@@ -74,7 +74,9 @@ def test_tucker_spectra_are_the_squared_singular_values_of_the_channels():
     np.testing.assert_allclose(inputs.sum(), outputs.sum())
 
 
-@pytest.mark.parametrize(("shape", "rank"), [((3, 3, 16, 24), 4), ((3, 3, 16, 24), 12), ((5, 16, 12), 6), ((3, 3, 8, 8), 10)])
+@pytest.mark.parametrize(
+    ("shape", "rank"), [((3, 3, 16, 24), 4), ((3, 3, 16, 24), 12), ((5, 16, 12), 6), ((3, 3, 8, 8), 10)]
+)
 def test_cp_recovers_a_known_rank(shape, rank):
     kernel = decompose.cp_product([random(n, rank, seed=k) for k, n in enumerate(shape)])
     factors = decompose.cp(kernel, rank)

@@ -138,14 +138,26 @@ def test_an_activation_between_or_a_second_reader_keeps_the_normalization():
 
 
 def test_what_does_nothing_at_inference_goes_away():
-    nothing = [L.GaussianNoise(0.1), L.Identity(), L.Activation("linear"), L.SpatialDropout2D(0.2), L.GaussianDropout(0.1)]
+    nothing = [
+        L.GaussianNoise(0.1),
+        L.Identity(),
+        L.Activation("linear"),
+        L.SpatialDropout2D(0.2),
+        L.GaussianDropout(0.1),
+    ]
     model, rows = folded(chain((6, 6, 3), L.Conv2D(4, 3, activation="relu"), *nothing, L.Conv2D(2, 3)))
     assert kinds(model) == ["Conv2D", "Conv2D"] and len(rows) == len(nothing)
 
 
 def test_linear_layers_in_a_row_become_one_where_that_is_not_larger():
     model, rows = folded(
-        chain((9,), L.Dense(12, name="a"), L.Dense(7, activation="relu", name="b"), L.Dense(2, name="c"), L.Dense(9, name="d"))
+        chain(
+            (9,),
+            L.Dense(12, name="a"),
+            L.Dense(7, activation="relu", name="b"),
+            L.Dense(2, name="c"),
+            L.Dense(9, name="d"),
+        )
     )
     assert [layer.name for layer in model.layers[-3:]] == ["b", "c", "d"]  # 7 x 2 and 2 x 9 are fewer than 7 x 9
     assert "instead of fewer" in left(rows)["d"] and model.get_layer("b").activation is keras.activations.relu

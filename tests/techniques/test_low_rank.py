@@ -91,7 +91,9 @@ def test_convolutions_over_one_axis(method, options):
     model = chain((12, 3), L.Conv1D(4, 3, name="conv", **options))
     rank = {"spatial": None, "tucker": (3, 4), "cp": 2}[method]
     if method == "cp":
-        model.get_layer("conv").kernel.assign(np.einsum("xr,ir,or->xio", random(3, 2), random(3, 2, seed=1), random(4, 2)))
+        model.get_layer("conv").kernel.assign(
+            np.einsum("xr,ir,or->xio", random(3, 2), random(3, 2, seed=1), random(4, 2))
+        )
     assert gap(model, factored(model, "conv", rank, "svd", method), data(model)) <= 1e-5
 
 
@@ -238,7 +240,7 @@ def test_an_error_budget_is_kept_on_data_and_used():
     error = np.linalg.norm(model(x) - small(x)) / np.linalg.norm(model(x))
     assert 1e-4 < error <= 0.05
     assert rows["wide"].after < 0.2 * rows["wide"].before
-    smaller, _ = operated(model, tfc.LowRank(error=0.3), x)
+    smaller, _ = operated(model, tfc.LowRank(error=0.6), x)
     assert macs(smaller) < macs(small) < macs(model)
 
 

@@ -5,6 +5,7 @@ from tfcompress.judge.svg import Axis, Canvas, Picture
 
 _WIDTH, _LEFT, _RIGHT = 720, 48, 16
 _TITLE, _BARS, _LABELS = 40, 120, 46  # pixels of height of a chart's parts
+_LETTER = 6  # pixels, about the width of a letter of a bin's label
 
 
 def monitor_picture(monitoring: Monitoring) -> Picture:
@@ -44,6 +45,7 @@ def _chart(canvas: Canvas, drift: Drift, top: float) -> None:
         canvas.text(_LEFT - 8, axis(tick) + 4, f"{tick:.0%}", anchor="end", color="muted", size=11)
     step = (_WIDTH - _RIGHT - _LEFT) / len(drift.bins)
     width = 0.36 * step
+    crowded = max(map(len, drift.bins)) * _LETTER > step
     for place, name in enumerate(drift.bins):
         middle = _LEFT + (place + 0.5) * step
         for share, color, words, x in (
@@ -52,4 +54,5 @@ def _chart(canvas: Canvas, drift: Drift, top: float) -> None:
         ):
             title = f"{drift.histogram} {name}, {words}: {share:.1%}"
             canvas.rect(x, axis(share), width, base - axis(share), color=color, radius=1, title=title)
-        canvas.text(middle, base + 16, name, anchor="middle", color="muted", size=10)
+        row = place % 2 if crowded else 0  # long labels take turns on two lines
+        canvas.text(middle, base + 16 + 13 * row, name, anchor="middle", color="muted", size=10)

@@ -104,7 +104,7 @@ def find(name: str) -> ChannelCriterion:
 
 
 def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
-    """Returns the score of every group that can be cut.
+    """Returns the score of every group that can be cut and that the criterion says something of.
 
     Args:
         name: A criterion.
@@ -115,7 +115,7 @@ def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
         Group number to score.
 
     Raises:
-        ValueError: If it needs data, labels or a loss that are not there, or gives no score to a group.
+        ValueError: If it needs data, labels or a loss that are not there.
     """
     criterion = find(name)
     _check(name, criterion, scene)
@@ -128,13 +128,7 @@ def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
         np.add.at(total, made, figures)
         np.add.at(count, made, 1)
     groups = scene.channels.groups
-    missing = groups[count[groups] == 0]
-    if len(missing):
-        paths = [p for p, made in scene.channels.made_by().items() if np.isin(made, missing).any()]
-        raise ValueError(
-            f"PruneChannels: criterion {name!r} says nothing of the channels of {paths}. "
-            "Choose another one, such as 'l1', or leave these layers out with `where`."
-        )
+    groups = groups[count[groups] > 0]
     # a sum where figures add up to an effect on the loss, a mean where they are sizes
     each = total[groups] if criterion.absolute else total[groups] / count[groups]
     return dict(zip(groups.tolist(), each.tolist(), strict=True))

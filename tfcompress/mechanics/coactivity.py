@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from tfcompress.facts.spec import has_weight, spec_of
-from tfcompress.mechanics.channel_merging import Alike, Take, places, takes_constant
+from tfcompress.mechanics.alike import Alike, places, reach
+from tfcompress.mechanics.channel_merging import Take, takes_constant
 from tfcompress.mechanics.graph import float32, takes_training, walk
 from tfcompress.mechanics.streams import Read
 
@@ -99,7 +100,7 @@ def coactivity(
             values = _read(op, reads[n], args, kwargs)
             for f in numbers:
                 _add(found[n, f], values, where[n, f])
-        return op(*args, **kwargs, **({"training": False} if takes_training(op) else {}))
+        return op(*args, **(kwargs | ({"training": False} if takes_training(op) else {})))
 
     with float32(model):
         for start in range(0, len(x[0]), BATCH):
@@ -135,3 +136,28 @@ def _add(moments: Moments, values: np.ndarray, at: np.ndarray) -> None:
     moments.count += len(rows)
     moments.first += rows.sum(axis=0)
     moments.second += rows.T @ rows
+
+
+class ByActivity:
+    """Compares channels by their values on data.
+
+    Args:
+        model: The model.
+        reads: Readers of its channels.
+        families: What is compared.
+        x: One array `(n, ...)` per input, in the order of the model's call.
+    """
+
+    def __init__(self, model: keras.Model, reads: list[Read], families: list[Alike], x: list[np.ndarray]):
+        self._moments = coactivity(model, reads, families, x)
+        self._family = {int(g): f for f, family in enumerate(families) for g in family.groups}
+        self.like, self.matter = [], []
+        for f, family in enumerate(families):
+            seen = {n: m for (n, of), m in self._moments.items() if of == f}
+            self.like.append(np.minimum.reduce([m.similarity() for m in seen.values()]))
+            spread = {n: np.maximum(np.diag(m.products()), 0.0)[:, None] for n, m in seen.items()}
+            self.matter.append(reach(reads, family, lambda n, at, spread=spread: spread[n]))
+
+    def take(self, number: int, gone: int, kept: int) -> Take:
+        """Returns what a reader takes over: the factor and the constant with the least squared error."""
+        return self._moments[number, self._family[gone]].take(gone, kept)

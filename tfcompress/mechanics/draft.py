@@ -164,7 +164,17 @@ def _node(call, path, is_single):
     config = op.get_config() if is_layer and weights or _is_plain(op) else {}
     complete = len(weights) == len(getattr(op, "variables", ()))
     return Node(
-        path, op, type(op), config, spec, weights, list(call.inputs), list(call.outputs), call.shapes, is_single, complete
+        path,
+        op,
+        type(op),
+        config,
+        spec,
+        weights,
+        list(call.inputs),
+        list(call.outputs),
+        call.shapes,
+        is_single,
+        complete,
     )
 
 

@@ -20,7 +20,12 @@ _OPEN = 64  # stands for an open size in space
 
 
 def factorings(
-    model: keras.Model, chosen: set[int], matrix: str, convolution: str, x: list[np.ndarray] | None = None, seed: int = 0
+    model: keras.Model,
+    chosen: set[int],
+    matrix: str,
+    convolution: str,
+    x: list[np.ndarray] | None = None,
+    seed: int = 0,
 ) -> dict[str, Factoring | str]:
     """Finds the ways to factor the layers of a model.
 

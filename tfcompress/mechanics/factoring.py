@@ -275,7 +275,11 @@ class Tucker(Factoring):
 
     def ranks(self):
         """Both channels by the same fraction."""
-        return list(dict.fromkeys(tuple(max(1, round(n * k / self.full)) for n in self.kernel.shape[-2:]) for k in range(1, self.full + 1)))
+        return list(
+            dict.fromkeys(
+                tuple(max(1, round(n * k / self.full)) for n in self.kernel.shape[-2:]) for k in range(1, self.full + 1)
+            )
+        )
 
     def clipped(self, rank):
         """A pair; of a number twice the same."""

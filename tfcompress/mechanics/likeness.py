@@ -26,14 +26,14 @@ from tfcompress.mechanics.streams import (
 )
 
 _L = keras.layers
-_SCALES = tuple(
-    getattr(_L, f"{kind}{n}D")
-    for n in (1, 2, 3)
-    for kind in (
-        "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping",
-        "UpSampling", "SpatialDropout",
-    )
-) + (_L.Dropout, _L.GaussianDropout, _L.GaussianNoise, _L.AlphaDropout, _L.Identity, _L.ActivityRegularization)  # fmt: skip
+_SPATIAL = (
+    "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping", "UpSampling",
+    "SpatialDropout",
+)  # fmt: skip
+_SCALES = (
+    *(getattr(_L, f"{kind}{n}D") for kind in _SPATIAL for n in (1, 2, 3)),
+    *(_L.Dropout, _L.GaussianDropout, _L.GaussianNoise, _L.AlphaDropout, _L.Identity, _L.ActivityRegularization),
+)
 _SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
 _PRODUCTS = ("Multiply", "Divide", "TrueDivide")
 _READS = "ire"

@@ -1,11 +1,11 @@
 """Looking at what layers of a model read and make while data runs through it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
 
-from tfcompress.mechanics.graph import float32, overridden
+from tfcompress.mechanics.graph import float32, input_specs, overridden
 
 
 def watch(
@@ -40,8 +40,21 @@ def watch(
 
         return shown
 
-    structure = keras.tree.map_structure(lambda _: 0, model.input)
     with float32(model), overridden([(op, "call", showing(op, op.call)) for op in ops]):
-        for start in range(0, len(x[0]), batch):
-            given = [np.asarray(a[start : start + batch]) for a in x]
-            model(keras.tree.pack_sequence_as(structure, given), training=False)
+        for _ in answers(model, x, batch):
+            pass
+
+
+def answers(model: keras.Model, x: list[np.ndarray], batch: int = 64) -> Iterator[list[np.ndarray]]:
+    """Yields a model's outputs at inference, batch by batch, run eagerly: for a model that is asked only once.
+
+    Args:
+        model: A Functional or Sequential model.
+        x: One array `(n, ...)` per input of the model, in its order.
+        batch: Samples at a time.
+    """
+    structure = input_specs(model)
+    for start in range(0, len(x[0]), batch):
+        given = [np.asarray(a[start : start + batch]) for a in x]
+        made = model(keras.tree.pack_sequence_as(structure, given), training=False)
+        yield [np.asarray(y) for y in keras.tree.flatten(made)]

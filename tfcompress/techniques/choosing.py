@@ -57,18 +57,26 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
 
     Returns:
         The families that may be cut, in order of the graph.
+
+    Raises:
+        ValueError: If one that may be cut has no scores.
     """
     layers: dict[int, list[str]] = {}
+    can = set(channels.groups.tolist())
     for path, made in channels.made_by().items():
-        for group in np.unique(made).tolist():
-            if group in scores:
-                layers.setdefault(group, []).append(path)
+        for group in can.intersection(np.unique(made).tolist()):
+            layers.setdefault(group, []).append(path)
     by: dict[tuple[str, ...], list[int]] = {}
     for group in sorted(layers):
         by.setdefault(tuple(layers[group]), []).append(group)
     found = []
     for paths, groups in by.items():
         if all(may(path) for path in paths):
+            if not all(g in scores for g in groups):
+                raise ValueError(
+                    f"PruneChannels: the criterion says nothing of the channels of {', '.join(paths)}. Choose another "
+                    "one, such as 'l1', or leave these layers out with `where`."
+                )
             worth = np.array([scores[g] for g in groups])
             order = np.argsort(worth, kind="stable")
             found.append(Family(paths, np.array(groups)[order], worth[order], round_to))

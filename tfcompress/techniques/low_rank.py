@@ -14,9 +14,9 @@ import numpy as np
 from tfcompress.judge.macs import macs as macs_of
 from tfcompress.mechanics.copying import rewritten
 from tfcompress.mechanics.factorable import CONVOLUTION, MATRIX, factorings
-from tfcompress.mechanics.factoring import Factoring, Products, Principal, Rank, Spatial
+from tfcompress.mechanics.factoring import Factoring, Principal, Products, Rank, Spatial
 from tfcompress.mechanics.graph import leaves
-from tfcompress.mechanics.watching import watch
+from tfcompress.mechanics.watching import answers, watch
 from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.rank_allocation import steps
 from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
@@ -171,7 +171,7 @@ class LowRank(Surgery):
     def _steps_to_error(self, model, fit, order, evidence) -> int:
         """The most steps, by bisection, whose error on data is within the budget."""
         low, high = 0, len(order)
-        samples = Evidence([a[:_SAMPLES] for a in evidence.x])
+        samples = [a[:_SAMPLES] for a in evidence.x]
         before = _outputs(model, samples)
         while low < high:
             middle = (low + high + 1) // 2
@@ -252,16 +252,14 @@ def _losses(model, fit, evidence) -> Callable[[str, Rank], float]:
     return lambda path, rank: fit[path].lost_on(rank, seen[path])
 
 
-def _outputs(model, evidence) -> list[np.ndarray]:
-    made = model.predict(evidence.inputs(model, "LowRank"), batch_size=64, verbose=0)
-    return [np.asarray(a, "float64") for a in keras.tree.flatten(made)]
+def _outputs(model, x) -> list[np.ndarray]:
+    made = zip(*answers(model, x), strict=True)
+    return [np.concatenate(parts).astype("float64") for parts in made]
 
 
 def _error(before, after) -> float:
     """The largest relative error of an output."""
-    return max(
-        float(np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-30)) for a, b in zip(before, after, strict=True)
-    )
+    return max(float(np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-30)) for a, b in zip(before, after, strict=True))
 
 
 def _factored(model, fit, ranks) -> keras.Model:

@@ -6,6 +6,7 @@ made of what stays by least squares.
 
 import heapq
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from numbers import Real
 
 import keras
@@ -13,22 +14,15 @@ import numpy as np
 
 from tfcompress.facts.select import resolve, unmatched, where
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.channel_merging import (
-    ROUNDING,
-    Alike,
-    Take,
-    alike,
-    merged,
-    merges,
-    places,
-    reach,
-    representatives,
-    similarity,
-)
+from tfcompress.mechanics.alike import Alike, ByWeights, alike
+from tfcompress.mechanics.channel_merging import merged, merges, representatives
 from tfcompress.mechanics.channels import Channels, groups
-from tfcompress.mechanics.coactivity import coactivity, is_seen
+from tfcompress.mechanics.coactivity import ByActivity, is_seen
 from tfcompress.mechanics.likeness import Likeness, likeness
 from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+
+_ROUNDING = 1e-12  # channels that differ by less are equal
+_LEAST = 1e-30
 
 
 @dataclass
@@ -37,7 +31,7 @@ class _Family:
 
     alike: Alike
     like: np.ndarray
-    weight: np.ndarray
+    matter: np.ndarray
     level: float
     joined: list[tuple[int, int]]
 
@@ -47,10 +41,11 @@ class _Family:
 class MergeChannels(Surgery):
     """Merges channels (filters, units, attention heads) of a layer that are alike.
 
-    One of them stays. Whatever read the others reads it instead, its weights added to those it had; where one is a
-    positive multiple of the other all the way (ReLU, pooling, BatchNormalization), times that multiple. So channels that
-    are equal but for a factor merge without any change of the output. Where size matters (sigmoid, gates of recurrent
-    layers) only equal channels are alike.
+    One of them stays. Whatever read the others reads it instead, with the weights for both added up; where one is a
+    positive multiple of the other all the way (ReLU, pooling, BatchNormalization), times that multiple. So channels
+    that are equal but for a factor merge without any change of the output. Where size matters (sigmoid, gates of
+    recurrent layers) equal channels are alike, and others the less the more their sizes differ. Channels that are less
+    than equal add less to the weights.
 
     Args:
         amount: Fraction of the channels to merge away, 0..1: those whose merging changes least of what is read.
@@ -103,7 +98,9 @@ class MergeChannels(Surgery):
                 f"Received: overrides={self.overrides}. Use scope='layer'."
             )
         if self.scope == "global" and self.amount is None:
-            raise ValueError("MergeChannels: scope='global' shares out an amount. Received: a threshold. Leave scope out.")
+            raise ValueError(
+                "MergeChannels: scope='global' shares out an amount. Received: a threshold. Leave scope out."
+            )
 
     def default(self):
         """The amount, or the threshold."""
@@ -129,22 +126,27 @@ class MergeChannels(Surgery):
         ops = {use.path: use.op for use in channels.uses.values()}
         self._check_names(ops.values())
         found = likeness(model, channels)
-        rows = [Left(path, f"{who}: {why}" if who else why) for path, (who, why) in channels.kept().items()]
+        kept = channels.kept().items()
+        rows = [Left(path, why if who in ("", path) else f"{who}: {why}") for path, (who, why) in kept]
         sets = []
         for candidate in alike(channels, found):
             reason = self._barred(candidate, ops, found)
             rows += [Left(path, reason) for path in candidate.layers] if reason else []
             sets += [] if reason else [candidate]
-        families, takes = self._compared(model, channels, found, sets, ops, evidence)
+        compared = self._compared(model, channels, found, sets, evidence)
+        families = [
+            _Family(s, like, matter, self._level(s, ops), [])
+            for s, like, matter in zip(sets, compared.like, compared.matter, strict=True)
+        ]
         self._join(families)
-        into = {}
+        into: dict[int, int] = {}
         for family in families:
-            numbers = family.alike.groups
-            chosen = representatives(family.like, family.weight, family.joined)
-            merging = {int(numbers[j]): int(numbers[k]) for j, k in chosen.items()}
+            numbers = family.alike.groups.tolist()
+            chosen = representatives(family.like, family.matter, family.joined)
+            merging = {numbers[j]: numbers[k] for j, k in sorted(chosen.items())}
             into |= merging
             rows.append(_row(channels, family, merging))
-        return Operated(merged(model, channels, found.reads, into, takes) if into else model, tuple(rows))
+        return Operated(merged(model, channels, found.reads, into, compared.take) if into else model, tuple(rows))
 
     def _check_names(self, ops):
         ops = list(ops)
@@ -177,53 +179,61 @@ class MergeChannels(Surgery):
             return "no weight reads its channels"
         hidden = [r.use.path for r in reads if not is_seen(r)]
         if self.similarity == "activation" and hidden:
-            return f"{hidden[0]} reads them inside itself, where no data shows; similarity='cosine' compares their weights"
+            return (
+                f"{hidden[0]} reads them inside itself, where no data shows; similarity='cosine' compares their weights"
+            )
         return None
 
-    def _compared(self, model, channels, found, sets, ops, evidence):
-        """The families with their likeness, and what readers take over."""
+    def _compared(self, model, channels, found, sets, evidence) -> ByWeights | ByActivity:
         if self.similarity == "cosine":
-            likes = [similarity(channels, found, s) for s in sets]
-            weights = [reach(found.reads, s, lambda n, at: found.reads[n].size[at] ** 2) for s in sets]
-            known = {int(g): (s, k, like) for s, like in zip(sets, likes, strict=True) for k, g in enumerate(s.groups)}
-            takes = _by_size(channels, found, known)
-        else:
-            if evidence.x is None:
-                raise ValueError(
-                    "MergeChannels: similarity='activation' needs data. Give representative samples: data=x, an array "
-                    "(n, ...); or use similarity='cosine', which needs none."
-                )
-            moments = coactivity(model, found.reads, sets, evidence.x)
-            likes, weights = zip(*[_by_moments(found, moments, f, s) for f, s in enumerate(sets)], strict=True) or ((), ())
-            family = {int(g): f for f, s in enumerate(sets) for g in s.groups}
-            takes = lambda n, gone, kept: moments[n, family[gone]].take(gone, kept)  # noqa: E731
-        levels = [self._level(s, ops) for s in sets]
-        return [_Family(*entry, []) for entry in zip(sets, likes, weights, levels, strict=True)], takes
+            return ByWeights(channels, found, sets)
+        if evidence.x is None:
+            raise ValueError(
+                "MergeChannels: similarity='activation' needs data. Give representative samples: data=x, an array "
+                "(n, ...); or use similarity='cosine', which needs none."
+            )
+        return ByActivity(model, found.reads, sets, evidence.x)
 
     def _join(self, families):
-        if self.amount is None:
-            for family in families:
-                for cost, i, j in merges(family.like, np.ones(len(family.weight))):
-                    if cost > 1 - family.level + ROUNDING:
-                        break
-                    family.joined.append((i, j))
+        if self.scope == "global":
+            self._join_all(families)
             return
-        if self.scope == "layer":
-            for family in families:
-                count = min(round(family.level * len(family.weight)), len(family.weight) - 1)
-                family.joined = [(i, j) for (_, i, j), _ in zip(merges(family.like, family.weight), range(count), strict=False)]
-            return
-        self._join_all(families)
+        for family in families:
+            if self.amount is None:
+                pairs = merges(family.like, np.ones(len(family.like)))
+                family.joined = [
+                    (i, j) for _, i, j in takewhile(lambda m, f=family: m[0] <= 1 - f.level + _ROUNDING, pairs)
+                ]
+            else:
+                count = min(round(family.level * len(family.like)), len(family.like) - 1)
+                family.joined = [(i, j) for _, i, j in islice(merges(family.like, family.matter), count)]
 
     def _join_all(self, families):
-        """The cheapest merge of all layers next; costs of a layer are measured by what its channels matter on average."""
-        streams = [merges(f.like, f.weight / max(f.weight.mean(), 1e-30)) for f in families]
-        queue = [(*first, k) for k, s in enumerate(streams) if (first := next(s, None))]
-        heapq.heapify(queue := [(cost, k, i, j) for cost, i, j, k in queue])
-        for _ in range(round(self.amount * sum(len(f.weight) for f in families))):
-            if not queue:
-                break
-            _, k, i, j = heapq.heappop(queue)
-            families[k].joined.append((i, j))
-            if (following := next(streams[k], None)) is not None:
-                heapq.heappush(queue, (following[0], k, *following[1:]))
+        """The cheapest merge of all layers next; what a layer's channels matter on average is 1."""
+        streams = [merges(f.like, f.matter / max(f.matter.mean(), _LEAST)) for f in families]
+        queue: list[tuple[float, int, int, int]] = []
+
+        def follow(k):
+            for cost, i, j in islice(streams[k], 1):
+                heapq.heappush(queue, (cost, k, i, j))
+
+        for k in range(len(families)):
+            follow(k)
+        for _ in range(round(self.amount * sum(len(f.like) for f in families))):
+            if queue:
+                _, k, i, j = heapq.heappop(queue)
+                families[k].joined.append((i, j))
+                follow(k)
+
+
+def _row(channels: Channels, family: _Family, merging: dict[int, int]) -> Change | Left:
+    """What became of a family, its channels named by their numbers in the first layer that makes them."""
+    paths, groups_of = family.alike.layers, channels.made_by()
+    made = groups_of[paths[0]]
+    name, numbers = ", ".join(paths), {int(g): int(np.flatnonzero(made == g)[0]) for g in family.alike.groups}
+    size = f"; {', '.join(family.alike.exact)} makes their size count" if family.alike.exact else ""
+    if not merging:
+        closest = float((family.like - 2 * np.eye(len(family.like))).max())
+        return Left(name, f"none of {len(numbers)} channels are alike enough, at most {closest:.4g}{size}")
+    pairs = ", ".join(f"{numbers[j]} into {numbers[k]}" for j, k in merging.items())
+    return Change(name, f"merged {pairs}{size}", len(numbers), len(numbers) - len(merging))

@@ -42,11 +42,11 @@ class Recipe(list):
                     "tfc.Quantize('int8'), tfc.Distill(teacher). "
                     f"Received: {t!r} of type {type(t).__name__}."
                 )
-        kinds = [type(t) for t in found]
+        kinds = [type(t) for t in found if t.is_gradual]
         for kind in set(kinds):
             if kinds.count(kind) > 1:
                 raise ValueError(
-                    "A recipe holds each technique once. "
+                    "A recipe holds each technique that works while training goes on once. "
                     f"Received: {kinds.count(kind)} x {kind.__name__}. "
                     "For different settings by layer use its `overrides`."
                 )

@@ -28,6 +28,7 @@ data class Parts(
     val key: TrustedKey,
     val models: Executor,
     val clock: Clock = Clock(System::nanoTime),
+    val pause: (millis: Long) -> Unit = Thread::sleep,
     val now: () -> Instant = Instant::now
 ) {
     companion object {

@@ -100,7 +100,7 @@ class Benchmark(
 
         override fun nativeHeapBytes(): Long = Debug.getNativeHeapAllocatedSize()
 
-        override fun pause(seconds: Double) = Thread.sleep((seconds * 1000).toLong())
+        override fun pause(seconds: Double) = parts.pause((seconds * 1000).toLong())
 
         override fun stopped(): Boolean = stop.get()
 

@@ -14,6 +14,9 @@ data class JsonString(val value: String) : JsonValue
 
 /** A number as it was written. */
 data class JsonNumber(val text: String) : JsonValue {
+    /** Whether it is written without fraction and exponent. */
+    val isWhole: Boolean get() = text.none { it == '.' || it == 'e' || it == 'E' }
+
     /** The nearest double; [StrictJson] refuses numbers for which that is infinite. */
     fun toDouble(): Double = text.toDouble()
 

@@ -6,7 +6,8 @@ import java.nio.charset.CodingErrorAction
 
 /**
  * RFC 8259 and nothing more: no comments, no trailing comma, no NaN, no duplicate member, no byte
- * order mark, no invalid UTF-8, no lone surrogate. Depth is bounded, so no input overflows the stack.
+ * order mark, no invalid UTF-8, no lone surrogate. Depth is bounded, so no input overflows the stack;
+ * integers fit in 64 bits and other numbers in a double.
  */
 object StrictJson {
     const val MAX_DEPTH = 32
@@ -108,8 +109,8 @@ private class JsonParser(private val text: String) {
             digits("a digit must follow the exponent sign")
         }
         val number = JsonNumber(text.substring(start, at))
-        if (!number.toDouble().isFinite()) throw JsonException("too large a number", start)
-        return number
+        val fits = if (number.isWhole) number.toLongOrNull() != null else number.toDouble().isFinite()
+        return if (fits) number else throw JsonException("too large a number", start)
     }
 
     private fun digits(problem: String) {

@@ -43,8 +43,8 @@ class MnistCenteringTest {
         assertArrayEquals(large.pixels, moved.pixels)
         val (left, top, right, bottom) = large.box()
         assertEquals(20, bottom - top + 1)
-        assertEquals(4, top)
-        assertTrue(left in 11..13 && right in 14..16, "columns $left..$right")
+        assertEquals(5, top)
+        assertTrue(left in 11..14 && right in 14..17, "columns $left..$right")
         assertEquals(255, large[14, 14])
     }
 

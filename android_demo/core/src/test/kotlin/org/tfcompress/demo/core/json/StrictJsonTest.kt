@@ -51,8 +51,9 @@ class StrictJsonTest {
         assertThrows(JsonException::class.java) { StrictJson.parse(nested(StrictJson.MAX_DEPTH + 1)) }
         assertThrows(JsonException::class.java) { StrictJson.parse(nested(100_000)) }
         assertThrows(JsonException::class.java) { StrictJson.parse("[".repeat(100_000)) }
-        StrictJson.parse(ByteArray(StrictJson.MAX_BYTES) { '1'.code.toByte() })
-        assertThrows(JsonException::class.java) { StrictJson.parse(ByteArray(StrictJson.MAX_BYTES + 1) { 49 }) }
+        StrictJson.parse(("1" + " ".repeat(StrictJson.MAX_BYTES - 1)).toByteArray())
+        val tooLarge = ("1" + " ".repeat(StrictJson.MAX_BYTES)).toByteArray()
+        assertThrows(JsonException::class.java) { StrictJson.parse(tooLarge) }
     }
 
     @Test
@@ -67,7 +68,8 @@ class StrictJsonTest {
     @Test
     fun `numbers keep their digits`() {
         assertEquals(Long.MAX_VALUE, (StrictJson.parse("9223372036854775807") as JsonNumber).toLongOrNull())
-        assertNull(JsonNumber("9223372036854775808").toLongOrNull())
+        assertThrows(JsonException::class.java) { StrictJson.parse("9223372036854775808") }
+        assertThrows(JsonException::class.java) { StrictJson.parse("-9223372036854775809") }
         assertNull(JsonNumber("1.0").toLongOrNull())
         assertThrows(JsonException::class.java) { StrictJson.parse("[1, 1e400]") }
         assertEquals(0.1, JsonNumber("0.1").toDouble())

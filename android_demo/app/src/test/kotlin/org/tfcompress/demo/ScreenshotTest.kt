@@ -1,0 +1,44 @@
+package org.tfcompress.demo
+
+import org.junit.Rule
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.annotation.Config
+import org.robolectric.annotation.GraphicsMode
+
+@RunWith(RobolectricTestRunner::class)
+@GraphicsMode(GraphicsMode.Mode.NATIVE)
+@Config(sdk = [35], qualifiers = "w411dp-h1500dp-normal-long-notround-any-hdpi-keyshidden-nonav")
+class ScreenshotTest {
+    @get:Rule
+    val rig = Rig()
+
+    private fun all(name: String) {
+        val a = rig.open()
+        rig.shot(a, "$name-0draw")
+        rig.engines.others["int8_ptq"] = 1
+        rig.drawSeven(a)
+        a.view<android.view.ViewGroup>(R.id.rows).getChildAt(1).performClick()
+        rig.shot(a, "$name-1seven")
+        rig.go(a, R.id.nav_bench)
+        a.click(R.id.start)
+        rig.shot(a, "$name-2bench")
+        rig.go(a, R.id.nav_models)
+        a.view<android.view.ViewGroup>(R.id.cards).getChildAt(1).performClick()
+        rig.shot(a, "$name-3models")
+        rig.go(a, R.id.nav_settings)
+        rig.shot(a, "$name-4settings")
+    }
+
+    @Test
+    fun light() = all("light")
+
+    @Test
+    @Config(qualifiers = "zh-rCN-w411dp-h1500dp-normal-long-notround-any-night-hdpi-keyshidden-nonav")
+    fun dark() = all("zhdark")
+
+    @Test
+    @Config(qualifiers = TABLET)
+    fun tablet() = all("tablet")
+}

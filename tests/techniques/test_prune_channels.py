@@ -1,0 +1,288 @@
+"""PruneChannels: budgets are kept, what is cut is what counts least, gradual cutting equals masking."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfcompress as tfc
+from tfcompress.judge.macs import macs
+from tfcompress.mechanics.channel_scores import Scene, scores
+from tfcompress.mechanics.channels import groups
+from tfcompress.mechanics.transforms.channel_mask import ChannelMask
+from tfcompress.techniques.choosing import Family, by_latency, by_rank
+from tfcompress.techniques.prune_channels import PruneChannels
+from tfcompress.techniques.surgery import Change, Left, evidence
+
+L = keras.layers
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+@pytest.fixture
+def model(graph_models):
+    x = inputs = keras.Input((8, 8, 3))
+    x = L.ReLU()(L.BatchNormalization(name="na")(L.Conv2D(16, 3, padding="same", name="a")(x)))
+    x = L.ReLU()(x + L.Conv2D(16, 3, padding="same", name="b")(x))
+    x = L.Conv2D(24, 3, name="c", activation="relu")(x)
+    made = keras.Model(inputs, L.Dense(4, name="d")(L.Flatten()(x)))
+    made.compile(loss=LOSS)
+    return graph_models.shaken(made)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    return rng.random((96, 8, 8, 3)).astype("float32"), rng.integers(0, 4, 96)
+
+
+def widths(model):
+    return {name: model.get_layer(name).filters for name in "abc"}
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("name", ["macs", "parameters"])
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_budgets_are_kept_and_nearly_used(model, scope, name, share):
+    small = PruneChannels(**{name: share}, scope=scope, round_to=1).apply(model)
+    count = {"macs": macs, "parameters": keras.Model.count_params}[name]
+    assert 0.85 * share * count(model) < count(small) <= share * count(model)
+
+
+def test_a_budget_may_be_a_number(model):
+    assert macs(PruneChannels(macs=200_000, round_to=4).apply(model)) <= 200_000
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_amount_is_the_share_of_channels_that_go(model, steps):
+    small = PruneChannels(0.5, round_to=1, steps=steps, scope="layer").apply(model)
+    assert widths(small) == {"a": 8, "b": 8, "c": 12}
+    small = PruneChannels(0.5, round_to=1, steps=steps).apply(model)
+    assert widths(small)["a"] + widths(small)["c"] == 20
+
+
+def test_widths_are_multiples_and_never_zero(model):
+    for amount in (0.2, 0.5, 0.99):
+        small = PruneChannels(amount, round_to=8).apply(model)
+        assert all(n % 8 == 0 and n >= 8 for n in widths(small).values())
+
+
+def test_overrides_and_where_leave_layers_alone(model):
+    small = PruneChannels(0.5, round_to=4, scope="layer", overrides={"c": None, "a": 0.25}).apply(model)
+    assert widths(small) == {"a": 12, "b": 12, "c": 24}
+    assert widths(PruneChannels(0.5, round_to=4, where="c").apply(model)) == {"a": 16, "b": 16, "c": 12}
+    assert widths(PruneChannels(0.5, round_to=4, overrides={"c": None}).apply(model))["c"] == 24
+
+
+def cut(model, criterion, data=None, **options):
+    """Which channels of `c` a criterion lets go, by making them the only ones that may."""
+    x, y = data if data is not None else (None, None)
+    found = groups(model)
+    rng = np.random.default_rng(0)
+    worth = scores(criterion, Scene(model, found, x, y, LOSS, rng, **options))
+    made = found.made_by()["c"]
+    return np.array([worth[int(g)] for g in made])
+
+
+@pytest.mark.parametrize("criterion", ["l1", "l2", "fpgm", "taylor", "gradient", "activation", "deviation"])
+def test_criteria_rank_by_what_they_say(model, data, criterion):
+    kernel, bias = model.get_layer("c").get_weights()
+    kernel[..., 5], bias[5] = 0.0, 0.0  # makes nothing
+    if criterion == "fpgm":  # and here: lies in the middle of the others
+        kernel[..., 5] = np.median(kernel, axis=-1)
+    model.get_layer("c").set_weights([kernel, bias])
+    if criterion == "gradient":  # a consumer that changes nothing in the loss: all classes alike
+        dense = model.get_layer("d")
+        w, b = dense.get_weights()
+        w.reshape(36, 24, 4)[:, 5] = 0.0
+        dense.set_weights([w, b])
+    assert cut(model, criterion, data).argmin() == 5
+
+
+def test_bn_scale_ranks_by_gamma(model):
+    gamma = model.get_layer("na").gamma
+    gamma.assign(np.arange(16, 0, -1))
+    small = PruneChannels(0.25, criterion="bn_scale", round_to=1, scope="layer", overrides={"c": None}).apply(model)
+    np.testing.assert_array_equal(small.get_layer("na").gamma, np.arange(16, 4, -1))
+
+
+def test_random_is_drawn_by_the_seed(model):
+    kernels = [
+        PruneChannels(0.5, criterion="random", round_to=1).apply(model, seed=seed).get_layer("c").get_weights()[0]
+        for seed in (0, 0, 1)
+    ]
+    assert np.array_equal(kernels[0], kernels[1])
+    assert kernels[0].shape != kernels[2].shape or not np.array_equal(kernels[0], kernels[2])
+
+
+def test_your_own_criterion(model):
+    @tfc.channel_criterion("first goes")
+    def first_goes(scene):
+        for made in scene.channels.made_by().values():
+            yield made, np.arange(len(made)) + 1.0
+
+    small = PruneChannels(0.5, criterion="first goes", round_to=1, where="c").apply(model)
+    np.testing.assert_array_equal(small.get_layer("c").get_weights()[1], model.get_layer("c").get_weights()[1][12:])
+
+
+def test_every_kind_of_model_is_cut(cuttable, graph_models):
+    small = PruneChannels(0.5, round_to=1, scope="layer").apply(cuttable)
+    assert small.count_params() < cuttable.count_params()
+    assert np.isfinite(keras.ops.convert_to_numpy(keras.tree.flatten(small(graph_models.batch(small)))[0])).all()
+
+
+def test_rows_name_what_was_cut_and_what_was_kept(model):
+    rows = PruneChannels(0.5, round_to=4).operate(model, evidence(model)).rows
+    by = {row.layer: row for row in rows}
+    assert isinstance(by["a"], Change) and by["a"].before == 16
+    assert by["d"] == Left("d", "is an output of the model")
+
+
+def test_latency_buys_time_not_macs():
+    """Two layers: `slow` holds the time, `big` the MACs; a budget of time cuts the first, one of MACs the second."""
+    slow, big = (
+        Family((name,), np.arange(first, first + 16), np.ones(16), 4) for name, first in (("slow", 1), ("big", 17))
+    )
+
+    def microseconds(sets):
+        return [100.0 - 4.0 * (gone <= 16).sum() - 0.5 * (gone > 16).sum() for gone in sets]
+
+    chosen, before, after = by_latency([slow, big], microseconds, lambda whole: 0.7 * whole)
+    assert {f.layers: n for f, n in chosen} == {("slow",): 8, ("big",): 0}
+    assert (before, after) == (100.0, 68.0)
+
+    with pytest.raises(ValueError, match=r"can't fall to 10.0 us.*100.0 us before, 46.0 us at best"):
+        by_latency([slow, big], microseconds, lambda whole: 0.1 * whole)
+
+
+def test_latency_that_was_guessed_too_well_is_measured_again():
+    one, two = (Family((n,), np.arange(f, f + 16), np.ones(16), 4) for n, f in (("one", 1), ("two", 17)))
+
+    def together_less(sets):  # what both save is less than the sum
+        return [100.0 - max(3.0 * (gone <= 16).sum(), 2.5 * (gone > 16).sum()) for gone in sets]
+
+    _, _, after = by_latency([one, two], together_less, lambda whole: 65.0)
+    assert after <= 65.0
+
+
+@pytest.mark.slow
+def test_latency_is_measured_on_the_interpreter(data):
+    x = inputs = keras.Input((16, 16, 3))
+    for _ in range(2):
+        x = L.Conv2D(32, 3, activation="relu")(x)
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling2D()(x)))
+    done = PruneChannels(latency=0.8, round_to=16).operate(model, evidence(model))
+    (row,) = [row for row in done.rows if row.layer == "(model)"]
+    assert row.after <= 0.8 * row.before
+    assert done.model.count_params() < model.count_params()
+
+
+def test_cutting_goes_together_with_everything(model, data, tmp_path):
+    x, y = data
+    recipe = [PruneChannels(0.5, criterion="taylor", round_to=4), tfc.Prune(0.5), tfc.Cluster(8), tfc.Quantize("int8")]
+    session = tfc.compress(model, recipe, x, labels=y, verbose=0)
+    session.model.compile("adam", LOSS)
+    session.model.fit(x, y, epochs=2, verbose=0, callbacks=session.callbacks)
+    artifact = session.convert(tmp_path / "m.tflite")
+    assert artifact.is_integer
+    gap = np.abs(session.predict(x) - artifact.predict(x)).max() / artifact.outputs[0].scale
+    assert gap < 1.01
+    done = {row["layer"]: row for row in artifact.metadata["surgery"]}
+    assert done["b"]["before"] == 16 and done["b"]["after"] == session.finish().get_layer("b").filters < 16
+    assert done["d"]["reason"] == "is an output of the model"
+    assert "PruneChannels: channels cut 16 ->" in session.plan.text()
+
+
+def test_a_saved_session_is_not_cut_again(model, data, tmp_path):
+    x, y = data
+    recipe = [PruneChannels(0.5, round_to=4), tfc.Prune(0.5)]
+    session = tfc.compress(model, recipe, x, verbose=0)
+    session.model.compile("adam", LOSS)
+    session.model.fit(x, y, epochs=1, verbose=0, callbacks=session.callbacks)
+    session.model.save(tmp_path / "s.keras")
+    again = tfc.compress(tfc.load_model(tmp_path / "s.keras"), recipe, x, verbose=0)
+    assert widths(again.finish()) == widths(session.finish())
+    other = tfc.compress(session.finish(), PruneChannels(0.5, round_to=4), verbose=0)
+    assert widths(other.finish())["c"] < widths(session.finish())["c"]
+
+
+@pytest.mark.parametrize("scheme", [None, "int8"])
+def test_gradual_cutting_equals_its_mask(model, data, scheme, tmp_path):
+    x, y = data
+    ramp = tfc.schedules.polynomial(0.0, 0.5, stop=0.6)
+    recipe = [PruneChannels(schedule=ramp, round_to=4), *([tfc.Quantize(scheme)] if scheme else [])]
+    session = tfc.compress(model, recipe, x, verbose=0)
+    session.model.compile(keras.optimizers.Adam(1e-3), LOSS)
+    session.model.fit(x, y, batch_size=16, epochs=2, verbose=0, callbacks=session.callbacks)
+    masks = [t.read for _, _, t in session.callback.state.find(ChannelMask)]
+    assert min(float(keras.ops.mean(mask)) for mask in masks) < 0.8
+    masked = session.predict(x)
+    small = session.finish()
+    assert sum(widths(small).values()) <= 36 and small.count_params() < 0.7 * model.count_params()
+    if scheme is None:
+        np.testing.assert_allclose(small.predict(x, verbose=0), masked, atol=1e-4 * np.abs(masked).max())
+    artifact = session.convert(tmp_path / "m.tflite", calibration=None if scheme else x)
+    limit = artifact.outputs[0].scale * (1.01 if scheme else 4)
+    assert np.abs(artifact.predict(x) - masked).max() <= limit
+
+
+def test_gradual_cutting_goes_on_from_a_checkpoint(model, data, tmp_path):
+    x, y = data
+    recipe = [PruneChannels(schedule=tfc.schedules.polynomial(0.0, 0.5, stop=0.9), round_to=4)]
+    session = tfc.compress(model, recipe, verbose=0)
+    session.model.compile("adam", LOSS)
+    session.model.fit(x, y, batch_size=16, epochs=2, verbose=0, callbacks=session.callbacks)
+    session.model.save(tmp_path / "s.keras")
+    again = tfc.compress(tfc.load_model(tmp_path / "s.keras"), recipe, verbose=0)
+    assert widths(again.finish()) == widths(session.finish())
+
+
+def test_recipes_go_to_json_and_back():
+    ramp = tfc.schedules.polynomial(0.0, 0.5)
+    recipe = tfc.Recipe([PruneChannels(macs=0.5, criterion="fpgm"), PruneChannels(schedule=ramp, where="c")])
+    assert list(tfc.Recipe.from_json(recipe.to_json())) == list(recipe)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({}, "give one of amount"),
+        ({"amount": 0.5, "macs": 0.5}, "give one of amount.*'macs': 0.5"),
+        ({"amount": 50}, "amount must be in .*Did you mean 0.5"),
+        ({"amount": "half"}, "amount must be in"),
+        ({"macs": 0}, "macs must be above 0"),
+        ({"latency": -1.0}, "latency must be above 0"),
+        ({"amount": 0.5, "criterion": "l3"}, "criterion must be one of .*'l1'"),
+        ({"amount": 0.5, "scope": "model"}, "scope must be 'global' or 'layer'"),
+        ({"amount": 0.5, "round_to": 0}, "round_to must be a whole number"),
+        ({"amount": 0.5, "steps": 1.5}, "steps must be a whole number"),
+        ({"schedule": 0.5, "criterion": "taylor"}, "scored by their weights alone"),
+        ({"schedule": 1.5}, "must stay in"),
+        ({"amount": 0.5, "overrides": {"a": 0.3}}, "override can only be None"),
+    ],
+)
+def test_bad_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        PruneChannels(**options)
+
+
+def test_what_can_not_be_done_is_told(model, data):
+    with pytest.raises(ValueError, match="macs can't fall to 1.5; with every channel cut that can be, .* are left"):
+        PruneChannels(macs=1.5).apply(model)
+    with pytest.raises(ValueError, match="criterion 'taylor' looks at data"):
+        PruneChannels(0.5, criterion="taylor").apply(model)
+    with pytest.raises(ValueError, match="looks at the loss. Give labels=y"):
+        PruneChannels(0.5, criterion="taylor").apply(model, data[0])
+    with pytest.raises(ValueError, match="says nothing of the channels of c"):
+        PruneChannels(0.5, criterion="bn_scale").apply(model)
+    with pytest.raises(ValueError, match="96 samples and labels 3"):
+        PruneChannels(0.5).apply(model, data[0], labels=data[1][:3])
+    with pytest.raises(ValueError, match="no layer's channels may be cut"):
+        PruneChannels(0.5, where="d").apply(model)
+    callback = tfc.Compression([PruneChannels(0.5)], verbose=0)
+    with pytest.raises(ValueError, match="Use session = tfc.compress"):
+        callback.set_model(model)
+
+
+def test_rank_never_takes_the_last_ones():
+    few = Family(("few",), np.arange(1, 3), np.array([0.0, 0.1]), 1)
+    many = Family(("many",), np.arange(3, 13), np.ones(10), 1)
+    assert [n for _, n in by_rank([few, many], 12)] == [1, 9]
