@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.manifest import read_manifest
+from tfcompress.deploy.manifest import DigestError, check_content, read_manifest
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEMO = ROOT / "android_demo"
@@ -14,10 +14,13 @@ MODELS = ROOT / "models" / "mnist"
 PASSPHRASE = "tfcompress-demo"
 
 
+KEY = DEMO / "core/src/main/resources/org/tfcompress/demo/core/public_key.der"
+ASSETS = DEMO / "app/src/main/assets/models"
+
+
 @pytest.fixture(scope="module")
 def manifest():
-    key = DEMO / "core/src/main/resources/org/tfcompress/demo/core/public_key.der"
-    return read_manifest(DEMO / "app/src/main/assets/models", key)
+    return read_manifest(ASSETS, KEY)
 
 
 def test_all_reference_models_are_there_and_one_is_encrypted_as_well(manifest):
@@ -44,6 +47,22 @@ def test_figures_were_measured_on_mnist(manifest):
         metrics = manifest.entry(name)["metrics"]
         assert metrics["data"] == "MNIST, test images" and metrics["samples"] == 10_000
         assert metrics["top1"] > 0.98 and metrics["agreement"] > 0.98 and metrics["host"]["p50_us"] > 0
+
+
+def test_a_thousand_faults_in_every_model_are_refused(manifest):
+    rng = np.random.default_rng(1)
+    for name in manifest.names:
+        entry = manifest.entry(name)
+        whole = (ASSETS / entry["file"]).read_bytes()
+        check_content(name, whole, entry)
+        for _ in range(1000):
+            changed = bytearray(whole)
+            if rng.random() < 0.5:
+                changed[rng.integers(len(whole))] ^= rng.integers(1, 256)
+            else:
+                del changed[rng.integers(len(whole)) :]
+            with pytest.raises(DigestError):
+                check_content(name, bytes(changed), entry)
 
 
 def test_no_private_key_lies_in_the_project():

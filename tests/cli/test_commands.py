@@ -112,6 +112,18 @@ def test_compress_by_a_recipe_file(folder):
 
 
 @pytest.mark.slow
+def test_compress_cuts_channels(folder):
+    options = ["--channels=0.5", "--round_to=1", "--prune=0.5", "--epochs=1", "--verbose=0"]
+    assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
+    out = folder / "compressed"
+    before, after = (tfc.load_model(path) for path in (folder / "model.keras", out / "model.keras"))
+    assert after.count_params() < before.count_params()
+    artifact = tfc.Artifact.load(out / "model.tflite")
+    assert artifact.is_integer and {row["technique"] for row in artifact.metadata["surgery"]} == {"PruneChannels"}
+    assert [t.name for t in tfc.Recipe.load(out / "recipe.json")][0] == "PruneChannels"
+    assert "channels cut" in (out / "report.html").read_text(encoding="utf-8")
+
+
 def test_compress_with_a_teacher(folder):
     options = ["--teacher=model.keras", "--quantize=none", "--epochs=1", "--verbose=0", "--out=t"]
     assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE

@@ -8,6 +8,7 @@ import pytest
 from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED, USAGE
 from tfcompress.deploy import secure
+from tfcompress.deploy.key_files import load_key
 
 
 @pytest.fixture(autouse=True)
@@ -22,18 +23,18 @@ def run(*arguments):
 def test_a_pair_is_made_once(capsys):
     assert run("new", "--out=keys") == DONE
     assert "NOT encrypted" in capsys.readouterr().out
-    key = secure.load_key("keys/private_key.pem")
+    key = load_key("keys/private_key.pem")
     assert secure.public_der(key) == pathlib.Path("keys/public_key.der").read_bytes()
     assert run("new", "--out=keys") == FAILED
     assert "not overwritten" in capsys.readouterr().err
-    assert secure.public_der(secure.load_key("keys/private_key.pem")) == secure.public_der(key)
+    assert secure.public_der(load_key("keys/private_key.pem")) == secure.public_der(key)
 
 
 def test_a_passphrase_encrypts_the_private_key(capsys):
     pathlib.Path("word.txt").write_text("open sesame\r\nsecond line\n")
     assert run("new", "--out=keys", "--passphrase_file=word.txt") == DONE
     assert "NOT" not in capsys.readouterr().out
-    secure.load_key("keys/private_key.pem", "open sesame")
+    load_key("keys/private_key.pem", "open sesame")
     pathlib.Path("word.txt").write_text("")
     assert run("new", "--out=more", "--passphrase_file=word.txt") == FAILED
     assert not pathlib.Path("more").exists()

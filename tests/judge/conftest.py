@@ -134,6 +134,9 @@ def phone_report() -> dict:
                 "latency": latency,
                 "copy_in_us": 1.5,
                 "cpu_us": None,
+                "top1": 0.875,
+                "agreement": 1.0,
+                "samples": 24,
                 "memory": {
                     "peak_bytes": None,
                     "process_bytes": None,

@@ -70,7 +70,7 @@ def test_times_of_both_stand_under_their_own_names(phone, host, artifacts):
     row = dict(zip(table.header, table.cells[0], strict=True))
     assert row["model"] == "int8"
     assert row["p50 us, phone"] == "60.0" and row["p50 us, host"] == "3.5"
-    assert row["runs on, phone"] == "CPU"
+    assert row["runs on, phone"] == "CPU" and row["samples, phone"] == "24" and row["top-1, phone"] == "0.8750"
     assert all(title == "model" or title.endswith((", phone", ", host")) for title in table.header)
     for said in ("Host: Host processor", "gpu was asked for, cpu was used", "not in this report: stranger", "Phone 9"):
         assert said in table.note
@@ -82,6 +82,9 @@ def test_without_a_host_no_time_is_made_up(phone, artifacts):
     report = Report("Digits")
     add_phone(report, phone, artifacts)
     (table,) = report.sections
+    phone["int8"]["top1"] = None
+    add_phone(report, phone, artifacts)
+    assert "top-1, phone" not in report.sections[1].header
     assert not any("host" in title for title in table.header) and "Host" not in table.note
 
 

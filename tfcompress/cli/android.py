@@ -32,7 +32,7 @@ def _define(values: flags.FlagValues) -> None:
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.android import export_android
-    from tfcompress.deploy.secure import load_key
+    from tfcompress.deploy.key_files import load_key
 
     if values.passphrase and values.passphrase_file:
         raise ValueError("--passphrase and --passphrase_file exclude each other.")

@@ -11,6 +11,7 @@ from tfcompress.cli.command import Command
 from tfcompress.cli.start import start_tensorflow
 
 CALIBRATION = 256  # samples
+EVIDENCE = 2048  # samples that surgery looks at, at most
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -25,6 +26,10 @@ def _define(values: flags.FlagValues) -> None:
     )
     for name, default, help_text in text:
         flags.DEFINE_string(name, default, help_text, flag_values=values)
+    flags.DEFINE_float("channels", None, "Fraction of channels to remove.", 0.0, 1.0, flag_values=values)
+    flags.DEFINE_integer(
+        "round_to", 8, "With --channels: every layer keeps a multiple of this many.", 1, flag_values=values
+    )
     flags.DEFINE_float("prune", None, "Fraction of zeros in each kernel.", 0.0, 1.0, flag_values=values)
     flags.DEFINE_integer("cluster", None, "Values that a kernel's weights share.", 2, 256, flag_values=values)
     flags.DEFINE_float("temperature", 3.0, "Temperature of the distillation.", 0.0, flag_values=values)
@@ -42,7 +47,6 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     import keras
 
     from tfcompress.deploy.loading import load_model
-    from tfcompress.training.callback import Compression
 
     recipe = _recipe(values)
     model = load_model(arguments[0])
@@ -51,18 +55,38 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     _compile(model, data.y, values)
     original = keras.models.clone_model(model)
     original.set_weights(model.get_weights())
-    compression = Compression(recipe, seed=values.seed, verbose=values.verbose)
+    trained, compression, callbacks = _compression(recipe, model, data, values)
     x_test, y_test = data.held_out()
-    history = model.fit(
+    history = trained.fit(
         data.x,
         data.y,
         batch_size=values.batch,
         epochs=values.epochs,
         validation_data=(x_test, y_test) if data.x_test is not None else None,
-        callbacks=[compression],
+        callbacks=callbacks,
         verbose=2 if values.verbose else 0,
     )
-    return _write(values, arguments[0], original, model, compression, data, history.history)
+    return _write(values, arguments[0], original, recipe, compression, data, history.history)
+
+
+def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
+    """The model to train, the compression and its callbacks: the live model, or a session where shapes change."""
+    import keras
+
+    from tfcompress.deploy.image_folder import evenly
+    from tfcompress.training.callback import Compression
+    from tfcompress.training.session import compress
+
+    options = {"seed": values.seed, "verbose": values.verbose}
+    if not any(technique.shape_changing for technique in recipe):
+        compression = Compression(recipe, **options)
+        return model, compression, [compression]
+    some = evenly(len(data.x), EVIDENCE)
+    session = compress(model, recipe, data.x[some], labels=data.y[some], **options)
+    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    metrics = ["accuracy"] if np.asarray(data.y).dtype.kind in "iub" else []
+    session.model.compile(optimizer, keras.losses.get(model.loss), metrics=metrics)
+    return session.model, session, session.callbacks
 
 
 def _read(values: flags.FlagValues, model: object) -> Arrays:
@@ -81,12 +105,14 @@ def _recipe(values: flags.FlagValues):
     import tfcompress as tfc
     from tfcompress.training.recipe import Recipe
 
-    given = [name for name in ("prune", "cluster", "quantize", "teacher") if values[name].present]
+    given = [name for name in ("channels", "prune", "cluster", "quantize", "teacher") if values[name].present]
     if values.recipe:
         if given:
             raise ValueError(f"--recipe stands for the whole recipe; leave out --{given[0]}")
         return Recipe.load(values.recipe)
     techniques = []
+    if values.channels is not None:
+        techniques.append(tfc.PruneChannels(values.channels, round_to=values.round_to))
     if values.prune is not None:
         techniques.append(tfc.Prune(values.prune))
     if values.cluster is not None:
@@ -99,7 +125,7 @@ def _recipe(values: flags.FlagValues):
             raise FileNotFoundError(f"--teacher: there is no {values.teacher}")
         techniques.append(tfc.Distill(values.teacher, temperature=values.temperature))
     if not techniques:
-        raise ValueError("nothing to do: give --recipe, --prune, --cluster, --quantize or --teacher")
+        raise ValueError("nothing to do: give --recipe, --channels, --prune, --cluster, --quantize or --teacher")
     return Recipe(techniques)
 
 
@@ -129,9 +155,9 @@ def _fitting_loss(model: object, y: np.ndarray) -> object:
     return keras.losses.SparseCategoricalCrossentropy(from_logits=not is_softmax)
 
 
-def _write(values, path, original, model, compression, data, history) -> int:
+def _write(values, path, original, recipe, compression, data, history) -> int:
     from tfcompress.judge import pictures
-    from tfcompress.judge.chapters import add_comparison, add_file
+    from tfcompress.judge.chapters import add_comparison, add_file, add_surgery
     from tfcompress.judge.compare import compare
     from tfcompress.judge.report import Report
 
@@ -140,16 +166,17 @@ def _write(values, path, original, model, compression, data, history) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.tflite"
     artifact = compression.convert(os.fspath(file), calibration=data.x[:CALIBRATION])
-    model.save(folder / f"{name}.keras")
+    compression.finish().save(folder / f"{name}.keras")
     compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
     report = Report(f"{name}, compressed", f"{len(data.x):,} samples of {values.data}")
     add_comparison(report, compared, highlight=file.name)
     curves = {key: line for key, line in history.items() if key in ("loss", "val_loss")}
     report.add_picture("Loss", pictures.curves(curves))
+    add_surgery(report, artifact)
     add_file(report, artifact)
     report.add_text("Plan", compression.plan.text(), verbatim=True)
     page, _ = report.save(folder)
-    compression.recipe.save(folder / "recipe.json")
+    recipe.save(folder / "recipe.json")
     print(compared.text())
     print(f"\nWrote {file} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped) and {page}.")
     return 0
@@ -165,11 +192,13 @@ COMMAND = Command(
 MODEL is a .keras or .h5 file or a SavedModel folder. Training starts from its weights; the result
 is a Keras model, an integer .tflite file that is proven to be what was trained, and a report.
 
-Without --recipe, the flags --prune, --cluster, --quantize and --teacher make the recipe.
+Without --recipe, the flags --channels, --prune, --cluster, --quantize and --teacher make the recipe.
+A recipe file may also hold LowRank, DropLayers, MergeChannels, Fold and Equalize.
 """,
     examples=(
         "tfcompress compress model.keras --data=mnist.npz --scale=1/255 --prune=0.8 --cluster=16",
         "tfcompress compress model.keras --data=train.npz --recipe=recipe.json --epochs=5",
+        "tfcompress compress model.keras --data=train.npz --channels=0.5 --prune=0.5",
         "tfcompress compress small.keras --data=train.npz --teacher=big.keras --temperature=4",
     ),
     define=_define,

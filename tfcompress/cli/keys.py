@@ -15,7 +15,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
-    from tfcompress.deploy.secure import save_keys
+    from tfcompress.deploy.key_files import save_keys
 
     if arguments != ["new"]:
         raise ValueError(f"there is one thing to do: tfcompress keys new. Received: {arguments[0]!r}.")

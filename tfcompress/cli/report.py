@@ -48,7 +48,8 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
     add_comparison(report, compared, highlight=others[-1])
     if phone is not None:
-        add_phone(report, phone, artifacts, compared.bench)
+        files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
+        add_phone(report, phone, files, compared.bench)
     add_file(report, artifacts[others[-1]])
     page, _ = report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})

@@ -292,11 +292,31 @@ def associated_data(name: str) -> str:
     return f"tfcompress:1:{name}"
 
 
+def check_content(path: str, content: bytes, facts: dict[str, Any]) -> None:
+    """Returns if a file is the one in the manifest.
+
+    Args:
+        path: Its name, for the message.
+        content: Its bytes.
+        facts: `bytes` and `sha256` of the one that was signed.
+
+    Raises:
+        DigestError: If size or digest differ.
+
+    Example:
+        >>> check_content("a.bin", b"ab", {"bytes": 3, "sha256": "0" * 64})
+        Traceback (most recent call last):
+        ...
+        tfcompress.deploy.manifest.DigestError: a.bin: is not the file that was signed; its size or SHA-256 differs.
+    """
+    if len(content) != facts["bytes"] or hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        raise DigestError(f"{path}: is not the file that was signed; its size or SHA-256 differs.")
+
+
 def _read(folder: pathlib.Path, path: str, facts: dict[str, Any]) -> bytes:
     try:
         content = (folder / path).read_bytes()
     except OSError as error:
         raise DigestError(f"{path}: cannot be read: {error.strerror}.") from error
-    if len(content) != facts["bytes"] or hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise DigestError(f"{path}: is not the file that was signed; its size or SHA-256 differs.")
+    check_content(path, content, facts)
     return content

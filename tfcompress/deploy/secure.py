@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import os
-import pathlib
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,7 @@ def new_key() -> "EllipticCurvePrivateKey":
         >>> key = new_key()
         >>> verify(b"model", sign(b"model", key), public_der(key))
     """
-    _need_cryptography()
+    need_cryptography()
     from cryptography.hazmat.primitives.asymmetric import ec
 
     return ec.generate_private_key(ec.SECP256R1())
@@ -106,7 +105,7 @@ def verify(content: bytes, signature: bytes, public_key: bytes) -> None:
         ...
         tfcompress.deploy.secure.SignatureError: The signature does not belong to these bytes and this public key.
     """
-    _need_cryptography()
+    need_cryptography()
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -164,7 +163,7 @@ def encrypt(plain: bytes, passphrase: str, aad: str, iterations: int = ITERATION
         >>> decrypt(cipher, header, "open sesame")
         b'model'
     """
-    _need_cryptography()
+    need_cryptography()
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     _check_iterations(iterations)
@@ -198,7 +197,7 @@ def decrypt(cipher: bytes, header: dict[str, Any], passphrase: str) -> bytes:
         ValueError: If the header asks for another algorithm or an unreasonable number of iterations.
         ModuleNotFoundError: If `cryptography` is not installed.
     """
-    _need_cryptography()
+    need_cryptography()
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -215,70 +214,18 @@ def decrypt(cipher: bytes, header: dict[str, Any], passphrase: str) -> bytes:
     return plain
 
 
-def save_keys(folder: str | os.PathLike, passphrase: str = "") -> tuple[pathlib.Path, pathlib.Path]:
-    """Makes a pair of keys and writes it: `private_key.pem` (PKCS 8, mode 600) and `public_key.der`.
-
-    Args:
-        folder: Made if it does not exist.
-        passphrase: Encrypts the private key; empty leaves it plain.
-
-    Returns:
-        Paths of the private and of the public key.
+def need_cryptography() -> None:
+    """Returns if `cryptography` is installed.
 
     Raises:
-        FileExistsError: If one of the files is there; a key that signed something is never overwritten.
-        ValueError: If the folder lies in a Gradle project, where the key would soon be published.
-        ModuleNotFoundError: If `cryptography` is not installed.
+        ModuleNotFoundError: If it is not; the message names the extra.
     """
-    _need_cryptography()
-    from cryptography.hazmat.primitives import serialization
-
-    folder = pathlib.Path(folder)
-    private, public = folder / "private_key.pem", folder / "public_key.der"
-    _refuse_project(folder)
-    for path in (private, public):
-        if path.exists():
-            raise FileExistsError(f"{path} exists, and keys are not overwritten. Choose another folder.")
-    key = new_key()
-    hide = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hide)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_new(private, pem, 0o600)
     try:
-        _write_new(public, public_der(key), 0o644)
-    except OSError:
-        private.unlink()
-        raise
-    return private, public
-
-
-def load_key(path: str | os.PathLike, passphrase: str = "") -> "EllipticCurvePrivateKey":
-    """Reads a private key that `save_keys` wrote.
-
-    Args:
-        path: A PEM file.
-        passphrase: If the key is encrypted.
-
-    Returns:
-        The key of `cryptography`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no private key on P-256, or the passphrase is missing, wrong or too much.
-        ModuleNotFoundError: If `cryptography` is not installed.
-    """
-    _need_cryptography()
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    content = pathlib.Path(path).read_bytes()
-    try:
-        key = serialization.load_pem_private_key(content, passphrase.encode() if passphrase else None)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: the private key cannot be read: {error}") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError(f"{path}: must be a private key on the curve P-256. Make one with `tfcompress keys new`.")
-    return key
+        import cryptography  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Signing and encrypting need the package cryptography: pip install 'tfcompress[android]'"
+        ) from error
 
 
 def _public_key(der: bytes) -> "EllipticCurvePublicKey":
@@ -320,27 +267,3 @@ def _check_iterations(iterations: int) -> None:
     if iterations not in ACCEPTED_ITERATIONS:
         first, last = ACCEPTED_ITERATIONS[0], ACCEPTED_ITERATIONS[-1]
         raise ValueError(f"iterations: must be from {first:,} to {last:,}. Received: {iterations:,}.")
-
-
-def _refuse_project(folder: pathlib.Path) -> None:
-    for place in (folder.resolve(), *folder.resolve().parents):
-        if (place / "settings.gradle.kts").exists() or (place / "settings.gradle").exists():
-            raise ValueError(
-                f"{folder} lies in the Gradle project {place.name}: a private key there is soon published with "
-                "it. Choose a folder outside."
-            )
-
-
-def _write_new(path: pathlib.Path, content: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(handle, "wb") as file:
-        file.write(content)
-
-
-def _need_cryptography() -> None:
-    try:
-        import cryptography  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Signing and encrypting need the package cryptography: pip install 'tfcompress[android]'"
-        ) from error

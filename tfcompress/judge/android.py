@@ -13,6 +13,7 @@ from tfcompress.deploy.artifact import Artifact
 from tfcompress.judge.bench_report import BenchReport, notes_of, setting_of
 from tfcompress.judge.report import Report
 
+_DECIMALS = {**dict.fromkeys(("p50", "p90", "init", "first", "host"), 1), "top1": 4, "agreement": 4}
 _NAMED = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
 
 
@@ -74,16 +75,18 @@ def add_phone(
     columns = {"name": "model", "on": "runs on", "threads": "threads", "p50": "p50 us", "p90": "p90 us"}
     columns |= {"init": "init us", "first": "first us"}
     columns = {key: title if key == "name" else f"{title}, phone" for key, title in columns.items()}
+    if any(row["top1"] is not None for row in rows):  # on the samples that the app carries
+        columns |= {"samples": "samples, phone", "top1": "top-1, phone", "agreement": "agreement, phone"}
     if host is not None:
         columns["host"] = "p50 us, host"
     others = [result["name"] for result in phone.results if result["sha256"] not in names]
     notes = [f"Phone: {setting_of(phone.document)}."]
     if host is not None:
         notes.append(f"Host: {setting_of(host.document)}. Its times say nothing about the phone's.")
-    notes += notes_of(phone.document)
+    notes += notes_of(phone.document, memory=False)
     if others:
         notes.append(f"Also measured, and not in this report: {', '.join(others)}.")
-    report.add_table(f"On {device['name']}", rows, columns=columns, digits=1, note=" ".join(notes))
+    report.add_table(f"On {device['name']}", rows, columns=columns, digits=_DECIMALS, note=" ".join(notes))
 
 
 def _row(result: dict[str, Any], name: str, host: Mapping[str, float]) -> dict[str, Any]:
@@ -96,5 +99,6 @@ def _row(result: dict[str, Any], name: str, host: Mapping[str, float]) -> dict[s
         "p90": float(latency["p90_us"]),
         "init": float(result["init_us"]),
         "first": float(result["first_us"]),
+        **{key: result.get(key) for key in ("samples", "top1", "agreement")},
         "host": host.get(name),
     }

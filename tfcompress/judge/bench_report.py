@@ -225,11 +225,12 @@ def setting_of(document: dict[str, Any]) -> str:
     )
 
 
-def notes_of(document: dict[str, Any]) -> list[str]:
+def notes_of(document: dict[str, Any], memory: bool = True) -> list[str]:
     """What is to be known about the figures of a report: another accelerator, a hot device, memory not measured.
 
     Args:
         document: A report that fits the schema.
+        memory: Whether memory is shown, and its gaps are to be explained.
 
     Returns:
         Sentences.
@@ -243,7 +244,7 @@ def notes_of(document: dict[str, Any]) -> list[str]:
                 f"{result['name']}: {accelerator['requested']} was asked for, "
                 f"{accelerator['actual']} was used ({reason})."
             )
-        if result["memory"]["reason"]:
+        if memory and result["memory"]["reason"]:
             notes.append(f"{result['name']}: memory not measured: {result['memory']['reason']}.")
         if result["latency"]["n"] < document["protocol"]["runs"]:
             notes.append(f"{result['name']}: stopped by max_seconds after {result['latency']['n']} runs.")

@@ -86,6 +86,30 @@ def add_file(report: Report, artifact: Artifact) -> None:
         )
 
 
+def add_surgery(report: Report, artifact: Artifact) -> None:
+    """Adds what surgery did to each layer of the model a file was made of, and what it left and why.
+
+    Args:
+        report: Report to add to.
+        artifact: The file; without surgery nothing is added.
+    """
+    rows = artifact.metadata.get("surgery") or []
+    cut = [row for row in rows if isinstance(row.get("before"), int) and isinstance(row.get("after"), int)]
+    shares = {
+        name: row["after"] / row["before"]
+        for name, row in zip(_unique(cut, "layer"), cut, strict=True)
+        if row["before"] and row["after"] <= row["before"]
+    }
+    if shares:
+        drawing = pictures.bars(shares, limit=1.0, quantity="what is left of each layer")
+        report.add_picture("What surgery left", drawing, "Share of the channels, ranks or parameters that were there.")
+    if rows:
+        told = [{**row, "what": row.get("what") or f"left: {row['reason']}"} for row in rows]
+        columns = {"technique": "technique", "layer": "layer", "what": "what was done, or why not"}
+        columns |= {"before": "before", "after": "after"} if any(row.get("before") is not None for row in rows) else {}
+        report.add_table("Surgery", told, columns=columns)
+
+
 def add_samples(
     report: Report,
     images: np.ndarray,

@@ -68,9 +68,11 @@ def port(
 
     Example:
     ```python
+    import tf_keras
     from tfcompress.legacy.port import port
 
-    model = port("mobilenet_of_2019.h5")
+    old = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(2)])
+    model = port(old)  # or port("model.h5")
     ```
     """
     asked = Asked(dict(custom_objects or {}), safe_mode)
@@ -84,11 +86,11 @@ def port(
         ported, training = _live(source, asked, seed)
     elif hdf5.is_old(source):
         config, weights, training = hdf5.read(source)
-        ported = network(config, asked)
+        ported = _network(config, asked)
         placing.place(ported, weights)
     else:
         config = archive.read(source)
-        ported, training = network(config, asked), config.get("compile_config")
+        ported, training = _network(config, asked), config.get("compile_config")
         archive.place(ported, source)
     try:
         compile_as_before(ported.layer, training, asked.custom_objects)
@@ -109,11 +111,21 @@ def _live(model: Any, asked: Asked, seed: int) -> tuple[Ported, dict[str, Any] |
             "", f"the model {model.name!r}", "a subclassed model is code, which no configuration tells."
         ) from error
     functions = dict(_functions(model, ""))
-    ported = network(config, Asked(asked.custom_objects, asked.safe_mode, functions))
+    ported = _network(config, Asked(asked.custom_objects, asked.safe_mode, functions))
     weights = {layer.name: _weights(layer) for layer in model.layers}
     placing.place(ported, weights)
     prove(model, ported, seed)
     return ported, model.get_compile_config() if model.optimizer is not None else None
+
+
+def _network(config: dict[str, Any], asked: Asked) -> Ported:
+    try:
+        return network(config, asked)
+    except NotPorted:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = f"its configuration does not read ({type(error).__name__}: {_line(error)})."
+        raise NotPorted("", "the model", reason) from error
 
 
 def _weights(layer):
@@ -123,10 +135,11 @@ def _weights(layer):
 def _functions(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for layer in model.layers:
         inner = getattr(layer, "layer", layer)  # a wrapper's
+        path = f"{prefix}{layer.name}" if inner is layer else f"{prefix}{layer.name}/{inner.name}"
         if hasattr(inner, "layers"):
-            yield from _functions(inner, f"{prefix}{layer.name}/")
+            yield from _functions(inner, f"{path}/")
         elif type(inner).__name__ == "Lambda":
-            yield f"{prefix}{inner.name}", inner.function
+            yield path, inner.function
 
 
 def _line(error):

@@ -63,7 +63,8 @@ def _run(original, rng):
 
 def _structured(model, x):
     # both kinds of models flatten a dict in the order of its sorted names
-    return dict(zip(sorted(model.input), x, strict=True)) if isinstance(model.input, dict) else _alone(x)
+    given = None if isinstance(model, keras.Sequential) else model.input
+    return dict(zip(sorted(given), x, strict=True)) if isinstance(given, dict) else _alone(x)
 
 
 def _alone(x):

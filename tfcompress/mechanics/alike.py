@@ -125,9 +125,13 @@ class ByWeights:
         self._at = {int(g): (f, k) for f, family in enumerate(families) for k, g in enumerate(family.groups)}
 
     def take(self, number: int, gone: int, kept: int) -> Take:
-        """Returns what a reader takes over: the channel that stays, by how much larger the other is and how alike."""
+        """Returns what a reader takes over: the channel that stays, by how much larger the other is.
+
+        What is not quite alike counts in full as well, since behind ReLU all channels are positive and go together more
+        than their weights do; but what points the other way counts for nothing.
+        """
         read = self._reads[number]
         large, small = (read.size[read.roots == g] for g in (gone, kept))
         (f, j), (_, k) = self._at[gone], self._at[kept]
-        like = max(float(self.like[f][j, k]), 0.0)
-        return Take(like * np.divide(large, small, out=np.zeros(len(small)), where=small > 0))
+        is_alike = self.like[f][j, k] > 0
+        return Take(is_alike * np.divide(large, small, out=np.zeros(len(small)), where=small > 0))

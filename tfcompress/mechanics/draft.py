@@ -160,22 +160,10 @@ def _node(call, path, is_single):
             weights[name] = np.asarray(full_precision(weight(op, name)), "float64")
         except ValueError:  # a bias it does not use, say
             continue
-    is_layer = isinstance(op, keras.layers.Layer)
-    config = op.get_config() if is_layer and weights or _is_plain(op) else {}
-    complete = len(weights) == len(getattr(op, "variables", ()))
-    return Node(
-        path,
-        op,
-        type(op),
-        config,
-        spec,
-        weights,
-        list(call.inputs),
-        list(call.outputs),
-        call.shapes,
-        is_single,
-        complete,
-    )
+    config = op.get_config() if weights and isinstance(op, keras.layers.Layer) or _is_plain(op) else {}
+    tensors = {"inputs": list(call.inputs), "outputs": list(call.outputs), "shapes": call.shapes}
+    is_complete = len(weights) == len(getattr(op, "variables", ()))
+    return Node(path, op, type(op), config, spec, weights, **tensors, is_single=is_single, is_complete=is_complete)
 
 
 def _is_plain(op) -> bool:

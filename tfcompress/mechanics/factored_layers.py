@@ -11,7 +11,7 @@ _ALL = ("dtype", "kernel_regularizer")
 
 
 def dense(op: keras.layers.Layer, name: str, kernel: np.ndarray, is_last: bool = False) -> New:
-    """Returns a Dense layer with a kernel `(i, o)` in the place of a Dense or EinsumDense layer, or of its first part."""
+    """Returns a Dense layer with a kernel `(i, o)` in the place of a Dense or EinsumDense layer, or of a part."""
     config = _config(op, name, is_last)
     config.setdefault("use_bias", is_last and op.bias is not None)
     return _new(op, keras.layers.Dense(kernel.shape[-1], **config), kernel, is_last)

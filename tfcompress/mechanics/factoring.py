@@ -275,11 +275,9 @@ class Tucker(Factoring):
 
     def ranks(self):
         """Both channels by the same fraction."""
-        return list(
-            dict.fromkeys(
-                tuple(max(1, round(n * k / self.full)) for n in self.kernel.shape[-2:]) for k in range(1, self.full + 1)
-            )
-        )
+        whole, channels = self.full, self.kernel.shape[-2:]
+        pairs = (tuple(max(1, round(n * k / whole)) for n in channels) for k in range(1, whole + 1))
+        return list(dict.fromkeys(pairs))
 
     def clipped(self, rank):
         """A pair; of a number twice the same."""

@@ -1,7 +1,7 @@
 """Scaling and shifting channels on either side of a linear layer, by its kernel and bias alone.
 
-With W a kernel, b its bias: f (W x + b) + s = (f W) x + (f b + s), and W (f x + s) + b = (W f) x + (b + W s), the second
-only where every output sums over the whole kernel, so not at the border of padded convolutions.
+With W a kernel, b its bias: f (W x + b) + s = (f W) x + (f b + s), and W (f x + s) + b = (W f) x + (b + W s), the
+second only where every output sums over the whole kernel, so not at the border of padded convolutions.
 """
 
 import math
@@ -17,7 +17,7 @@ _PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its 
 
 
 def is_linear(node: Node) -> bool:
-    """Whether a node is a layer with kernels and a bias to it, that computes a linear function and then its activation."""
+    """Whether a node is a layer with kernels and a place for a bias: a linear function, and then an activation."""
     spec = node.spec
     if not (node.is_single and node.is_complete and spec.kernels and "bias" in spec.axes):
         return False
@@ -236,6 +236,8 @@ def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:
         return "the model returns it"
     found = []
     for user in draft.users(tensor):
+        if user.outputs == [tensor]:  # hands its input through; those behind it are listed as well
+            continue
         if is_linear(user) and user.inputs == [tensor]:
             found.append(user)
             continue

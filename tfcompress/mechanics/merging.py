@@ -12,13 +12,9 @@ from tfcompress.mechanics.draft import Draft, Node
 from tfcompress.mechanics.folding import add_bias, is_linear, is_open, response, uneven
 
 _OF_ITS_OWN = (
-    "name",
-    "activation",
-    "activity_regularizer",
-    "use_bias",
-    "kernel_regularizer",
-    "kernel_constraint",
-) + tuple(f"bias_{name}" for name in ("initializer", "regularizer", "constraint"))
+    *("name", "activation", "activity_regularizer", "use_bias", "kernel_regularizer"),
+    *("bias_initializer", "bias_regularizer", "bias_constraint"),
+)
 
 
 def is_pointwise(node: Node) -> bool:

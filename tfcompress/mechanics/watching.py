@@ -12,7 +12,7 @@ def watch(
     model: keras.Model,
     ops: list[keras.Operation],
     x: list[np.ndarray],
-    look: Callable[[keras.Operation, np.ndarray, np.ndarray], None],
+    look: Callable[[keras.Operation, np.ndarray, np.ndarray], np.ndarray | None],
     batch: int = 64,
 ) -> None:
     """Runs samples through a model at inference, in float32, and shows what operations read and make.
@@ -21,7 +21,8 @@ def watch(
         model: A Functional or Sequential model.
         ops: Operations with one input and one output.
         x: One array `(n, ...)` per input of the model, in its order.
-        look: Function `(op, input, output)`, called for each batch and each call of an operation.
+        look: Function `(op, input, output)`, called for each batch and each call of an operation; what it returns, if
+            anything, goes on in the place of the output.
         batch: Samples at a time.
 
     Example:
@@ -35,8 +36,8 @@ def watch(
     def showing(op, call):
         def shown(*args, **kwargs):
             made = call(*args, **kwargs)
-            look(op, np.asarray(args[0]), np.asarray(made))
-            return made
+            other = look(op, np.asarray(args[0]), np.asarray(made))
+            return made if other is None else keras.ops.convert_to_tensor(other)
 
         return shown
 

@@ -12,13 +12,13 @@ from numbers import Real
 import keras
 import numpy as np
 
-from tfcompress.facts.select import resolve, unmatched, where
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.alike import Alike, ByWeights, alike
 from tfcompress.mechanics.channel_merging import merged, merges, representatives
 from tfcompress.mechanics.channels import Channels, groups
 from tfcompress.mechanics.coactivity import ByActivity, is_seen
 from tfcompress.mechanics.likeness import Likeness, likeness
+from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
 
 _ROUNDING = 1e-12  # channels that differ by less are equal
@@ -44,8 +44,7 @@ class MergeChannels(Surgery):
     One of them stays. Whatever read the others reads it instead, with the weights for both added up; where one is a
     positive multiple of the other all the way (ReLU, pooling, BatchNormalization), times that multiple. So channels
     that are equal but for a factor merge without any change of the output. Where size matters (sigmoid, gates of
-    recurrent layers) equal channels are alike, and others the less the more their sizes differ. Channels that are less
-    than equal add less to the weights.
+    recurrent layers) only equal channels are fully alike.
 
     Args:
         amount: Fraction of the channels to merge away, 0..1: those whose merging changes least of what is read.
@@ -124,7 +123,7 @@ class MergeChannels(Surgery):
         """
         channels = groups(model)
         ops = {use.path: use.op for use in channels.uses.values()}
-        self._check_names(ops.values())
+        check_names(self, ops.values())
         found = likeness(model, channels)
         kept = channels.kept().items()
         rows = [Left(path, why if who in ("", path) else f"{who}: {why}") for path, (who, why) in kept]
@@ -148,24 +147,9 @@ class MergeChannels(Surgery):
             rows.append(_row(channels, family, merging))
         return Operated(merged(model, channels, found.reads, into, compared.take) if into else model, tuple(rows))
 
-    def _check_names(self, ops):
-        ops = list(ops)
-        keys = [*(self.overrides or {}), *(where(self.where).layers), *(where(self.where).skip)]
-        lost = unmatched(ops, keys)
-        if lost:
-            raise ValueError(
-                f"MergeChannels: {', '.join(map(repr, lost))} names no layer of the model. "
-                f"It has {', '.join(op.name for op in ops if getattr(op, 'weights', None))}."
-            )
-
-    def _level_of(self, op) -> float | None:
-        size = sum(int(np.prod(v.shape)) for v in getattr(op, "variables", ()))
-        kernel = next(iter(spec_of(op).kernels), "kernel")
-        return resolve(op, self.default(), self.overrides) if where(self.where)(op, kernel, size) else None
-
     def _level(self, candidate: Alike, ops) -> float | None:
         """What all layers of a set allow: the smallest amount, the largest threshold."""
-        levels = [self._level_of(ops[path]) for path in candidate.layers]
+        levels = [_setting(self, ops[path]) for path in candidate.layers]
         if None in levels:
             return None
         return max(levels) if self.amount is None else min(levels)
@@ -224,6 +208,11 @@ class MergeChannels(Surgery):
                 _, k, i, j = heapq.heappop(queue)
                 families[k].joined.append((i, j))
                 follow(k)
+
+
+def _setting(technique, op) -> float | None:
+    size = sum(int(np.prod(v.shape)) for v in getattr(op, "variables", ()))
+    return setting_of(technique, op, next(iter(spec_of(op).kernels), ""), size)
 
 
 def _row(channels: Channels, family: _Family, merging: dict[int, int]) -> Change | Left:

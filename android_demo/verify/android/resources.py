@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,15 @@ def derive_manifest(source: Path, target: Path) -> None:
     target.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
+def version(app: Path) -> list[str]:
+    """Version code and name as arguments for aapt2, from the Gradle script."""
+    script = (app / "build.gradle.kts").read_text("utf-8")
+    found = [re.search(pattern, script) for pattern in (r"versionCode = (\d+)", r'versionName = "([^"]+)"')]
+    if None in found:
+        sys.exit("app/build.gradle.kts names no versionCode or versionName")
+    return ["--version-code", found[0][1], "--version-name", found[1][1]]
+
+
 def link(aapt2: Path, framework: Path, app: Path, flavour: str, out: Path, *more: str) -> Path:
     """Compiles and links; writes `R.java` under out/java, keep rules, and returns the resource package."""
     aapt2.chmod(0o755)
@@ -56,7 +66,7 @@ def link(aapt2: Path, framework: Path, app: Path, flavour: str, out: Path, *more
         [aapt2, "link", "-I", framework, "--manifest", manifest, "--java", out / "java"]
         + ["--proguard", out / "keep.txt", "-A", app / "src/main/assets", *stored]
         + ["--compile-sdk-version-code", str(COMPILE_SDK), "--compile-sdk-version-name", "16"]
-        + [*more, "-o", package, *compiled],
+        + [*version(app), *more, "-o", package, *compiled],
         check=True,
     )
     return package

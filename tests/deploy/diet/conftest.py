@@ -118,9 +118,7 @@ class Drawing:
     def pool(self, name, x, stride=2, padding=1):
         n, h, w, c = self.shape(x)
         y = self.like(x, (n, *self.sides(h, w, 2, stride, padding), c))
-        options = schema.Pool2DOptionsT(
-            padding=padding, strideW=stride, strideH=stride, filterWidth=2, filterHeight=2
-        )
+        options = schema.Pool2DOptionsT(padding=padding, strideW=stride, strideH=stride, filterWidth=2, filterHeight=2)
         return self.op(name, [x], y, "Pool2DOptions", options)
 
     def pad(self, x):

@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 LOWEST, HIGHEST = -128, 127
+SAFE = 32_000  # 16 bits hold it, also with a zero point added
 
 # Errors in codes: of scales in float32, and of fixed-point factors of 20 bits (two operands).
 _ROUNDING = 2.0**-10
@@ -69,7 +70,7 @@ def converted(span: Span, factor: float, zeros: tuple[int, int], error: float = 
     slack = error + _ROUNDING + float(_first_rounding(np.float64(factor)))
     down = np.where(low == 0, 0, slack + np.abs(low) * _CONVERSION)
     up = np.where(high == 0, 0, slack + np.abs(high) * _CONVERSION)
-    return _rounded(low * factor - down) + zeros[1], _rounded(high * factor + up) + zeros[1]
+    return narrowed((_rounded(low * factor - down) + zeros[1], _rounded(high * factor + up) + zeros[1]))
 
 
 def added(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[int, int, int]) -> Span:
@@ -90,7 +91,21 @@ def added(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[
         terms.append(ends if factor >= 0 else ends[::-1])
     slack = _ROUNDING + _SUM * max(map(abs, factors))
     low, high = terms[0][0] + terms[1][0], terms[0][1] + terms[1][1]
-    return _rounded(low - slack) + zeros[2], _rounded(high + slack) + zeros[2]
+    return narrowed((_rounded(low - slack) + zeros[2], _rounded(high + slack) + zeros[2]))
+
+
+def narrowed(span: Span) -> Span:
+    """Codes of kernels that go through 16 bits on the way, where larger values come out wrong.
+
+    Args:
+        span: Range of codes, not yet clipped.
+
+    Returns:
+        The same; everything where 16 bits may not hold a value.
+    """
+    low, high = span
+    wraps = (low < -SAFE) | (high > SAFE)
+    return np.where(wraps, LOWEST, low), np.where(wraps, HIGHEST, high)
 
 
 def clipped(span: Span, activation: int, scale: float, zero: int) -> Span:

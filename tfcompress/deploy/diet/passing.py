@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.deploy.diet.arithmetic import Span, added, clipped, converted, full, requantized
+from tfcompress.deploy.diet.arithmetic import Span, added, clipped, converted, full, narrowed, requantized
 from tfcompress.deploy.diet.circuit import Circuit
 
 Spans = Callable[[int], Span]
@@ -206,7 +206,7 @@ def _product_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     corners = [p * q + np.zeros(circuit.width(y), np.int64) for p in first for q in second]
     factor = np.float64(circuit.scale(a) * circuit.scale(b) / circuit.scale(y))
     found = requantized(np.minimum.reduce(corners), np.maximum.reduce(corners), factor, circuit.zero(y))
-    return clipped(found, op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
+    return clipped(narrowed(found), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
 
 
 def _reshape_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:

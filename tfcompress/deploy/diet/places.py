@@ -1,7 +1,8 @@
-"""Where a code depends on its place: kernels that compute sixteen codes at a time round halves another way than for the rest.
+"""Where a code depends on its place among the others, so that channels may go by whole blocks only.
 
-With XNNPACK nothing of that happens. The runtime's own kernels do it in sums, products, means, changes
-of scale and depthwise convolutions; there channels go by whole blocks, so that none changes its kind.
+The runtime's own kernels compute sixteen codes at a time, and round halves another way there than in
+what is left over: in sums, products, means, changes of scale and linear depthwise convolutions.
+XNNPACK does not.
 """
 
 import functools
@@ -11,12 +12,13 @@ from collections.abc import Callable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.deploy.diet.arithmetic import Span
+from tfcompress.deploy.diet.arithmetic import SAFE, Span
 from tfcompress.deploy.diet.circuit import Circuit
 from tfcompress.deploy.diet.products import Product
 
 _BLOCK = 16
 _SHIFT = 20  # bits by which the kernels widen codes before they add
+_WRONG = -999  # no code
 _CODES = np.arange(-128, 128, dtype=np.int64)
 
 Spans = Callable[[int], Span]
@@ -92,7 +94,7 @@ def _ambiguous_sums(scales: tuple[float, ...], zeros: tuple[int, ...], is_differ
     products = (_scalar_product, _vector_product, _vector_product)
     for first, second, product in zip(*parts, products, strict=True):
         total = first[:, None] + (-second if is_difference else second)[None]
-        results.append(_code(_divided(product(total, factor), -shift), zeros[2]))
+        results.append(_code(_divided(product(total, factor), -shift), zeros[2], product is _vector_product))
     return _disagreeing(results)
 
 
@@ -102,8 +104,12 @@ def _ambiguous_products(scales: tuple[float, ...], zeros: tuple[int, ...], is_di
     del is_difference
     factor, shift = _fixed(scales[0] * scales[1] / scales[2])
     values = ((_CODES - zeros[0])[:, None] * (_CODES - zeros[1])[None]) << max(shift, 0)
-    products = (_scalar_product(values, factor), _vector_product(values, factor))
-    return _disagreeing([_code(_divided(product, max(-shift, 0)), zeros[2]) for product in products])
+    return _disagreeing(
+        [
+            _code(_divided(product(values, factor), max(-shift, 0)), zeros[2], product is _vector_product)
+            for product in (_scalar_product, _vector_product)
+        ]
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -112,7 +118,8 @@ def _ambiguous_factors(scales: tuple[float, float], zero: int) -> np.ndarray:
     factor, shift = _fixed(scales[0] / scales[1])
     values = (_CODES - zero) << max(shift, 0)
     scalar = _divided(_scalar_product(values, factor), max(-shift, 0))
-    return _CODES[scalar != _shifted(_vector_product(values, factor), max(-shift, 0))]
+    vector = _shifted(_vector_product(values, factor), max(-shift, 0))
+    return _CODES[(scalar != vector) | (np.abs(vector) > SAFE)]
 
 
 def _widened(codes: np.ndarray, factor: float) -> list[np.ndarray]:
@@ -157,8 +164,10 @@ def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
     return values << -shift if shift <= 0 else (values + (1 << (shift - 1))) >> shift
 
 
-def _code(values: np.ndarray, zero: int) -> np.ndarray:
-    return np.clip(values + zero, -128, 127)
+def _code(values: np.ndarray, zero: int, is_vector: bool) -> np.ndarray:
+    # vector code goes through 16 bits, and what they do not hold comes out as anything
+    wraps = is_vector & (np.abs(values) > SAFE)
+    return np.where(wraps, _WRONG, np.clip(values + zero, -128, 127))
 
 
 def _disagreeing(results: list[np.ndarray]) -> np.ndarray:

@@ -132,6 +132,7 @@ class Rig : ExternalResource() {
     fun shot(activity: MainActivity, name: String): Bitmap {
         idle()
         val decor = checkNotNull(activity.window.decorView)
+        decor.all().forEach(View::jumpDrawablesToCurrentState)
         val bitmap = Bitmap.createBitmap(decor.width, decor.height, Bitmap.Config.ARGB_8888)
         decor.draw(Canvas(bitmap))
         val folder = File(System.getProperty("screenshot.dir") ?: "build/screenshots").apply { mkdirs() }

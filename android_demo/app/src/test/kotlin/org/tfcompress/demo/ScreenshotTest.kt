@@ -32,13 +32,14 @@ class ScreenshotTest {
     }
 
     @Test
-    fun light() = all("light")
+    @Config(qualifiers = "w891dp-h411dp-normal-long-notround-land-hdpi-keyshidden-nonav")
+    fun land() = all("land")
 
     @Test
-    @Config(qualifiers = "zh-rCN-w411dp-h1500dp-normal-long-notround-any-night-hdpi-keyshidden-nonav")
-    fun dark() = all("zhdark")
+    @Config(qualifiers = "w411dp-h891dp-normal-long-notround-any-hdpi-keyshidden-nonav", fontScale = 2f)
+    fun large() = all("large")
 
     @Test
-    @Config(qualifiers = TABLET)
-    fun tablet() = all("tablet")
+    @Config(qualifiers = "ar-ldrtl-w411dp-h1500dp-normal-long-notround-any-hdpi-keyshidden-nonav")
+    fun rtl() = all("rtl")
 }

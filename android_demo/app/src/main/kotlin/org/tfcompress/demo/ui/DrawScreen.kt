@@ -137,7 +137,7 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
             if (outcome == null || open == null) {
                 open?.states?.get(row.entry.id)?.let(row::wait)
             } else {
-                row.show(outcome, reference, open.manifest.labels)
+                row.show(outcome, reference, open.manifest.labels, row.entry.id == answers.choice?.id)
                 if (row.entry.id in expanded) row.expanded = true
             }
         }

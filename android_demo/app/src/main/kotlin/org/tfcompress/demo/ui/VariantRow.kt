@@ -53,6 +53,7 @@ class VariantRow(inflater: LayoutInflater, parent: ViewGroup, val entry: ModelEn
     /** There is no picture: what is known is the size, or why it will not run. */
     fun wait(state: VariantState) {
         answered = false
+        root.isActivated = false
         val able = state == VariantState.Ready
         digit.text = if (able) resources.getString(R.string.no_digit) else ""
         val look = Look.of(state)
@@ -70,7 +71,8 @@ class VariantRow(inflater: LayoutInflater, parent: ViewGroup, val entry: ModelEn
     }
 
     /** Shows an answer; [reference] is the reference model's, or null. */
-    fun show(outcome: Outcome, reference: Outcome.Answered?, labels: List<String>) {
+    fun show(outcome: Outcome, reference: Outcome.Answered?, labels: List<String>, inUse: Boolean) {
+        root.isActivated = inUse
         when (outcome) {
             is Outcome.Unavailable -> wait(outcome.state)
             is Outcome.Answered -> answer(outcome, reference, labels)
@@ -87,7 +89,7 @@ class VariantRow(inflater: LayoutInflater, parent: ViewGroup, val entry: ModelEn
         val size = figures.size(entry.plain.bytes)
         val latency = figures.micros(outcome.medianMicros)
         val fallen = if (outcome.info.fellBack) figures.engine(outcome.info) else null
-        line.text = listOfNotNull(size, latency, fallen).joinToString(" · ")
+        line.text = listOfNotNull(size, latency, fallen, resources.getString(R.string.in_use).takeIf { root.isActivated }).joinToString(" · ")
         percent.shown = true
         percent.text = figures.percent(outcome.prediction.confidence)
         val word = when {

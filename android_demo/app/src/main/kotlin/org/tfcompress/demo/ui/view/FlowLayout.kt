@@ -6,13 +6,20 @@ import android.view.View
 import android.view.ViewGroup
 import org.tfcompress.demo.R
 
-/** Lays its children out in lines that wrap, from the start edge. */
-class FlowLayout @JvmOverloads constructor(context: Context, attrs: AttributeSet? = null) : ViewGroup(context, attrs) {
+/** Lays its children out in lines that wrap, from the start edge; `android:verticalSpacing` lies between lines. */
+class FlowLayout(context: Context, attrs: AttributeSet) : ViewGroup(context, attrs) {
     private val gap = resources.getDimensionPixelSize(R.dimen.gap_half)
+    private val between: Int
 
     private class Place(val child: View, val start: Int, val top: Int)
 
     private var places = emptyList<Place>()
+
+    init {
+        val values = context.obtainStyledAttributes(attrs, intArrayOf(android.R.attr.verticalSpacing))
+        between = values.getDimensionPixelSize(0, gap)
+        values.recycle()
+    }
 
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
         val room = if (MeasureSpec.getMode(widthSpec) == MeasureSpec.UNSPECIFIED) {
@@ -30,7 +37,7 @@ class FlowLayout @JvmOverloads constructor(context: Context, attrs: AttributeSet
                 MeasureSpec.makeMeasureSpec(0, MeasureSpec.UNSPECIFIED),
             )
             if (start > 0 && start + child.measuredWidth > room) {
-                top += line + gap
+                top += line + between
                 start = 0
                 line = 0
             }

@@ -75,5 +75,9 @@ interface EngineFactory {
     fun open(model: ByteBuffer, config: EngineConfig): InferenceEngine
 }
 
-/** The inference runtime: `LiteRT` 2.3.0, for instance. */
-data class RuntimeInfo(val name: String, val version: RuntimeVersion)
+/**
+ * The inference runtime: `litert` 2.3.0, for instance. [reads] is the TensorFlow release up to which
+ * it reads files, which is what `min_runtime` of a file is about: TensorFlow Lite carried those
+ * numbers itself, LiteRT counts anew (its 1.0.1 took the place of TensorFlow Lite 2.17).
+ */
+data class RuntimeInfo(val name: String, val version: RuntimeVersion, val reads: RuntimeVersion = version)

@@ -22,11 +22,14 @@ fun interface KeySource {
 /** A variant can't be opened; [state] says why in a form to be shown. */
 class UnavailableException(val state: VariantState) : Exception(state.toString())
 
-/** The models of a trusted manifest: what state each is in, and the way to an engine. */
+/**
+ * The models of a trusted manifest: what state each is in, and the way to an engine. [reads] is the
+ * TensorFlow release up to which the runtime reads files (`RuntimeInfo.reads`).
+ */
 class ModelLibrary(
     val manifest: ModelManifest,
     private val gate: ModelGate,
-    private val runtime: RuntimeVersion,
+    private val reads: RuntimeVersion,
     private val keys: KeySource
 ) {
     /** Reads and checks the file again; cheap enough for "verify again". */
@@ -70,7 +73,7 @@ class ModelLibrary(
     private fun keyOf(entry: ModelEntry) = if (entry.encryption == null) null else keys.key(entry.id)
 
     private fun newer(entry: ModelEntry): VariantState.NeedsRuntime? =
-        entry.minRuntime?.takeIf { it > runtime }?.let { VariantState.NeedsRuntime(it, runtime) }
+        entry.minRuntime?.takeIf { it > reads }?.let { VariantState.NeedsRuntime(it, reads) }
 
     private fun failed(reason: String) = UnavailableException(VariantState.Failed(reason))
 

@@ -13,7 +13,7 @@ sealed interface VariantState {
     /** Damaged, swapped or missing: shown, marked, never run. */
     data class Refused(val fault: IntegrityFault, val detail: String) : VariantState
 
-    /** Made for a newer runtime than this app has. */
+    /** Made for a newer runtime: a file of TensorFlow [needed], and the app's runtime reads up to [present]. */
     data class NeedsRuntime(val needed: RuntimeVersion, val present: RuntimeVersion) : VariantState
 
     /** The runtime could not open or run it. */

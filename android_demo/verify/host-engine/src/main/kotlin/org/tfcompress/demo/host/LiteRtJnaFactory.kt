@@ -12,13 +12,14 @@ import org.tfcompress.demo.core.engine.RuntimeVersion
 
 /**
  * LiteRT on this machine's CPU, through the C library inside the Python wheel `ai-edge-litert`: the
- * same runtime that the app's `litert` flavour bundles. [library] is the path of `libLiteRt.so`.
+ * same runtime that the app's `litert` flavour bundles. [library] is the path of `libLiteRt.so`,
+ * [version] that of the wheel, [reads] the TensorFlow release whose files it reads.
  */
-class LiteRtJnaFactory(library: String, version: RuntimeVersion) : EngineFactory {
+class LiteRtJnaFactory(library: String, version: RuntimeVersion, reads: RuntimeVersion = READS) : EngineFactory {
     private val c: LiteRtC = Native.load(library, LiteRtC::class.java)
     private val env = pointer("environment") { c.LiteRtCreateEnvironment(0, null, it) }
 
-    override val runtime = RuntimeInfo("litert", version)
+    override val runtime = RuntimeInfo("litert", version, reads)
 
     override fun unavailable(accelerator: Accelerator): String? =
         if (accelerator == Accelerator.CPU) null else "a host has no ${accelerator.id} for LiteRT"
@@ -27,5 +28,10 @@ class LiteRtJnaFactory(library: String, version: RuntimeVersion) : EngineFactory
         unavailable(config.accelerator)?.let { throw EngineException(it) }
         if (!config.xnnpack) throw EngineException("LiteRT's C library has no switch for XNNPACK")
         return LiteRtJnaEngine(c, env, model, config)
+    }
+
+    companion object {
+        /** The release whose converter made the bundled models, all of which this runtime ran. */
+        val READS = RuntimeVersion(2, 21, 0)
     }
 }

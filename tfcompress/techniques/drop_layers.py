@@ -1,0 +1,197 @@
+"""DropLayers: residual blocks and single layers go, those first without which the model changes least.
+
+What each is worth is measured on data, and measured again after every one that went (after Veit et al., "Residual
+networks behave like ensembles of relatively shallow networks", 2016).
+"""
+
+import sys
+from dataclasses import dataclass
+from numbers import Real
+
+import keras
+import numpy as np
+
+from tfcompress.facts.schedule import finite_number
+from tfcompress.facts.spec import spec_of
+from tfcompress.mechanics.blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
+from tfcompress.mechanics.graph import leaves
+from tfcompress.techniques.layer_settings import check_names, setting_of
+from tfcompress.techniques.sensitivity import MEASURES, Sensitivity
+from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+
+_KINDS = {"both": (BLOCK, LAYER), "blocks": (BLOCK,), "layers": (LAYER,)}
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclass(frozen=True)
+class DropLayers(Surgery):
+    """Removes residual blocks and layers.
+
+    A residual block is a sum one of whose operands is made of the other: the sum gives way to the first of them, and
+    what led to the second goes. A layer can go whose output has the shape of its input, with the normalization and
+    activation behind it.
+
+    Args:
+        amount: How many go (an int), or which fraction of those that can, 0..1.
+        budget: Instead: go on as long as the measure stays within this: the rise of the loss, the fall of the accuracy
+            (fraction), or the relative change of the output.
+        names: Instead: names of sums and layers that go, whatever they are worth; no data is needed.
+        measure: "loss" or "accuracy" (labels needed), or "output": mean squared change relative to the mean square of
+            the output, and for softmax outputs the Kullback-Leibler divergence in nats. Default: "loss" with labels,
+            "output" without.
+        what: "blocks", "layers" or "both".
+        where: Layers that may go; a block goes only if all its layers with weights may. None for all.
+        overrides: `{key: None}` leaves a layer alone.
+
+    Raises:
+        ValueError: If a value is out of range or two values contradict.
+
+    Example:
+        >>> import keras, numpy as np, tfcompress as tfc
+        >>> x = inputs = keras.Input((8,))
+        >>> for k in range(3):
+        ...     x = keras.layers.Add(name=f"sum{k}")([x, keras.layers.Dense(8, "relu", name=f"dense{k}")(x)])
+        >>> model = keras.Model(inputs, keras.layers.Dense(2)(x))
+        >>> model.get_layer("dense1").set_weights([np.zeros((8, 8)), np.zeros(8)])
+        >>> data = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+        >>> small = tfc.DropLayers(1, what="blocks").apply(model, data)
+        >>> [layer.name for layer in small.layers if "sum" in layer.name]
+        ['sum0', 'sum2']
+    """
+
+    amount: int | float | None = None
+    budget: float | None = None
+    names: tuple[str, ...] | None = None
+    measure: str | None = None
+    what: str = "both"
+
+    order = 21
+
+    def __post_init__(self):
+        """Validates."""
+        given = {k: getattr(self, k) for k in ("amount", "budget", "names") if getattr(self, k) is not None}
+        if len(given) != 1:
+            raise ValueError(f"DropLayers: give one of amount, budget, names. Received: {given or 'none'}.")
+        if self.amount is not None:
+            _check_amount(self.amount)
+        if self.budget is not None and finite_number("DropLayers", "budget", self.budget) < 0:
+            raise ValueError(f"DropLayers: budget must be >= 0. Received: budget={self.budget}.")
+        if self.names is not None:
+            names = (self.names,) if isinstance(self.names, str) else tuple(self.names)
+            if not names or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"DropLayers: names must be names of sums and layers. Received: names={self.names!r}.")
+            object.__setattr__(self, "names", names)
+        if self.measure not in (None, *MEASURES):
+            raise ValueError(f"DropLayers: measure must be one of {MEASURES}. Received: measure={self.measure!r}.")
+        if self.names is not None and self.measure is not None:
+            raise ValueError("DropLayers: with names nothing is measured. Leave measure out, or give amount or budget.")
+        if self.what not in _KINDS:
+            raise ValueError(f"DropLayers: what must be one of {tuple(_KINDS)}. Received: what={self.what!r}.")
+        super().__post_init__()
+
+    def accept(self, value):
+        """An override can only leave a layer alone."""
+        if value is not True:
+            raise ValueError(f"DropLayers: an override must be None (leave alone) or True. Received: {value!r}.")
+        return value
+
+    def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
+        """Drops blocks and layers of a flat model.
+
+        Raises:
+            ValueError: If data or labels are missing, a name names nothing that can go, or more is to go than can.
+        """
+        ops = dict(leaves(model))
+        check_names(self, ops.values())
+        found, rows = self._found(model, ops, {})
+        rows = [Left(path, why) for path, why in rows.items()]
+        picks, done = (
+            self._named(model, ops, found, rows) if self.names else self._measured(model, ops, found, evidence)
+        )
+        small = without(model, picks) if picks else model
+        return Operated(small, (*done, *rows))
+
+    def _may(self, op) -> bool:
+        size = sum(int(np.prod(v.shape)) for v in getattr(op, "variables", ()))
+        return setting_of(self, op, next(iter(spec_of(op).kernels), ""), size) is not None
+
+    def _found(self, model, ops, picks: Picks) -> tuple[list[Droppable], dict[str, str]]:
+        """What may go, and why the rest of sums and kernels may not."""
+        all_found, reasons = droppable(model, picks)
+        kept = []
+        for d in all_found:
+            if d.kind not in _KINDS[self.what]:
+                continue
+            if not all(self._may(ops[path]) for path in d.inside if getattr(ops[path], "variables", ())):
+                reasons[d.path] = "left out by `where` or `overrides`"
+                continue
+            kept.append(d)
+        return kept, reasons
+
+    def _named(self, model, ops, found, rows):
+        """Drops what is named, one after the other."""
+        picks: Picks = {}
+        done = []
+        for name in self.names:
+            at = {d.path: d for d in self._found(model, ops, picks)[0]}
+            if name not in at:
+                why = next((r.reason for r in rows if r.layer == name), "no sum or layer that can go has this name")
+                known = ", ".join(d.path for d in found) or "nothing"
+                raise ValueError(f"DropLayers: {name!r} can't go: {why}. What can: {known}.")
+            picks |= at[name].picks
+            done.append(_change(ops, at[name], "named"))
+        return picks, done
+
+    def _measured(self, model, ops, found, evidence: Evidence):
+        """Drops what matters least, and measures the rest anew, until enough is gone."""
+        count = self._count(found)
+        if not found or count == 0:
+            return {}, []
+        measure = Sensitivity(model, evidence, self.measure)
+        picks: Picks = {}
+        done: list[Change] = []
+        while True:
+            costs = self._costs(measure, found, picks, evidence.verbose)
+            best = int(np.argmin(costs)) if found else -1  # of equals the first
+            if not found or (costs[best] > self.budget if count is None else len(done) == count):
+                break
+            picks |= found[best].picks
+            done.append(_change(ops, found[best], measure.text(costs[best])))
+            found, _ = self._found(model, ops, picks)
+        return picks, [*done, *(Left(d.path, f"kept: {measure.text(c)}") for d, c in zip(found, costs, strict=True))]
+
+    def _count(self, found) -> int | None:
+        if self.amount is None:
+            return None
+        if isinstance(self.amount, float):
+            return round(self.amount * len(found))
+        if self.amount > len(found):
+            known = ", ".join(d.path for d in found) or "none"
+            raise ValueError(f"DropLayers: amount={self.amount}, but only {len(found)} can go: {known}.")
+        return self.amount
+
+    def _costs(self, measure, found, picks, verbose) -> list[float]:
+        costs = []
+        for number, d in enumerate(found, start=1):
+            costs.append(measure(picks | d.picks))
+            if verbose:
+                print(f"DropLayers {number}/{len(found)}: without {d.path} {measure.text(costs[-1])}", file=sys.stderr)
+        return costs
+
+
+def _check_amount(amount):
+    is_number = isinstance(amount, Real) and not isinstance(amount, bool)
+    whole = is_number and float(amount).is_integer() and isinstance(amount, int)
+    if not is_number or not (amount >= 1 if whole else 0 < amount < 1):
+        raise ValueError(
+            "DropLayers: amount must be a count from 1 on (an int) or a fraction in (0, 1). "
+            f"Received: amount={amount!r}."
+        )
+
+
+def _change(ops, d: Droppable, why: str) -> Change:
+    """What went, and the parameters of it."""
+    size = sum(int(np.prod(v.shape)) for path in d.inside for v in getattr(ops[path], "variables", ()))
+    others = [path for path in d.inside if path != d.path]
+    also = f" with {', '.join(others)}" if others else ""
+    return Change(d.path, f"dropped the {d.kind}{also}; {why}", size, 0)

@@ -1,0 +1,129 @@
+"""Equalize: channels of consecutive layers get ranges that one int8 scale suits, without training.
+
+Law: `Equalize()(m)` gives the output of `m`, to float rounding; `bias_correction` and `relu6` change it, on purpose.
+"""
+
+from dataclasses import dataclass
+
+import keras
+
+from tfcompress.mechanics.bias_correction import correct
+from tfcompress.mechanics.draft import Draft, Node
+from tfcompress.mechanics.equalizing import Link, equalize, input_ranges, link, ranges, unclipped
+from tfcompress.mechanics.folding import fold_back, is_affine, is_linear
+from tfcompress.mechanics.graph import leaves
+from tfcompress.techniques.layer_settings import check_names, setting_of
+from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+@dataclass(frozen=True)
+class Equalize(Surgery):
+    """Makes the ranges of weights equal across layers, after folding BatchNormalization into the kernels.
+
+    Works between Dense, convolution and depthwise layers with ReLU, LeakyReLU, PReLU, pooling or nothing between
+    (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). With one scale per
+    output channel there is less to gain than with one per tensor.
+
+    Args:
+        relu6: Whether ReLU6 between two layers becomes ReLU, so that they can be equalized; changes what was clipped.
+        bias_correction: Whether biases make good the shift of each channel's mean by rounded weights; changes the float
+            model so that the integer one comes closer. Needs data.
+        bits: Bits of a weight, 2..16, for `bias_correction`.
+        per_channel: Whether rounding has one scale per output channel, for `bias_correction`.
+        where: Which layers; None for all.
+        overrides: `{key: None}` leaves a layer alone.
+
+    Raises:
+        TypeError: If a switch is not True or False, or `bits` no int.
+        ValueError: If `bits` is out of range, or an override is neither None nor True.
+
+    Example:
+        >>> import keras, numpy as np, tfcompress as tfc
+        >>> layers = [keras.layers.Dense(8, activation="relu", name="a"), keras.layers.Dense(2, name="b")]
+        >>> model = keras.Sequential([keras.Input((4,)), *layers])
+        >>> model.layers[0].kernel.assign(model.layers[0].kernel * np.geomspace(0.01, 1, 8)) is not None
+        True
+        >>> after = tfc.Equalize().apply(model)
+        >>> spread = np.abs(after.get_layer("a").kernel).max(axis=0)
+        >>> float(spread.max() / spread.min()) < 30
+        True
+    """
+
+    relu6: bool = False
+    bias_correction: bool = False
+    bits: int = 8
+    per_channel: bool = False
+
+    def __post_init__(self):
+        """Validates."""
+        for name in ("relu6", "bias_correction", "per_channel"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"Equalize: {name} must be True or False. Received: {name}={getattr(self, name)!r}.")
+        if isinstance(self.bits, bool) or not isinstance(self.bits, int):
+            raise TypeError(f"Equalize: bits must be an int. Received: bits={self.bits!r}.")
+        if not 2 <= self.bits <= 16:
+            raise ValueError(f"Equalize: bits must be in 2..16. Received: bits={self.bits}.")
+        super().__post_init__()
+
+    def accept(self, value: object) -> object:
+        """An override can only leave a layer alone."""
+        if value is not True:
+            raise ValueError(f"Equalize: an override must be None (leave alone) or True. Received: {value!r}.")
+        return value
+
+    def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
+        """Equalizes what can be; the rows name layers whose channels can't be scaled."""
+        check_names(self, (op for _, op in leaves(model)))
+        if self.bias_correction:
+            evidence.inputs(model, "Equalize: bias_correction")
+        draft, rows = Draft(model), []
+        self._fold(draft, rows)
+        links = self._links(draft, rows)
+        before = [_spread(each) for each in links]
+        rows += [Change(node.path, "ReLU6 became ReLU") for node in unclipped(links)]
+        equalize(links)
+        for each, was in zip(links, before, strict=True):
+            behind = ", ".join(node.path for node in each.seconds)
+            rows.append(
+                Change(each.first.path, f"equalized with {behind}; largest ratio of ranges", was, _spread(each))
+            )
+        equal = draft.built()
+        if not self.bias_correction:
+            return Operated(equal, tuple(rows))
+        corrected, most = correct(equal, self._takes, evidence.x, self.bits, self.per_channel)
+        rows += [Change(path, f"bias corrected by at most {gap:.3g}") for path, gap in most.items()]
+        return Operated(corrected, tuple(rows))
+
+    def _takes(self, op) -> bool:
+        return setting_of(self, op) is not None
+
+    def _may(self, node: Node) -> bool:
+        return self._takes(node.op)
+
+    def _fold(self, draft, rows):
+        """The file folds normalizations, and rounds the kernels it gets by that."""
+        for node in [n for n in draft.nodes if is_affine(n)]:
+            maker = draft.maker(node.inputs[0])
+            if maker is not None and self._may(maker) and isinstance(fold_back(draft, node), Node):
+                rows.append(Change(node.path, f"folded into {maker.path} before it"))
+
+    def _links(self, draft, rows) -> list[Link]:
+        links = []
+        for node in [n for n in draft.nodes if is_linear(n) and self._may(n)]:
+            found = link(draft, node, self.relu6)
+            if isinstance(found, str):
+                rows.append(Left(node.path, found))
+            elif alone := [n.path for n in found.seconds if not self._may(n)]:
+                rows.append(Left(node.path, f"{', '.join(alone)} behind it is left out"))
+            else:
+                links.append(found)
+        return links
+
+
+def _spread(each: Link) -> float:
+    """How many times larger the widest channel's range is than the narrowest one's, in the layer or those behind it."""
+    vectors = [ranges(each.first)]
+    vectors += [input_ranges(node, len(vectors[0])) for node in each.seconds]
+    alive = [v[v > 0] for v in vectors if (v > 0).any()]
+    return round(max((float(v.max() / v.min()) for v in alive), default=1.0), 2)
