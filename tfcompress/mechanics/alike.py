@@ -83,12 +83,9 @@ def similarity(channels: Channels, likeness: Likeness, family: Alike) -> np.ndar
         rows = feature.rows[at].reshape(len(at), -1)
         product = rows @ rows.T
         size = np.diag(product)
-        if feature.is_exact:
-            both = (size[:, None] + size[None, :]) / 2
-            value = np.where(both > 0, product / np.where(both > 0, both, 1.0), 1.0)
-        else:  # rows have length 1, or 0 where a channel is always 0
-            value = np.where((size[:, None] == 0) & (size[None, :] == 0), 1.0, product / at.shape[1])
-        least = np.minimum(least, value)
+        # the size of a direction is the number of places where the channel is not always 0
+        both = np.add.outer(size, size) / 2 if feature.is_exact else np.maximum.outer(size, size)
+        least = np.minimum(least, np.where(both > 0, product / np.where(both > 0, both, 1.0), 1.0))
     return least
 
 
