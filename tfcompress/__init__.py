@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 # Public name -> the module that has it; a module that is public itself maps to None.
 _HOMES: dict[str, str | None] = {
     "Artifact": "deploy.artifact",
+    "ChainedArtifact": "deploy.chained",
     "Cluster": "techniques.cluster",
     "Compression": "training.callback",
     "Distill": "techniques.distill",
@@ -51,6 +52,7 @@ _HOMES: dict[str, str | None] = {
     "schedules": None,
     "slim": "deploy.slim",
     "spec_of": "facts.spec",
+    "split": "techniques.splitting",
 }
 
 __all__ = sorted(_HOMES)

@@ -22,7 +22,7 @@ LAYER = "dense"
 
 
 def trained(model, digits, epochs, rate):
-    """Trains a model; each epoch at the given rate, the last at a tenth of it."""
+    """Trains a model at a falling rate."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     model.fit(
@@ -32,7 +32,7 @@ def trained(model, digits, epochs, rate):
 
 
 def slower(epochs, rate):
-    """Cosine from the rate to nearly nothing, epoch by epoch."""
+    """Cosine from the rate towards a twentieth of it, epoch by epoch; a single epoch has the rate itself."""
     return keras.callbacks.LearningRateScheduler(lambda k: rate * (0.05 + 0.95 * np.cos(np.pi / 2 * k / epochs)))
 
 

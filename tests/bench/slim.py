@@ -72,7 +72,7 @@ def row(path, args):
             same, distinct = equal_answers((before, after), args.samples, kind, xnnpack, args.seed)
             equal.append(f"{same}/{args.samples} ({distinct})")
     report = benchmark({"before": before, "after": after}, **MODES[args.mode], memory=False, seed=args.seed, verbose=0)
-    p50 = {name: report[name]["run_us"]["p50"] for name in ("before", "after")}
+    p50 = {name: report[name]["latency"]["p50_us"] for name in ("before", "after")}
     (old_parameters, old_macs), (parameters, macs) = figures(before), figures(after)
     return [
         os.path.basename(path), f"{before.size:,} -> {after.size:,}", f"{before.size / after.size:.2f}",

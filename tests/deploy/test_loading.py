@@ -193,20 +193,35 @@ def test_missing_paths_folders_and_other_objects_are_refused(tmp_path):
 
 
 @pytest.mark.data
-@pytest.mark.filterwarnings("ignore:Argument `decay`")
-def test_a_keras_2_file_that_keras_3_reads():
-    path = MODELS / "anomaly_detection" / "ad01.h5"
-    if not path.exists():
-        pytest.skip("the MLPerf Tiny models are not here")
-    loaded = load_model(path)
-    assert loaded.input_shape == (None, 640) and loaded.output_shape == (None, 640)
-    assert np.isfinite(loaded([np.ones((1, 640), "float32")])).all()
+@pytest.mark.parametrize(
+    ("file", "inputs", "outputs"),
+    [("anomaly_detection/ad01.h5", (640,), (640,)), ("visual_wake_words/vww_96.h5", (96, 96, 3), (2,))],
+)
+def test_files_of_keras_2_load_compiled(file, inputs, outputs):
+    if not (MODELS / file).exists():
+        pytest.skip("missing data: the MLPerf Tiny models are not here")
+    loaded = load_model(MODELS / file)
+    assert loaded.input_shape == (None, *inputs) and loaded.output_shape == (None, *outputs)
+    assert loaded.compiled and loaded.optimizer.name == "Adam"
+    assert np.isfinite(loaded(np.ones((1, *inputs), "float32"))).all()
 
 
 @pytest.mark.data
-def test_a_keras_2_file_that_keras_3_does_not_read_says_why():
-    path = MODELS / "visual_wake_words" / "vww_96.h5"
-    if not path.exists():
-        pytest.skip("the MLPerf Tiny models are not here")
-    with pytest.raises(ValueError, match=r"DepthwiseConv2D.*groups.*written by Keras 2\..*export"):
+def test_a_file_of_keras_2_equals_the_float_file_made_of_it():
+    folder = MODELS / "visual_wake_words"
+    if not folder.exists():
+        pytest.skip("missing data: the MLPerf Tiny models are not here")
+    from tfcompress.deploy.artifact import Artifact
+
+    x = np.random.default_rng(0).uniform(0, 1, (4, 96, 96, 3)).astype("float32")
+    expected = Artifact.load(folder / "vww_96_float.tflite").predict(x)
+    np.testing.assert_allclose(load_model(folder / "vww_96.h5")(x), expected, atol=1e-6)
+
+
+def test_a_file_of_keras_2_that_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"], file["model_weights/dense/kernel"] = "{}", np.zeros((64, 64))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cut off"):
         load_model(path)

@@ -201,7 +201,6 @@ def test_the_int8_file_with_one_scale_per_tensor_comes_closer_and_its_mean_back(
     equal, corrected = tfc.Equalize().apply(model), tfc.Equalize(bias_correction=True).apply(model, data=x)
     plain = copied(model)[0]
     (before, _), (after, off), (best, centred) = (int8_gap(m, model, x) for m in (plain, equal, corrected))
-    print("FIGURES", before, after, off, best, centred)
     assert before > 5 * after and after < 0.1
     assert centred < 0.5 * off and best < after
 

@@ -338,3 +338,20 @@ def test_pca_without_data_and_names_without_layers():
         tfc.LowRank(1, method="pca").apply(model)
     with pytest.raises(ValueError, match="must name layers of the model.*'b'"):
         tfc.LowRank(1, where="b").apply(model)
+
+
+def test_names_that_are_taken_are_not_given_again():
+    model = chain((30,), L.Dense(20, name="it_in"), L.Dense(30, name="it"), L.Dense(20, name="it_"))
+    made = tfc.LowRank(1, where="it").apply(model)
+    assert [layer.name for layer in made.layers[1:]] == ["it_in", "it__in", "it", "it_"]
+
+
+def test_a_recipe_of_surgery_and_training():
+    model = net()
+    recipe = [tfc.Fold(), tfc.LowRank(4, where="wide"), tfc.Quantize("int8")]
+    x = data(model, 32)
+    session = tfc.compress(model, recipe, data=x, verbose=0)
+    session.model.compile("adam", "mse")
+    session.model.fit(x, np.asarray(model(x)), epochs=1, verbose=0, callbacks=session.callbacks)
+    artifact = session.convert(calibration=x)
+    assert artifact.is_integer and session.finish().get_layer("wide_in").kernel.shape == (576, 4)

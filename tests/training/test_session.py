@@ -342,7 +342,7 @@ def test_the_callback_refuses_a_session_model():
 @pytest.mark.parametrize(
     ("given", "error", "text"),
     [
-        ((3, KEEP), TypeError, "a Keras 3 model or the path"),
+        ((3, KEEP), TypeError, "a model of Keras 3 or tf_keras or the path"),
         (("missing.keras", KEEP), FileNotFoundError, "missing.keras"),
         ((None, ["prune"]), TypeError, "A recipe holds techniques.*'prune'"),
     ],

@@ -136,21 +136,21 @@ def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
     """`x * rsqrt(mean(x * x) + epsilon)`, not rounded.
 
     With r = 1 / largest value: `(x r) * rsqrt(mean((x r)^2) + epsilon r^2)`. An error of r takes part in both factors
-    and leaves the product as it is.
+    and leaves the product as it is; so does a limit of r, which is where epsilon outweighs the rest, at the latest.
     """
     size = grid("magnitude", ops.abs(x))
     peak = grid.high("magnitude")
+    limit = grid.least(TINY / peak, epsilon**-0.5) if epsilon else TINY / peak
     largest = grid.fixed(ops.max(size, axis=axes, keepdims=True), 0.0, peak)
-    root = grid.rsqrt(largest, TINY / peak)
-    r = ops.stop_gradient(grid.fixed(root * root, 0.0, TINY / peak))
-    u = grid.fixed(x * r, -_ROOM, _ROOM)
-    spread = grid("spread", reduce(grid.fixed(u * u, 0.0, _ROOM**2), axis=axes, keepdims=True))
+    root = grid.rsqrt(largest, limit)
+    r = ops.stop_gradient(grid.fixed(root * root, 0.0, limit))
+    bound = _ROOM * grid.least(1.0, peak * limit)
+    u = grid.fixed(x * r, -bound, bound)
+    spread = grid("spread", reduce(grid.fixed(u * u, 0.0, bound**2), axis=axes, keepdims=True))
     if not epsilon:
         return u * grid.rsqrt(spread, FLAT / grid.high("spread"))
-    # what epsilon makes of the smallest vectors is beyond the scale that the others need, and saturates
-    most = grid.most(1.0, 8.0 * epsilon / peak**2)
-    low = grid.fixed(r * epsilon**0.5, 0.0, most**0.5)
-    eased = grid("eased", spread + grid.fixed(low * low, 0.0, most))
+    low = grid.fixed(r * epsilon**0.5, 0.0, limit * epsilon**0.5)
+    eased = grid("eased", spread + grid.fixed(low * low, 0.0, limit**2 * epsilon))
     return u * grid.rsqrt(eased, FLAT / grid.high("eased"))
 
 

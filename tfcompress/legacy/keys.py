@@ -87,8 +87,7 @@ _HARMLESS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         ("query_shape", "key_shape", "value_shape", "autocast", "input_spec", "trainable"), lambda value: True
     ),
-    **dict.fromkeys(("sparse", "ragged", "time_major", "renorm", "causal", "dynamic"), lambda value: not value),
-    **dict.fromkeys(("renorm_clipping", "renorm_momentum"), lambda value: True),  # `renorm` decides
+    **dict.fromkeys(("time_major", "causal", "dynamic"), lambda value: not value),
     "groups": lambda value: value == 1,
     "num_constants": lambda value: not value,
     "output_padding": lambda value: value is None,

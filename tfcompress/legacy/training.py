@@ -69,7 +69,7 @@ def _optimizer(entry):
         kind = getattr(keras.optimizers.schedules, schedule["class_name"], None)
         if kind is None:
             raise ValueError(f"Keras 3 has no schedule {schedule['class_name']!r}")
-        config["learning_rate"] = kind(**schedule["config"])
+        config["learning_rate"] = kind(**{k: plain(v) for k, v in schedule["config"].items() if v is not None})
     return _called(made, name, {key: value for key, value in config.items() if value is not None})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.copying import renamed
 from tfcompress.mechanics.draft import Draft, Node
-from tfcompress.mechanics.factoring import Factoring, Matrix, Principal, Products, Spatial, Tucker
+from tfcompress.mechanics.factoring import PARTS, Factoring, Matrix, Principal, Products, Spatial, Tucker
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.watching import watch
 
@@ -94,7 +94,10 @@ def _factoring(draft, nodes, convolution, seed) -> Factoring:
     sizes = [_sizes(op, draft.shapes[n.inputs[0]], n.shapes[0]) for n in nodes]
     is_matrix = isinstance(op, _DENSE) or math.prod(op.kernel_size) == 1
     kind = Matrix if is_matrix else CONVOLUTION[convolution]
-    return kind(op, name, kernel, sizes, seed)
+    taken, stem = {node.op.name for node in draft.nodes}, name
+    while any(f"{stem}_{part}" in taken for part in PARTS):
+        stem += "_"
+    return kind(op, name, kernel, sizes, seed, stem)
 
 
 def _sizes(op, before, after) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -120,4 +123,6 @@ def _look(model, found, x) -> None:
     watch(model, [f.op for f in found.values() if not isinstance(f, str) and id(f.op) in dense], x, look)
     for path, (count, total, squares) in sums.items():
         f = found[path]
-        found[path] = Principal(f.op, f.name, f.kernel, f.calls, f.seed, mean=total / count, moments=squares / count)
+        found[path] = Principal(
+            f.op, f.name, f.kernel, f.calls, f.seed, f.stem, mean=total / count, moments=squares / count
+        )

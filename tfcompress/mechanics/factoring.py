@@ -16,6 +16,8 @@ from tfcompress.mechanics.copying import New
 from tfcompress.mechanics.factored_layers import conv, dense, depthwise
 
 Rank = int | tuple[int, int]
+PARTS = ("in", "core", "vertical", "horizontal")
+"""What the names of new layers end with; the last has the name of the layer."""
 
 
 @dataclass(eq=False)
@@ -28,6 +30,7 @@ class Factoring:
         kernel: Its kernel, float64, as Keras holds it.
         calls: Sizes in space before and behind the layer, for each call.
         seed: Seed of what is drawn at random.
+        stem: What the names of the other new layers begin with; the name, unless there are such layers already.
     """
 
     op: keras.layers.Layer
@@ -35,6 +38,7 @@ class Factoring:
     kernel: np.ndarray
     calls: list[tuple[tuple[int, ...], tuple[int, ...]]]
     seed: int = 0
+    stem: str = ""
     _lost: dict = field(default_factory=dict)
 
     @property
@@ -158,7 +162,7 @@ class Matrix(Factoring):
 
     def layers(self, parts):
         """Dense and Dense, or convolution and convolution of size 1."""
-        first, last = f"{self.name}_in", self.name
+        first, last = f"{self.stem or self.name}_in", self.name
         if not hasattr(self.op, "kernel_size"):
             return [dense(self.op, first, parts[0]), dense(self.op, last, parts[1], is_last=True)]
         geometry = {k: self.op.get_config()[k] for k in ("kernel_size", "strides", "padding", "dilation_rate")}
@@ -260,7 +264,7 @@ class Spatial(Factoring):
         last = {k: (1, *v[1:]) for k, v in geometry.items()}
         padding = config["padding"]
         return [
-            conv(self.op, f"{self.name}_vertical", parts[0], padding=padding, **first),
+            conv(self.op, f"{self.stem or self.name}_vertical", parts[0], padding=padding, **first),
             conv(self.op, self.name, parts[1], is_last=True, padding=padding, **last),
         ]
 
@@ -317,8 +321,8 @@ class Tucker(Factoring):
         config = self.op.get_config()
         geometry = {k: config[k] for k in ("kernel_size", "strides", "padding", "dilation_rate")}
         return [
-            conv(self.op, f"{self.name}_in", parts[0]),
-            conv(self.op, f"{self.name}_core", parts[1], **geometry),
+            conv(self.op, f"{self.stem or self.name}_in", parts[0]),
+            conv(self.op, f"{self.stem or self.name}_core", parts[1], **geometry),
             conv(self.op, self.name, parts[2], is_last=True),
         ]
 
@@ -383,12 +387,12 @@ class Products(Factoring):
     def layers(self, parts):
         """Each axis takes its dilation with it."""
         config, (first, *middle, last) = self.op.get_config(), parts
-        made = [conv(self.op, f"{self.name}_in", first)]
+        made = [conv(self.op, f"{self.stem or self.name}_in", first)]
         names = ["core"] if len(middle) == 1 else ["vertical", "horizontal"]
         for label, kernel in zip(names, middle, strict=True):
             sizes = kernel.shape[:-2]
             rates = tuple(d if n > 1 else 1 for d, n in zip(config["dilation_rate"], sizes, strict=True))
             strides = config["strides"] if len(middle) == 1 else 1
             options = dict(strides=strides, padding=config["padding"], dilation_rate=rates)
-            made.append(depthwise(self.op, f"{self.name}_{label}", kernel, **options))
+            made.append(depthwise(self.op, f"{self.stem or self.name}_{label}", kernel, **options))
         return [*made, conv(self.op, self.name, last, is_last=True)]

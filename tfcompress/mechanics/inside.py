@@ -4,12 +4,10 @@ What `facts/integer_forms.py` calls `grid`. A value whose bounds follow from oth
 have one that is filled and trained like those between layers, so the simulation knows every rounding of the file.
 """
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 from tfcompress.mechanics.runtime import on_bias_grid
-from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, ActivationRange, fake_quant
+from tfcompress.mechanics.transforms.ranges import OBSERVE, ActivationRange, fake_quant
 
 
 class Inside:
@@ -26,11 +24,6 @@ class Inside:
     def __init__(self, ranges: dict[str, ActivationRange], bits: int, how: str, exports: bool, folds: bool):
         self.ranges, self.bits, self.how, self.exports, self.folds = ranges, bits, how, exports, folds
 
-    @property
-    def is_free(self) -> bool:
-        """Whether nothing is rounded (while ranges only look on)."""
-        return self.how == OBSERVE
-
     def __call__(self, name: str, x):
         """Returns `x` on the grid of the range of that name; as it is where nobody kept one (a node in a session)."""
         span = self.ranges.get(name)
@@ -43,17 +36,17 @@ class Inside:
         with tf.init_scope():
             return self.ranges[name].limits()[1]
 
-    def most(self, a, b):
-        """Returns the larger of two bounds."""
-        return max(a, b) if self.exports else tf.maximum(a, b)
+    def least(self, a, b):
+        """Returns the smaller of two bounds."""
+        return min(a, b) if self.exports else tf.minimum(a, b)
 
     def fixed(self, x, low, high):
-        """Returns `x` on the grid between known bounds."""
-        if self.is_free:
-            return x
+        """Returns `x` on the grid between known bounds; only between them while ranges look on."""
         if self.exports:
             return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
         low, high = tf.convert_to_tensor(low, tf.float32), tf.convert_to_tensor(high, tf.float32)
+        if self.how == OBSERVE:
+            return tf.clip_by_value(x, low, high)
         return fake_quant(x, low, high, self.bits)
 
     def rsqrt(self, x, square):

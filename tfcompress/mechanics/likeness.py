@@ -64,8 +64,8 @@ def likeness(model: keras.Model, channels: Channels) -> Likeness:
         >>> layers = [keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)]
         >>> model = keras.Sequential([keras.Input((3,)), *layers])
         >>> found = likeness(model, groups(model))
-        >>> [f.rows.shape for f in found.features], [r.path for r in found.reads]
-        ([(4, 4)], ['kernel'])
+        >>> [f.rows.shape for f in found.features], [r.roots.shape for r in found.reads]
+        ([(4, 4)], [(3,), (4,)])
     """
     follower = _Follower(channels)
     with float32(model):

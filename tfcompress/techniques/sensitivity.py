@@ -35,7 +35,8 @@ class Sensitivity:
         >>> import keras, numpy as np
         >>> from tfcompress.techniques.surgery import evidence
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
-        >>> Sensitivity(model, evidence(model, np.ones((16, 3), "float32")))({})
+        >>> x = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
+        >>> Sensitivity(model, evidence(model, x))({})
         0.0
     """
 
@@ -79,17 +80,24 @@ class Sensitivity:
                 "DropLayers: labels were given and no loss. Compile the model with one loss function, give loss=..., "
                 "or use measure='accuracy' or 'output'."
             )
-        if self.measure == "accuracy" and (output.ndim != 2 or output.shape[1] < 2 or len(y) != len(output)):
+        if self.measure != "accuracy":
+            return
+        if output.ndim != 2 or output.shape[1] < 2:
             raise ValueError(
                 "DropLayers: accuracy takes an output (n, classes) with two classes or more. "
                 f"The model's is (n, {', '.join(map(str, output.shape[1:]))}). Use measure='loss' or 'output'."
+            )
+        if y.size != len(output) and y.shape != output.shape:
+            raise ValueError(
+                f"DropLayers: accuracy takes labels (n,), the numbers of classes, or one-hot {output.shape}. "
+                f"Received: labels of shape {y.shape}."
             )
 
     def _scored(self, outputs) -> float:
         (output,) = outputs
         y = self._evidence.y
         if self.measure == "accuracy":
-            truth = np.argmax(y, axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(output))
+            truth = np.argmax(y, axis=-1) if y.shape == output.shape else y.reshape(len(output))
             return -float(np.mean(np.argmax(output, axis=-1) == truth))
         return float(np.mean(np.asarray(self._evidence.loss(y, output), "float64")))
 

@@ -66,8 +66,9 @@ def block_of_product(product: Product) -> int:
 
 def _flat_block(shape: tuple[int, ...]) -> int:
     """Blocks of a whole tensor, in channels."""
-    rows = math.prod(shape[:-1])
-    return _BLOCK if rows < 0 else _BLOCK // math.gcd(rows, _BLOCK)
+    if min(shape) < 0:
+        return _BLOCK
+    return _BLOCK // math.gcd(math.prod(shape[:-1]), _BLOCK)
 
 
 def _scales(circuit: Circuit, *tensors: int) -> tuple[float, ...]:

@@ -196,7 +196,7 @@ def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
     if slots is None or bias is None or circuit.width(y) != len(weights):
         return None
     factor = np.broadcast_to(circuit.scale(x) * scales / circuit.scale(y), len(weights))
-    return Product(circuit, op, weights, bias, factor, _edge(circuit, op, ordered.shape[1:-1]), slots)
+    return Product(circuit, op, weights, bias, factor, _edge(op, ordered.shape[1:-1]), slots)
 
 
 def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.ndarray | None:
@@ -231,23 +231,10 @@ def _kernel_scales(kernel: schema.TensorT, axis: int) -> np.ndarray | None:
     return np.array(scales, np.float64) if len(scales) in (1, shape[axis]) and min(scales) > 0 else None
 
 
-def _edge(circuit: Circuit, op: schema.OperatorT, sides: tuple[int, ...]) -> np.ndarray:
-    """Which taps of a kernel fall on padding at some place; all, where the size of the input is open."""
-    options, shape = op.builtinOptions, circuit.shape(circuit.inputs(op)[0])
-    if len(sides) != 2 or options.padding == schema.Padding.VALID:
-        return np.zeros(int(np.prod(sides)), bool)
-    strides = options.strideH, options.strideW
-    dilations = options.dilationHFactor, options.dilationWFactor
-    touched = []
-    for size, taps, stride, dilation in zip(shape[1:3], sides, strides, dilations, strict=True):
-        if size < 0:
-            touched.append(np.ones(taps, bool) if taps > 1 else np.zeros(taps, bool))
-            continue
-        count = -(-size // stride)
-        padding = max((count - 1) * stride + (taps - 1) * dilation + 1 - size, 0)
-        first = np.arange(taps) * dilation - padding // 2
-        touched.append((first < 0) | (first + (count - 1) * stride >= size))
-    return (touched[0][:, None] | touched[1][None]).ravel()
+def _edge(op: schema.OperatorT, sides: tuple[int, ...]) -> np.ndarray:
+    """Which taps of a kernel may fall on padding; not read from the size of the input, which a user may change."""
+    taps = int(np.prod(sides))
+    return np.full(taps, taps > 1 and op.builtinOptions.padding == schema.Padding.SAME)
 
 
 def _sliced(tensor: schema.TensorT, kept: np.ndarray, channels: int) -> schema.TensorT:

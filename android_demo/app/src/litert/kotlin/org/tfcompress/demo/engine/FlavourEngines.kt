@@ -28,7 +28,8 @@ import org.tfcompress.demo.core.tensor.TensorSpec
  * names com.google.ai.edge.litert: where its AAR can't be had it is compiled against signatures.
  */
 class FlavourEngines(private val context: Context) : EngineFactory {
-    override val runtime = RuntimeInfo("litert", RuntimeVersion(2, 3, 0))
+    // LiteRT counts its versions anew; files name the TensorFlow release that they need.
+    override val runtime = RuntimeInfo("litert", RuntimeVersion(2, 3, 0), reads = RuntimeVersion(2, 21, 0))
 
     // One for the process: each environment holds native resources that are not given back.
     private val environment by lazy { Environment.create(context, BuiltinNpuAcceleratorProvider(context)) }

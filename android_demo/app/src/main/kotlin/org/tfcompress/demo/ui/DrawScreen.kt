@@ -12,6 +12,7 @@ import org.tfcompress.demo.core.image.InkRasterizer
 import org.tfcompress.demo.core.image.MnistCentering
 import org.tfcompress.demo.core.run.Outcome
 import org.tfcompress.demo.core.run.Sample
+import org.tfcompress.demo.shown
 import org.tfcompress.demo.ui.view.InkView
 import org.tfcompress.demo.ui.view.PixelView
 import org.tfcompress.demo.view
@@ -35,6 +36,7 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
 
     override fun show(saved: Bundle?) {
         head(R.string.draw_title, R.string.draw_about)
+        find<View>(R.id.header).shown = !low
         saved?.getFloatArray(INK)?.let { pad.ink = Ink.restore(it) }
         sample = saved?.getInt(SAMPLE, NONE) ?: NONE
         expanded = saved?.getStringArrayList(EXPANDED).orEmpty().toSet()

@@ -17,6 +17,7 @@ import org.tfcompress.demo.ui.view.FlowLayout
 import org.tfcompress.demo.ui.view.MeterView
 import org.tfcompress.demo.view
 import org.tfcompress.demo.work.Attempt
+import org.tfcompress.demo.work.Shelf
 
 /** One model: state, size beside the reference, recipe; opened, all facts, and the checks that can be repeated. */
 class ModelCard(
@@ -45,7 +46,7 @@ class ModelCard(
     init {
         root.view<TextView>(R.id.name).text = entry.title.of(figures.locale.language)
         sizes()
-        Recipes(inflater, resources, figures).fill(root.view<FlowLayout>(R.id.recipe), entry.recipe)
+        Recipes(resources, figures).fill(inflater, root.view<FlowLayout>(R.id.recipe), entry.recipe)
         val facts = root.view<LinearLayout>(R.id.facts)
         ModelFacts(resources, figures).of(entry).forEach { (name, value) -> add(facts, name, value) }
         root.setOnClickListener { expanded = !expanded }
@@ -107,7 +108,7 @@ class ModelCard(
         graph.gallery.verify(entry) { say(resources.getText(R.string.verified), R.drawable.ic_yes.takeIf { ready() } ?: 0) }
     }
 
-    private fun ready() = (graph.gallery.shelf.value as? org.tfcompress.demo.work.Shelf.Open)
+    private fun ready() = (graph.gallery.shelf.value as? Shelf.Open)
         ?.states?.get(entry.id) == VariantState.Ready
 
     private fun test() {

@@ -8,6 +8,7 @@ import org.tfcompress.demo.core.tensor.TensorSpec
 /** What there is to know about a model, as rows of name and value. */
 class ModelFacts(private val resources: Resources, private val figures: Figures) {
     fun of(entry: ModelEntry): List<Pair<Int, String>> = listOfNotNull(
+        R.string.fact_recipe to Recipes(resources, figures).full(entry.recipe),
         R.string.fact_mode to entry.mode,
         R.string.fact_input to tensor(entry.input),
         R.string.fact_output to tensor(entry.output),

@@ -10,6 +10,7 @@ import org.tfcompress.demo.ui.view.BarsView
 import org.tfcompress.demo.view
 import org.tfcompress.demo.work.MonitorSummary
 import org.tfcompress.demo.work.Shelf
+import org.tfcompress.demo.work.Workshop
 
 /** The local log: how many answers, how sure; export and forget. */
 class MonitorCard(
@@ -29,7 +30,7 @@ class MonitorCard(
         look {}
     }
 
-    private fun look(first: (org.tfcompress.demo.work.Workshop) -> Unit) = graph.thread.run({
+    private fun look(first: (Workshop) -> Unit) = graph.thread.run({
         graph.gallery.workshop?.let {
             first(it)
             graph.monitor.look(it)

@@ -12,22 +12,28 @@ import org.tfcompress.demo.core.json.JsonText
 import org.tfcompress.demo.core.json.JsonValue
 import org.tfcompress.demo.core.manifest.RecipeStep
 
-/** What was done to a model, one chip a step: known steps by name, others as the manifest has them. */
-class Recipes(private val inflater: LayoutInflater, private val resources: Resources, private val figures: Figures) {
-    fun fill(into: ViewGroup, recipe: List<RecipeStep>) {
+/** What was done to a model: chips with each step's main setting, and a text with all as the manifest has them. */
+class Recipes(private val resources: Resources, private val figures: Figures) {
+    /** One chip a step; steps that this app does not know show all they have. */
+    fun fill(inflater: LayoutInflater, into: ViewGroup, recipe: List<RecipeStep>) {
         for (step in recipe) {
             val chip = inflater.inflate(R.layout.item_step, into, false) as TextView
-            chip.text = text(step)
+            chip.text = brief(step)
             into.addView(chip)
         }
     }
 
-    private fun text(step: RecipeStep): String {
-        val name = NAMES[step.op]?.let(resources::getString) ?: step.op
-        val settings = step.settings.map { (key, value) ->
-            if (key == "sparsity") figures.percent((value as? JsonNumber)?.toDoubleOrNull() ?: 0.0) else "$key ${text(value)}"
-        }
-        return if (settings.isEmpty()) name else "$name · ${settings.joinToString()}"
+    /** One line a step, everything in it. */
+    fun full(recipe: List<RecipeStep>): String = recipe.joinToString("\n") { step ->
+        (listOf(step.op) + step.settings.map { (key, value) -> "$key ${text(value)}" }).joinToString(" · ")
+    }
+
+    private fun brief(step: RecipeStep): String {
+        val known = KNOWN[step.op] ?: return full(listOf(step))
+        val main = step.settings[known.setting]
+        val fraction = (main as? JsonNumber)?.toDouble()?.takeIf { known.setting == SPARSITY }
+        val value = fraction?.let { figures.percent(it) } ?: main?.let(::text)
+        return listOfNotNull(resources.getString(known.name), value).joinToString(" · ")
     }
 
     private fun text(value: JsonValue): String = when (value) {
@@ -37,13 +43,16 @@ class Recipes(private val inflater: LayoutInflater, private val resources: Resou
         else -> JsonText.write(value).trim()
     }
 
+    private class Known(val name: Int, val setting: String)
+
     private companion object {
-        val NAMES = mapOf(
-            "prune" to R.string.op_prune,
-            "cluster" to R.string.op_cluster,
-            "quantize" to R.string.op_quantize,
-            "distill" to R.string.op_distill,
-            "convert" to R.string.op_convert
+        const val SPARSITY = "sparsity"
+        val KNOWN = mapOf(
+            "prune" to Known(R.string.op_prune, SPARSITY),
+            "cluster" to Known(R.string.op_cluster, "clusters"),
+            "quantize" to Known(R.string.op_quantize, "scheme"),
+            "distill" to Known(R.string.op_distill, ""),
+            "convert" to Known(R.string.op_convert, "mode")
         )
     }
 }

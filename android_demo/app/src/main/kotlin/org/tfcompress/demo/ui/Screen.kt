@@ -36,6 +36,9 @@ abstract class Screen(protected val activity: MainActivity, layout: Int, parent:
         observing.add(observe(observer))
     }
 
+    /** A low window has no room for what the navigation says as well. */
+    protected val low = resources.configuration.screenHeightDp < 480
+
     protected fun head(title: Int, about: Int) {
         root.view<TextView>(R.id.heading).setText(title)
         root.view<TextView>(R.id.subheading).setText(about)

@@ -15,9 +15,10 @@ import org.tfcompress.demo.core.security.IntegrityFault
 import org.tfcompress.demo.core.security.ManifestFault
 import org.tfcompress.demo.core.security.ManifestGate
 import org.tfcompress.demo.core.security.ManifestState
+import org.tfcompress.demo.core.security.ModelFiles
 import org.tfcompress.demo.core.security.PassphraseKey
 import org.tfcompress.demo.core.security.SideFileException
-import org.tfcompress.demo.core.security.ModelFiles
+import org.tfcompress.demo.core.settings.Settings
 import org.tfcompress.demo.data.Keyring
 
 /** What is known about the bundled models. */
@@ -126,7 +127,7 @@ class Gallery(
     }) { update(entry, VariantState.Locked) }
 
     /** Runs the golden inputs. */
-    fun test(entry: ModelEntry, settings: org.tfcompress.demo.core.settings.Settings, done: (Attempt) -> Unit) =
+    fun test(entry: ModelEntry, settings: Settings, done: (Attempt) -> Unit) =
         withShop({ shop ->
             try {
                 Attempt.Tested(shop.selfTest.run(entry, shop.runner.engine(entry, settings.engine)))

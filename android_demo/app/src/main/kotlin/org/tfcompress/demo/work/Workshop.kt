@@ -19,7 +19,7 @@ class Workshop(trusted: ManifestState.Trusted, parts: Parts, keys: KeySource, gu
     val manifest: ModelManifest = trusted.manifest
     val sha256: String = trusted.sha256
     val gate = ModelGate(parts.files)
-    val library = ModelLibrary(manifest, gate, parts.engines.runtime.version, keys)
+    val library = ModelLibrary(manifest, gate, parts.engines.runtime.reads, keys)
     val opener = FallbackOpener(parts.engines, guard)
     val sideFiles = SideFiles(parts.files, manifest)
     private val cache = EngineCache(2 * manifest.models.size)
