@@ -57,7 +57,8 @@ class TestFolder {
         members["sig_alg"] = "ECDSA-P256-SHA256"
         members["key_sha256"] = Digests.sha256(publicKey)
         members["runtime"] = null
-        members["task"] = mapOf("kind" to "image-classification", "dataset" to "made", "labels" to listOf("a", "b", "c"))
+        members["task"] =
+            mapOf("kind" to "image-classification", "dataset" to "made", "labels" to listOf("a", "b", "c"))
         members["input"] = mapOf(
             "width" to 2, "height" to 2, "channels" to 1, "layout" to "NHWC", "ink" to "bright-on-dark",
             "normalization" to mapOf("scale" to 1.0 / 255, "offset" to 0.0),

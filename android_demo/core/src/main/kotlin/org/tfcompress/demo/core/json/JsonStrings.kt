@@ -12,8 +12,11 @@ internal class JsonStrings(private val text: String) {
             val c = charAt(at)
             when {
                 c == '"' -> break
+
                 c < ' ' -> throw JsonException("a control character must be escaped", at)
+
                 c == '\\' -> at = escape(at + 1, out)
+
                 else -> {
                     out.append(c)
                     at++
@@ -56,7 +59,11 @@ internal class JsonStrings(private val text: String) {
         while (i < value.length) {
             val c = value[i]
             val paired = c.isHighSurrogate() && i + 1 < value.length && value[i + 1].isLowSurrogate()
-            if (c.isSurrogate() && !paired) throw JsonException("the string has half a character (lone surrogate)", start)
+            if (c.isSurrogate() &&
+                !paired
+            ) {
+                throw JsonException("the string has half a character (lone surrogate)", start)
+            }
             i += if (paired) 2 else 1
         }
     }

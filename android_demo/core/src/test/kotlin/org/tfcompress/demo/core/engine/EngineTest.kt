@@ -95,7 +95,8 @@ class EngineTest {
     fun `the cache keeps engines and closes the one not used for longest`() {
         val factory = LinearFactory()
         val cache = EngineCache(2)
-        fun get(name: String, config: EngineConfig = EngineConfig()) = cache.get(name, config) { factory.open(model(), config) }
+        fun get(name: String, config: EngineConfig = EngineConfig()) =
+            cache.get(name, config) { factory.open(model(), config) }
         val a = get("a")
         get("b")
         assertSame(a, get("a"))
@@ -142,7 +143,12 @@ class EngineTest {
         val direct = TimedOpening({ it.run() }, 1000)
         val engine = LinearFactory().open(model(), gpu)
         assertSame(engine, direct.open { engine })
-        assertEquals("x", assertThrows(EngineException::class.java) { direct.open { throw EngineException("x") } }.message)
+        assertEquals(
+            "x",
+            assertThrows(EngineException::class.java) {
+                direct.open { throw EngineException("x") }
+            }.message
+        )
         assertThrows(EngineException::class.java) { direct.open { error("driver") } }
     }
 

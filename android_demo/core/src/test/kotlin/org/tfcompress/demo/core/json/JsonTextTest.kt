@@ -34,7 +34,9 @@ class JsonTextTest {
         val fields = JsonFields.of(StrictJson.parse("""{"a": {"n": 300, "s": "x", "f": 1.5, "l": [{"x": 1}, 2]}}"""), "doc")
         val a = fields.fields("a")
         val faults = listOf<() -> Any?>(
-            { a.int("n", 0..255) }, { a.string("n") }, { a.int("f") }, { a.boolean("s") }, { a.list("l") }, { a.ints("l") },
+            {
+                a.int("n", 0..255)
+            }, { a.string("n") }, { a.int("f") }, { a.boolean("s") }, { a.list("l") }, { a.ints("l") },
             { a.strings("l") }, { a.fields("s") }, { a.need("gone") }, { a.double("s") }, { fields.items("a") }
         ).map { assertThrows(FieldException::class.java, { it() }).message!! }
         assertEquals("doc.a.n: must be from 0 to 255. Received: 300", faults[0])

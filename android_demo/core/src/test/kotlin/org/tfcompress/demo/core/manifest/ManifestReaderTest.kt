@@ -22,7 +22,12 @@ class ManifestReaderTest {
         assertEquals(listOf("a", "b", "c"), manifest.labels)
         assertEquals(mapOf("tfcompress" to "0.1.0"), manifest.generator)
         assertEquals(listOf(0.0, 0.5, 0.9, 1.0), manifest.edges.confidence)
-        assertEquals(setOf("samples/images.bin", "samples/index.json"), manifest.files.keys.filter { "sam" in it }.toSet())
+        assertEquals(
+            setOf("samples/images.bin", "samples/index.json"),
+            manifest.files.keys.filter {
+                "sam" in it
+            }.toSet()
+        )
         val entry = manifest.model("float")!!
         assertEquals("模型 float", entry.title.of("zh"))
         assertEquals("Model float", entry.title.of("fr"))
@@ -73,7 +78,14 @@ class ManifestReaderTest {
     }
 
     @TestFactory
-    fun `each fault of the document is refused and named`(): List<DynamicTest> = listOf<Pair<String, (TestFolder) -> Unit>>(
+    fun `each fault of the document is refused and named`(): List<DynamicTest> = listOf<
+        Pair<
+            String,
+            (
+                TestFolder
+            ) -> Unit
+            >
+        >(
         "manifest.schema" to { it.members["schema"] = "tfcompress.android/2" },
         "manifest.sig_alg" to { it.members["sig_alg"] = "none" },
         "manifest.key_sha256" to { it.members["key_sha256"] = "AB" },
@@ -110,9 +122,11 @@ class ManifestReaderTest {
         "golden" to mapOf("golden" to mapOf("input" to "a", "output" to "b", "count" to 1, "max_lsb" to 1)),
         "golden" to mapOf("golden" to mapOf("input" to "a", "output" to "b", "count" to 1)),
         "reference_histogram.classes" to mapOf(
-            "reference_histogram" to mapOf("data" to "x", "samples" to 1, "classes" to listOf(1), "confidence" to listOf(1))
+            "reference_histogram" to
+                mapOf("data" to "x", "samples" to 1, "classes" to listOf(1), "confidence" to listOf(1))
         ),
-        "metrics.host.threads" to mapOf("metrics" to mapOf("host" to mapOf("device" to "", "runtime" to "", "threads" to 0)))
+        "metrics.host.threads" to
+            mapOf("metrics" to mapOf("host" to mapOf("device" to "", "runtime" to "", "threads" to 0)))
     ).map { (place, change) ->
         refused("manifest.models[0].$place") {
             it.members["models"] = listOf(it.entry("float", "float.lin", "float") + change)
@@ -180,7 +194,8 @@ class ManifestReaderTest {
         members[name] = part(members[name]) + change
     }
 
-    private fun Map<String, Any?>.with(name: String, change: Map<String, Any?>) = this + (name to part(this[name]) + change)
+    private fun Map<String, Any?>.with(name: String, change: Map<String, Any?>) =
+        this + (name to part(this[name]) + change)
 
     private fun Map<String, Any?>.with(name: String, at: Int, change: Map<String, Any?>): Map<String, Any?> =
         this + (name to (this[name] as List<*>).mapIndexed { i, it -> if (i == at) part(it) + change else it })

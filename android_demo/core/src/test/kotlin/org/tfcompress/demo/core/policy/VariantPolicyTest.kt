@@ -50,7 +50,12 @@ class VariantPolicyTest {
     fun `a small gain is not worth a change`() {
         val near = listOf(small.copy(micros = 300.0), middle.copy(micros = 320.0))
         val saver = Condition(null, true)
-        assertEquals(listOf("middle", Ground.NOT_WORTH_A_CHANGE), choose(saver, near, "middle").let { listOf(it[0], it[3]) })
+        assertEquals(
+            listOf("middle", Ground.NOT_WORTH_A_CHANGE),
+            choose(saver, near, "middle").let {
+                listOf(it[0], it[3])
+            }
+        )
         assertEquals("small", choose(saver, near, "small")[0])
         assertEquals("small", choose(saver, all, "large")[0])
         assertEquals("small", choose(saver, near, "gone")[0])
@@ -59,7 +64,12 @@ class VariantPolicyTest {
     @Test
     fun `without measurements size decides, without accuracy speed does`() {
         val unmeasured = all.map { it.copy(micros = null) }
-        assertEquals(listOf("small", Ground.SMALLEST_UNMEASURED), choose(Condition(null, true), unmeasured).let { listOf(it[0], it[3]) })
+        assertEquals(
+            listOf("small", Ground.SMALLEST_UNMEASURED),
+            choose(Condition(null, true), unmeasured).let {
+                listOf(it[0], it[3])
+            }
+        )
         assertEquals("large", choose(cool, unmeasured)[0])
         assertEquals("small", choose(cool, all.map { it.copy(accuracy = null) })[0])
         assertEquals("small", choose(Condition(Thermal.LIGHT, null), all.map { it.copy(accuracy = null) })[0])
@@ -68,13 +78,27 @@ class VariantPolicyTest {
     @Test
     fun `the explanation ranks all candidates, those allowed first`() {
         val ranking = policy.choose(all, Condition(Thermal.LIGHT, false))!!.ranking
-        assertEquals(listOf("middle" to true, "large" to true, "small" to false), ranking.map { it.candidate.id to it.eligible })
+        assertEquals(
+            listOf("middle" to true, "large" to true, "small" to false),
+            ranking.map {
+                it.candidate.id to
+                    it.eligible
+            }
+        )
     }
 
     @Test
     fun `the choice does not depend on the order of the candidates`() {
         for (condition in listOf(cool, Condition(Thermal.LIGHT, null), Condition(null, true))) {
-            assertEquals(1, listOf(all, all.reversed(), all.sortedBy { it.id }).map { policy.choose(it, condition) }.distinct().size)
+            assertEquals(
+                1,
+                listOf(
+                    all, all.reversed(),
+                    all.sortedBy {
+                        it.id
+                    }
+                ).map { policy.choose(it, condition) }.distinct().size
+            )
         }
     }
 

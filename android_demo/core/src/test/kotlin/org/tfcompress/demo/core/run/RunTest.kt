@@ -103,7 +103,8 @@ class RunTest {
         folder.members["models"] = listOf(
             folder.entry("float", "float.lin", "float") + mapOf(
                 "outputs" to listOf(output(Semantic.LOGITS, 0.25)),
-                "golden" to mapOf("input" to "golden/in.bin", "output" to "golden/float.bin", "count" to 1, "max_lsb" to 1)
+                "golden" to
+                    mapOf("input" to "golden/in.bin", "output" to "golden/float.bin", "count" to 1, "max_lsb" to 1)
             )
         )
         val library = library()
@@ -180,7 +181,8 @@ class RunTest {
             folder.files["samples/index.json"] = good.replaceFirst(from, to).toByteArray()
             assertThrows(SideFileException::class.java, { Samples.read(folder.manifest(), folder.side()) }, from)
         }
-        folder.files["samples/index.json"] = good.replace("2\n  ],\n  \"indices\"", "3\n  ],\n  \"indices\"").toByteArray()
+        folder.files["samples/index.json"] =
+            good.replace("2\n  ],\n  \"indices\"", "3\n  ],\n  \"indices\"").toByteArray()
         assertThrows(SideFileException::class.java) { Samples.read(folder.manifest(), folder.side()) }
     }
 

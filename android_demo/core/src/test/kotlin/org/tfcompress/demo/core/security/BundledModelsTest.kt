@@ -10,7 +10,10 @@ import org.tfcompress.demo.core.run.Samples
 
 /** The models folder that is in the app, with the key that is in the app. */
 class BundledModelsTest {
-    private val files = ModelFiles { path -> Vectors.assets.resolve(path).takeIf { it.isFile }?.let { ByteBuffer.wrap(it.readBytes()) } }
+    private val files =
+        ModelFiles { path ->
+            Vectors.assets.resolve(path).takeIf { it.isFile }?.let { ByteBuffer.wrap(it.readBytes()) }
+        }
     private val state = ManifestGate(TrustedKey.bundled())
         .open(Vectors.assets.resolve("manifest.json").readBytes(), Vectors.assets.resolve("manifest.sig").readBytes())
     private val manifest = assertInstanceOf(ManifestState.Trusted::class.java, state).manifest

@@ -8,7 +8,8 @@ import org.tfcompress.demo.core.engine.EngineConfig
 class SettingsTest {
     @Test
     fun `settings survive the store`() {
-        val settings = Settings(EngineConfig(Accelerator.GPU, 3, xnnpack = false), Theme.DARK, adaptive = false, monitoring = false)
+        val settings =
+            Settings(EngineConfig(Accelerator.GPU, 3, xnnpack = false), Theme.DARK, adaptive = false, monitoring = false)
         assertEquals(settings, Settings.of(settings.toMap(), cores = 8))
     }
 

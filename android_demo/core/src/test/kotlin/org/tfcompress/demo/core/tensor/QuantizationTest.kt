@@ -79,7 +79,13 @@ class QuantizationTest {
         }
         assertTrue("image is 784 bytes" in fault.message!! && "3136" in fault.message!!)
         assertThrows(IllegalArgumentException::class.java) { codec.encode(FloatArray(10), codec.newBuffer()) }
-        val swapped = if (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN) ByteOrder.BIG_ENDIAN else ByteOrder.LITTLE_ENDIAN
+        val swapped = if (ByteOrder.nativeOrder() ==
+            ByteOrder.LITTLE_ENDIAN
+        ) {
+            ByteOrder.BIG_ENDIAN
+        } else {
+            ByteOrder.LITTLE_ENDIAN
+        }
         assertThrows(IllegalArgumentException::class.java) { codec.decode(codec.newBuffer().order(swapped)) }
     }
 

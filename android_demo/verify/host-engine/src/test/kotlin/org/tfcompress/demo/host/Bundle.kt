@@ -22,7 +22,8 @@ import org.tfcompress.demo.core.security.TrustedKey
 object Bundle {
     private val demo = File(System.getProperty("demo.dir"))
     private val assets = File(demo, "app/src/main/assets/models")
-    private val files = ModelFiles { path -> File(assets, path).takeIf { it.isFile }?.let { ByteBuffer.wrap(it.readBytes()) } }
+    private val files =
+        ModelFiles { path -> File(assets, path).takeIf { it.isFile }?.let { ByteBuffer.wrap(it.readBytes()) } }
     private val state = ManifestGate(TrustedKey.bundled())
         .open(File(assets, "manifest.json").readBytes(), File(assets, "manifest.sig").readBytes())
     val trusted = state as? ManifestState.Trusted ?: error("the bundled manifest is refused: $state")

@@ -34,7 +34,8 @@ class ReportsTest {
     private val generator = Generator("0.1.0", Bundle.trusted.sha256)
     private val device = Device("Java host", null, System.getProperty("os.name"), 36, System.getProperty("os.arch"), 2)
 
-    private fun runner(cache: EngineCache) = VariantRunner(Bundle.library, Bundle.opener, cache, Clock(System::nanoTime))
+    private fun runner(cache: EngineCache) =
+        VariantRunner(Bundle.library, Bundle.opener, cache, Clock(System::nanoTime))
 
     private fun write(name: String, text: String) = File(Bundle.parity, name).writeText(text)
 
