@@ -65,11 +65,11 @@ def built(name: str, size: int, seed: int = 0):
         spread = np.sqrt(norm.moving_variance.numpy())
         norm.moving_mean.assign(norm.moving_mean.numpy() + 0.3 * spread * rng.normal(size=spread.shape))
         norm.moving_variance.assign(spread**2 * rng.uniform(0.5, 1.5, spread.shape))
-    for v in model.variables:
-        if v.name == "gamma":
-            v.assign(rng.uniform(0.5, 1.5, v.shape))
-        elif v.name in ("beta", "bias"):
-            v.assign(rng.normal(0.0, 0.2, v.shape))
+    for op in model.layers:
+        for kind in ("gamma", "beta", "bias"):
+            v = getattr(op, kind, None)  # by attribute: Keras gives the gamma of ConvNeXt's LayerScale no name
+            if isinstance(v, keras.Variable):
+                v.assign(rng.uniform(0.5, 1.5, v.shape) if kind == "gamma" else rng.normal(0.0, 0.2, v.shape))
     return model, x
 
 
@@ -129,13 +129,13 @@ def exact(name: str, size: int) -> dict:
         "groups": len(channels.groups),
         "kept": channels.kept(),
     }
-    a = small.predict(x[:2], verbose=0)
+    a = np.asarray(small(x[:2], training=False))
     del small
-    b = zeroed(model, channels, dead).predict(x[:2], verbose=0)
-    whole = model.predict(x[:2], verbose=0)
+    b = np.asarray(zeroed(model, channels, dead)(x[:2], training=False))
+    whole = np.asarray(model(x[:2], training=False))
     difference = float(np.abs(a - b).max() / np.abs(b).max())
     changed = float(np.abs(whole - b).max() / np.abs(whole).max())
-    done = {"result": "PASS" if difference <= LIMIT and len(dead) else "FAIL"}
+    done = {"result": "PASS" if difference <= LIMIT and changed > 0.01 else "FAIL"}
     return {**done, **facts, "difference": difference, "changed": changed, "seconds": seconds}
 
 

@@ -96,11 +96,14 @@ class TestFolder {
             "sparsity" to 0.0,
             "host" to mapOf("device" to "x", "runtime" to "y", "threads" to 1, "p50_us" to 1.5, "p90_us" to 2)
         ),
-        "golden" to mapOf("input" to "golden/in.bin", "output" to "golden/$golden.bin", "count" to 2, "max_abs" to 1e-5),
+        "golden" to goldenOf("golden/$golden.bin"),
         "reference_histogram" to mapOf(
             "data" to "made", "samples" to 3, "classes" to listOf(1, 1, 1), "confidence" to listOf(0, 1, 2)
         )
     )
+
+    private fun goldenOf(output: String) =
+        mapOf("input" to "golden/in.bin", "output" to output, "count" to 2, "max_abs" to TINY)
 
     private fun tensor(name: String, shape: List<Int>): Map<String, Any?> =
         linkedMapOf("name" to name, "dtype" to "float32", "shape" to shape, "quant" to null)
@@ -130,6 +133,7 @@ class TestFolder {
     companion object {
         const val PASSPHRASE = "naïve passphrase"
         const val ITERATIONS = 100_000
+        private const val TINY = 1e-5
         val SALT = ByteArray(16) { it.toByte() }
         val NONCE = ByteArray(12) { (it * 7).toByte() }
         val LIKES = listOf(listOf(1f, 0f, 0f, 0.9f), listOf(0f, 1f, 0.2f, 0f), listOf(0f, 0.3f, 1f, 1f))

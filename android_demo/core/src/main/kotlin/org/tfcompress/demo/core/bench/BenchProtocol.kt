@@ -10,12 +10,13 @@ enum class BenchMode(val id: String, val runs: Int, val minSeconds: Double) {
 /** When a loop of runs ends: `while (done < runs or now < min) and now <= max`, as in `benchmark_model`. */
 data class LoopRule(val runs: Int, val minSeconds: Double, val maxSeconds: Double) {
     init {
-        require(runs >= 0 && minSeconds >= 0 && maxSeconds >= 0) { "a loop needs figures of 0 or more. Received: $this" }
+        require(runs >= 0 && minSeconds >= 0 && maxSeconds >= 0) {
+            "a loop needs figures of 0 or more. Received: $this"
+        }
     }
 
     /** Whether another run starts after [done] runs that took [seconds]. */
-    fun wantsMore(done: Int, seconds: Double): Boolean =
-        (done < runs || seconds < minSeconds) && seconds <= maxSeconds
+    fun wantsMore(done: Int, seconds: Double): Boolean = (done < runs || seconds < minSeconds) && seconds <= maxSeconds
 
     /** What block number [block] (from 0) of [blocks] has to reach; the last part is the rule itself. */
     fun part(block: Int, blocks: Int): LoopRule {

@@ -21,8 +21,7 @@ class TimedOpening(private val executor: Executor, private val timeoutMillis: Lo
             task.abandon()
             throw EngineException("not ready after $timeoutMillis ms", problem)
         } catch (problem: ExecutionException) {
-            val cause = problem.cause
-            throw cause as? EngineException ?: EngineException(cause?.message ?: "failed", cause)
+            throw EngineException(problem.cause?.message ?: "failed", problem)
         }
     }
 

@@ -42,8 +42,7 @@ class Ink(strokes: List<Stroke> = emptyList()) {
     }
 
     /** One array: for each stroke its number of coordinates and the coordinates. */
-    fun save(): FloatArray =
-        strokes.flatMap { listOf(it.points.size.toFloat()) + it.points.asList() }.toFloatArray()
+    fun save(): FloatArray = strokes.flatMap { listOf(it.points.size.toFloat()) + it.points.asList() }.toFloatArray()
 
     companion object {
         /** The drawing that [save] gave; a damaged array gives the strokes before the damage. */
@@ -53,7 +52,8 @@ class Ink(strokes: List<Stroke> = emptyList()) {
             while (at < saved.size) {
                 val size = saved[at].toInt()
                 val points = saved.copyOfRange(at + 1, Math.max(at + 1, Math.min(saved.size, at + 1 + size)))
-                if (size < 2 || size % 2 != 0 || points.size != size || points.any { !it.isFinite() }) break
+                val whole = size >= 2 && size % 2 == 0 && points.size == size
+                if (!whole || points.any { !it.isFinite() }) break
                 strokes.add(Stroke(points))
                 at += 1 + size
             }

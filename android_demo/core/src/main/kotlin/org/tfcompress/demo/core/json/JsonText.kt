@@ -36,10 +36,10 @@ object JsonText {
     ) {
         append(open)
         val inner = "$newline  "
-        parts.forEachIndexed { i, it ->
+        parts.forEachIndexed { i, item ->
             if (i > 0) append(',')
             append(inner)
-            part(it, inner)
+            part(item, inner)
         }
         if (parts.isNotEmpty()) append(newline)
         append(close)

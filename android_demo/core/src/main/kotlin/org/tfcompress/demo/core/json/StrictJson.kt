@@ -125,7 +125,7 @@ private class JsonParser(private val text: String) {
     }
 
     private fun space() {
-        while (peek() == ' ' || peek() == '\n' || peek() == '\r' || peek() == '\t') at++
+        while (peek() in SPACE) at++
     }
 
     private fun take(c: Char): Boolean {
@@ -138,4 +138,8 @@ private class JsonParser(private val text: String) {
     private fun peek(): Char = if (at < text.length) text[at] else '\u0000'
 
     private fun fail(problem: String): Nothing = throw JsonException(problem, at)
+
+    private companion object {
+        const val SPACE = " \n\r\t"
+    }
 }

@@ -16,7 +16,9 @@ internal class EntryReader(private val classes: Int, private val rules: InputRul
         val output = one(fields, "outputs")
         return ModelEntry(
             id = id,
-            title = fields.fields("title").let { Title(it.string("en"), it.string(if (it.isNull("zh")) "en" else "zh")) },
+            title = fields.fields("title").let {
+                Title(it.string("en"), it.string(if (it.isNull("zh")) "en" else "zh"))
+            },
             file = fields.path("file"),
             digest = fields.digest(),
             mode = fields.string("mode"),

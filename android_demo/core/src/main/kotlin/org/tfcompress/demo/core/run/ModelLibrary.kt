@@ -20,7 +20,7 @@ fun interface KeySource {
 }
 
 /** A variant can't be opened; [state] says why in a form to be shown. */
-class UnavailableException(val state: VariantState) : Exception(state.toString())
+class UnavailableException(val state: VariantState, cause: Throwable? = null) : Exception(state.toString(), cause)
 
 /**
  * The models of a trusted manifest: what state each is in, and the way to an engine. [reads] is the
@@ -59,7 +59,7 @@ class ModelLibrary(
             opener.open(ready.model, config)
         } catch (problem: EngineException) {
             ready.wipe()
-            throw failed(problem.message.orEmpty())
+            throw failed(problem.message.orEmpty(), problem)
         }
         val owned = OwnedEngine(engine, ready)
         val difference = difference(entry.input, engine.input) ?: difference(entry.output, engine.output)
@@ -75,7 +75,8 @@ class ModelLibrary(
     private fun newer(entry: ModelEntry): VariantState.NeedsRuntime? =
         entry.minRuntime?.takeIf { it > reads }?.let { VariantState.NeedsRuntime(it, reads) }
 
-    private fun failed(reason: String) = UnavailableException(VariantState.Failed(reason))
+    private fun failed(reason: String, cause: Throwable? = null) =
+        UnavailableException(VariantState.Failed(reason), cause)
 
     /** Names differ between runtimes; all else has to be what the manifest says. */
     private fun difference(promised: TensorSpec, found: TensorSpec): String? =

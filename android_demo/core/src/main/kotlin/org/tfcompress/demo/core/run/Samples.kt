@@ -24,9 +24,9 @@ class Samples(val source: String, val licence: String, val items: List<Sample>) 
             if (fields.string("schema") != SCHEMA) fields.wrong("schema", "\"$SCHEMA\"")
             read(fields, manifest, files)
         } catch (problem: JsonException) {
-            throw SideFileException("samples: ${problem.message}")
+            throw SideFileException("samples: ${problem.message}", problem)
         } catch (problem: FieldException) {
-            throw SideFileException(problem.message.orEmpty())
+            throw SideFileException(problem.message.orEmpty(), problem)
         }
 
         private fun read(fields: JsonFields, manifest: ModelManifest, files: SideFiles): Samples {

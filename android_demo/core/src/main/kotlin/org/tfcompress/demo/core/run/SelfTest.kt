@@ -22,7 +22,8 @@ class SelfTestResult(val passed: Boolean, val difference: Double, val limit: Dou
  */
 class SelfTest(private val files: SideFiles) {
     /** The golden input number [index], ready to be written to an engine. Throws [SideFileException]. */
-    fun input(entry: ModelEntry, index: Int): ByteBuffer = part(entry.input, files.read(entry.golden.input), entry, index)
+    fun input(entry: ModelEntry, index: Int): ByteBuffer =
+        part(entry.input, files.read(entry.golden.input), entry, index)
 
     /** Throws [SideFileException], or what the engine throws. */
     fun run(entry: ModelEntry, engine: InferenceEngine): SelfTestResult {
@@ -53,7 +54,8 @@ class SelfTest(private val files: SideFiles) {
     /** Golden files are little-endian; buffers are in native order. */
     private fun part(spec: TensorSpec, all: ByteArray, entry: ModelEntry, index: Int): ByteBuffer {
         if (all.size != spec.bytes * entry.golden.count) {
-            throw SideFileException("golden file of ${entry.id}: ${all.size} bytes for ${entry.golden.count} x ${spec.bytes}")
+            val wanted = "${entry.golden.count} x ${spec.bytes}"
+            throw SideFileException("golden file of ${entry.id}: ${all.size} bytes instead of $wanted")
         }
         val from = ByteBuffer.wrap(all).order(ByteOrder.LITTLE_ENDIAN)
         val into = TensorCodec(spec).newBuffer()

@@ -63,9 +63,8 @@ class VariantRunner(
         cache.get(entry.id, config) { library.open(entry, config, opener) }
 
     /** Median of the last latencies of each model under [config], in microseconds. */
-    fun medians(config: EngineConfig): Map<String, Double> =
-        latencies.filterKeys { it.second == config }
-            .mapNotNull { (key, window) -> window.medianMicros?.let { key.first to it } }.toMap()
+    fun medians(config: EngineConfig): Map<String, Double> = latencies.filterKeys { it.second == config }
+        .mapNotNull { (key, window) -> window.medianMicros?.let { key.first to it } }.toMap()
 
     private fun Outcome.Answered.against(reference: Outcome.Answered?) = Outcome.Answered(
         entry,

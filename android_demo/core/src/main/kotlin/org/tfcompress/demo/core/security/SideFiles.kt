@@ -3,7 +3,7 @@ package org.tfcompress.demo.core.security
 import org.tfcompress.demo.core.manifest.ModelManifest
 
 /** A golden or sample file is not the one the manifest was signed with. */
-class SideFileException(message: String) : Exception(message)
+class SideFileException(message: String, cause: Throwable? = null) : Exception(message, cause)
 
 /** Golden and sample files, each checked against the manifest before it is used. */
 class SideFiles(private val files: ModelFiles, private val manifest: ModelManifest) {

@@ -30,7 +30,8 @@ class TrustedKey(der: ByteArray) {
 
         /** The key compiled into this app. */
         fun bundled(): TrustedKey {
-            val stream = checkNotNull(TrustedKey::class.java.getResourceAsStream(RESOURCE)) { "no $RESOURCE in the app" }
+            val stream =
+                checkNotNull(TrustedKey::class.java.getResourceAsStream(RESOURCE)) { "no $RESOURCE in the app" }
             return TrustedKey(stream.use { it.readBytes() })
         }
     }

@@ -17,7 +17,15 @@ object Probabilities {
         require(k in 1..values.size) { "topK: k must be in 1..${values.size}. Received: k=$k" }
         require(values.none { it.isNaN() }) { "topK: NaN has no rank" }
         // Compared as numbers: the order of Double objects would put -0.0 below 0.0.
-        val falling = Comparator<Int> { a, b -> if (values[a] > values[b]) -1 else if (values[a] < values[b]) 1 else 0 }
+        val falling = Comparator<Int> { a, b ->
+            if (values[a] > values[b]) {
+                -1
+            } else if (values[a] < values[b]) {
+                1
+            } else {
+                0
+            }
+        }
         return values.indices.sortedWith(falling).take(k)
     }
 

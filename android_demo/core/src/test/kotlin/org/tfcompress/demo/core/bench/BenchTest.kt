@@ -25,7 +25,11 @@ class BenchTest {
     private val factory = LinearFactory()
 
     /** A phone on which each reading of the clock comes [step] ns after the one before. */
-    private class Phone(var step: Long = 10_000, private val stopAfter: Int = Int.MAX_VALUE, val heap: Long? = 1000) : BenchHost {
+    private class Phone(
+        var step: Long = 10_000,
+        private val stopAfter: Int = Int.MAX_VALUE,
+        val heap: Long? = 1000
+    ) : BenchHost {
         private var now = 0L
         private var polls = 0
         private var heapReads = 0
@@ -67,13 +71,17 @@ class BenchTest {
             val values = case.doubles("values")
             val percentiles = case.fields("percentiles")
             for (p in percentiles.names) {
-                assertEquals(percentiles.double(p), Percentiles.nearestRank(values, p.toInt()), "${case.string("name")} $p")
+                val found = Percentiles.nearestRank(values, p.toInt())
+                assertEquals(percentiles.double(p), found, "${case.string("name")} $p")
             }
             val wanted = case.fields("statistics")
             val found = LatencyStats.of(values)
             assertEquals(wanted.int("n"), found.n)
             assertEquals(wanted.double("mean_us"), found.meanUs, 1e-9 * wanted.double("mean_us"))
-            assertEquals(wanted.double("std_us"), found.stdUs, 1e-9 * maxOf(wanted.double("std_us"), wanted.double("mean_us")))
+            assertEquals(
+                wanted.double("std_us"), found.stdUs,
+                1e-9 * maxOf(wanted.double("std_us"), wanted.double("mean_us"))
+            )
             val exact = listOf("min_us", "max_us", "p50_us", "p90_us", "p95_us", "p99_us").map(wanted::double)
             assertEquals(exact, found.run { listOf(minUs, maxUs, p50Us, p90Us, p95Us, p99Us) })
         }

@@ -31,7 +31,8 @@ class JsonTextTest {
 
     @Test
     fun `fields name the place of a fault`() {
-        val fields = JsonFields.of(StrictJson.parse("""{"a": {"n": 300, "s": "x", "f": 1.5, "l": [{"x": 1}, 2]}}"""), "doc")
+        val text = """{"a": {"n": 300, "s": "x", "f": 1.5, "l": [{"x": 1}, 2]}}"""
+        val fields = JsonFields.of(StrictJson.parse(text), "doc")
         val a = fields.fields("a")
         val faults = listOf<() -> Any?>(
             {

@@ -14,7 +14,8 @@ import org.tfcompress.demo.core.base64
 class StrictJsonTest {
     @Test
     fun `a document becomes values in order`() {
-        val found = StrictJson.parse(""" {"b": [1, -2.5e3, true, false, null], "a": {"x": "\u00e9\n\"\ud83d\ude00"}} """)
+        val text = """ {"b": [1, -2.5e3, true, false, null], "a": {"x": "\u00e9\n\"\ud83d\ude00"}} """
+        val found = StrictJson.parse(text)
         val expected = jsonObject(
             "b" to listOf(1, JsonNumber("-2.5e3"), true, false, null),
             "a" to mapOf("x" to "é\n\"😀")

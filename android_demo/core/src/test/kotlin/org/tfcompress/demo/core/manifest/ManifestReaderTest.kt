@@ -198,5 +198,5 @@ class ManifestReaderTest {
         this + (name to part(this[name]) + change)
 
     private fun Map<String, Any?>.with(name: String, at: Int, change: Map<String, Any?>): Map<String, Any?> =
-        this + (name to (this[name] as List<*>).mapIndexed { i, it -> if (i == at) part(it) + change else it })
+        this + (name to (this[name] as List<*>).mapIndexed { i, item -> if (i == at) part(item) + change else item })
 }

@@ -129,7 +129,8 @@ class RunTest {
         val entry = folder.manifest().models[0]
         runner.run(entry, picture(1, 1, 1, 1), config)
         factory.opened[0].close()
-        assertEquals(VariantState.Failed("closed"), (runner.run(entry, picture(1, 1, 1, 1), config) as Outcome.Unavailable).state)
+        val outcome = runner.run(entry, picture(1, 1, 1, 1), config) as Outcome.Unavailable
+        assertEquals(VariantState.Failed("closed"), outcome.state)
         assertInstanceOf(Outcome.Answered::class.java, runner.run(entry, picture(1, 1, 1, 1), config))
         assertEquals(2, factory.opened.size)
     }
@@ -210,7 +211,8 @@ class RunTest {
         val loose = test.run(entry, library.open(entry, gpu, shifted))
         assertTrue(loose.passed && loose.limit == null && loose.difference > 0.009)
         folder.files["golden/float.bin"] = folder.files.getValue("golden/coarse.bin")
-        assertFalse(SelfTest(folder.side()).run(folder.manifest().models[0], library.open(entry, config, opener)).passed)
+        val other = SelfTest(folder.side()).run(folder.manifest().models[0], library.open(entry, config, opener))
+        assertFalse(other.passed)
         folder.files["golden/float.bin"] = ByteArray(23)
         assertThrows(SideFileException::class.java) {
             SelfTest(folder.side()).run(folder.manifest().models[0], library.open(entry, config, opener))

@@ -9,7 +9,7 @@ class SettingsTest {
     @Test
     fun `settings survive the store`() {
         val settings =
-            Settings(EngineConfig(Accelerator.GPU, 3, xnnpack = false), Theme.DARK, adaptive = false, monitoring = false)
+            Settings(EngineConfig(Accelerator.GPU, 3, false), Theme.DARK, adaptive = false, monitoring = false)
         assertEquals(settings, Settings.of(settings.toMap(), cores = 8))
     }
 

@@ -49,7 +49,8 @@ class ReportsTest {
         val scores = EngineCache(8).use { SampleTrial(Bundle.library, runner(it)).run(samples, config) }
         val cool = Condition(Thermal.NONE, false)
         val report = BenchReport(
-            "2026-05-04T03:02:01Z", generator, device, Bundle.factory.runtime, cool, cool, run, samples.items.size, scores
+            "2026-05-04T03:02:01Z", generator, device, Bundle.factory.runtime, cool, cool, run,
+            samples.items.size, scores
         )
         write("bench.json", report.toJson())
         assertEquals(Bundle.manifest.models.map { it.id }, run.results.map { it.name })
@@ -67,7 +68,8 @@ class ReportsTest {
                 answered.forEach { log.record(day, it.entry, it.prediction, it.micros) }
             }
         }
-        write("monitor.json", log.toJson("2026-05-04T03:02:01Z", MonitorOrigin(generator, device, Bundle.factory.runtime)))
+        val origin = MonitorOrigin(generator, device, Bundle.factory.runtime)
+        write("monitor.json", log.toJson("2026-05-04T03:02:01Z", origin))
         assertEquals(samples.items.size.toLong() * Bundle.manifest.models.size, log.count)
     }
 
