@@ -24,7 +24,11 @@ _TAIL = 40
 
 
 class Failed(Exception):
-    """A check found a fault; the text shows it."""
+    """A check found a fault; the text shows it, and `output` is all that a program printed."""
+
+    def __init__(self, text: str, output: str = ""):
+        super().__init__(text)
+        self.output = output
 
 
 class CannotRun(Exception):
@@ -98,7 +102,7 @@ def command(arguments: Sequence[object], cwd: pathlib.Path = DEMO, env: Mapping[
         raise CannotRun(f"{words[0]} is not installed") from problem
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-_TAIL:])
-        raise Failed(f"{pathlib.Path(words[0]).name} ended with {done.returncode}\n{tail}")
+        raise Failed(f"{pathlib.Path(words[0]).name} ended with {done.returncode}\n{tail}", done.stdout)
     return done.stdout
 
 
@@ -125,10 +129,13 @@ def java(*arguments: object) -> str:
 
 
 def tool(*parts: str) -> pathlib.Path:
-    """A file or folder that the Maven module `tools` fetches; fetched now if it is not there."""
-    path = VERIFY.joinpath("tools", "target", *parts)
-    if not path.exists():
+    """A file or folder that the Maven module `tools` fetches; fetched now if it is missing or its pom is newer."""
+    target = VERIFY / "tools" / "target"
+    path, stamp = target.joinpath(*parts), target / "fetched"
+    poms = max((VERIFY / pom).stat().st_mtime for pom in ("pom.xml", "tools/pom.xml"))
+    if not path.exists() or not stamp.exists() or stamp.stat().st_mtime < poms:
         maven("-pl", "tools", "generate-sources")
+        stamp.touch()
     return path
 
 

@@ -61,7 +61,22 @@ NETS = {
         0.0080,
         30,
     ),
-    "lenet300": Net(zoo.lenet300, [], 25_000, 0.0160, 60),
+    "lenet300": Net(
+        zoo.lenet300,
+        [
+            tfc.PruneChannels(  # to 64 and 32
+                0.5,
+                criterion="deviation",
+                scope="layer",
+                round_to=1,
+                overrides={"dense1": 0.787, "dense2": 0.68},
+            ),
+            tfc.LowRank(23, method="pca", where="dense1"),
+        ],
+        25_000,
+        0.0160,
+        40,
+    ),
     "free": Net(free_net, [], 7_000, 0.0080, 50, first=0),
 }
 
@@ -113,7 +128,7 @@ def error(artifact, images, labels) -> float:
 
 def recipe_of(net: Net, teacher) -> tfc.Recipe:
     """What is done to a net."""
-    return tfc.Recipe([*net.cuts, tfc.Quantize("int8"), tfc.Distill(teacher, temperature=4.0, alpha=0.25)])
+    return tfc.Recipe([*net.cuts, tfc.Quantize("int8", per_channel=False), tfc.Distill(teacher, temperature=4.0, alpha=0.25)])
 
 
 def build(net: Net, teacher, train, held, seed: int, verbose: int):

@@ -95,6 +95,14 @@ def test_the_slope_of_elu_is_kept(layer):
     assert np.allclose(spec.written(layer, tf.constant(x), watching(spec.inside)), layer(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("kind", [L.MaxPooling3D, L.AveragePooling3D])
+def test_a_volume_is_pooled_plane_by_plane(kind, padding):
+    layer = kind((2, 3, 2), strides=(1, 2, 3), padding=padding)
+    x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 6, 7, 3)), tf.float32)
+    assert np.allclose(spec_of(layer).written(layer, x, watching(())), layer(x), atol=1e-6)
+
+
 def test_masking_by_zeros_hands_on_values_and_mask():
     x = np.ones((2, 3, 4), "float32")
     x[0, 1] = 0.0

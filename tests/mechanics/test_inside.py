@@ -74,6 +74,14 @@ def test_a_pair_per_channel(shape):
     assert np.allclose(grid.by_channel(tf.constant(x), factor, None, "a"), x * factor, atol=1e-5)
 
 
+def test_averages_are_on_the_grid_of_the_input():
+    x = tf.linspace(-1.0, 1.55, 60)
+    grid = Inside({}, 8, APPLY, exports=False, folds=True, source=(-1.0, 1.55))  # steps of 0.01
+    got = codes(grid.average(x), -1.0, 1.55)
+    assert np.abs(got - np.round(got)).max() < 1e-3 and np.abs(grid.average(x) - x).max() < 0.0051
+    assert np.array_equal(inside().average(x), x)
+
+
 def test_a_folded_shift_lies_on_the_grid_of_the_file():
     grid = inside(folds=True, a=(-4.0, 4.0))
     factor, shift = np.float32([0.5, 2.0]), np.float32([0.123456, -0.7])

@@ -242,19 +242,14 @@ def test_missing_data_and_misspelt_names_are_refused(net):
 
 
 @pytest.mark.data
-def test_merging_loses_less_than_cutting(mnist):
+def test_merging_by_data_loses_less_than_cutting(mnist):
     """On a quickly trained net, 30 % of the channels merged or cut."""
     model = lenet300()
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(mnist.x_train[:8000], mnist.y_train[:8000], batch_size=128, verbose=0)
-    small = {
-        "cut": tfc.PruneChannels(0.3, scope="layer", round_to=1).apply(model),
-        "merged": MergeChannels(0.3).apply(model),
-        "by data": MergeChannels(0.3, similarity="activation").apply(model, mnist.x_train[:500]),
-    }
-    right = {}
-    for name, m in small.items():
-        right[name] = np.mean(np.argmax(m.predict(mnist.x_test[:2000], verbose=0), axis=1) == mnist.y_test[:2000])
-    assert len({m.count_params() for m in small.values()}) == 1
-    assert right["cut"] < right["merged"] and right["cut"] < right["by data"]
+    cut = tfc.PruneChannels(0.3, scope="layer", round_to=1).apply(model)
+    small = MergeChannels(0.3, similarity="activation").apply(model, mnist.x_train[:500])
+    x, y = mnist.x_test[:2000], mnist.y_test[:2000]
+    right = [np.mean(np.argmax(m.predict(x, batch_size=500, verbose=0), axis=1) == y) for m in (cut, small)]
+    assert cut.count_params() == small.count_params()
+    assert right[1] > right[0] + 0.01

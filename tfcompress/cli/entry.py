@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import flags
 
 import tfcompress
-from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim
+from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim, split
 from tfcompress.cli.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Command] = {
         report.COMMAND,
         inspect.COMMAND,
         slim.COMMAND,
+        split.COMMAND,
         android.COMMAND,
         keys.COMMAND,
         monitor.COMMAND,

@@ -1,7 +1,8 @@
 """The parts of a model to `.tflite` files whose integer codes fit together.
 
-Calibration data run through the float parts. A part's input takes the very scale and zero point with which the file
-before gives the tensor, so that codes pass on as they are.
+Calibration data run through part after part as they run through the whole when it is calibrated, so that the ranges
+are those of the whole. A part's input takes the very scale and zero point with which the file before gives the tensor,
+so that codes pass on as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,13 @@ from tfcompress.deploy.chained import ChainedPart
 from tfcompress.deploy.convert import convert
 from tfcompress.deploy.export import named_outputs
 from tfcompress.deploy.post_training import quantized_state
-from tfcompress.deploy.simulate import observe
+from tfcompress.deploy.simulate import simulate
 from tfcompress.deploy.tensorspec import TensorSpec
-from tfcompress.mechanics.chain import Treatment
+from tfcompress.mechanics.chain import Mode, Treatment
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import float32
+from tfcompress.mechanics.hook import laid
+from tfcompress.mechanics.state import CompressionState
 
 _BATCH = 32  # samples at a time
 
@@ -70,24 +73,37 @@ def convert_links(
             f"convert: mode {mode!r} needs calibration data for the tensors between the parts, also where ranges "
             "were trained. Pass calibration=x[:200]."
         )
-    held, made, parts = dict(values or {}), {}, []
+    flow, parts = _Flow(dict(values or {}), dict(values or {}), {}), []
     for link in links:
-        given = {name: held[name] for name in link.takes} if values is not None else None
         model = copied(link.model)[0]  # what conversion hangs on it goes with it
-        notes = _prepare(model, link, given, made, trained or {}) if mode == "int8" else None
+        note, state = _ranges(model, link, flow, trained or {}) if mode == "int8" else (None, None)
+        given = {name: flow.rounded[name] for name in link.takes} if values is not None else None
         limit = {"limit": len(next(iter(given.values())))} if given is not None else {}
         artifact = convert(model, mode, given, **limit, **(options or {}))
-        if notes is not None:
-            artifact.metadata["notes"] = [notes, *artifact.metadata["notes"][1:]]
-        names = list(named_outputs(link.model, list(link.gives)).items())
-        parts.append(
-            ChainedPart(artifact, dict(zip(link.takes, link.takes, strict=True)), dict(names), link.macs, link.exit)
-        )
+        if note is not None:
+            artifact.metadata["notes"] = [note, *artifact.metadata["notes"][1:]]
+        gives = named_outputs(link.model, list(link.gives))
+        parts.append(ChainedPart(artifact, {name: name for name in link.takes}, gives, link.macs, link.exit))
         specs = {s.name: s for s in artifact.outputs}
-        made.update({tensor: specs[own] for own, tensor in names})
+        flow.specs.update({tensor: specs[own] for own, tensor in gives.items()})
         if given is not None:
-            held.update(zip(link.gives, outputs_of(link.model, [given[n] for n in link.takes]), strict=True))
+            _pass_on(link, model, state, flow)
     return parts
+
+
+@dataclass
+class _Flow:
+    """Calibration data on their way, by tensor name.
+
+    Args:
+        plain: Kernels on their grids, activations float: what ranges look at.
+        rounded: As the files compute them.
+        specs: How a file before gives the tensor.
+    """
+
+    plain: dict[str, np.ndarray]
+    rounded: dict[str, np.ndarray]
+    specs: dict[str, TensorSpec]
 
 
 def outputs_of(model: keras.Model, arrays: list[np.ndarray], batch_size: int = _BATCH) -> list[np.ndarray]:
@@ -109,27 +125,41 @@ def outputs_of(model: keras.Model, arrays: list[np.ndarray], batch_size: int = _
     return [np.concatenate(ys) for ys in zip(*batches, strict=True)]
 
 
-def _prepare(model, link: Link, given, made: dict[str, TensorSpec], trained) -> str | None:
-    """Hangs ranges on a part; returns what to say of them, or None where its graph can't be followed."""
+def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, CompressionState | None]:
+    """Hangs ranges on a part that have seen the data; returns what to say of them, and the state.
+
+    Both are None where the part's graph can't be followed: TensorFlow's calibrator then chooses the ranges.
+    """
     try:
         state = quantized_state(model, lambda op: False)
     except ValueError:
-        return None
-    names = list(link.takes)
-    samples = [{n: given[n][k : k + 1] for n in names} for k in range(len(given[names[0]]))]
-    with float32(model):
-        observe(model, state, samples)
+        return None, None
+    with float32(model), laid(model, state, Mode.OBSERVE):
+        outputs = outputs_of(model, [flow.plain[name] for name in link.takes])
+    flow.plain.update(zip(link.gives, outputs, strict=True))
     if not all(r.is_set for r in state.ranges):
-        return None
+        return None, None
     taken = sum(_take(t, trained[t.path]) for t in state.treatments if t.path in trained)
-    for name, span in zip(names, state.inputs, strict=True):
-        spec = made.get(name)
+    for name, span in zip(link.takes, state.inputs, strict=True):
+        spec = flow.specs.get(name)
         if span is not None and spec is not None and spec.dtype == "int8":
             span.low.assign((-128 - spec.zero_point) * spec.scale)
             span.high.assign((127 - spec.zero_point) * spec.scale)
     state.hang(model)
     how = "were trained, those between parts come from calibration" if taken else "come from calibration"
-    return f"activation ranges {how}; inputs have the scales of the outputs before them"
+    return f"activation ranges {how}; inputs have the scales of the outputs before them", state
+
+
+def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> None:
+    """Takes the data through a part."""
+    given = [flow.rounded[name] for name in link.takes]
+    if state is None:
+        outputs = outputs_of(link.model, given)
+        missing = {n: y for n, y in zip(link.gives, outputs, strict=True) if n not in flow.plain}
+        flow.plain.update(missing)
+    else:
+        outputs = keras.tree.flatten(simulate(model, state, given if len(given) > 1 else given[0]))
+    flow.rounded.update({n: y.astype(flow.plain[n].dtype) for n, y in zip(link.gives, outputs, strict=True)})
 
 
 def _take(mine: Treatment, theirs: Treatment) -> int:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.biases import mistaken_biases
 from tfcompress.deploy.calibration import samples as calibration_samples
+from tfcompress.deploy.diet.sharing import shared
 from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
     complete,
@@ -345,7 +346,8 @@ def _converted(job: _Job, setup, data) -> Artifact:
     found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
     content = rewritten(content, tensor_names(found), mistaken_biases(found.model))
-    return Artifact(content, found.metadata)
+    # tables and buffers that are alike lie there once, and constants where the runtime wants them
+    return Artifact(shared(content), found.metadata)
 
 
 # facts

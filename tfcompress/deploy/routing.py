@@ -116,14 +116,14 @@ def routed(
 
 def _batch(stages, values, wanted, real, thresholds, kind):
     rows = np.arange(len(next(iter(values.values()))))
-    ran, gathered = np.zeros(len(rows), int), []
+    ran, gathered, levels = np.zeros(len(rows), int), [], iter(thresholds)
     for stage in stages:
         values = values | stage.call({name: values[name] for name in stage.takes})
         ran[rows] += 1
         if stage.exit is None:
             continue
         answer = real(stage.exit, values[stage.exit])
-        sure = confidence(answer, kind) > thresholds[sum(s.exit is not None for s in stages[: stages.index(stage)])]
+        sure = confidence(answer, kind) > next(levels)
         gathered.append((rows[sure], answer[sure]))
         rows = rows[~sure]
         values = {name: value[~sure] for name, value in values.items()}
@@ -203,10 +203,10 @@ def checked_thresholds(threshold: float | Sequence[float], count: int) -> tuple[
     Raises:
         ValueError: If there are others than one or one for each, or one is not in [0, 1].
     """
-    given = [threshold] * count if np.ndim(threshold) == 0 else list(threshold)
+    given = [threshold] * max(count, 1) if np.ndim(threshold) == 0 else list(threshold)
     if len(given) != count or not all(0 <= t <= 1 for t in given):
         raise ValueError(
-            f"threshold must be a probability in [0, 1], or {count} of them, one for each early exit. "
+            f"threshold must be a probability in [0, 1], or one for each early exit, of which there are {count}. "
             f"Received: threshold={threshold}."
         )
     return tuple(float(t) for t in given)

@@ -15,8 +15,8 @@ _TOKEN = re.compile(r"tfc(\d+)_")
 _REMEDIES = {
     "ELU": "LiteRT has no int8 ELU inside a loop: use relu or tanh there",
     "CONV_3D_TRANSPOSE": "LiteRT has no int8 Conv3DTranspose: fold a dimension into the channels",
-    "MaxPool3D": "LiteRT has no MaxPooling3D: pool two dimensions at a time with Reshape and MaxPooling2D",
-    "AvgPool3D": "LiteRT has no AveragePooling3D: average two dimensions at a time with AveragePooling2D",
+    "MaxPool3D": "LiteRT has no MaxPooling3D with channels first: put channels last",
+    "AvgPool3D": "LiteRT has no AveragePooling3D with channels first: put channels last",
     "NOT_EQUAL": "comes from Masking, which compares floats: mask by zeros, before layers that do not read the mask",
     "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
     "NEG": "LiteRT has no int8 negation: multiply by -1, or use the Keras layer of that name",

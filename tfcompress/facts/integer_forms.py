@@ -122,6 +122,27 @@ def unit_normalization(layer, x, grid):
     return _normalized(x, axes, 0.0, grid, ops.sum)
 
 
+def max_pooling3d(layer, x, grid):
+    """The largest of a volume: of planes, then along the first axis."""
+    return _pooled(ops.max_pool, layer, x, lambda y: y)
+
+
+def average_pooling3d(layer, x, grid):
+    """The mean of a volume: of planes, then along the first axis; padding counts in neither."""
+    return _pooled(ops.average_pool, layer, x, grid.average)
+
+
+def _pooled(pool, layer, x, between):
+    depth, *plane = layer.pool_size
+    first, *steps = layer.strides
+    y = ops.reshape(x, (-1, *x.shape[2:]))
+    y = between(pool(y, tuple(plane), tuple(steps), layer.padding, "channels_last"))
+    height, width, channels = y.shape[1:]
+    y = ops.reshape(y, (-1, x.shape[1], height * width, channels))
+    y = pool(y, (depth, 1), (first, 1), layer.padding, "channels_last")
+    return ops.reshape(y, (-1, y.shape[1], height, width, channels))
+
+
 def _axes(axis, rank: int) -> tuple[int, ...]:
     found = axis if isinstance(axis, Sequence) else [axis]
     return tuple(sorted(a % rank for a in found))

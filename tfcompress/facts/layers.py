@@ -85,6 +85,14 @@ def _group_norm(layer, spec):
     return replace(spec, written=forms.group_normalization, inside=names)
 
 
+def _pool(layer, spec):
+    largest = isinstance(layer, L.MaxPooling3D)
+    if layer.data_format != "channels_last":
+        return replace(spec, float_ops=("MaxPool3D" if largest else "AvgPool3D",))
+    form = forms.max_pooling3d if largest else forms.average_pooling3d
+    return replace(spec, grid=SAME if largest else AVERAGE, pushes=largest, written=form)
+
+
 def _masking(layer, spec):
     if np.any(layer.mask_value):
         return replace(spec, float_ops=("NOT_EQUAL",))
@@ -262,9 +270,9 @@ describe(
     pushes=True,
 )
 describe(L.GlobalMaxPooling3D, grid=SAME, pushes=True)
-describe(L.MaxPooling3D, float_ops=("MaxPool3D",))
+describe(L.MaxPooling3D, refine=_pool)
 describe(L.AveragePooling1D, L.AveragePooling2D, grid=AVERAGE)
-describe(L.AveragePooling3D, float_ops=("AvgPool3D",))
+describe(L.AveragePooling3D, refine=_pool)
 describe(L.GlobalAveragePooling1D, L.GlobalAveragePooling2D, L.GlobalAveragePooling3D)
 describe(
     L.ZeroPadding1D,

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import AVERAGE, FIXED, FUSE, activation_spec, spec_of
+from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
@@ -197,18 +197,7 @@ def _formed(t: Treatment, mode: Mode) -> Callable:
 def _inside(t: Treatment, mode: Mode) -> Inside:
     spans = [*t.inside.values(), *t.outputs.values(), *([] if t.before is None else [t.before])]
     bits = spans[0].bits if spans else 8
-    return Inside(t.inside, bits, _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED)
-
-
-def integer_form(op):
-    """Returns the facts that hold the integer form of an operation, or of its activation function; else None."""
-    spec, function = spec_of(op), getattr(op, "activation", None)
-    if spec.written is not None:
-        return spec
-    if function is None or spec.step or spec.inner:
-        return None
-    act = activation_spec(function)
-    return act if act.written is not None else None
+    return Inside(t.inside, bits, _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED, t.source)
 
 
 def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
@@ -399,16 +388,3 @@ def _shows_fixed(t, mode) -> bool:
 
 def _fixed(x, limits):
     return tf.quantization.fake_quant_with_min_max_args(x, *limits)
-
-
-def fuses(layer) -> bool:
-    """Whether the layer's own activation function becomes part of its kernel's operation."""
-    function = getattr(layer, "activation", None)
-    return function is None or activation_spec(function).grid == FUSE
-
-
-def inner_fixed(layer) -> tuple[float, float] | None:
-    """Returns the fixed range of the layer's own activation function, if LiteRT fixes it."""
-    function = getattr(layer, "activation", None)
-    spec = activation_spec(function) if function is not None else None
-    return spec.fixed if spec is not None and spec.grid == FIXED else None

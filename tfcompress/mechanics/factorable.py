@@ -8,7 +8,9 @@ import numpy as np
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.copying import renamed
 from tfcompress.mechanics.draft import Draft, Node
-from tfcompress.mechanics.factoring import PARTS, Factoring, Matrix, Principal, Products, Spatial, Tucker
+from tfcompress.mechanics.factored_kernels import Products, Spatial, Tucker
+from tfcompress.mechanics.factored_matrices import Matrix, Principal
+from tfcompress.mechanics.factoring import PARTS, Factoring
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.watching import watch
 

@@ -6,7 +6,7 @@ have one that is filled and trained like those between layers, so the simulation
 
 import tensorflow as tf
 
-from tfcompress.mechanics.runtime import on_bias_grid
+from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.ranges import OBSERVE, ActivationRange, fake_quant
 
 
@@ -18,11 +18,21 @@ class Inside:
         bits: Bits of the grids whose bounds are known.
         how: What the pass does with ranges: "train", "observe" or "apply".
         exports: Whether the converter reads the pass: bounds are then numbers.
-        folds: Whether biases lie on the grid of the file.
+        folds: Whether biases and averages are rounded as the file does.
+        source: Range of the layer's input, fixed limits, or None where that is unknown.
     """
 
-    def __init__(self, ranges: dict[str, ActivationRange], bits: int, how: str, exports: bool, folds: bool):
-        self.ranges, self.bits, self.how, self.exports, self.folds = ranges, bits, how, exports, folds
+    def __init__(
+        self,
+        ranges: dict[str, ActivationRange],
+        bits: int,
+        how: str,
+        exports: bool,
+        folds: bool,
+        source: ActivationRange | tuple[float, float] | None = None,
+    ):
+        self.ranges, self.bits, self.how, self.exports, self.source = ranges, bits, how, exports, source
+        self.simulates = folds and not exports and bits == 8
 
     def __call__(self, name: str, x):
         """Returns `x` on the grid of the range of that name; as it is where nobody kept one (a node in a session)."""
@@ -49,6 +59,12 @@ class Inside:
             return tf.clip_by_value(x, low, high)
         return fake_quant(x, low, high, self.bits)
 
+    def average(self, x):
+        """Returns averages of the layer's input on the grid of that input, where LiteRT puts them."""
+        if not self.simulates or self.source is None:
+            return x
+        return averaged(x, *(self.source if isinstance(self.source, tuple) else self.source.bounds()))
+
     def rsqrt(self, x, square):
         """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid from zero to there.
 
@@ -71,7 +87,7 @@ class Inside:
         channels = x.shape[-1]
         factor = tf.ones((channels,)) if factor is None else _float(factor)
         shift = tf.zeros((channels,)) if shift is None else _float(shift)
-        if self.folds and not self.exports and self.bits == 8:
+        if self.simulates:
             shift = on_bias_grid(shift, factor, "c", (0,), self.ranges[name])
         return scaled(x, factor, shift)
 

@@ -22,7 +22,7 @@ from tfcompress.facts.spec import (
     activation_spec,
     spec_of,
 )
-from tfcompress.mechanics.chain import Treatment, fold_target, fuses, inner_fixed, integer_form
+from tfcompress.mechanics.chain import Treatment, fold_target
 from tfcompress.mechanics.graph import Call, Trace
 
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
@@ -161,16 +161,16 @@ class _Placer:
             self._output(call, spot, spec, k, t)
 
     def _inner(self, call, spot, spec):
-        form = integer_form(call.op)
+        form = _integer_form(call.op)
         if form is not None and call.dtypes[0].startswith("float"):
             spot.written = True
             for name in form.inside:
                 spot.inside.setdefault(name, Span(f"{self.name(call.op)} ({name})"))
-        if spec.kernels and not spec.step and not spec.inner and not fuses(call.op):
+        if spec.kernels and not spec.step and not spec.inner and not _fuses(call.op):
             spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
 
     def _output(self, call, spot, spec, k, t):
-        fixed = spec.fixed if spec.grid == FIXED else inner_fixed(call.op) if spec.kernels else None
+        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if spec.kernels else None
         if fixed is not None:
             spot.fixed, self.behind[t] = fixed, fixed
             return
@@ -244,8 +244,32 @@ def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:
     for call in trace.calls:
         function = getattr(call.op, "activation", None)
         ops = spec_of(call.op).float_ops
-        if function and integer_form(call.op) is None:
+        if function and _integer_form(call.op) is None:
             ops += activation_spec(function).float_ops
         if ops:
             reasons[id(call.op)] = tuple(dict.fromkeys(ops))
     return reasons
+
+
+def _fuses(layer) -> bool:
+    """Whether the layer's own activation function becomes part of its kernel's operation."""
+    function = getattr(layer, "activation", None)
+    return function is None or activation_spec(function).grid == FUSE
+
+
+def _inner_fixed(layer) -> tuple[float, float] | None:
+    """Returns the fixed range of the layer's own activation function, if LiteRT fixes it."""
+    function = getattr(layer, "activation", None)
+    spec = activation_spec(function) if function is not None else None
+    return spec.fixed if spec is not None and spec.grid == FIXED else None
+
+
+def _integer_form(op):
+    """Returns the facts that hold the integer form of an operation, or of its activation function; else None."""
+    spec, function = spec_of(op), getattr(op, "activation", None)
+    if spec.written is not None:
+        return spec
+    if function is None or spec.step or spec.inner:
+        return None
+    act = activation_spec(function)
+    return act if act.written is not None else None

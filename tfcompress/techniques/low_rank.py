@@ -14,7 +14,7 @@ import numpy as np
 from tfcompress.judge.macs import macs as macs_of
 from tfcompress.mechanics.copying import rewritten
 from tfcompress.mechanics.factorable import CONVOLUTION, MATRIX, factorings
-from tfcompress.mechanics.factoring import Factoring, Principal, Products, Rank, Spatial
+from tfcompress.mechanics.factoring import Factoring, Rank
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.watching import answers, watch
 from tfcompress.techniques.layer_settings import check_names, setting_of
@@ -223,9 +223,7 @@ def _row(path, factoring, rank) -> Change | Left:
             f"rank {rank} would not pay: {factoring.macs(rank):,} MACs and {factoring.parameters(rank):,} weights "
             f"instead of {factoring.own_macs:,} and {factoring.kernel.size:,}",
         )
-    kinds = {Principal: "PCA", Products: "CP", Spatial: "spatial SVD"}
-    name = kinds.get(type(factoring), {"Matrix": "SVD"}.get(type(factoring).__name__, type(factoring).__name__))
-    what = f"{name} of rank {rank}, relative error {math.sqrt(factoring.lost(rank)):.3g}; weights"
+    what = f"{factoring.title} of rank {rank}, relative error {math.sqrt(factoring.lost(rank)):.3g}; weights"
     return Change(path, what, factoring.kernel.size, factoring.parameters(rank))
 
 

@@ -36,6 +36,7 @@ class Parts:
             name: its inputs are named like them.
         exits: Model from the network's inputs to the answers of all early exits, to compile and fit; its layers are
             those of `models`. None without exits.
+        kind: What exits answer: "logits" or "probabilities", as the network itself.
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
@@ -64,7 +65,7 @@ class Parts:
     ):
         self.exits = exits
         self._course, self._links, self._crossing = course, tuple(links), [tuple(c) for c in crossing]
-        self._kind, self._trained = kind, dict(trained or {})
+        self.kind, self._trained = kind, dict(trained or {})
         self.threshold = threshold
 
     @property
@@ -120,7 +121,7 @@ class Parts:
         ]
         arrays = dict(zip([s.name for s in given], check_inputs(x, given), strict=True))
         wanted = wanted or list(dict.fromkeys(self._outputs().values()))
-        return routed(stages, arrays, wanted, lambda name, value: value, self.threshold, self._kind, batch_size)
+        return routed(stages, arrays, wanted, lambda name, value: value, self.threshold, self.kind, batch_size)
 
     def _stages(self, leave: bool = True) -> list[Stage]:
         def caller(link):
@@ -154,7 +155,7 @@ class Parts:
             raise ValueError("choose_threshold: there are no early exits. Split with how='hierarchical'.")
         (final,) = self._outputs().values()
         found = self._run(x, 256, self._stages(leave=False), [*names, final]).outputs
-        self.threshold = lowest_threshold([found[n] for n in names], found[final], self._kind, agreement)
+        self.threshold = lowest_threshold([found[n] for n in names], found[final], self.kind, agreement)
         return self.threshold[0]
 
     def convert(
@@ -193,7 +194,7 @@ class Parts:
             values = {name: np.concatenate([row[name] for row in found]) for name, _, _ in triples}
         parts = convert_links(self._links, values, mode, self._trained, {"allow_float": tuple(allow_float)})
         inputs = [t.name for t in self._course.inputs]
-        return ChainedArtifact(parts, inputs, self._outputs(), self.threshold, self._kind, self._course.model.name)
+        return ChainedArtifact(parts, inputs, self._outputs(), self.threshold, self.kind, self._course.model.name)
 
     def text(self) -> str:
         """Returns a table: operations, parameters and MACs of each part, and the bytes that cross behind it.

@@ -4,10 +4,11 @@
 small first part and runs the rest only for samples that the exit is not sure of.
 """
 
+import math
 from collections.abc import Sequence
 
 import keras
-import numpy as np
+import tensorflow as tf
 
 from tfcompress.deploy.chain_conversion import Link
 from tfcompress.deploy.loading import load_model
@@ -142,8 +143,10 @@ def _options(how: str, given: dict) -> dict:
     options = {**_OPTIONS[how], **given}
     if isinstance(options.get("at"), str):
         options["at"] = [options["at"]]
-    _check_recursive(options) if how == "recursive" else None
-    _check_hierarchical(options, given) if how == "hierarchical" else None
+    if how == "recursive":
+        _check_recursive(options)
+    if how == "hierarchical":
+        _check_hierarchical(options, given)
     return options
 
 
@@ -241,7 +244,7 @@ def _macs(course: Course) -> list[int]:
 def _bytes(course: Course) -> list[int]:
     """Bytes of the weights of each step; a shared layer counts for each call, as it may be in several parts."""
     return [
-        sum(int(np.prod(v.shape)) * np.dtype(str(v.dtype).replace("bfloat16", "float16")).itemsize for v in held)
+        sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in held)
         for held in (getattr(step.op, "variables", ()) for step in course.steps)
     ]
 

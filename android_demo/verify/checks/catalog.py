@@ -14,6 +14,7 @@ _SAME = {
     ("pom.xml", "robolectric.version"): "robolectric",
     ("pom.xml", "tflite.version"): "tflite",
     ("tools/pom.xml", "agp.version"): "agp",
+    ("tools/pom.xml", "junit.console.version"): "junitPlatform",
 }
 
 

@@ -45,7 +45,9 @@ def _differences(name: str, ours: list[str], theirs: list[str]) -> list[str]:
     # Languages have different plural forms; each form takes the placeholders of the last, `other`.
     if name.startswith("plurals"):
         wanted = _placeholders(ours[-1])
-        return [f"{text!r} has other placeholders than {ours[-1]!r}" for text in theirs if _placeholders(text) != wanted]
+        return [
+            f"{text!r} has other placeholders than {ours[-1]!r}" for text in theirs if _placeholders(text) != wanted
+        ]
     if len(ours) != len(theirs):
         return [f"{len(theirs)} items instead of {len(ours)}"]
     pairs = zip(ours, theirs, strict=True)

@@ -13,7 +13,7 @@ def check() -> str:
     """Runs all five checks on the tree."""
     xml = xml_files.check(DEMO)
     entries = catalog.check(DEMO)
-    texts = strings.check(DEMO / _RESOURCES)
+    texts = sum(strings.check(folder) for folder in sorted(DEMO.glob("app/src/*/res")))
     files = kotlin_style.ktlint(DEMO)
     folders = kotlin_style.detekt(DEMO)
     return (
@@ -61,7 +61,11 @@ def other_placeholder() -> None:
 def other_version() -> None:
     """Gradle builds with another Kotlin than Maven verifies with."""
     demo = _copy(
-        "gradle", "build.gradle.kts", "core/build.gradle.kts", "app/build.gradle.kts", "verify/pom.xml",
+        "gradle",
+        "build.gradle.kts",
+        "core/build.gradle.kts",
+        "app/build.gradle.kts",
+        "verify/pom.xml",
         "verify/tools/pom.xml",
     )
     replaced(demo / "gradle/libs.versions.toml", 'kotlin = "2', 'kotlin = "1')
@@ -78,7 +82,9 @@ def _planted(text: str) -> pathlib.Path:
 
 def import_order() -> None:
     """Imports out of order."""
-    kotlin_style.ktlint(_planted("package demo\n\nimport java.util.Locale\nimport java.util.Date\n\nval x = Date() to Locale.ROOT\n"))
+    kotlin_style.ktlint(
+        _planted("package demo\n\nimport java.util.Locale\nimport java.util.Date\n\nval x = Date() to Locale.ROOT\n")
+    )
 
 
 def swallowed_exception() -> None:

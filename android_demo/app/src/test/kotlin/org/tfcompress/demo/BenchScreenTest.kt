@@ -59,10 +59,16 @@ class BenchScreenTest {
         a.chip("float16").performClick()
         a.click(R.id.start)
         assertEquals(4, a.results().size)
-        assertTrue(a.results()[0].words(), Regex("(?s)float32.*µs.*p90 .*27.0 kB.*of samples right").containsMatchIn(a.results()[0].words()))
+        val first = a.results()[0].words()
+        assertTrue(first, Regex("(?s)float32.*µs.*p90 .*27.0 kB.*of samples right").containsMatchIn(first))
         a.results()[0].performClick()
         val facts = a.results()[0].words()
-        for (fact in listOf("Runs", "Mean ± deviation", "p95 · p99", "840 µs", "CPU, XNNPACK")) assertTrue(facts, fact in facts)
+        for (fact in listOf("Runs", "Mean ± deviation", "p95 · p99", "840 µs", "CPU, XNNPACK")) {
+            assertTrue(
+                facts,
+                fact in facts
+            )
+        }
         a.click(R.id.share_json)
         val json = a.shared()
         assertEquals("application/json", json.type)
@@ -78,7 +84,8 @@ class BenchScreenTest {
     fun `sorts by size and accuracy and keeps result and choices when turned`() {
         val a = rig.open(R.id.nav_bench)
         a.view<RadioGroup>(R.id.modes).check(R.id.mode_standard)
-        assertTrue(a.text(R.id.mode_about), a.text(R.id.mode_about).startsWith("128 runs of each variant, and at least 10 seconds"))
+        val about = a.text(R.id.mode_about)
+        assertTrue(about, about.startsWith("128 runs of each variant, and at least 10 seconds"))
         a.view<RadioGroup>(R.id.modes).check(R.id.mode_quick)
         a.chip("float32").performClick()
         a.click(R.id.start)

@@ -97,7 +97,8 @@ class ModelsScreenTest {
         card.performClick()
         card.click(R.id.verify)
         assertEquals("Checked against the signed hash.", card.text(R.id.outcome))
-        rig.changed["int8_ptq.tflite"] = rig.bytes("int8_ptq.tflite").also { it[4000] = (it[4000].toInt() xor 1).toByte() }
+        rig.changed["int8_ptq.tflite"] =
+            rig.bytes("int8_ptq.tflite").also { it[4000] = (it[4000].toInt() xor 1).toByte() }
         card.click(R.id.verify)
         assertEquals("File changed", card.text(R.id.state))
         assertTrue("changed after it was signed" in card.words())
@@ -136,7 +137,9 @@ class ModelsScreenTest {
         assertTrue("There is no manifest" in refused { rig.changed["manifest.json"] = null })
         assertTrue("is not signed" in refused { rig.changed["manifest.sig"] = null })
         assertTrue("changed after it was signed" in refused { rig.changed["manifest.sig"] = signature.copyOf(20) })
-        val other = String(rig.bytes("manifest.json")).replace(Regex("\"key_sha256\": \"....")) { "\"key_sha256\": \"0000" }
+        val other = String(rig.bytes("manifest.json")).replace(Regex("\"key_sha256\": \"....")) {
+            "\"key_sha256\": \"0000"
+        }
         assertTrue("another key" in refused { rig.changed["manifest.json"] = other.toByteArray() })
     }
 

@@ -40,7 +40,6 @@ class Rig : ExternalResource() {
 
     /** Files that are other than the bundled ones; null is a missing file. */
     val changed = HashMap<String, ByteArray?>()
-    private var nanos = 0L
 
     fun bytes(path: String): ByteArray = checkNotNull(assets.read(path)).let { file ->
         ByteArray(file.remaining()).also { file.get(it) }
@@ -57,7 +56,7 @@ class Rig : ExternalResource() {
             files = files,
             engines = engines,
             models = models,
-            clock = Clock { nanos += 20_500; nanos },
+            clock = Clock { engines.nanos },
             pause = {},
             now = { Instant.parse("2026-05-04T03:02:01Z") }
         )
@@ -151,9 +150,11 @@ fun MainActivity.click(id: Int) {
 }
 
 /** All views below, this one first. */
-fun View.all(): List<View> =
-    listOf(this) + ((this as? ViewGroup)?.let { group -> (0 until group.childCount).flatMap { group.getChildAt(it).all() } } ?: emptyList())
+fun View.all(): List<View> = listOf(this) +
+    (
+        (this as? ViewGroup)?.let { group -> (0 until group.childCount).flatMap { group.getChildAt(it).all() } }
+            ?: emptyList()
+        )
 
 /** What a person can read below this view. */
-fun View.words(): String =
-    all().filter { it.isShown }.filterIsInstance<TextView>().joinToString("\n") { it.text }
+fun View.words(): String = all().filter { it.isShown }.filterIsInstance<TextView>().joinToString("\n") { it.text }

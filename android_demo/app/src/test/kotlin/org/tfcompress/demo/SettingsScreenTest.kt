@@ -60,7 +60,8 @@ class SettingsScreenTest {
         a.view<RadioGroup>(R.id.accelerators).check(R.id.use_gpu)
         rig.idle()
         assertEquals(Accelerator.GPU, now.engine.accelerator)
-        assertTrue(a.text(R.id.used_now), Regex("Used now: CPU.* instead of GPU: the driver gave up").matches(a.text(R.id.used_now)))
+        val used = a.text(R.id.used_now)
+        assertTrue(used, Regex("Used now: CPU.* instead of GPU: the driver gave up").matches(used))
         rig.engines.missing.clear()
         a.view<RadioGroup>(R.id.accelerators).check(R.id.use_npu)
         rig.idle()
@@ -108,7 +109,8 @@ class SettingsScreenTest {
         assertEquals("from 95 percent: 2", a.view<View>(R.id.confidence).contentDescription)
         a.click(R.id.export_log)
         @Suppress("DEPRECATION")
-        val sent: Intent = checkNotNull(checkNotNull(shadowOf(a).nextStartedActivity).getParcelableExtra(Intent.EXTRA_INTENT))
+        val sent: Intent =
+            checkNotNull(checkNotNull(shadowOf(a).nextStartedActivity).getParcelableExtra(Intent.EXTRA_INTENT))
         val text = checkNotNull(sent.getStringExtra(Intent.EXTRA_TEXT))
         val sha = (rig.app.graph.gallery.shelf.value as Shelf.Open).sha256
         assertEquals(2L, checkNotNull(MonitorLog.restore(text, rig.manifest, sha)).count)

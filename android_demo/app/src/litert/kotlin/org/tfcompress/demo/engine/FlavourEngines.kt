@@ -12,6 +12,7 @@ import java.nio.ByteOrder
 import java.security.MessageDigest
 import org.tfcompress.demo.R
 import org.tfcompress.demo.core.engine.Accelerator
+import org.tfcompress.demo.core.engine.AcceleratorCheck
 import org.tfcompress.demo.core.engine.EngineConfig
 import org.tfcompress.demo.core.engine.EngineException
 import org.tfcompress.demo.core.engine.EngineFactory
@@ -20,6 +21,7 @@ import org.tfcompress.demo.core.engine.InferenceEngine
 import org.tfcompress.demo.core.engine.RuntimeInfo
 import org.tfcompress.demo.core.engine.RuntimeVersion
 import org.tfcompress.demo.core.tensor.DataType
+import org.tfcompress.demo.core.tensor.TensorCodec
 import org.tfcompress.demo.core.tensor.TensorSpec
 
 /**
@@ -50,16 +52,26 @@ class FlavourEngines(private val context: Context) : EngineFactory {
     override fun open(model: ByteBuffer, config: EngineConfig): InferenceEngine {
         val cpu = InterpreterEngine.open(model, config.copy(accelerator = Accelerator.CPU))
         if (config.accelerator == Accelerator.CPU) return cpu
-        // The Interpreter knows the tensors; CompiledModel's Kotlin side has no quantization.
-        val (input, output) = cpu.use { it.input to it.output }
+        return cpu.use { compiled(model, config, it) }
+    }
+
+    /** [cpu] knows the tensors, which CompiledModel does not tell, and is what the answer is held against. */
+    private fun compiled(model: ByteBuffer, config: EngineConfig, cpu: InferenceEngine): InferenceEngine {
         val started = System.nanoTime()
-        try {
+        val engine = try {
             val options = CompiledModel.Options(native(config.accelerator))
             val compiled = speaking { CompiledModel.create(context.assets, asset(model), options, environment) }
-            return CompiledModelEngine(compiled, config, input, output, started)
+            CompiledModelEngine(compiled, config, cpu.input, cpu.output, started)
         } catch (problem: LiteRtException) {
             throw EngineException(problem.message.orEmpty(), problem)
         }
+        val ramp = TensorCodec(cpu.input).newBuffer()
+        TensorCodec(cpu.input).encode(FloatArray(cpu.input.elements) { it % RAMP / RAMP.toFloat() }, ramp)
+        if (AcceleratorCheck.probablyOnCpu(engine, cpu, ramp)) {
+            engine.close()
+            throw EngineException(context.getString(R.string.same_as_cpu))
+        }
+        return engine
     }
 
     /** CompiledModel reads files only. A decrypted model has none and is never written to one. */
@@ -82,6 +94,7 @@ class FlavourEngines(private val context: Context) : EngineFactory {
 
     private companion object {
         const val FOLDER = "models"
+        const val RAMP = 97
     }
 }
 
@@ -90,7 +103,7 @@ private class CompiledModelEngine(
     config: EngineConfig,
     override val input: TensorSpec,
     override val output: TensorSpec,
-    started: Long,
+    started: Long
 ) : InferenceEngine {
     private val inputs: List<TensorBuffer> = compiled.createInputBuffers()
     private val outputs: List<TensorBuffer> = compiled.createOutputBuffers()

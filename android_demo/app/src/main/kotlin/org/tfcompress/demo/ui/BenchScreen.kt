@@ -136,7 +136,8 @@ class BenchScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, 
 
     private fun share(type: String, write: (BenchReport) -> String) {
         val report = (graph.benchmark.state.value as? BenchState.Done)?.report ?: return
-        activity.share(write(report), type, resources.getString(R.string.share_report), resources.getText(R.string.share_with))
+        val subject = resources.getString(R.string.share_report)
+        activity.share(write(report), type, subject, resources.getText(R.string.share_with))
     }
 
     private companion object {

@@ -172,8 +172,18 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
 
     private fun empty(answers: Answers?): String = when (val now = graph.gallery.shelf.value) {
         Shelf.Loading -> resources.getString(R.string.loading)
+
         is Shelf.Refused -> reasons.of(now.fault)
-        is Shelf.Open -> resources.getString(if (answers == null) R.string.answer_empty_about else R.string.answer_none_about)
+
+        is Shelf.Open -> resources.getString(
+            if (answers ==
+                null
+            ) {
+                R.string.answer_empty_about
+            } else {
+                R.string.answer_none_about
+            }
+        )
     }
 
     private companion object {

@@ -12,29 +12,26 @@ import org.tfcompress.demo.core.engine.EngineInfo
 class Figures(private val resources: Resources) {
     val locale: Locale = resources.configuration.locales[0]
 
-    private fun number(value: Double, digits: Int): String =
-        NumberFormat.getNumberInstance(locale).apply {
-            minimumFractionDigits = digits
-            maximumFractionDigits = digits
-        }.format(value)
+    private fun number(value: Double, digits: Int): String = NumberFormat.getNumberInstance(locale).apply {
+        minimumFractionDigits = digits
+        maximumFractionDigits = digits
+    }.format(value)
 
     /** Three digits or so: 0.8, 41, 1,240 us. */
     fun micros(value: Double): String = resources.getString(R.string.micros, number(value, if (value < 10) 1 else 0))
 
-    fun size(bytes: Long): String =
-        if (bytes < 1000) {
-            resources.getString(R.string.bytes, count(bytes))
-        } else {
-            resources.getString(R.string.kilobytes, number(bytes / 1000.0, 1))
-        }
+    fun size(bytes: Long): String = if (bytes < 1000) {
+        resources.getString(R.string.bytes, count(bytes))
+    } else {
+        resources.getString(R.string.kilobytes, number(bytes / 1000.0, 1))
+    }
 
     fun count(value: Long): String = NumberFormat.getIntegerInstance(locale).format(value)
 
-    fun percent(fraction: Double, digits: Int = 0): String =
-        NumberFormat.getPercentInstance(locale).apply {
-            minimumFractionDigits = digits
-            maximumFractionDigits = digits
-        }.format(fraction)
+    fun percent(fraction: Double, digits: Int = 0): String = NumberFormat.getPercentInstance(locale).apply {
+        minimumFractionDigits = digits
+        maximumFractionDigits = digits
+    }.format(fraction)
 
     /** A plain number, six digits at most behind the point. */
     fun plain(value: Double): String =

@@ -105,7 +105,12 @@ class ModelCard(
 
     private fun verify() {
         say(resources.getText(R.string.verifying))
-        graph.gallery.verify(entry) { say(resources.getText(R.string.verified), R.drawable.ic_yes.takeIf { ready() } ?: 0) }
+        graph.gallery.verify(entry) {
+            say(
+                resources.getText(R.string.verified),
+                R.drawable.ic_yes.takeIf { ready() } ?: 0
+            )
+        }
     }
 
     private fun ready() = (graph.gallery.shelf.value as? Shelf.Open)

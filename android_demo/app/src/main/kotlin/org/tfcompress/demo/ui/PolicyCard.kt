@@ -45,7 +45,8 @@ class PolicyCard(private val root: View, private val figures: Figures) {
         val inflater = LayoutInflater.from(root.context)
         decision?.ranking?.forEach { ranked ->
             val row = checkNotNull(inflater.inflate(R.layout.row_fact, ranking, false))
-            row.view<TextView>(R.id.fact).text = manifest?.model(ranked.candidate.id)?.title?.of(figures.locale.language)
+            row.view<TextView>(R.id.fact).text =
+                manifest?.model(ranked.candidate.id)?.title?.of(figures.locale.language)
             row.view<TextView>(R.id.value).text = figures(ranked, decision.chosen)
             ranking.addView(row)
         }

@@ -89,7 +89,13 @@ class VariantRow(inflater: LayoutInflater, parent: ViewGroup, val entry: ModelEn
         val size = figures.size(entry.plain.bytes)
         val latency = figures.micros(outcome.medianMicros)
         val fallen = if (outcome.info.fellBack) figures.engine(outcome.info) else null
-        line.text = listOfNotNull(size, latency, fallen, resources.getString(R.string.in_use).takeIf { root.isActivated }).joinToString(" · ")
+        line.text =
+            listOfNotNull(
+                size, latency, fallen,
+                resources.getString(R.string.in_use).takeIf {
+                    root.isActivated
+                }
+            ).joinToString(" · ")
         percent.shown = true
         percent.text = figures.percent(outcome.prediction.confidence)
         val word = when {
@@ -103,8 +109,9 @@ class VariantRow(inflater: LayoutInflater, parent: ViewGroup, val entry: ModelEn
         agrees.setCompoundDrawablesRelativeWithIntrinsicBounds(if (isReference) 0 else mark, 0, 0, 0)
         meter.shown = true
         meter.show(outcome.prediction.confidence, strong = !differs)
-        val texts = listOf(title, digit.text, percent.text, resources.getText(word), size, latency)
-        root.contentDescription = resources.getString(R.string.row_spoken, *texts.toTypedArray())
+        val verdict = resources.getString(word)
+        root.contentDescription =
+            resources.getString(R.string.row_spoken, title, digit.text, percent.text, verdict, size, latency)
         explain(outcome, reference.takeIf { !isReference }, labels)
         expanded = expanded
     }

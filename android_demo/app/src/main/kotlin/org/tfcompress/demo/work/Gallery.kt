@@ -127,18 +127,17 @@ class Gallery(
     }) { update(entry, VariantState.Locked) }
 
     /** Runs the golden inputs. */
-    fun test(entry: ModelEntry, settings: Settings, done: (Attempt) -> Unit) =
-        withShop({ shop ->
-            try {
-                Attempt.Tested(shop.selfTest.run(entry, shop.runner.engine(entry, settings.engine)))
-            } catch (problem: UnavailableException) {
-                Attempt.Failed(problem.state)
-            } catch (problem: EngineException) {
-                Attempt.NotTested(problem.message.orEmpty())
-            } catch (problem: SideFileException) {
-                Attempt.NotTested(problem.message.orEmpty())
-            }
-        }, done)
+    fun test(entry: ModelEntry, settings: Settings, done: (Attempt) -> Unit) = withShop({ shop ->
+        try {
+            Attempt.Tested(shop.selfTest.run(entry, shop.runner.engine(entry, settings.engine)))
+        } catch (problem: UnavailableException) {
+            Attempt.Failed(problem.state)
+        } catch (problem: EngineException) {
+            Attempt.NotTested(problem.message.orEmpty())
+        } catch (problem: SideFileException) {
+            Attempt.NotTested(problem.message.orEmpty())
+        }
+    }, done)
 
     /** A run found a model in another state than was known. */
     fun update(entry: ModelEntry, state: VariantState) {

@@ -25,7 +25,7 @@ class ColumnsLayout(context: Context, attrs: AttributeSet) : ViewGroup(context, 
             val room = column - margins.leftMargin - margins.rightMargin
             child.measure(
                 MeasureSpec.makeMeasureSpec(room, MeasureSpec.EXACTLY),
-                MeasureSpec.makeMeasureSpec(0, MeasureSpec.UNSPECIFIED),
+                MeasureSpec.makeMeasureSpec(0, MeasureSpec.UNSPECIFIED)
             )
             val shortest = heights.indices.minByOrNull { heights[it] } ?: 0
             placed[child] = shortest to heights[shortest] + margins.topMargin

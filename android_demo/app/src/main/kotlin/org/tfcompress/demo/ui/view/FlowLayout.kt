@@ -34,7 +34,7 @@ class FlowLayout(context: Context, attrs: AttributeSet) : ViewGroup(context, att
         places = (0 until childCount).map(::getChildAt).filter { it.visibility != GONE }.map { child ->
             child.measure(
                 MeasureSpec.makeMeasureSpec(room, MeasureSpec.AT_MOST),
-                MeasureSpec.makeMeasureSpec(0, MeasureSpec.UNSPECIFIED),
+                MeasureSpec.makeMeasureSpec(0, MeasureSpec.UNSPECIFIED)
             )
             if (start > 0 && start + child.measuredWidth > room) {
                 top += line + between
@@ -49,7 +49,7 @@ class FlowLayout(context: Context, attrs: AttributeSet) : ViewGroup(context, att
         }
         setMeasuredDimension(
             resolveSize(widest + paddingLeft + paddingRight, widthSpec),
-            resolveSize(top + line + paddingTop + paddingBottom, heightSpec),
+            resolveSize(top + line + paddingTop + paddingBottom, heightSpec)
         )
     }
 

@@ -33,7 +33,7 @@ class PixelView @JvmOverloads constructor(context: Context, attrs: AttributeSet?
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
         val side = minOf(
             getDefaultSize(suggestedMinimumWidth, widthSpec),
-            getDefaultSize(suggestedMinimumWidth, heightSpec).let { if (it == 0) Int.MAX_VALUE else it },
+            getDefaultSize(suggestedMinimumWidth, heightSpec).let { if (it == 0) Int.MAX_VALUE else it }
         )
         setMeasuredDimension(side, side)
     }

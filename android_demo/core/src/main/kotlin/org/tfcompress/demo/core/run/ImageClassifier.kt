@@ -1,5 +1,6 @@
 package org.tfcompress.demo.core.run
 
+import org.tfcompress.demo.core.engine.EngineException
 import org.tfcompress.demo.core.engine.InferenceEngine
 import org.tfcompress.demo.core.image.GrayImage
 import org.tfcompress.demo.core.image.Normalization
@@ -18,9 +19,13 @@ class ImageClassifier(private val entry: ModelEntry, rules: InputRules, private 
     private val input = inputCodec.newBuffer()
     private val output = outputCodec.newBuffer()
 
+    /** Throws [EngineException] where the engine fails or answers with infinities or NaN. */
     fun classify(engine: InferenceEngine, image: GrayImage): TimedPrediction {
         val micros = run(engine, image)
-        return TimedPrediction(Prediction.of(outputCodec.decode(output), entry.semantic), micros)
+        val values = outputCodec.decode(output)
+        // Half precision can overflow on an accelerator; such an answer must not pass for one.
+        if (!values.all { it.isFinite() }) throw EngineException("the output is not finite: ${values.toList()}")
+        return TimedPrediction(Prediction.of(values, entry.semantic), micros)
     }
 
     /** The output as the model wrote it: codes for int8, floats in native order for float32. */

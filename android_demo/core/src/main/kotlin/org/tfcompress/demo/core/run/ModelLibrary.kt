@@ -33,41 +33,38 @@ class ModelLibrary(
     private val keys: KeySource
 ) {
     /** Reads and checks the file again; cheap enough for "verify again". */
-    fun check(entry: ModelEntry): VariantState {
-        newer(entry)?.let { return it }
-        return when (val found = gate.open(entry, keyOf(entry))) {
-            is Integrity.Refused -> VariantState.Refused(found.fault, found.detail)
-
-            Integrity.Locked -> VariantState.Locked
-
-            is Integrity.Ready -> {
-                found.wipe()
-                VariantState.Ready
-            }
-        }
+    fun check(entry: ModelEntry): VariantState = try {
+        verified(entry).wipe()
+        VariantState.Ready
+    } catch (problem: UnavailableException) {
+        problem.state
     }
 
     /** Opens a variant; its bytes are checked each time. Throws [UnavailableException]. */
     fun open(entry: ModelEntry, config: EngineConfig, opener: FallbackOpener): InferenceEngine {
-        newer(entry)?.let { throw UnavailableException(it) }
-        val ready = when (val found = gate.open(entry, keyOf(entry))) {
-            is Integrity.Refused -> throw UnavailableException(VariantState.Refused(found.fault, found.detail))
-            Integrity.Locked -> throw UnavailableException(VariantState.Locked)
-            is Integrity.Ready -> found
-        }
+        val ready = verified(entry)
         val engine = try {
-            opener.open(ready.model, config)
+            OwnedEngine(opener.open(ready.model, config), ready)
         } catch (problem: EngineException) {
             ready.wipe()
             throw failed(problem.message.orEmpty(), problem)
         }
-        val owned = OwnedEngine(engine, ready)
         val difference = difference(entry.input, engine.input) ?: difference(entry.output, engine.output)
         if (difference != null) {
-            owned.close()
+            engine.close()
             throw failed(difference)
         }
-        return owned
+        return engine
+    }
+
+    /** The bytes of a variant that may be run here; throws [UnavailableException] for all others. */
+    private fun verified(entry: ModelEntry): Integrity.Ready {
+        newer(entry)?.let { throw UnavailableException(it) }
+        return when (val found = gate.open(entry, keyOf(entry))) {
+            is Integrity.Refused -> throw UnavailableException(VariantState.Refused(found.fault, found.detail))
+            Integrity.Locked -> throw UnavailableException(VariantState.Locked)
+            is Integrity.Ready -> found
+        }
     }
 
     private fun keyOf(entry: ModelEntry) = if (entry.encryption == null) null else keys.key(entry.id)

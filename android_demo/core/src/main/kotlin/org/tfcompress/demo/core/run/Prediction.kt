@@ -12,10 +12,13 @@ class Prediction(val probabilities: DoubleArray) {
     val confidence: Double get() = probabilities[label]
 
     companion object {
-        /** From the real values of an output. */
+        /** From the real values of an output; probabilities that rounding left outside of 0..1 are brought back. */
         fun of(output: FloatArray, semantic: Semantic): Prediction {
             val values = DoubleArray(output.size) { output[it].toDouble() }
-            return Prediction(if (semantic == Semantic.LOGITS) Probabilities.softmax(values) else values)
+            return when (semantic) {
+                Semantic.LOGITS -> Prediction(Probabilities.softmax(values))
+                Semantic.PROBABILITIES -> Prediction(DoubleArray(values.size) { values[it].coerceIn(0.0, 1.0) })
+            }
         }
     }
 }

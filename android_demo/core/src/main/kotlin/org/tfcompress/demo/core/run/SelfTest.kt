@@ -49,7 +49,11 @@ class SelfTest(private val files: SideFiles) {
         return if (spec.quantization == null) most else Math.rint(most)
     }
 
-    private fun leader(values: FloatArray) = Probabilities.argmax(DoubleArray(values.size) { values[it].toDouble() })
+    /** The leading class; null where the values have none. */
+    private fun leader(values: FloatArray): Int? {
+        if (values.any { it.isNaN() }) return null
+        return Probabilities.argmax(DoubleArray(values.size) { values[it].toDouble() })
+    }
 
     /** Golden files are little-endian; buffers are in native order. */
     private fun part(spec: TensorSpec, all: ByteArray, entry: ModelEntry, index: Int): ByteBuffer {

@@ -220,9 +220,21 @@ class RunTest {
     }
 
     @Test
+    fun `an answer that is not a number is a failure, not a prediction`() {
+        val broken = FallbackOpener(LinearFactory(gpuError = Float.NaN), CrashGuard(NoFlags))
+        val runner = VariantRunner(library(), broken, cache, clock)
+        val gpu = EngineConfig(Accelerator.GPU)
+        val entry = folder.manifest().models[0]
+        val state = (runner.run(entry, picture(1, 1, 1, 1), gpu) as Outcome.Unavailable).state
+        assertTrue("not finite" in (state as VariantState.Failed).reason)
+        assertFalse(SelfTest(folder.side()).run(entry, library().open(entry, gpu, broken)).passed)
+    }
+
+    @Test
     fun `probabilities are taken as they are, logits through softmax`() {
         val values = floatArrayOf(0.2f, 0.5f, 0.3f)
         assertEquals(0.5, Prediction.of(values, Semantic.PROBABILITIES).confidence, 1e-7)
+        assertEquals(1.0, Prediction.of(floatArrayOf(1.0000001f, -1e-7f), Semantic.PROBABILITIES).confidence)
         val logits = Prediction.of(values, Semantic.LOGITS)
         assertEquals(1, logits.label)
         assertTrue(logits.confidence < 0.4)

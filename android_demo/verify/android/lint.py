@@ -1,0 +1,61 @@
+"""Runs Android Lint's own program without Gradle and without an SDK: all checks, warnings are errors.
+
+No api-versions.xml exists here, so that NewApi finds nothing: the compile stage does that work.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from android import resources
+from android.built import CLASSES, CORE_CLASSES, RESOURCES, RUNTIME_CLASSES, compiled, jar, tool
+from stagekit import DEMO, Failed, command
+
+# What there is no ground for here: Gradle's files are not part of this run, and the target level is fixed by the task.
+DISABLED = ("OldTargetApi", "MissingVersion", "GradleDependency")
+_LEVEL = 35
+
+
+def _sdk(folder: pathlib.Path) -> pathlib.Path:
+    """As much of an SDK as Lint looks at."""
+    platform = folder / f"sdk/platforms/android-{_LEVEL}"
+    platform.mkdir(parents=True)
+    (platform / "android.jar").symlink_to(jar("android-all"))
+    (platform / "source.properties").write_text(
+        f"Pkg.Desc=Android\nAndroidVersion.ApiLevel={_LEVEL}\nPkg.Revision=1\nPlatform.Version=15\n", "utf-8"
+    )
+    (platform / "build.prop").write_text(f"ro.build.version.sdk={_LEVEL}\nro.build.version.codename=REL\n", "utf-8")
+    return folder / "sdk"
+
+
+def _manifest(app: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """The manifest with package and levels, as the build adds them; `tools:` stays, Lint reads it."""
+    text = (app / "src/main/AndroidManifest.xml").read_text("utf-8")
+    levels = f'android:minSdkVersion="{resources.MIN_SDK}" android:targetSdkVersion="{resources.TARGET_SDK}"'
+    text = text.replace("<manifest ", f'<manifest package="{resources.PACKAGE}" ', 1)
+    target = folder / "AndroidManifest.xml"
+    target.write_text(text.replace("    <application", f"    <uses-sdk {levels} />\n\n    <application", 1), "utf-8")
+    return target
+
+
+def linted(folder: pathlib.Path, app: pathlib.Path = DEMO / "app") -> int:
+    """Lints the app of flavour central with core; returns the number of source files. Fails with the report."""
+    if not CLASSES.exists():
+        compiled()
+    sources = [*(DEMO / "app/src/main/kotlin").rglob("*.kt"), *(DEMO / "app/src/central/kotlin").rglob("*.kt")]
+    sources += [*(DEMO / "core/src/main/kotlin").rglob("*.kt"), *(RESOURCES / "java").rglob("*.java")]
+    lines = [f'<project><sdk dir="{_sdk(folder)}"/><root dir="{DEMO}"/>']
+    lines.append(f'<module name="app" android="true" library="false" compile-sdk-version="{_LEVEL}">')
+    lines.append(f'<manifest file="{_manifest(app, folder)}"/>')
+    lines += [f'<resource file="{app / f"src/{source}/res"}"/>' for source in ("main", "central")]
+    lines += [f'<src file="{file}"/>' for file in sorted(sources)]
+    lines += [f'<classpath jar="{path}"/>' for path in (jar("kotlin-stdlib"), RUNTIME_CLASSES, CORE_CLASSES)]
+    project, report = folder / "project.xml", folder / "report.txt"
+    project.write_text("\n".join([*lines, "</module></project>"]), "utf-8")
+    java = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-cp", f"{tool('lint')}/*", "com.android.tools.lint.Main"]
+    flags = ["--offline", "--exitcode", "-Wall", "-Werror", "--disable", ",".join(DISABLED)]
+    try:
+        command([*java, *flags, "--sdk-home", folder / "sdk", "--project", project, "--text", report])
+    except Failed as problem:
+        raise Failed(report.read_text("utf-8") if report.exists() else str(problem)) from problem
+    return len(sources)

@@ -1,0 +1,90 @@
+"""Stage core: unit tests of the app's logic with coverage, shared vectors, faults in bulk, Android 8's API."""
+
+import csv
+import shutil
+import xml.etree.ElementTree as ElementTree
+
+from checks import junit, kotlinc
+from stagekit import DEMO, VERIFY, Failed, main, maven, replaced, work
+
+_CORE = VERIFY / "core" / "target"
+_SOURCES = DEMO / "core/src/main/kotlin/org/tfcompress/demo/core"
+
+
+def check() -> str:
+    """Compiles core as Android gets it and runs its tests under Maven."""
+    reports = _CORE / "surefire-reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    maven("-pl", "core", "test")
+    suites = [ElementTree.parse(file).getroot() for file in sorted(reports.glob("TEST-*.xml"))]
+    tests = sum(int(suite.get("tests", 0)) for suite in suites)
+    skipped = sum(int(suite.get("skipped", 0)) for suite in suites)
+    if not tests or skipped:
+        raise Failed(f"{tests} tests ran, {skipped} were skipped")
+    with (_CORE / "site/jacoco/jacoco.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    covered, missed = (sum(int(row[f"LINE_{kind}"]) for row in rows) for kind in ("COVERED", "MISSED"))
+    return (
+        f"{tests} tests (vectors shared with Python; every byte of a 2 kB manifest flipped, 1,000 damages of each "
+        f"bundled model and of a ciphertext: none accepted); {covered / (covered + missed):.1%} of {covered + missed} "
+        "lines covered; API 26 linkage"
+    )
+
+
+def _mutant(name: str, old: str, new: str, *tests: str) -> None:
+    """Compiles one source with a fault in it and runs tests with that class in front of the right one."""
+    folder = work("core-control")
+    source = folder / name.rpartition("/")[2]
+    shutil.copy(_SOURCES / name, source)
+    replaced(source, old, new)
+    classes = [_CORE / "classes", kotlinc.stdlib()]
+    kotlinc.compile_to(folder / "classes", [source], classes, module="core")
+    path = [folder / "classes", _CORE / "test-classes", *classes]
+    junit.run(path, tests, {"demo.dir": DEMO})
+
+
+def rounding() -> None:
+    """Halves go up, as Kotlin's own rounding takes them."""
+    tests = ("org.tfcompress.demo.core.tensor.QuantizationTest",)
+    _mutant("tensor/Quantization.kt", "Math.rint((value * inverse).toDouble())", "Math.round(value * inverse)", *tests)
+
+
+def unsigned_manifest() -> None:
+    """A manifest is read whatever its signature says."""
+    tests = ("org.tfcompress.demo.core.security.FaultTest",)
+    _mutant("security/ManifestState.kt", "if (!key.signed(manifest, signature))", "if (signature.isEmpty())", *tests)
+
+
+def unchecked_hash() -> None:
+    """A model of the right size is taken for the right one."""
+    tests = ("org.tfcompress.demo.core.security.FaultTest",)
+    _mutant("security/ModelGate.kt", "if (hash == expected.sha256)", "if (hash != expected.sha256 || true)", *tests)
+
+
+def coverage() -> None:
+    """A threshold that no test suite reaches."""
+    maven("-pl", "core", "jacoco:check@check", "-Dcoverage.minimum=1.0")
+
+
+def newer_api() -> None:
+    """A call that the JDK has and Android 8 lacks."""
+    folder = work("core-control")
+    source = folder / "Planted.kt"
+    source.write_text(
+        "package planted\n\nfun planted() = java.lang.management.ManagementFactory.getRuntimeMXBean().uptime\n"
+    )
+    kotlinc.compile_to(folder / "classes", [source], [kotlinc.stdlib()])
+    maven("-pl", "core", "animal-sniffer:check@api-26", f"-Dsniffed.classes={folder / 'classes'}")
+
+
+if __name__ == "__main__":
+    main(
+        check,
+        {
+            "rounding": (rounding, "quantize rounds halves to even"),
+            "unsigned-manifest": (unsigned_manifest, "no single-byte flip in a 2 kB manifest"),
+            "unchecked-hash": (unchecked_hash, "no damaged bundled model"),
+            "coverage": (coverage, "Coverage checks have not been met"),
+            "newer-api": (newer_api, "Undefined reference.*ManagementFactory"),
+        },
+    )

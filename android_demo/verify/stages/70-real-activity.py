@@ -1,0 +1,48 @@
+"""Stage real-activity: the whole app with its bundled models, computed by LiteRT's C library on this machine."""
+
+import re
+
+from android.robolectric import copied_app, flip, tested
+from stagekit import VERIFY, CannotRun, Failed, command, main, python
+
+_FIND = "import ai_edge_litert, pathlib; print(pathlib.Path(ai_edge_litert.__file__).parent / 'libLiteRt.so')"
+# The app's own tests do not run here: their coverage means nothing.
+_PART = "-Djacoco.haltOnFailure=false"
+
+
+def _library() -> str:
+    """Path of LiteRT's C library in the Python package."""
+    try:
+        return command([python(), "-c", _FIND]).strip().splitlines()[-1]
+    except Failed as problem:
+        raise CannotRun(f"{python()} has no ai-edge-litert") from problem
+
+
+def _run(*arguments: str) -> int:
+    modules = "host-engine,app-real"
+    return tested("RealActivityTest", "app-real", modules, f"-Dlitert.lib={_library()}", _PART, *arguments)
+
+
+def check() -> str:
+    """Runs the tests and reads what they printed."""
+    count = _run()
+    said = "\n".join(file.read_text("utf-8") for file in (VERIFY / "app-real/target/surefire-reports").glob("*.xml"))
+    found = re.search(r"REAL samples=(\d+) answers=(\d+) right=(\d+)", said)
+    if not found:
+        raise Failed("the tests did not say how the samples were read")
+    samples, answers, right = found.groups()
+    return (
+        f"{count} tests: drawing, self-test of each model, {samples} bundled samples ({right} of {answers} answers right, "
+        "differences as the host found them), passphrase, benchmark; real activity, models, threads and inference"
+    )
+
+
+def flipped_model() -> None:
+    """One bit of a bundled model."""
+    app = copied_app("real-control")
+    flip(app / "src/main/assets/models/int8_qat.tflite")
+    _run(f"-Dapp.dir={app}", "-Dsurefire.skipAfterFailureCount=1")
+
+
+if __name__ == "__main__":
+    main(check, {"flipped-model": (flipped_model, "all but the encrypted one run|Passed|WRONG_HASH|self-test")})
