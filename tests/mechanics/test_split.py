@@ -11,13 +11,12 @@ L = keras.layers
 
 def chained(course, pieces, x):
     """Answers of the pieces, one after the other, on named tensors."""
-    given = [keras.ops.convert_to_tensor(a) for a in (x if isinstance(x, list) else [x])]
-    held = dict(zip(course.inputs, given, strict=True))
+    held = dict(zip(course.inputs, x if isinstance(x, list) else [x], strict=True))
     for piece in pieces:
-        given = [held[t] for t in piece.takes]
+        given = [keras.ops.convert_to_tensor(held[t]) for t in piece.takes]
         made = piece.model(given if len(given) > 1 else given[0], training=False)
-        held.update(zip(piece.gives, keras.tree.flatten(made), strict=True))
-    return [np.asarray(held[t]) for t in keras.tree.flatten(course.outputs)]
+        held.update(zip(piece.gives, [np.asarray(y) for y in keras.tree.flatten(made)], strict=True))
+    return [held[t] for t in keras.tree.flatten(course.outputs)]
 
 
 def largest_gap(model, pieces, course, x):

@@ -132,7 +132,7 @@ confidence above which a sample needs no further parts.
     examples=(
         "tfcompress split model.keras --parts=3 --calibration=mnist.npz --scale=1/255 --out=parts",
         "tfcompress split model.keras --budget=500000 --mode=float16 --out=parts",
-        "tfcompress split model.keras --how=modular --at=block2_add,block3_add --calibration=x.npy --out=parts",
+        "tfcompress split model.keras --how=modular --at=block2,block3 --calibration=x.npy --out=parts",
         "tfcompress split model.keras --how=hierarchical --calibration=x.npy --agreement=0.995 --out=parts",
     ),
     define=_define,

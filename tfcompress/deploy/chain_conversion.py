@@ -19,7 +19,7 @@ from tfcompress.deploy.simulate import simulate
 from tfcompress.deploy.tensorspec import TensorSpec
 from tfcompress.mechanics.chain import Mode, Treatment
 from tfcompress.mechanics.copying import copied
-from tfcompress.mechanics.graph import float32
+from tfcompress.mechanics.graph import float32, input_specs, walk
 from tfcompress.mechanics.hook import laid
 from tfcompress.mechanics.state import CompressionState
 
@@ -75,7 +75,7 @@ def convert_links(
         )
     flow, parts = _Flow(dict(values or {}), dict(values or {}), {}), []
     for link in links:
-        model = copied(link.model)[0]  # what conversion hangs on it goes with it
+        model = _in_float32(copied(link.model)[0])  # what conversion hangs on it goes with it
         note, state = _ranges(model, link, flow, trained or {}) if mode == "int8" else (None, None)
         given = {name: flow.rounded[name] for name in link.takes} if values is not None else None
         limit = {"limit": len(next(iter(given.values())))} if given is not None else {}
@@ -148,6 +148,19 @@ def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, Compre
     state.hang(model)
     how = "were trained, those between parts come from calibration" if taken else "come from calibration"
     return f"activation ranges {how}; inputs have the scales of the outputs before them", state
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Returns a model that takes float32 where mixed precision hands half floats from part to part."""
+    half = ("float16", "bfloat16")
+    if not any(x.dtype in half for x in model.inputs):
+        return model
+    inputs = [
+        keras.Input(batch_shape=s.shape, dtype="float32" if s.dtype.name in half else s.dtype, name=s.name)
+        for s in keras.tree.flatten(input_specs(model))
+    ]
+    outputs = walk(model, inputs, lambda path, op, args, kwargs, made: op(*args, **kwargs))
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=model.name)
 
 
 def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> None:

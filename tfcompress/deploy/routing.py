@@ -169,6 +169,8 @@ def classes(answer: np.ndarray, kind: str) -> np.ndarray:
 def lowest_threshold(exits: Sequence[np.ndarray], final: np.ndarray, kind: str, agreement: float) -> float:
     """Returns the lowest threshold, one for all exits, at which early answers still agree with the whole network.
 
+    It lies between two confidences, so that rounding moves no sample across.
+
     Args:
         exits: Answers `(n, classes)` of each exit for all samples.
         final: Answers `(n, classes)` of the whole network.
@@ -188,12 +190,14 @@ def lowest_threshold(exits: Sequence[np.ndarray], final: np.ndarray, kind: str, 
     tried = np.unique(np.concatenate(sure))
     if len(tried) > _CANDIDATES:
         tried = np.quantile(tried, np.linspace(0, 1, _CANDIDATES), method="lower")
-    for threshold in (0.0, *tried.tolist()):
+    above = np.unique(np.concatenate(sure))[1:]
+    between = [(t + above[np.searchsorted(above, t, side="right")]) / 2 for t in tried[:-1]]
+    for threshold in (0.0, *between, (tried[-1] + 1) / 2):
         agrees = np.ones(len(final), bool)
         for s, r in zip(reversed(sure), reversed(right), strict=True):
             agrees = np.where(s > threshold, r, agrees)
         if agrees.mean() >= agreement:
-            return float(min(threshold, 1.0))
+            return float(threshold)
     return 1.0
 
 

@@ -67,7 +67,7 @@ def split(
         at: Names of layers or nested models, `outer/inner` for those inside; for "hierarchical", what the first parts
             end with. Default of "modular": all nested models.
         parts: Number of parts, for "recursive"; default 2 where no budget is given.
-        budget: Most MACs or bytes of a part, for "recursive".
+        budget: Most MACs or bytes of a part, for "recursive"; a model within it stays one part.
         by: What "recursive" weighs: "macs" (default), or "bytes" of weights as Keras holds them.
         levels: Number of early exits (1): the rest behind an exit is split again.
         first: Wanted share of the MACs in the first part, of what is left at each level (0.25); from a quarter of it
@@ -129,7 +129,7 @@ def split(
     if how == "hierarchical":
         return _hierarchical(course, options, trained)
     bounds = _modular(course, options["at"]) if how == "modular" else _recursive(course, **options)
-    pieces = _pieces(course, bounds)
+    pieces = course.pieces(bounds) if how == "recursive" else _pieces(course, bounds)
     links = [_link(piece, piece.model, None) for piece in pieces]
     return Parts(course, links, _crossing(course, pieces), trained=trained)
 

@@ -71,7 +71,7 @@ class _WrappedCompression(Compression):
     def __init__(self, recipe, plan: Plan, plain: keras.Model, operated: list[tuple], **options):
         super().__init__([t for t in recipe if t.is_gradual], **options)
         self.whole = recipe
-        self._given, self._plain, self._operated = plan, plain, list(operated)
+        self._given, self._plain, self.operated = plan, plain, list(operated)
 
     def _make_plan(self, model):
         return self._given
@@ -103,7 +103,7 @@ class _WrappedCompression(Compression):
         return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
 
     def _told(self):
-        done = [*self._operated, *self._cuts]
+        done = [*self.operated, *self._cuts]
         rows = [{"technique": name, **asdict(row)} for name, found in done for row in found]
         return {"recipe": recipe_facts(self.whole), **({"surgery": rows} if rows else {})}
 

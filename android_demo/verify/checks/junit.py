@@ -19,7 +19,7 @@ def run(
 
     Args:
         path: Class path of the tests; JUnit itself is in the console's jar.
-        tests: Names of test classes.
+        tests: Names of test classes, or `CLASS#METHOD`.
         properties: System properties.
 
     Raises:
@@ -31,7 +31,7 @@ def run(
             *(f"-D{name}={value}" for name, value in properties.items()),
             *("-jar", console, "execute", "--class-path", ":".join(map(str, path))),
             *("--disable-banner", "--disable-ansi-colors", "--details=summary", "--fail-if-no-tests"),
-            *(word for test in tests for word in ("--select-class", test)),
+            *(word for test in tests for word in ("--select-method" if "#" in test else "--select-class", test)),
         )
     except Failed as problem:
         told = [line.strip() for line in problem.output.splitlines() if _TOLD.match(line)]

@@ -6,7 +6,20 @@ import re
 import shutil
 
 from checks import junit, kotlinc
-from stagekit import DEMO, REPOSITORY, VERIFY, CannotRun, Failed, command, main, maven, python, tool, work
+from stagekit import (
+    DEMO,
+    REPOSITORY,
+    VERIFY,
+    CannotRun,
+    Failed,
+    command,
+    compiled_core,
+    main,
+    maven,
+    python,
+    tool,
+    work,
+)
 
 _ANSWERS = VERIFY / "work" / "parity"
 _TESTS = ("org.tfcompress.demo.host.ParityTest", "org.tfcompress.demo.host.ReportsTest")
@@ -19,7 +32,9 @@ def check() -> str:
     """Asks Python first, then the app's code, then lets Python read what the app wrote."""
     properties = _ask_python()
     tests = ",".join(name.rpartition(".")[2] for name in _TESTS)
+    shutil.rmtree(VERIFY / "host-engine/target", ignore_errors=True)
     out = maven(
+        *compiled_core(),
         *("-pl", "core,host-engine", "test", f"-Dtest={tests}", "-Dsurefire.failIfNoSpecifiedTests=false"),
         *("-Djacoco.skip", "-Djacoco.agent=", *(f"-D{name}={value}" for name, value in properties.items())),
     )

@@ -6,6 +6,7 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.CheckBox
 import android.widget.RadioGroup
+import android.widget.TextView
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
@@ -42,6 +43,8 @@ class BenchScreenTest {
         (0 until list.childCount).map { list.getChildAt(it) }
     }
 
+    private fun View.text(id: Int) = view<TextView>(id).text.toString()
+
     /** The text that the app hands to the system's share sheet. */
     private fun MainActivity.shared(): Intent {
         val chooser = checkNotNull(shadowOf(this).nextStartedActivity)
@@ -59,10 +62,13 @@ class BenchScreenTest {
         a.chip("float16").performClick()
         a.click(R.id.start)
         assertEquals(4, a.results().size)
-        val first = a.results()[0].words()
-        assertTrue(first, Regex("(?s)float32.*µs.*p90 .*27.0 kB.*of samples right").containsMatchIn(first))
-        a.results()[0].performClick()
-        val facts = a.results()[0].words()
+        val speeds = a.results().map { it.text(R.id.value).removeSuffix(" µs").toInt() }
+        assertEquals("the fastest first", speeds.sorted(), speeds)
+        val slowest = a.results().last()
+        val line = Regex("(?s)float32.*µs.*p90 .*27.0 kB.*of samples right")
+        assertTrue(slowest.words(), line.containsMatchIn(slowest.words()))
+        slowest.performClick()
+        val facts = slowest.words()
         for (fact in listOf("Runs", "Mean ± deviation", "p95 · p99", "840 µs", "CPU, XNNPACK")) {
             assertTrue(
                 facts,

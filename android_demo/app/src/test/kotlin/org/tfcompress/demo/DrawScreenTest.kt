@@ -61,8 +61,8 @@ class DrawScreenTest {
         assertFalse(row.view<View>(R.id.details).isShown)
         assertTrue(row.performClick())
         assertTrue(row.view<View>(R.id.details).isShown)
-        assertTrue(row.words(), "the lines are float32. Largest difference: 96." in row.words())
-        assertTrue(row.view<View>(R.id.bars).contentDescription.startsWith("Probabilities: 1: 96"))
+        assertTrue(row.words(), "the lines are float32. Largest difference: 9" in row.words())
+        assertTrue(row.view<View>(R.id.bars).contentDescription.startsWith("Probabilities: 1: 9"))
     }
 
     @Test

@@ -80,10 +80,13 @@ class Rig : ExternalResource() {
     /** Turns or otherwise changes the device; the new activity. */
     fun change(qualifiers: String): MainActivity {
         RuntimeEnvironment.setQualifiers(qualifiers)
-        started.last().configurationChange()
+        started.last().configurationChange().visible()
         idle()
         return started.last().get()
     }
+
+    /** The activity now: another one after it was made anew. */
+    fun current(): MainActivity = started.last().get().also { idle() }
 
     /** Ends the process's activity and starts another from what was saved. */
     fun reborn(): MainActivity {

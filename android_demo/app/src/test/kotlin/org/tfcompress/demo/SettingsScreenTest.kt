@@ -87,13 +87,14 @@ class SettingsScreenTest {
         a.view<RadioGroup>(R.id.themes).check(R.id.theme_dark)
         rig.idle()
         assertEquals(Theme.DARK, now.theme)
-        val dark = rig.reborn()
+        val dark = rig.current()
         assertEquals(Configuration.UI_MODE_NIGHT_YES, dark.night())
         val corner = rig.shot(dark, "theme-dark").getPixel(2, 2)
         assertEquals("background of the window", dark.getColor(R.color.background), corner)
         assertEquals(0xFF0E1117.toInt(), corner)
         dark.view<RadioGroup>(R.id.themes).check(R.id.theme_light)
-        assertEquals(Configuration.UI_MODE_NIGHT_NO, rig.reborn().night())
+        rig.idle()
+        assertEquals(Configuration.UI_MODE_NIGHT_NO, rig.current().night())
     }
 
     private fun android.app.Activity.night() = resources.configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK
@@ -143,6 +144,6 @@ class SettingsScreenTest {
         val intent = checkNotNull(shadowOf(a).nextStartedActivity)
         assertEquals("android.settings.APP_LOCALE_SETTINGS", intent.action)
         assertEquals("package:org.tfcompress.demo", intent.data.toString())
-        assertEquals("0.1.0", a.view<View>(R.id.versions).all().filterIsInstance<TextView>()[1].text)
+        assertEquals("0.1.0", a.view<View>(R.id.versions).all().filterIsInstance<TextView>()[1].text.toString())
     }
 }

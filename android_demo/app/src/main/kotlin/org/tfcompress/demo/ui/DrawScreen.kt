@@ -7,6 +7,7 @@ import android.widget.LinearLayout
 import android.widget.Switch
 import android.widget.TextView
 import org.tfcompress.demo.R
+import org.tfcompress.demo.core.image.GrayImage
 import org.tfcompress.demo.core.image.Ink
 import org.tfcompress.demo.core.image.InkRasterizer
 import org.tfcompress.demo.core.image.MnistCentering
@@ -42,7 +43,7 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
         expanded = saved?.getStringArrayList(EXPANDED).orEmpty().toSet()
         pad.onInk = {
             sample = NONE
-            read()
+            read(fresh = true)
         }
         undo.setOnClickListener {
             pad.ink.undo()
@@ -53,7 +54,7 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
         adaptive.isChecked = graph.settings.current.value.adaptive
         adaptive.setOnCheckedChangeListener { _, on ->
             graph.settings.change(graph.settings.current.value.copy(adaptive = on))
-            read()
+            read(fresh = false)
         }
         graph.gallery.shelf.watch(::fill)
         graph.classifier.answers.watch(::present)
@@ -85,7 +86,9 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
             rows = found.manifest.models.map { VariantRow(inflater, list, it, figures) }
             rows.forEach { list.addView(it.root) }
             fillSamples(found)
-            read()
+            // After a turn the answers are still there.
+            if (graph.classifier.answers.value == null) read(fresh = false) else showPicture()
+            present(graph.classifier.answers.value)
         } else if (graph.classifier.answers.value == null) {
             present(null)
         }
@@ -105,27 +108,35 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
                 sample = i
                 pad.ink.clear()
                 pad.invalidate()
-                read()
+                read(fresh = true)
             }
             strip.addView(tile)
         }
     }
 
-    /** Gives the picture to the models, or clears the answers where there is none. */
-    private fun read() {
+    /** The picture for the models: a sample, the drawing, or null where there is neither. */
+    private fun picture(): GrayImage? {
         val chosen = samples.getOrNull(sample)
-        undo.isEnabled = pad.ink.canUndo
-        clear.isEnabled = !pad.ink.isEmpty || chosen != null
-        val image = when {
+        return when {
             chosen != null -> chosen.image
             pad.ink.isEmpty -> null
             else -> MnistCentering.center(InkRasterizer().rasterize(pad.ink.strokes()))
         }
-        preview.show(image)
+    }
+
+    private fun showPicture(): GrayImage? {
+        undo.isEnabled = pad.ink.canUndo
+        clear.isEnabled = !pad.ink.isEmpty || sample != NONE
+        return picture().also(preview::show)
+    }
+
+    /** Gives the picture to the models, or clears the answers where there is none. */
+    private fun read(fresh: Boolean) {
+        val image = showPicture()
         if (image == null) {
             graph.classifier.clear()
         } else {
-            graph.classifier.classify(image, chosen?.label)
+            graph.classifier.classify(image, samples.getOrNull(sample)?.label, fresh)
         }
     }
 

@@ -46,7 +46,8 @@ class MainActivity : Activity() {
         open = screenOf(state?.getInt(OPEN, 0) ?: 0)
         val nav = view<RadioGroup>(R.id.nav)
         nav.check(open)
-        nav.setOnCheckedChangeListener { _, id -> go(id) }
+        // Told of the button that is left as well.
+        nav.setOnCheckedChangeListener { _, id -> if (id != open) go(id) }
         go(open)
     }
 

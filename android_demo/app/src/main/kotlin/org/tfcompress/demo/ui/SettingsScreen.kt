@@ -76,7 +76,7 @@ class SettingsScreen(activity: MainActivity, parent: ViewGroup) : Screen(activit
 
     /** The picture on the Draw screen is read again, so that what is used now can be told. */
     private fun again() {
-        graph.classifier.answers.value?.let { graph.classifier.classify(it.image, it.label) }
+        graph.classifier.answers.value?.let { graph.classifier.classify(it.image, it.label, fresh = false) }
     }
 
     private fun threads() {
@@ -92,8 +92,11 @@ class SettingsScreen(activity: MainActivity, parent: ViewGroup) : Screen(activit
         val group = find<RadioGroup>(R.id.themes)
         group.check(THEMES.first { it.second == now.theme }.first)
         group.setOnCheckedChangeListener { _, id ->
-            store.change(now.copy(theme = THEMES.first { it.first == id }.second))
-            activity.recreate()
+            val theme = THEMES.first { it.first == id }.second
+            if (theme != now.theme) {
+                store.change(now.copy(theme = theme))
+                activity.recreate()
+            }
         }
         val language = find<View>(R.id.language)
         language.shown = Build.VERSION.SDK_INT >= 33

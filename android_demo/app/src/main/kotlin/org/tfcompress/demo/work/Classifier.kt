@@ -35,10 +35,13 @@ class Classifier(
     /** The answers to show; null where there is no picture. */
     val answers = Live<Answers?>(null)
 
-    /** Reads [image]: 28 x 28, as the models take it. Answers to older pictures are dropped. */
-    fun classify(image: GrayImage, label: Int?) {
+    /**
+     * Reads [image]: 28 x 28, as the models take it. Answers to older pictures are dropped. Only what the user
+     * has just drawn or picked is [fresh] and counted, not what is read again with other settings.
+     */
+    fun classify(image: GrayImage, label: Int?, fresh: Boolean) {
         val mine = ++turn
-        thread.run({ gallery.workshop?.let { answer(it, image, label) } }) { found ->
+        thread.run({ gallery.workshop?.let { answer(it, image, label, fresh) } }) { found ->
             if (found != null && mine == turn) {
                 answers.value = found
                 found.outcomes.filterIsInstance<Outcome.Unavailable>().forEach { gallery.update(it.entry, it.state) }
@@ -52,11 +55,11 @@ class Classifier(
         answers.value = null
     }
 
-    private fun answer(shop: Workshop, image: GrayImage, label: Int?): Answers {
+    private fun answer(shop: Workshop, image: GrayImage, label: Int?, fresh: Boolean): Answers {
         val wanted = settings.current.value
         val outcomes = shop.runner.run(image, wanted.engine)
         val choice = choose(shop, outcomes, wanted)
-        if (wanted.monitoring) {
+        if (wanted.monitoring && fresh) {
             outcomes.filter { it.entry.id == choice?.id || it.failed }.forEach { monitor.record(shop, it) }
             monitor.look(shop).let { summary -> thread.tell { monitor.summary.value = summary } }
         }
