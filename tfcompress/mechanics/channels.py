@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfcompress.facts.spec import has_weight, spec_of, weight
+from tfcompress.mechanics import inner_flows  # noqa: F401 (more rules)
 from tfcompress.mechanics.flows import INPUT, OUTPUT, STILL, UNDESCRIBED, Call, Use, rule_of
 from tfcompress.mechanics.graph import check_graph, walk
 from tfcompress.mechanics.labels import KEPT, Labels, Signal

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import LayerSpec, has_weight, is_elementwise, spec_of, weight
+from tfcompress.facts.spec import LayerSpec, has_weight, is_elementwise, weight
 from tfcompress.mechanics.labels import KEPT, Labels, Signal, signal
 
 ACROSS = "a value depends on all channels"
@@ -114,7 +114,7 @@ def _whole(shape) -> Signal:
     return Signal(np.full((1,) * len(shape), KEPT), tuple(shape))
 
 
-def _last(call: Call, given: Signal) -> np.ndarray | None:
+def last_labels(call: Call, given: Signal) -> np.ndarray | None:
     """Labels along the last axis; None, and they are kept, if channels lie on another one."""
     if given.axis == -1 and given.shape and given.shape[-1] is not None:
         return given.vector()
@@ -143,7 +143,7 @@ def whole(call: Call) -> list[Signal]:
 @flow("mix")
 def mix(call: Call) -> list[Signal]:
     """New channels out of sums over the old ones."""
-    old = _last(call, call.inputs[0])
+    old = last_labels(call, call.inputs[0])
     use, shape = call.use(), call.shapes[0]
     if use.output is None:
         use.output = signal(_new(call, shape[-1]), shape)
@@ -153,7 +153,7 @@ def mix(call: Call) -> list[Signal]:
         for state in call.inputs[1:]:
             call.keep(state.labels, STATES)
         call.keep(new, STATES)
-    _note_weights(call, call.spec, "", old, new, use.inner)
+    note_weights(call, call.spec, "", old, new, use.inner)
     return [signal(new, shape) for shape in call.shapes]
 
 
@@ -170,7 +170,7 @@ def _new(call: Call, count: int) -> np.ndarray:
 @flow("grouped")
 def grouped(call: Call) -> list[Signal]:
     """A convolution in groups: those of a group's inputs and outputs go or stay together."""
-    old = _last(call, call.inputs[0])
+    old = last_labels(call, call.inputs[0])
     (made,) = mix(call)
     use, groups = call.use(), call.op.groups
     if use.groups is None:
@@ -189,25 +189,26 @@ def passed(call: Call) -> list[Signal]:
     function = getattr(call.op, "activation", None)
     if function is not None and not is_elementwise(function):
         return call.kept(ACROSS)
-    old = _last(call, call.inputs[0])
+    old = last_labels(call, call.inputs[0])
     if old is None or shape[-1] is None or shape[-1] % len(old):
         return call.kept(NOT_LAST)
     new = np.repeat(old, shape[-1] // len(old))
-    _note_weights(call, call.spec, "", old, new, None)
+    note_weights(call, call.spec, "", old, new, None)
     use = call.use()
     use.output = use.output or signal(new, shape)
     return [signal(new, shape)]
 
 
-def _note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> None:
+def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> None:
     """Notes labels along the axes of all weights of a layer, by their letters."""
     for path, letters in spec.axes.items():
         if not has_weight(call.op, prefix + path):
             continue
-        _note_weight(call, prefix + path, letters, old, new, inner)
+        note_weight(call, prefix + path, letters, old, new, inner)
 
 
-def _note_weight(call: Call, path: str, letters: str, old, new, inner) -> None:
+def note_weight(call: Call, path: str, letters: str, old, new, inner) -> None:
+    """Notes labels along the axes of one weight: of channels read, made, and inside."""
     sizes = weight(call.op, path).shape
     letters = letters.rjust(len(sizes), "j")  # PReLU: a slope for every place and channel
     call.note(path, [_along(c, n, old, new, inner) for c, n in zip(letters, sizes, strict=True)])
@@ -337,65 +338,3 @@ def reduced(call: Call) -> list[Signal]:
         return call.kept(ACROSS)
     axis = given.axis if call.op.keepdims else given.axis + sum(k > given.axis for k in gone)
     return [_noted(call, signal(given.vector(), shape, axis))]
-
-
-@flow("both")
-def both(call: Call) -> list[Signal]:
-    """Two recurrent layers in opposite directions, with the same number of units in both."""
-    layer, shape = call.op, call.shapes[0]
-    if layer.merge_mode is None or len(call.shapes) > 1 or len(call.inputs) > 1:
-        return call.kept(STATES)
-    old = _last(call, call.inputs[0])
-    use = call.use()
-    if use.inner is None:
-        use.inner = call.labels.fresh(layer.forward_layer.units)
-    for name in call.spec.inner:
-        _note_weights(call, spec_of(getattr(layer, name)), f"{name}/", old, use.inner, use.inner)
-    made = np.tile(use.inner, 2) if layer.merge_mode == "concat" else use.inner
-    use.output = use.output or signal(made, shape)
-    return [signal(made, shape)]
-
-
-@flow("each step")
-def each_step(call: Call) -> list[Signal]:
-    """The layer inside, at every step."""
-    inner, (shape,) = call.op.layer, call.shapes
-    spec = spec_of(inner)
-    old = _last(call, call.inputs[0])
-    if spec.flow not in ("mix", "pass") or spec.step or old is None:
-        return call.kept(STILL)
-    if not is_elementwise(getattr(inner, "activation", keras.activations.linear)):
-        return call.kept(ACROSS)
-    use = call.use()
-    if spec.flow == "pass":
-        new = np.repeat(old, shape[-1] // len(old))
-    else:
-        new = use.output.vector() if use.output else call.labels.fresh(shape[-1])
-    _note_weights(call, spec, "layer/", old, new, None)
-    use.output = use.output or signal(new, shape)
-    return [signal(new, shape)]
-
-
-@flow("attention")
-def attention(call: Call) -> list[Signal]:
-    """Heads go as wholes; the output has channels of its own."""
-    layer, shape = call.op, call.shapes[0]
-    query, value, key = (list(call.args) + [None] * 3)[:3]
-    query, value = call.kwargs.get("query", query), call.kwargs.get("value", value)
-    key = call.kwargs.get("key", key)
-    key = value if key is None else key
-    if len(call.shapes) != 1 or len(layer.get_config().get("attention_axes") or [1]) != 1:
-        return call.kept(STILL)
-    use = call.use()
-    if use.inner is None:
-        use.inner = call.labels.fresh(layer.num_heads)
-    new = use.output.vector() if use.output else call.labels.fresh(shape[-1])
-    sources = {"query_dense": query, "key_dense": key, "value_dense": value, "output_dense": None}
-    for path, letters in call.spec.axes.items():
-        source = sources[path.split("/")[0]]
-        _note_weight(call, path, letters, None if source is None else _last(call, source), new, use.inner)
-    for other in call.inputs:
-        if not any(other is known for known in (query, key, value)):
-            call.keep(other.labels, STILL)
-    use.output = use.output or signal(new, shape)
-    return [signal(new, shape)]

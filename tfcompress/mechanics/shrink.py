@@ -31,7 +31,7 @@ def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         >>> layers = [keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")]
         >>> model = keras.Sequential([keras.Input((3,)), *layers])
         >>> found = groups(model)
-        >>> [w.shape for w in shrink(model, found, found.groups[:3]).get_layer("b").weights]
+        >>> [tuple(w.shape) for w in shrink(model, found, found.groups[:3]).get_layer("b").weights]
         [(1, 2), (2,)]
     """
     return shrunk(model, channels, dead)[0]
