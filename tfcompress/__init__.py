@@ -48,6 +48,7 @@ _HOMES: dict[str, str | None] = {
     "convert": "deploy.convert",
     "criterion": "mechanics.criteria",
     "describe": "facts.spec",
+    "elementwise": "facts.activations",
     "load_model": "deploy.loading",
     "schedules": None,
     "slim": "deploy.slim",

@@ -2,10 +2,10 @@
 
     python tests/bench/resnet_cifar.py --data ../shared/data/cifar10/cifar10.npz --epochs 40 --after 20
 
-One float net is trained; every arm starts from it, has the same epochs afterwards and the same rounding. `l1` cuts the
-filters with the smallest L1 norm in one shot and trains on labels; `ours` cuts by Taylor expansion of the loss and
-learns from the float net as well. `whole` is the float net's own int8 file. Latencies are measured in turns, one thread,
-on this machine.
+One float net is trained; every arm starts from it, has the same epochs afterwards and the same rounding. `l1` cuts
+the filters with the smallest L1 norm in one shot and trains on labels; `ours` cuts by Taylor expansion of the loss and
+learns from the float net as well. `whole` is the float net's own int8 file. Latencies are measured in turns, one
+thread, on this machine.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tfcompress.facts.activations import elementwise
 from tfcompress.facts.spec import describe, forget
 from tfcompress.mechanics.channels import groups
 from tfcompress.mechanics.shrink import shrink, zeroed
@@ -60,7 +61,8 @@ def test_what_is_kept_is_named():
     y = L.Softmax(name="over_channels")(L.Conv2D(4, 1, name="before_softmax")(y))
     kept = groups(keras.Model(inputs, L.Dense(2, name="end")(L.Flatten()(y)))).kept()
     assert kept["meets_input"][1] == "joins channels that are kept"
-    assert kept["softmax"][1] == kept["yours"][1] == "a value depends on all channels"
+    assert kept["softmax"][1] == "a value depends on all channels"
+    assert "tfc.elementwise" in kept["yours"][1]
     assert kept["halved"][1] == "takes some of the channels by number"
     assert kept["before_code"] == ("code", "Lambda is not in the table of layers (tfc.describe adds it)")
     assert kept["times_array"][1] == "meets a constant of a fixed size"
@@ -144,3 +146,24 @@ def test_subclassed_models_are_refused():
 
     with pytest.raises(ValueError, match="subclassed"):
         groups(Own())
+
+
+def test_functions_of_yours_that_take_each_value_for_itself():
+    @elementwise
+    def cubed(x):
+        return x * x * x
+
+    x = inputs = keras.Input((4,))
+    kept = groups(keras.Model(inputs, L.Dense(2, name="end")(L.Dense(4, activation=cubed, name="d")(x)))).kept()
+    assert list(kept) == ["end"]
+    with pytest.raises(TypeError, match="a function is expected. Received: 'relu'"):
+        elementwise("relu")
+
+
+def test_models_with_functions_of_yours_are_copied(graph_models):
+    x = inputs = keras.Input((4,))
+    x = L.Dense(4, activation=lambda v: v * v, name="d")(x)
+    model = graph_models.shaken(keras.Model(inputs, L.Dense(2)(L.Dense(4)(x))))
+    found, x = groups(model), graph_models.batch(model)
+    dead = graph_models.some(found)
+    assert graph_models.gap(shrink(model, found, dead)(x), zeroed(model, found, dead)(x)) <= 1e-5

@@ -72,6 +72,31 @@ _EACH = {
 }  # fmt: skip
 
 
+def elementwise(function: Callable) -> Callable:
+    """Says of an activation function of yours that it takes each value for itself, so that channels can be cut.
+
+    Args:
+        function: The function, as layers hold it; usable as a decorator.
+
+    Returns:
+        The function.
+
+    Example:
+        >>> import keras, tfcompress as tfc
+        >>> @tfc.elementwise
+        ... def cubed(x):
+        ...     return x * x * x
+        >>> layers = [keras.layers.Dense(16, activation=cubed, name="d"), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((4,)), *layers])
+        >>> tfc.PruneChannels(0.5).apply(model).get_layer("d").units
+        8
+    """
+    if not callable(function):
+        raise TypeError(f"elementwise: a function is expected. Received: {function!r}.")
+    _EACH.add(function)
+    return function
+
+
 def is_elementwise(function: object) -> bool:
     """Whether an activation function takes each value for itself, so that the others may be cut."""
     return function in _EACH or (function in _activations and not _activations[function].across)

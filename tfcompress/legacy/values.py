@@ -13,12 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfcompress.facts.activations import elementwise
 from tfcompress.legacy.refused import NotPorted
 
 _OWN = "Give your own classes and functions: custom_objects={'Name': Name}, written for Keras 3."
 
 
 @keras.saving.register_keras_serializable("tfcompress")
+@elementwise
 def hard_sigmoid_of_keras_2(x: Any) -> Any:
     """Returns `clip(0.2 x + 0.5, 0, 1)`, which Keras 2 called hard_sigmoid.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfcompress.facts.spec import has_weight, spec_of, weight
 from tfcompress.mechanics.channels import Channels, groups
-from tfcompress.mechanics.copying import New, renamed, rewritten
+from tfcompress.mechanics.copying import New, config_of, renamed, rewritten
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.shrink import shrink
 from tfcompress.mechanics.streams import Read, value_of
@@ -88,7 +88,7 @@ def _can_get_bias(op) -> bool:
     spec = spec_of(op)
     return (
         spec.axes.get("bias") == "o"
-        and op.get_config().get("use_bias") is False
+        and config_of(op).get("use_bias") is False
         and len(op.variables) == len(spec.kernels)
     )
 
@@ -123,7 +123,7 @@ def merged(
             return None
         new = values[id(op)]
         kept = {id(weight(op, name)): value for name, value in new.items() if has_weight(op, name)}
-        config = {**op.get_config(), "name": renamed(path)}
+        config = {**config_of(op), "name": renamed(path)}
         weights = [kept.get(id(v), np.asarray(full_precision(v))) for v in op.variables]
         if "bias" in new and not has_weight(op, "bias"):
             config["use_bias"] = True

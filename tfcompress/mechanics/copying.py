@@ -1,5 +1,7 @@
 """A flat copy of a model: layers of its own with the same weights, nested models opened, some of them changed."""
 
+import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +29,18 @@ class New:
 def renamed(path: str) -> str:
     """Returns the layer name that stands for a path in a flat model."""
     return path.replace("/", "_").replace(":", "_")
+
+
+def config_of(op) -> dict:
+    """Returns constructor arguments for a twin of an operation; functions of the user's stand there as they are.
+
+    Keras writes the name of a function, and finds only registered ones again.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns that a lambda can't be written; this one need not be
+        config = op.get_config()
+    live = {name: getattr(op, name, None) for name in config}
+    return config | {name: value for name, value in live.items() if inspect.isfunction(value)}
 
 
 def rewritten(
@@ -103,9 +117,7 @@ def _copy(path, op):
     # code can't be copied through a configuration, and has no state of its own
     if not isinstance(op, keras.layers.Layer) or isinstance(op, keras.layers.Lambda):
         return op
-    config = op.get_config()
-    config["name"] = renamed(path)
-    return type(op).from_config(config)
+    return type(op).from_config({**config_of(op), "name": renamed(path)})
 
 
 def _take_over(copy, op) -> None:

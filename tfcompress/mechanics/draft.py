@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from tfcompress.facts.spec import LayerSpec, spec_of, weight
-from tfcompress.mechanics.copying import New, renamed, rewritten
+from tfcompress.mechanics.copying import New, config_of, renamed, rewritten
 from tfcompress.mechanics.graph import float32, full_precision, leaves, takes_training, trace
 
 
@@ -160,7 +160,7 @@ def _node(call, path, is_single):
             weights[name] = np.asarray(full_precision(weight(op, name)), "float64")
         except ValueError:  # a bias it does not use, say
             continue
-    config = op.get_config() if weights and isinstance(op, keras.layers.Layer) or _is_plain(op) else {}
+    config = config_of(op) if weights and isinstance(op, keras.layers.Layer) or _is_plain(op) else {}
     tensors = {"inputs": list(call.inputs), "outputs": list(call.outputs), "shapes": call.shapes}
     is_complete = len(weights) == len(getattr(op, "variables", ()))
     return Node(path, op, type(op), config, spec, weights, **tensors, is_single=is_single, is_complete=is_complete)

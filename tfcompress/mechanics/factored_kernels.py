@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from tfcompress.mechanics import decompose
+from tfcompress.mechanics.copying import config_of
 from tfcompress.mechanics.factored_layers import conv, depthwise
 from tfcompress.mechanics.factoring import Factoring
 
@@ -58,7 +59,7 @@ class Spatial(Factoring):
 
     def layers(self, parts):
         """Each axis takes its strides and dilation with it."""
-        config = self.op.get_config()
+        config = config_of(self.op)
         geometry = {k: tuple(config[k]) for k in ("kernel_size", "strides", "dilation_rate")}
         first = {k: (v[0], 1)[: len(v)] for k, v in geometry.items()}
         last = {k: (1, *v[1:]) for k, v in geometry.items()}
@@ -120,7 +121,7 @@ class Tucker(Factoring):
 
     def layers(self, parts):
         """The core has the geometry of the layer."""
-        config = self.op.get_config()
+        config = config_of(self.op)
         geometry = {k: config[k] for k in ("kernel_size", "strides", "padding", "dilation_rate")}
         return [
             conv(self.op, self.part_name("in"), parts[0]),
@@ -190,7 +191,7 @@ class Products(Factoring):
 
     def layers(self, parts):
         """Each axis takes its dilation with it."""
-        config, (first, *middle, last) = self.op.get_config(), parts
+        config, (first, *middle, last) = config_of(self.op), parts
         made = [conv(self.op, self.part_name("in"), first)]
         names = ["core"] if len(middle) == 1 else ["vertical", "horizontal"]
         for label, kernel in zip(names, middle, strict=True):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfcompress.mechanics.copying import New
+from tfcompress.mechanics.copying import New, config_of
 from tfcompress.mechanics.graph import full_precision
 
 _LAST = ("activation", "activity_regularizer", "use_bias", "bias_initializer", "bias_regularizer", "bias_constraint")
@@ -26,7 +26,7 @@ def conv(op: keras.layers.Layer, name: str, kernel: np.ndarray, is_last: bool = 
 def depthwise(op: keras.layers.Layer, name: str, kernel: np.ndarray, **geometry) -> New:
     """Returns a depthwise convolution with a kernel `(..., c, 1)`, without bias."""
     kind = keras.layers.DepthwiseConv2D if kernel.ndim == 4 else keras.layers.DepthwiseConv1D
-    given = op.get_config()
+    given = config_of(op)
     options = {"dtype": given["dtype"], "depthwise_regularizer": given["kernel_regularizer"]}
     size = kernel.shape[:-2] if kernel.ndim == 4 else kernel.shape[0]
     if kernel.ndim == 3:  # takes numbers, no tuples
@@ -37,7 +37,7 @@ def depthwise(op: keras.layers.Layer, name: str, kernel: np.ndarray, **geometry)
 
 
 def _config(op, name, is_last) -> dict:
-    given = op.get_config()
+    given = config_of(op)
     keys = (*_ALL, *_LAST) if is_last else _ALL
     config = {k: given[k] for k in keys if k in given}
     return {"name": name, **config} if is_last else {"name": name, "use_bias": False, **config}

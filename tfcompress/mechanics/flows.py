@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import LayerSpec, has_weight, is_elementwise, weight
+from tfcompress.facts.spec import LayerSpec, activation_spec, has_weight, is_elementwise, weight
 from tfcompress.mechanics.labels import KEPT, Labels, Signal, signal
 
 ACROSS = "a value depends on all channels"
@@ -23,6 +23,7 @@ PART = "takes some of the channels by number"
 MEETS = "joins channels that are kept"
 NOT_LAST = "channels do not lie on the last axis"
 OUTPUT = "is an output of the model"
+YOURS = "has an activation function that nobody described (tfc.elementwise tells that it takes each value for itself)"
 STILL = "no rule for cutting it"
 STATES = "takes or returns states of a fixed size"
 UNDESCRIBED = "has weights that its row in the table does not describe"
@@ -160,8 +161,8 @@ def mix(call: Call) -> list[Signal]:
 def _new(call: Call, count: int) -> np.ndarray:
     """New labels, kept where the layer can't be made narrower."""
     new = call.labels.fresh(count)
-    if not is_elementwise(getattr(call.op, "activation", keras.activations.linear)):
-        call.keep(new, ACROSS)
+    if not is_elementwise(function := getattr(call.op, "activation", keras.activations.linear)):
+        call.keep(new, ACROSS if activation_spec(function).across else YOURS)
     if call.spec.width is None and call.spec.resize is None:
         call.keep(new, WIDTH)
     return new
@@ -188,7 +189,7 @@ def passed(call: Call) -> list[Signal]:
         return call.kept(STILL)
     function = getattr(call.op, "activation", None)
     if function is not None and not is_elementwise(function):
-        return call.kept(ACROSS)
+        return call.kept(ACROSS if activation_spec(function).across else YOURS)
     old = last_labels(call, call.inputs[0])
     if old is None or shape[-1] is None or shape[-1] % len(old):
         return call.kept(NOT_LAST)

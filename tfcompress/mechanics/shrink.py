@@ -5,7 +5,7 @@ import numpy as np
 
 from tfcompress.facts.spec import Left, arguments, weight
 from tfcompress.mechanics.channels import Channels
-from tfcompress.mechanics.copying import New, renamed, rewritten
+from tfcompress.mechanics.copying import New, config_of, renamed, rewritten
 from tfcompress.mechanics.flows import Use
 from tfcompress.mechanics.graph import full_precision
 
@@ -52,7 +52,7 @@ def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[ke
         changed = arguments(op, _left(use, alive))
         if not isinstance(op, keras.layers.Layer) and not changed:
             return None  # a node without sizes of its own
-        config = {**op.get_config(), "name": renamed(path), **changed}
+        config = {**config_of(op), "name": renamed(path), **changed}
         return [New(type(op).from_config(config), _sliced(op, use, alive), getattr(op, "trainable", True))]
 
     small, made = rewritten(model, change)
@@ -81,7 +81,7 @@ def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         for name, axis, roots in reads:
             value = values[id(weight(op, name))]
             np.moveaxis(value, axis, 0)[np.isin(roots, dead)] = 0.0
-        config = {**op.get_config(), "name": renamed(path)}
+        config = {**config_of(op), "name": renamed(path)}
         return [New(type(op).from_config(config), [values[id(v)] for v in op.variables], op.trainable)]
 
     return rewritten(model, change)[0]

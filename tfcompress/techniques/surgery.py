@@ -10,9 +10,9 @@ import numpy as np
 
 from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.image_folder import evenly
+from tfcompress.mechanics.channels import Channels
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
-from tfcompress.mechanics.channels import Channels
 from tfcompress.techniques.base import Kernel, Memory, Technique
 
 
