@@ -58,7 +58,7 @@ def _entries(base: pathlib.Path, dex: pathlib.Path):
 
 
 def packed(base: pathlib.Path, dex: pathlib.Path, out: pathlib.Path, page: int = PAGE, deflate: str = "") -> None:
-    """Writes the unsigned APK; stored files are aligned, libraries to `page`. `deflate` names what a control compresses."""
+    """Writes the unsigned APK; stored files are aligned, libraries to `page`. Controls `deflate` files of an ending."""
     with zipfile.ZipFile(out, "w") as target:
         for name, content, stored in _entries(base, dex):
             stored = stored and not (deflate and name.endswith(deflate))
@@ -82,7 +82,9 @@ def signed(unsigned: pathlib.Path, out: pathlib.Path) -> None:
     )
 
 
-def built(out: pathlib.Path, app: pathlib.Path = DEMO / "app", dex: pathlib.Path | None = None, **faults) -> pathlib.Path:
+def built(
+    out: pathlib.Path, app: pathlib.Path = DEMO / "app", dex: pathlib.Path | None = None, **faults
+) -> pathlib.Path:
     """The signed APK. `app` holds manifest, resources and assets; `dex` saves running R8 again."""
     for program in ("apksigner", "keytool"):
         if not shutil.which(program):

@@ -65,7 +65,9 @@ def _natives(dump: str) -> set[str]:
         elif match := re.match(r"\s+name\s+: '(.*)'", line):
             name = match[1]
         elif re.match(r"\s+access\s+: .*\bNATIVE\b", line):
-            found.add("Java_" + "_".join(p.replace("_", "_1").replace("/", "_").replace("$", "_00024") for p in (owner, name)))
+            found.add(
+                "Java_" + "_".join(p.replace("_", "_1").replace("/", "_").replace("$", "_00024") for p in (owner, name))
+            )
     return found
 
 
@@ -84,7 +86,13 @@ def described(apk: pathlib.Path) -> None:
         raise Failed("the APK asks for a permission: " + ", ".join(re.findall(r"uses-permission.*", text)))
     native = "native-code: " + " ".join(f"'{abi}'" for abi in ABIS)
     levels = (f"dkVersion:'{resources.MIN_SDK}'", f"targetSdkVersion:'{resources.TARGET_SDK}'")
-    for wanted in (f"package: name='{resources.PACKAGE}'", *levels, "application-label-zh", "launchable-activity", native):
+    for wanted in (
+        f"package: name='{resources.PACKAGE}'",
+        *levels,
+        "application-label-zh",
+        "launchable-activity",
+        native,
+    ):
         if wanted not in text:
             raise Failed(f"the APK does not say {wanted}\n{text}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 
-from stagekit import VERIFY, maven
+from stagekit import VERIFY, compiled_core, maven
 
 APP_MODULES = "core,tflite-central,litert-signatures,androidx-test-shim,app,app-litert"
 CLASSES = VERIFY / "app/target/classes"
@@ -17,7 +17,15 @@ RESOURCES = VERIFY / "app/target/res"
 
 def compiled(*arguments: str) -> None:
     """Compiles the app in both flavours, API-level check of animal-sniffer included."""
-    maven("-pl", APP_MODULES, "process-classes", *arguments)
+    swept("app", "app-litert")
+    maven(*compiled_core(), "-pl", APP_MODULES, "process-classes", *arguments)
+
+
+def swept(*modules: str) -> None:
+    """Takes old class files away: Maven leaves those of sources that are gone."""
+    for module in modules:
+        for folder in ("classes", "test-classes"):
+            shutil.rmtree(VERIFY / module / "target" / folder, ignore_errors=True)
 
 
 def tool(*parts: str) -> pathlib.Path:

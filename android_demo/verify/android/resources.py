@@ -1,6 +1,6 @@
 """Links the app's resources with aapt2 and writes what the compiler and Robolectric read.
 
-    resources.py --aapt2 FILE --framework JAR --app DIR --flavour NAME --out DIR
+resources.py --aapt2 FILE --framework JAR --app DIR --flavour NAME --out DIR
 """
 
 from __future__ import annotations

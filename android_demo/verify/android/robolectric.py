@@ -7,7 +7,8 @@ import pathlib
 import shutil
 import xml.etree.ElementTree as ET
 
-from stagekit import DEMO, VERIFY, Failed, maven, work
+from android.built import swept
+from stagekit import DEMO, VERIFY, Failed, compiled_core, maven, work
 
 _MODULES = "core,tflite-central,androidx-test-shim,app"
 
@@ -19,7 +20,8 @@ def tested(pattern: str, module: str = "app", more_modules: str = "", *arguments
     modules = f"{_MODULES},{more_modules}" if more_modules else _MODULES
     names = (f"-Dtest={pattern}", "-Dsurefire.failIfNoSpecifiedTests=false")
     try:
-        maven("-pl", modules, "test", *names, *arguments)
+        swept("app", module)
+        maven(*compiled_core(), "-pl", modules, "test", *names, *arguments)
     except Failed as problem:
         raise Failed(f"{problem}\n{_failures(reports)}") from problem
     count = sum(int(ET.parse(file).getroot().get("tests", "0")) for file in reports.glob("TEST-*.xml"))
@@ -50,7 +52,13 @@ def coverage() -> tuple[int, int]:
 def copied_app(name: str) -> pathlib.Path:
     """A copy of what is linked and packed of the app: manifest, resources, assets, Gradle script."""
     folder = work(name)
-    for part in ("src/main/AndroidManifest.xml", "src/main/res", "src/main/assets", "src/central/res", "src/litert/res"):
+    for part in (
+        "src/main/AndroidManifest.xml",
+        "src/main/res",
+        "src/main/assets",
+        "src/central/res",
+        "src/litert/res",
+    ):
         source, target = DEMO / "app" / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)

@@ -14,7 +14,7 @@ def check() -> str:
     uses = levels.guards()
     return (
         "app compiled with -Werror against android-all 15 and tensorflow-lite 2.16.1 (central) and against LiteRT "
-        f"2.3.0's signatures (litert); {classes} class files call nothing newer than API 26 but in {uses} guarded places"
+        f"2.3.0's signatures (litert); {classes} class files call nothing newer than API 26, {uses} guarded uses do"
     )
 
 
@@ -29,7 +29,17 @@ def _planted(body: str) -> pathlib.Path:
     libraries = (jar("kotlin-stdlib"), CLASSES, CORE_CLASSES, RUNTIME_CLASSES, jar("android-all"))
     options = ["-no-stdlib", "-no-reflect", "-Werror", "-jvm-target", "1.8", "-Xjdk-release=8"]
     path = ":".join(str(library) for library in libraries)
-    java("-cp", compiler, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", *options, "-cp", path, "-d", folder / "out", source)
+    java(
+        "-cp",
+        compiler,
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
+        *options,
+        "-cp",
+        path,
+        "-d",
+        folder / "out",
+        source,
+    )
     return folder / "out"
 
 

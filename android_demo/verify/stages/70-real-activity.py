@@ -32,7 +32,7 @@ def check() -> str:
         raise Failed("the tests did not say how the samples were read")
     samples, answers, right = found.groups()
     return (
-        f"{count} tests: drawing, self-test of each model, {samples} bundled samples ({right} of {answers} answers right, "
+        f"{count} tests: drawing, self-test of each model, {samples} samples ({right} of {answers} answers right, "
         "differences as the host found them), passphrase, benchmark; real activity, models, threads and inference"
     )
 

@@ -28,8 +28,8 @@ data class Parts(
     val key: TrustedKey,
     val models: Executor,
     val clock: Clock = Clock(System::nanoTime),
-    val pause: (millis: Long) -> Unit = Thread::sleep,
-    val now: () -> Instant = Instant::now
+    val pause: (millis: Long) -> Unit = { Thread.sleep(it) },
+    val now: () -> Instant = { Instant.now() }
 ) {
     companion object {
         /** Those of a phone. */

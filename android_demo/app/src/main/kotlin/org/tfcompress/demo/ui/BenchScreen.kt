@@ -36,13 +36,13 @@ class BenchScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, 
         sort.setOnCheckedChangeListener { _, _ -> (graph.benchmark.state.value as? BenchState.Done)?.let(::results) }
         find<View>(R.id.start).setOnClickListener { graph.benchmark.start(chosen(), mode()) }
         find<View>(R.id.stop).setOnClickListener { graph.benchmark.stop() }
-        find<View>(R.id.share_json).setOnClickListener { share("application/json", BenchReport::toJson) }
-        find<View>(R.id.share_csv).setOnClickListener { share("text/csv", BenchCsv::write) }
+        find<View>(R.id.share_json).setOnClickListener { share("application/json") { it.toJson() } }
+        find<View>(R.id.share_csv).setOnClickListener { share("text/csv") { BenchCsv.write(it) } }
         graph.settings.current.watch {
             find<TextView>(R.id.runs_on).text = resources.getString(R.string.runs_on, figures.engine(it.engine))
         }
-        graph.gallery.shelf.watch(::fill)
-        graph.benchmark.state.watch(::present)
+        graph.gallery.shelf.watch { fill(it) }
+        graph.benchmark.state.watch { present(it) }
     }
 
     override fun save(out: Bundle) {

@@ -56,8 +56,8 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
             graph.settings.change(graph.settings.current.value.copy(adaptive = on))
             read(fresh = false)
         }
-        graph.gallery.shelf.watch(::fill)
-        graph.classifier.answers.watch(::present)
+        graph.gallery.shelf.watch { fill(it) }
+        graph.classifier.answers.watch { present(it) }
     }
 
     override fun save(out: Bundle) {

@@ -14,7 +14,7 @@ class ModelsScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity,
     override fun show(saved: Bundle?) {
         head(R.string.models_title, R.string.models_about)
         expanded = saved?.getStringArrayList(EXPANDED).orEmpty().toSet()
-        graph.gallery.shelf.watch(::fill)
+        graph.gallery.shelf.watch { fill(it) }
     }
 
     override fun save(out: Bundle) {

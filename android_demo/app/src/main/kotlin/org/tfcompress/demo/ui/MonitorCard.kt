@@ -24,7 +24,7 @@ class MonitorCard(
     /** Looks at the log and connects the buttons. */
     fun bind() {
         root.view<View>(R.id.export_log).setOnClickListener {
-            graph.thread.run({ graph.gallery.workshop?.let(graph.monitor::export) }) { text -> text?.let(::share) }
+            graph.thread.run({ graph.gallery.workshop?.let(graph.monitor::export) }) { text -> text?.let { share(it) } }
         }
         root.view<View>(R.id.forget_log).setOnClickListener { look { graph.monitor.clear(it) } }
         look {}

@@ -51,8 +51,8 @@ class ResultRow(
                 figures.micros(stats.meanUs),
                 figures.micros(stats.stdUs)
             ),
-            R.string.fact_range to listOf(stats.minUs, stats.maxUs).joinToString(" – ", transform = figures::micros),
-            R.string.fact_tail to listOf(stats.p95Us, stats.p99Us).joinToString(" · ", transform = figures::micros),
+            R.string.fact_range to listOf(stats.minUs, stats.maxUs).joinToString(" – ") { figures.micros(it) },
+            R.string.fact_tail to listOf(stats.p95Us, stats.p99Us).joinToString(" · ") { figures.micros(it) },
             R.string.fact_open to figures.micros(result.info.initMicros),
             R.string.fact_first to figures.micros(result.firstUs),
             R.string.fact_copy to figures.micros(result.copyInUs),

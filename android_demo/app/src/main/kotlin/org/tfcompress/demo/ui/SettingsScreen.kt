@@ -38,9 +38,9 @@ class SettingsScreen(activity: MainActivity, parent: ViewGroup) : Screen(activit
             activity.recreate()
         }
         find<Switch>(R.id.monitoring).setOnCheckedChangeListener { _, on -> store.change(now.copy(monitoring = on)) }
-        store.current.watch(::present)
-        graph.classifier.answers.watch(::used)
-        graph.monitor.summary.watch(monitor::present)
+        store.current.watch { present(it) }
+        graph.classifier.answers.watch { used(it) }
+        graph.monitor.summary.watch { monitor.present(it) }
         monitor.bind()
     }
 

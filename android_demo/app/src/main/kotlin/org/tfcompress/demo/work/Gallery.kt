@@ -67,7 +67,7 @@ class Gallery(
         private set
 
     /** Reads and checks everything. */
-    fun load() = thread.run(::open) { shelf.value = it }
+    fun load() = thread.run({ open() }) { shelf.value = it }
 
     private fun open(): Shelf {
         val found = ManifestGate(parts.key).open(parts.files.bytes("manifest.json"), parts.files.bytes("manifest.sig"))
