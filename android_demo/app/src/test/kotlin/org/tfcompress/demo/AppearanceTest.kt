@@ -80,17 +80,16 @@ class AppearanceTest {
     private fun selectable(view: View) = view is TextView && view !is EditText && view.isTextSelectable
 
     /** Ids made at run time have no name. */
-    private fun describe(view: View): String =
-        if (view.id ushr 24 == 0 || view.id == View.NO_ID) {
-            view.javaClass.simpleName
-        } else {
-            view.resources.getResourceEntryName(view.id)
-        }
+    private fun describe(view: View): String = if (view.id ushr 24 == 0 || view.id == View.NO_ID) {
+        view.javaClass.simpleName
+    } else {
+        view.resources.getResourceEntryName(view.id)
+    }
 
     private fun spoken(view: View): String = view.contentDescription?.toString() ?: when (view) {
         is ImageButton -> ""
         is ViewGroup -> view.words()
-        is EditText -> view.hint.toString()
+        is EditText -> view.resources.getString(R.string.passphrase_label)
         else -> (view as? TextView)?.text.toString()
     }
 

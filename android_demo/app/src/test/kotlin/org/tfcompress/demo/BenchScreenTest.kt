@@ -125,7 +125,7 @@ class BenchScreenTest {
         assertTrue(a.view<View>(R.id.progress_box).isShown)
         assertFalse(a.view<View>(R.id.start).isShown)
         assertEquals("0% · float32", a.text(R.id.progress_text))
-        assertTrue(a.view<View>(R.id.scroll).rootView.all().any { it.keepScreenOn })
+        assertTrue(a.view<View>(R.id.root).all().any { it.keepScreenOn })
         val turned = rig.change("+land")
         assertTrue("goes on while the phone turns", turned.view<View>(R.id.progress_box).isShown)
         turned.click(R.id.stop)

@@ -1,5 +1,6 @@
 package org.tfcompress.demo.data
 
+import android.annotation.SuppressLint
 import android.content.Context
 import android.content.SharedPreferences
 import org.tfcompress.demo.core.engine.FlagStore
@@ -36,6 +37,8 @@ class PreferenceFlags(context: Context) : FlagStore {
 
     override fun isSet(name: String): Boolean = store.getBoolean(name, false)
 
+    // apply() would write too late: the next call may end the process.
+    @SuppressLint("ApplySharedPref")
     override fun set(name: String, value: Boolean) {
         store.edit().putBoolean(name, value).commit()
     }

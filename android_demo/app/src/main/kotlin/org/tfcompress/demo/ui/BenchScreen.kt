@@ -120,7 +120,8 @@ class BenchScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, 
         val report = state.report
         val list = find<LinearLayout>(R.id.results_rows)
         list.removeAllViews()
-        val slowest = report.run.results.maxOf { it.latency.p90Us }
+        // One disturbed 90th percentile must not make all bars short.
+        val slowest = report.run.results.maxOf { minOf(it.latency.p90Us, 2 * it.latency.p50Us) }
         val rows = report.run.results.map { ResultRow(inflater, list, it, report, figures) }
         val sorted = when (sort.checkedRadioButtonId) {
             R.id.sort_size -> rows.sortedBy { it.result.plain.bytes }

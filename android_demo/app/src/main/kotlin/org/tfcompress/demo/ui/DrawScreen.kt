@@ -173,7 +173,7 @@ class DrawScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, R
         val label = open.manifest.labels[chosen.prediction.label]
         digit.text = label
         val title = chosen.entry.title.of(figures.locale.language)
-        result.text = resources.getString(R.string.answer, label, figures.percent(chosen.prediction.confidence))
+        result.text = resources.getString(R.string.answer, label, figures.confidence(chosen.prediction.confidence))
         val answered = answers.outcomes.filterIsInstance<Outcome.Answered>()
         val same = answered.count { it.prediction.label == chosen.prediction.label }
         val agreement = resources.getQuantityString(R.plurals.agreement, same, same, answered.size, label)

@@ -1,6 +1,7 @@
 package org.tfcompress.demo.ui
 
 import android.content.res.Resources
+import java.math.RoundingMode
 import java.text.NumberFormat
 import java.util.Locale
 import org.tfcompress.demo.R
@@ -33,6 +34,16 @@ class Figures(private val resources: Resources) {
         maximumFractionDigits = digits
     }.format(fraction)
 
+    /** A probability; what is nearly certain is not rounded to certain. */
+    fun confidence(probability: Double): String {
+        if (probability < NEARLY) return percent(probability)
+        return NumberFormat.getPercentInstance(locale).apply {
+            minimumFractionDigits = 1
+            maximumFractionDigits = 1
+            roundingMode = RoundingMode.DOWN
+        }.format(probability)
+    }
+
     /** A plain number, six digits at most behind the point. */
     fun plain(value: Double): String =
         NumberFormat.getNumberInstance(locale).apply { maximumFractionDigits = 6 }.format(value)
@@ -52,5 +63,9 @@ class Figures(private val resources: Resources) {
         val actual = engine(info.requested.copy(accelerator = info.actual))
         if (!info.fellBack) return actual
         return resources.getString(R.string.on_instead, actual, info.requested.accelerator.name, info.reason.orEmpty())
+    }
+
+    private companion object {
+        const val NEARLY = 0.99
     }
 }

@@ -24,7 +24,7 @@ class ResultRow(
     private val resources = checkNotNull(root.resources)
     private val details = root.view<LinearLayout>(R.id.details)
 
-    /** [slowest] is the 90th percentile, in microseconds, that fills the bar. */
+    /** [slowest] is the latency, in microseconds, that fills the bar. */
     fun show(title: String, slowest: Double) {
         val stats = result.latency
         root.view<TextView>(R.id.name).text = title

@@ -97,7 +97,7 @@ class VariantRow(inflater: LayoutInflater, parent: ViewGroup, val entry: ModelEn
                 }
             ).joinToString(" · ")
         percent.shown = true
-        percent.text = figures.percent(outcome.prediction.confidence)
+        percent.text = figures.confidence(outcome.prediction.confidence)
         val word = when {
             isReference -> R.string.reference
             differs -> R.string.differs

@@ -2,6 +2,7 @@ package org.tfcompress.demo
 
 import android.view.View
 import android.view.ViewGroup
+import android.widget.ScrollView
 import org.junit.Assert.assertTrue
 import org.junit.Rule
 import org.junit.Test
@@ -37,7 +38,7 @@ class RealPicturesTest {
         real.go(R.id.nav_bench)
         real.activity.view<View>(R.id.start).performClick()
         real.waitFor("the benchmark") { real.app.graph.benchmark.state.value is BenchState.Done }
-        real.activity.view<View>(R.id.scroll).scrollTo(0, 10_000)
+        (real.activity.view<ViewGroup>(R.id.screen).getChildAt(0) as ScrollView).scrollTo(0, 10_000)
         real.shot("bench")
         real.go(R.id.nav_models)
         real.shot("models")

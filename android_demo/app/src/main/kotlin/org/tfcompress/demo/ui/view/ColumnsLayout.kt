@@ -1,5 +1,6 @@
 package org.tfcompress.demo.ui.view
 
+import android.annotation.SuppressLint
 import android.content.Context
 import android.util.AttributeSet
 import android.view.View
@@ -13,6 +14,8 @@ class ColumnsLayout(context: Context, attrs: AttributeSet) : ViewGroup(context, 
     private var tops = emptyMap<View, Pair<Int, Int>>()
     private var column = 0
 
+    // A handful of children, measured rarely.
+    @SuppressLint("DrawAllocation")
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
         val width = MeasureSpec.getSize(widthSpec)
         val children = (0 until childCount).map(::getChildAt).filter { it.visibility != GONE }

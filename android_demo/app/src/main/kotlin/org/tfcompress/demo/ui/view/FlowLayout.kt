@@ -1,5 +1,6 @@
 package org.tfcompress.demo.ui.view
 
+import android.annotation.SuppressLint
 import android.content.Context
 import android.util.AttributeSet
 import android.view.View
@@ -21,6 +22,8 @@ class FlowLayout(context: Context, attrs: AttributeSet) : ViewGroup(context, att
         values.recycle()
     }
 
+    // A handful of children, measured rarely.
+    @SuppressLint("DrawAllocation")
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
         val room = if (MeasureSpec.getMode(widthSpec) == MeasureSpec.UNSPECIFIED) {
             Int.MAX_VALUE / 2
