@@ -40,7 +40,11 @@ def config_of(op) -> dict:
         warnings.simplefilter("ignore")  # Keras warns that a lambda can't be written; this one need not be
         config = op.get_config()
     live = {name: getattr(op, name, None) for name in config}
-    return config | {name: value for name, value in live.items() if inspect.isfunction(value)}
+    return config | {name: value for name, value in live.items() if _is_yours(value)}
+
+
+def _is_yours(value) -> bool:
+    return inspect.isfunction(value) and not value.__module__.startswith("keras.")
 
 
 def rewritten(

@@ -46,7 +46,7 @@ class Recipe(list):
         for kind in set(kinds):
             if kinds.count(kind) > 1:
                 raise ValueError(
-                    "A recipe holds each technique that works while training goes on once. "
+                    "A recipe holds each technique once, surgery excepted. "
                     f"Received: {kinds.count(kind)} x {kind.__name__}. "
                     "For different settings by layer use its `overrides`."
                 )
