@@ -40,8 +40,8 @@ def free_net() -> keras.Model:
 class Net:
     """A net, what its recipe cuts, and how long it is trained."""
 
-    def __init__(self, make, cuts: list[Technique], epochs: int, first=4):
-        self.make, self.cuts, self.first, self.epochs = make, cuts, first, epochs
+    def __init__(self, make, cuts: list[Technique], epochs: int, first: int = 4, is_taught: bool = False):
+        self.make, self.cuts, self.first, self.epochs, self.is_taught = make, cuts, first, epochs, is_taught
 
 
 NETS = {
@@ -72,7 +72,7 @@ NETS = {
         ],
         40,
     ),
-    "free": Net(free_net, [], 50, first=0),
+    "free": Net(free_net, [], 10, first=40, is_taught=True),
 }
 
 
@@ -125,7 +125,12 @@ def recipe_of(net: Net, teacher) -> tfc.Recipe:
     """What is done to a net."""
     # a scale per channel costs 28 bytes, the scale of its bias and two zero points with it
     rounding = tfc.Quantize("int8", per_channel=False)
-    return tfc.Recipe([*net.cuts, rounding, tfc.Distill(teacher, temperature=4.0, alpha=0.25)])
+    return tfc.Recipe([*net.cuts, rounding, lesson(teacher)])
+
+
+def lesson(teacher) -> tfc.Distill:
+    """A quarter of the loss is the labels', the rest the teacher's."""
+    return tfc.Distill(teacher, temperature=4.0, alpha=0.25)
 
 
 def build(net: Net, teacher, train, held, seed: int, verbose: int):
@@ -134,12 +139,12 @@ def build(net: Net, teacher, train, held, seed: int, verbose: int):
     began = time.perf_counter()
     model = net.make()
     data = batches(*train, 128, seed)
-    if net.first:
-        fit(model, data, held, net.first, 2e-3, verbose=verbose)
+    learning = [tfc.Compression([lesson(teacher)], verbose=0)] if net.is_taught else []
+    fit(model, data, held, net.first, 3e-3 if net.is_taught else 2e-3, learning, verbose)
     recipe = recipe_of(net, teacher)
     x, y = train[0][:2000], train[1][:2000]
     session = tfc.compress(model, recipe, x, labels=y, seed=seed, verbose=verbose)
-    fit(session.model, data, held, net.epochs, 3e-3, session.callbacks, verbose)
+    fit(session.model, data, held, net.epochs, 1e-3 if net.is_taught else 3e-3, session.callbacks, verbose)
     seconds = time.perf_counter() - began
     return session.convert(calibration=x[:500]), session, seconds
 

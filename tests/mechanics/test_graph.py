@@ -63,6 +63,11 @@ def test_pin_flatten_layers():
     assert {"d", "r", "end"} <= {layer.name for layer in everywhere}
 
 
+def test_pin_masks_of_tensors():
+    masked = L.Masking()(np.zeros((1, 2, 3), "float32"))
+    assert masked._keras_mask.shape == (1, 2)
+
+
 def test_pin_input_structures():
     assert functional()._inputs_struct._keras_history.operation.name == "x"
     assert sequential()._functional._inputs_struct is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.mechanics.graph import full_precision, rebuild
+from tfcompress.mechanics.graph import full_precision, layers_inside, rebuild
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _take_over(copy, op) -> None:
     for mine, theirs in zip(copy.variables, op.variables, strict=True):
         mine.assign(full_precision(theirs))
     copy.trainable = op.trainable
-    for mine, theirs in zip(_inside(copy), _inside(op), strict=True):
+    for mine, theirs in zip(layers_inside(copy), layers_inside(op), strict=True):
         mine.trainable = theirs.trainable
 
 
@@ -146,7 +146,3 @@ def _set(new: New) -> None:
             variable.assign(value)
     if isinstance(new.layer, keras.layers.Layer):
         new.layer.trainable = new.trainable
-
-
-def _inside(layer):
-    return layer._flatten_layers(include_self=False)

@@ -1,6 +1,7 @@
 """The graph of a live model: its operations, one trace of who feeds whom, and rebuilding.
 
-The only file that touches names Keras does not publish; `tests/mechanics/test_graph.py` pins each of them.
+The one file for names that Keras does not publish; `tests/mechanics/test_graph.py` pins each of them. (Models of Keras 2
+are read in `legacy/nodes.py` and `legacy/proof.py`; a mask is handed on in `facts/integer_forms.py`.)
 """
 
 import contextlib
@@ -23,6 +24,11 @@ def children(op: Operation) -> list[Operation]:
     if isinstance(op, keras.Model) and hasattr(op, "operations"):
         return list(op.operations)
     return list(op._flatten_layers(include_self=False, recursive=False)) if hasattr(op, "_flatten_layers") else []
+
+
+def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns all layers inside a layer, however deep."""
+    return list(layer._flatten_layers(include_self=False))
 
 
 def is_container(op: Operation) -> bool:

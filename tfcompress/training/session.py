@@ -71,7 +71,8 @@ class _WrappedCompression(Compression):
     def __init__(self, recipe, plan: Plan, plain: keras.Model, operated: list[tuple], **options):
         super().__init__([t for t in recipe if t.is_gradual], **options)
         self.whole = recipe
-        self._given, self._plain, self.operated = plan, plain, list(operated)
+        self._given, self._plain = plan, plain
+        self.operated, self._cuts = list(operated), []
 
     def _make_plan(self, model):
         return self._given
