@@ -1,7 +1,7 @@
 """The graph of a live model: its operations, one trace of who feeds whom, and rebuilding.
 
-The one file for names that Keras does not publish; `tests/mechanics/test_graph.py` pins each of them. (Models of Keras 2
-are read in `legacy/nodes.py` and `legacy/proof.py`; a mask is handed on in `facts/integer_forms.py`.)
+The one file for names that Keras does not publish; `tests/mechanics/test_graph.py` pins each of them. (Models of Keras
+2 are read in `legacy/nodes.py` and `legacy/proof.py`; a mask is handed on in `facts/integer_forms.py`.)
 """
 
 import contextlib
