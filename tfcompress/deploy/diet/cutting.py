@@ -38,12 +38,44 @@ def cut(model: schema.ModelT) -> Cut:
     channels, operations, places = 0, 0, []
     for number, graph in enumerate(model.subgraphs):
         before = list(graph.operators or ())
-        if has_free_numbers(model):
+        if has_free_numbers(model) and _has_options(model, graph):
             channels += _cut_graph(Circuit(model, graph, ends_of(model, number)))
         after = {id(op): place for place, op in enumerate(graph.operators or ())}
         operations += len(before) - len(after)
         places.append({old: after[id(op)] for old, op in enumerate(before) if id(op) in after})
     return Cut(channels, operations, tuple(places))
+
+
+_KINDS = {
+    "ADD": schema.AddOptionsT,
+    "AVERAGE_POOL_2D": schema.Pool2DOptionsT,
+    "CONCATENATION": schema.ConcatenationOptionsT,
+    "CONV_2D": schema.Conv2DOptionsT,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptionsT,
+    "FULLY_CONNECTED": schema.FullyConnectedOptionsT,
+    "MAX_POOL_2D": schema.Pool2DOptionsT,
+    "MEAN": schema.ReducerOptionsT,
+    "MUL": schema.MulOptionsT,
+    "SUB": schema.SubOptionsT,
+}
+
+
+def _has_options(model: schema.ModelT, graph: schema.SubGraphT) -> bool:
+    """Whether every operation has the options of its kind; in a damaged file they may be another's.
+
+    Raises:
+        ValueError: If one has those of another kind.
+    """
+    circuit, found = Circuit(model, graph, ends_of(model, model.subgraphs.index(graph))), True
+    for op in graph.operators or ():
+        name, options = circuit.name(op), op.builtinOptions
+        if name in _KINDS and options is not None and not isinstance(options, _KINDS[name]):
+            raise ValueError(
+                f"not a .tflite file, or a damaged one: operation {name} has options of the kind "
+                f"{type(options).__name__.removesuffix('T')}."
+            )
+        found = found and (name not in _KINDS or options is not None)
+    return found
 
 
 def _cut_graph(circuit: Circuit) -> int:

@@ -206,10 +206,11 @@ def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.nd
         return np.arange(width)[None] if inputs == width and len(shape) == 4 else None
     if name == "DEPTHWISE_CONV_2D":
         return np.arange(len(weights))[:, None] // (len(weights) // width) if len(weights) % width == 0 else None
-    if op.builtinOptions.weightsFormat:
+    options = op.builtinOptions
+    if options.weightsFormat:
         return None
     # a dense layer may take the rows of an image together
-    flattens = not op.builtinOptions.keepNumDims and min(shape[1:]) > 0 and np.prod(shape[1:]) == inputs
+    flattens = not options.keepNumDims and min(shape[1:]) > 0 and np.prod(shape[1:]) == inputs
     return np.arange(inputs)[None] % width if inputs == width or flattens else None
 
 
