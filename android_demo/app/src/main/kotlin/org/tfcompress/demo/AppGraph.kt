@@ -27,7 +27,7 @@ data class Parts(
     val engines: EngineFactory,
     val key: TrustedKey,
     val models: Executor,
-    val clock: Clock = Clock(System::nanoTime),
+    val clock: Clock = Clock { System.nanoTime() },
     val pause: (millis: Long) -> Unit = { Thread.sleep(it) },
     val now: () -> Instant = { Instant.now() }
 ) {

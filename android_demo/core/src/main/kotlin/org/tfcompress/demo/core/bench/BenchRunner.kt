@@ -52,8 +52,8 @@ class BenchRun(val protocol: BenchProtocol, val order: List<String>, val results
  */
 class BenchRunner(private val host: BenchHost) {
     private class Entrant(val subject: BenchSubject, val engine: InferenceEngine, val heap: Long?, host: BenchHost) {
-        val warmup = Stopwatch(engine, subject.input, host.clock, host::stopped)
-        val timed = Stopwatch(engine, subject.input, host.clock, host::stopped)
+        val warmup = Stopwatch(engine, subject.input, host.clock) { host.stopped() }
+        val timed = Stopwatch(engine, subject.input, host.clock) { host.stopped() }
     }
 
     /** Null if it was stopped before every model had run in every block; what an engine throws goes on. */

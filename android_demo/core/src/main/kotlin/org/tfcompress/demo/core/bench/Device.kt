@@ -1,7 +1,7 @@
 package org.tfcompress.demo.core.bench
 
 /** The phone, as reports and monitoring logs name it; [soc] is null before API 31. */
-data class Device(
+class Device(
     val name: String,
     val soc: String?,
     val system: String,
@@ -33,6 +33,6 @@ data class Condition(val thermal: Thermal?, val batterySaver: Boolean?) {
 }
 
 /** The app and its models, as reports name them. */
-data class Generator(val version: String, val manifestSha256: String) {
+class Generator(val version: String, val manifestSha256: String) {
     val name: String get() = "tfcompress-android"
 }

@@ -3,7 +3,7 @@ package org.tfcompress.demo.core.bench
 import kotlin.math.sqrt
 
 /** Summary of run times in microseconds, as in the report; [stdUs] is of the population. */
-data class LatencyStats(
+class LatencyStats(
     val n: Int,
     val meanUs: Double,
     val stdUs: Double,

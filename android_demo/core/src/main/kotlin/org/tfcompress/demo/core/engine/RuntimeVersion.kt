@@ -23,10 +23,13 @@ class RuntimeVersion private constructor(private val parts: List<Int>) : Compara
     override fun toString(): String = parts.joinToString(".")
 
     companion object {
-        private val FORM = Regex("""(\d{1,6}(?:\.\d{1,6}){1,7})(?:[-+].*)?""")
+        private val FORM = Regex("""\d{1,6}(?:\.\d{1,6}){1,7}(?:[-+].*)?""")
+        private val DOT = Regex("\\.")
 
         /** Reads `2.17`, `2.16.1` or `2.17.0-rc1`; null where the text is no version. */
         fun parse(text: String): RuntimeVersion? =
-            FORM.matchEntire(text)?.let { found -> RuntimeVersion(found.groupValues[1].split('.').map(String::toInt)) }
+            if (FORM.matches(text)) RuntimeVersion(DOT.split(numbers(text)).map { it.toInt() }) else null
+
+        private fun numbers(text: String) = text.takeWhile { it != '-' && it != '+' }
     }
 }

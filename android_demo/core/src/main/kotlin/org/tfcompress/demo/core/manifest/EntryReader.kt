@@ -104,4 +104,6 @@ internal class EntryReader(private val classes: Int, private val rules: InputRul
     }
 }
 
-internal fun <T> JsonFields.optional(name: String, read: (String) -> T): T? = if (isNull(name)) null else read(name)
+/** Inline, so that no class is made for each [read]. */
+internal inline fun <T> JsonFields.optional(name: String, read: (String) -> T): T? =
+    if (isNull(name)) null else read(name)

@@ -5,7 +5,10 @@ import org.tfcompress.demo.core.json.JsonFields
 import org.tfcompress.demo.core.json.JsonNumber
 
 private val SHA256 = Regex("[0-9a-f]{64}")
-private val PATH = Regex("[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+
+/** A file or folder name, but neither `.` nor `..`. */
+private const val NAME = "(?!\\.{1,2}(?:/|$))[A-Za-z0-9._-]+"
+private val PATH = Regex("$NAME(?:/$NAME)*")
 
 /** A SHA-256 in lower-case hex. */
 internal fun JsonFields.sha256(name: String): String =
@@ -16,7 +19,7 @@ internal fun JsonFields.path(name: String): String = string(name).also {
     if (!isSafePath(it)) wrong(name, "a path inside the folder")
 }
 
-internal fun isSafePath(path: String): Boolean = PATH.matches(path) && path.split('/').none { it == "." || it == ".." }
+internal fun isSafePath(path: String): Boolean = PATH.matches(path)
 
 internal fun JsonFields.digest(bytes: String = "bytes", sha256: String = "sha256") =
     FileDigest(long(bytes, 1..Int.MAX_VALUE.toLong()), sha256(sha256))

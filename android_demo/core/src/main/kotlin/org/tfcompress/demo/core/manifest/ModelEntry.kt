@@ -4,7 +4,7 @@ import org.tfcompress.demo.core.engine.RuntimeVersion
 import org.tfcompress.demo.core.tensor.TensorSpec
 
 /** One variant of the model as the manifest describes it. */
-data class ModelEntry(
+class ModelEntry(
     val id: String,
     val title: Title,
     val file: String,
@@ -43,7 +43,7 @@ class Encryption(
 )
 
 /** What the exporter measured; null where it did not. Fractions are 0..1. */
-data class Metrics(
+class Metrics(
     val data: String?,
     val samples: Long?,
     val top1: Double?,
@@ -54,13 +54,13 @@ data class Metrics(
 )
 
 /** Latency on the exporter's machine. */
-data class HostFigures(val device: String, val runtime: String, val threads: Int, val p50Us: Double, val p90Us: Double)
+class HostFigures(val device: String, val runtime: String, val threads: Int, val p50Us: Double, val p90Us: Double)
 
 /** [count] inputs and the outputs to expect: codes within [maxLsb], or floats within [maxAbs]. */
-data class Golden(val input: String, val output: String, val count: Int, val maxLsb: Int?, val maxAbs: Double?)
+class Golden(val input: String, val output: String, val count: Int, val maxLsb: Int?, val maxAbs: Double?)
 
 /** How the model answered the training images: what the monitoring log is compared with. */
-data class ReferenceHistogram(
+class ReferenceHistogram(
     val data: String,
     val samples: Long,
     val classes: List<Long>,

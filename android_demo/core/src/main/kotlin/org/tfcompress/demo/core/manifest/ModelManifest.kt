@@ -3,7 +3,7 @@ package org.tfcompress.demo.core.manifest
 import org.tfcompress.demo.core.json.JsonValue
 
 /** What `manifest.json` says, schema `tfcompress.android/1`, checked by [ManifestReader]. */
-data class ModelManifest(
+class ModelManifest(
     val created: String,
     val generator: Map<String, String>,
     val keySha256: String,
@@ -24,7 +24,7 @@ data class ModelManifest(
 data class FileDigest(val bytes: Long, val sha256: String)
 
 /** How a picture becomes the input of the models. */
-data class InputRules(
+class InputRules(
     val width: Int,
     val height: Int,
     val channels: Int,
@@ -35,7 +35,7 @@ data class InputRules(
 )
 
 /** Bin edges of the monitoring log, ascending. */
-data class MonitorEdges(val confidence: List<Double>, val latencyMicros: List<Double>)
+class MonitorEdges(val confidence: List<Double>, val latencyMicros: List<Double>)
 
 /** A text in English and, where there is one, in Chinese. */
 data class Title(val en: String, val zh: String) {

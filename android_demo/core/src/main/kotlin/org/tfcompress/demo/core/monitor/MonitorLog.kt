@@ -8,7 +8,7 @@ import org.tfcompress.demo.core.manifest.ModelManifest
 import org.tfcompress.demo.core.run.Prediction
 
 /** Whose log it is: app, phone and runtime, written into each export. */
-data class MonitorOrigin(val generator: Generator, val device: Device, val runtime: RuntimeInfo)
+class MonitorOrigin(val generator: Generator, val device: Device, val runtime: RuntimeInfo)
 
 /**
  * What the app remembers about its use, on this phone only: per day and variant the number of

@@ -72,7 +72,7 @@ class VariantPolicy(
         val kept = pool.firstOrNull { it.id == current && it != best && order === FAST_FIRST && nearly(it, best) }
         val ground = if (kept == null) ground(best, aim, eligible.isEmpty()) else Ground.NOT_WORTH_A_CHANGE
         val ranking = candidates.map { Ranked(it, it in eligible) }
-            .sortedWith(compareByDescending<Ranked> { it.eligible }.thenComparing(Ranked::candidate, order))
+            .sortedWith(compareByDescending<Ranked> { it.eligible }.thenComparing({ it.candidate }, order))
         return Decision((kept ?: best).id, aim, cause, ground, ranking)
     }
 

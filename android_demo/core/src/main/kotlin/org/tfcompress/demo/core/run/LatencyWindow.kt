@@ -1,5 +1,6 @@
 package org.tfcompress.demo.core.run
 
+import java.util.ArrayDeque
 import org.tfcompress.demo.core.bench.Percentiles
 
 /** The last few latencies of a variant, of which the median is shown: one slow run does not show. */

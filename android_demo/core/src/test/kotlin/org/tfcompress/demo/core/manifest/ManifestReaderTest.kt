@@ -94,6 +94,8 @@ class ManifestReaderTest {
         "manifest.models" to { it.members["models"] = emptyList<Any>() },
         "manifest.models" to { it.members["models"] = List(2) { _ -> it.entry("float", "float.lin", "float") } },
         "manifest.samples" to { it.members["samples"] = "../index.json" },
+        "manifest.samples" to { it.members["samples"] = "samples/../index.json" },
+        "manifest.samples" to { it.members["samples"] = "samples/.." },
         "manifest.samples" to { it.members["samples"] = "/index.json" },
         "manifest.files" to { it.files["a/../b"] = byteArrayOf(1) },
         "manifest.task.kind" to { it.members["task"] = mapOf("kind" to "detection") },
