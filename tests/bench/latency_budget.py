@@ -19,7 +19,7 @@ L = keras.layers
 
 
 def net() -> keras.Model:
-    """Depthwise layers on 64 x 64, then wide 1x1 layers on 8 x 8."""
+    """Depthwise layers on 64 x 64, then wide 1x1 layers on 8 x 8, many of whose filters are small."""
     x = inputs = keras.Input((64, 64, 3))
     x = L.Conv2D(32, 1, activation="relu", name="early")(x)
     for k in range(3):
@@ -27,7 +27,12 @@ def net() -> keras.Model:
     x = L.AveragePooling2D(8)(x)
     for k in range(4):
         x = L.Conv2D(512, 1, activation="relu", name=f"late{k}")(x)
-    return keras.Model(inputs, L.Dense(10)(L.GlobalAveragePooling2D()(x)))
+    model = keras.Model(inputs, L.Dense(10)(L.GlobalAveragePooling2D()(x)))
+    rng = np.random.default_rng(0)
+    for k in range(4):
+        kernel = model.get_layer(f"late{k}").kernel
+        kernel.assign(kernel.numpy() * rng.uniform(0.0, 1.0, kernel.shape[-1]))
+    return model
 
 
 def main():

@@ -175,6 +175,27 @@ def test_latency_is_measured_on_the_interpreter(data):
     assert done.model.count_params() < model.count_params()
 
 
+@pytest.mark.slow
+def test_lowest_latency_is_not_fewest_macs():
+    """Depthwise layers on many pixels hold the time, 1x1 layers on few pixels the MACs and the smallest filters."""
+    x = inputs = keras.Input((64, 64, 3))
+    x = L.Conv2D(32, 1, activation="relu", name="early")(x)
+    for _ in range(3):
+        x = L.DepthwiseConv2D(3, padding="same", activation="relu")(x)
+    x = L.AveragePooling2D(8)(x)
+    for name in ("late0", "late1"):
+        x = L.Conv2D(512, 1, activation="relu", name=name)(x)
+    model = keras.Model(inputs, L.Dense(4)(L.GlobalAveragePooling2D()(x)))
+    rng = np.random.default_rng(0)
+    for name in ("late0", "late1"):
+        kernel = model.get_layer(name).kernel
+        kernel.assign(kernel.numpy() * rng.uniform(0.0, 1.0, kernel.shape[-1]))
+    fewest = PruneChannels(macs=0.5).apply(model)
+    fastest = PruneChannels(latency=0.7).apply(model, rng.random((10, 64, 64, 3), "float32"))
+    assert fewest.get_layer("early").filters > fastest.get_layer("early").filters
+    assert macs(fewest) < macs(fastest)
+
+
 def test_cutting_goes_together_with_everything(model, data, tmp_path):
     x, y = data
     recipe = [PruneChannels(0.5, criterion="taylor", round_to=4), tfc.Prune(0.5), tfc.Cluster(8), tfc.Quantize("int8")]

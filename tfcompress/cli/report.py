@@ -24,7 +24,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.deploy.artifact import Artifact
     from tfcompress.deploy.atomic import write_files
     from tfcompress.deploy.loading import load_model
-    from tfcompress.judge.android import add_phone, load_phone_report
+    from tfcompress.judge.android import add_phone, load_phone_report, measured_on_phone
     from tfcompress.judge.chapters import add_comparison, add_file
     from tfcompress.judge.compare import compare
     from tfcompress.judge.report import Report
@@ -33,7 +33,10 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     load = Artifact.load if first.endswith(".tflite") else load_model
     original = load(first)
     artifacts = {name: Artifact.load(name) for name in others}
+    files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
     phone = load_phone_report(values.phone) if values.phone else None
+    if phone is not None:
+        measured_on_phone(phone, files)  # a wrong report is told before minutes of measuring
     x, y = read_arrays(values.data, values.scale).held_out()
     x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
     compared = compare(
@@ -48,7 +51,6 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
     add_comparison(report, compared, highlight=others[-1])
     if phone is not None:
-        files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
         add_phone(report, phone, files, compared.bench)
     add_file(report, artifacts[others[-1]])
     page, _ = report.save(values.out)

@@ -45,6 +45,26 @@ def load_phone_report(path: str | os.PathLike) -> BenchReport:
     return report
 
 
+def measured_on_phone(phone: BenchReport, artifacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
+    """Returns the results of a phone for these files, found by the files' digests.
+
+    Args:
+        phone: What `load_phone_report` gave.
+        artifacts: Files by name.
+
+    Raises:
+        ValueError: If the phone measured none of the files.
+    """
+    digests = {artifact.sha256 for artifact in artifacts.values()}
+    known = [result for result in phone.results if result["sha256"] in digests]
+    if not known:
+        raise ValueError(
+            f"The phone's report has none of these files ({', '.join(artifacts)}): no SHA-256 is the same. It has: "
+            f"{', '.join(phone)}. Report on the files that the app carries."
+        )
+    return known
+
+
 def add_phone(
     report: Report,
     phone: BenchReport,
@@ -63,13 +83,8 @@ def add_phone(
         ValueError: If the phone measured none of the files.
     """
     names = {artifact.sha256: name for name, artifact in artifacts.items()}
-    known = [result for result in phone.results if result["sha256"] in names]
+    known = measured_on_phone(phone, artifacts)
     device = phone.document["device"]
-    if not known:
-        raise ValueError(
-            f"The phone's report has none of these files ({', '.join(artifacts)}): no SHA-256 is the same. It has: "
-            f"{', '.join(phone)}. Report on the files that the app carries."
-        )
     times = {} if host is None else {result["name"]: float(result["latency"]["p50_us"]) for result in host.results}
     rows = [_row(result, names[result["sha256"]], times) for result in known]
     columns = {"name": "model", "on": "runs on", "threads": "threads", "p50": "p50 us", "p90": "p90 us"}

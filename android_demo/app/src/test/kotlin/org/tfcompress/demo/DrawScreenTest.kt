@@ -47,7 +47,7 @@ class DrawScreenTest {
         assertEquals("96% sure it reads 7", a.text(R.id.result))
         assertTrue(a.text(R.id.agreement), "5 of 5 variants agree with 7." in a.text(R.id.agreement))
         val spoken = a.row("int8_qat").contentDescription.toString()
-        assertTrue(spoken, Regex("int8.*: digit 7, 96%, agrees, 10.9 kB, .* µs").matches(spoken))
+        assertTrue(spoken, Regex("int8.*: digit 7, 96%, agrees, ${rig.kilobytes("int8_qat")}, .* µs").matches(spoken))
     }
 
     @Test

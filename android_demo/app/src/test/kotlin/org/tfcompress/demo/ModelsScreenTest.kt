@@ -4,6 +4,7 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.EditText
 import android.widget.TextView
+import java.util.Locale
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
@@ -44,7 +45,9 @@ class ModelsScreenTest {
         assertEquals("Signature valid", a.text(R.id.signature))
         val card = a.card("int8_compressed")
         assertEquals("Verified", card.text(R.id.state))
-        assertEquals("9.6 kB · 2.8× smaller", card.text(R.id.size))
+        val times = rig.bytesOf("float32").toDouble() / rig.bytesOf("int8_compressed")
+        val smaller = String.format(Locale.ENGLISH, "%.1f× smaller", times)
+        assertEquals("${rig.kilobytes("int8_compressed")} · $smaller", card.text(R.id.size))
         assertTrue(card.words(), "Pruned · 50%" in card.words())
         assertFalse(card.view<View>(R.id.details).isShown)
         card.performClick()

@@ -13,6 +13,7 @@ import android.widget.TextView
 import java.io.File
 import java.nio.ByteBuffer
 import java.time.Instant
+import java.util.Locale
 import java.util.concurrent.Executor
 import org.junit.Assert.assertTrue
 import org.junit.rules.ExternalResource
@@ -37,6 +38,12 @@ class Rig : ExternalResource() {
     private val assets by lazy { AssetFiles(app.assets, "models") }
     val manifest by lazy { ManifestReader.read(bytes("manifest.json")) }
     val engines by lazy { ScriptedEngines(manifest) }
+
+    /** The size of a bundled model as the screens write it. */
+    fun kilobytes(id: String): String = String.format(Locale.ENGLISH, "%.1f kB", bytesOf(id) / 1000.0)
+
+    /** Bytes of a bundled model's file. */
+    fun bytesOf(id: String): Long = checkNotNull(manifest.model(id)).digest.bytes
 
     /** Files that are other than the bundled ones; null is a missing file. */
     val changed = HashMap<String, ByteArray?>()
