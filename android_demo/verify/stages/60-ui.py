@@ -2,13 +2,13 @@
 
 import shutil
 
-from android.robolectric import copied_app, coverage, flip, tested
+from android.robolectric import AS_COMPILED, copied_app, coverage, flip, tested
 from stagekit import VERIFY, Failed, main
 
 _TESTS = "org/tfcompress/demo/*Test"
 _PICTURES = VERIFY / "app/target/screenshots"
 # A control runs one test: its coverage means nothing.
-_PART = "-Djacoco.haltOnFailure=false"
+_PART = ("-Djacoco.haltOnFailure=false", *AS_COMPILED)
 
 
 def check() -> str:
@@ -31,14 +31,14 @@ def flipped_model() -> None:
     """One bit of a bundled model."""
     app = copied_app("ui-control")
     flip(app / "src/main/assets/models/float16.tflite")
-    tested("DrawScreenTest#*every variant that can run*", "app", "", f"-Dapp.dir={app}", _PART)
+    tested("DrawScreenTest#*every variant that can run*", "app", "", f"-Dapp.dir={app}", *_PART)
 
 
 def lost_dark_theme() -> None:
     """The colours of the night taken away."""
     app = copied_app("ui-control")
     shutil.rmtree(app / "src/main/res/values-night")
-    tested("SettingsScreenTest#*theme is kept*", "app", "", f"-Dapp.dir={app}", _PART)
+    tested("SettingsScreenTest#*theme is kept*", "app", "", f"-Dapp.dir={app}", *_PART)
 
 
 def small_button() -> None:
@@ -46,7 +46,7 @@ def small_button() -> None:
     app = copied_app("ui-control")
     sizes = app / "src/main/res/values/dimens.xml"
     sizes.write_text(sizes.read_text("utf-8").replace('name="touch">48dp', 'name="touch">32dp'), "utf-8")
-    tested("AppearanceTest#*phone in English by day*", "app", "", f"-Dapp.dir={app}", _PART)
+    tested("AppearanceTest#*phone in English by day*", "app", "", f"-Dapp.dir={app}", *_PART)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import re
 
-from android.robolectric import copied_app, flip, tested
+from android.robolectric import AS_COMPILED, copied_app, flip, tested
 from stagekit import VERIFY, CannotRun, Failed, command, main, python
 
 _FIND = "import ai_edge_litert, pathlib; print(pathlib.Path(ai_edge_litert.__file__).parent / 'libLiteRt.so')"
@@ -41,7 +41,7 @@ def flipped_model() -> None:
     """One bit of a bundled model."""
     app = copied_app("real-control")
     flip(app / "src/main/assets/models/int8_qat.tflite")
-    _run(f"-Dapp.dir={app}", "-Dsurefire.skipAfterFailureCount=1")
+    _run(f"-Dapp.dir={app}", *AS_COMPILED, "-Dsurefire.skipAfterFailureCount=1")
 
 
 if __name__ == "__main__":

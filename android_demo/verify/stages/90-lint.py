@@ -4,6 +4,8 @@ from android.lint import DISABLED, linted
 from android.robolectric import copied_app
 from stagekit import main, replaced, work
 
+_PLANTED = ("HardcodedText", "MissingTranslation", "UnusedResources")
+
 
 def check() -> str:
     """Lints the app."""
@@ -26,8 +28,8 @@ def planted() -> None:
         "</resources>",
         '    <string name="planted">Hello</string>\n</resources>',
     )
-    linted(work("lint-control"), app)
+    linted(work("lint-control"), app, *_PLANTED)
 
 
 if __name__ == "__main__":
-    main(check, {"planted": (planted, "(?s)MissingTranslation.*UnusedResources|UnusedResources.*MissingTranslation")})
+    main(check, {"planted": (planted, "(?s)" + "".join(f"(?=.*{check})" for check in _PLANTED))})
