@@ -44,6 +44,29 @@ def _keeps_zeros(w, tensor):
     return any(np.all(codes[(w.transpose(o) == 0).reshape(codes.shape)] == 0) for o in orders)
 
 
+def test_one_scale_for_each_kernel_where_it_is_asked_for():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    x = inputs = keras.Input((10, 10, 2))
+    x = layers.Conv2D(6, 3, activation="relu", name="plain")(x)
+    x = layers.DepthwiseConv2D(3, activation="relu", name="depthwise")(x)
+    x = layers.Conv2D(5, 3, name="folded")(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    model = keras.Model(inputs, layers.Dense(4, name="head")(layers.Flatten()(x)))
+    data = np.random.default_rng(0).normal(size=(64, 10, 10, 2)).astype("float32")
+    wanted, sizes = model.predict(data, verbose=0), {}
+    for scales in ("channel", "tensor"):
+        artifact = tfc.convert(model, calibration=data, scales=scales)
+        found = {tensor.name: np.size(tensor.scale) for _, tensor in kernel_tensors(artifact.model)}
+        counts = {name: found[f"{name}/kernel"] for name in ("plain", "depthwise", "folded", "head")}
+        one = scales == "tensor"
+        assert counts == {"plain": 1 if one else 6, "depthwise": 1 if one else 6, "folded": 5, "head": 1 if one else 4}
+        assert all(found["largest_gap"] <= 1.001 for found in artifact.metadata["parity"])
+        assert np.sqrt(np.mean((artifact.predict(data) - wanted) ** 2)) < 0.05 * wanted.std()
+        sizes[scales] = artifact.size
+    assert sizes["tensor"] < sizes["channel"]
+
+
 def test_shared_values_stay_as_many_codes_with_one_scale():
     """With one scale, a clustered kernel has as many codes as it has values."""
     keras.utils.set_random_seed(0)

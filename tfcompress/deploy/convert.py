@@ -22,7 +22,7 @@ from tfcompress.deploy.export import (
 )
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
-from tfcompress.deploy.post_training import is_shared, quantized_state
+from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
 from tfcompress.deploy.rewriting import rewritten
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.deploy.staying_float import (
@@ -97,8 +97,9 @@ def convert(
         allow_float: Names of LiteRT operations or of layers that may stay float in an int8 file.
         leave_float: Layers to keep float, by name pattern or type; only where everything behind them is left out as
             well.
-        scales: Weight scales of a model that was not quantized in training: "channel", "tensor" (clustered kernels get
-            one) or "auto", which takes one scale where it costs no agreement and zips smaller.
+        scales: Weight scales of a model that was not quantized in training: "channel"; "tensor", one for each kernel
+            (not where a BatchNormalization is folded in); or "auto": per channel, but one for
+            each clustered kernel where that costs no agreement and zips smaller.
         signature: Name of the signature in the file.
         value_range: `(low, high)` the inputs must lie in; calibration outside is an error.
         limit: Most samples to calibrate with.
@@ -205,7 +206,7 @@ def _post_training(job: _Job, scales: str) -> Artifact:
         return matches_any(op, job.leave_float)
 
     try:
-        job.state = quantized_state(job.model, left_out, per_tensor=scales == "tensor")
+        job.state = quantized_state(job.model, left_out, tensors if scales == "tensor" else channels)
     except ValueError as error:
         if job.leave_float:
             raise
@@ -220,7 +221,7 @@ def _post_training(job: _Job, scales: str) -> Artifact:
 
 def _better_scales(job: _Job, by_channel: Artifact, left_out) -> Artifact:
     """One scale per tensor leaves k shared values k codes, which zip better; taken where no answer gets worse."""
-    tensor = quantized_state(job.model, left_out, per_tensor=True)
+    tensor = quantized_state(job.model, left_out, clustered)
     for mine, theirs in zip(tensor.ranges, job.state.ranges, strict=True):
         mine.low.assign(theirs.low)
         mine.high.assign(theirs.high)

@@ -15,15 +15,31 @@ from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import ActivationRange
 
 
+def channels(w, is_folded: bool) -> bool:
+    """Rule of `quantized_state`: no kernel gets one scale, each has one per channel."""
+    return False
+
+
+def tensors(w, is_folded: bool) -> bool:
+    """Rule of `quantized_state`: every kernel gets one scale, but where a folded normalization scales each channel."""
+    return not is_folded
+
+
+def clustered(w, is_folded: bool) -> bool:
+    """Rule of `quantized_state`: kernels that `is_shared` finds clustered get one scale."""
+    return not is_folded and is_shared(w)
+
+
 def quantized_state(
-    model: keras.Model, left_out: Callable[[object], bool], per_tensor: bool = False
+    model: keras.Model, left_out: Callable[[object], bool], one_scale: Callable[[np.ndarray, bool], bool] = channels
 ) -> CompressionState:
     """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
 
     Args:
         model: A built model.
         left_out: Whether an operation stays float.
-        per_tensor: Whether kernels that `is_shared` finds clustered get one scale instead of one per channel.
+        one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
+            scale instead of one per channel: `channels`, `tensors` or `clustered`.
 
     Returns:
         The state, not attached to the model.
@@ -45,15 +61,15 @@ def quantized_state(
         spot.onto(t)
         if not left_out(op):
             for name in spec_of(op).kernels:
-                t.chains[name] = _chain(op, name, per_tensor and spot.norm is None)
+                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None)
         treatments.append(t)
     return CompressionState(treatments, inputs)
 
 
-def _chain(op, name: str, per_tensor: bool) -> Chain:
+def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool) -> Chain:
     spec = spec_of(op)
     chain = Chain(name, weight(op, name))
-    axes = () if per_tensor and is_shared(full_precision(chain.variable)) else spec.channel_axes(name)
+    axes = () if one_scale(full_precision(chain.variable), is_folded) else spec.channel_axes(name)
     chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
     return chain
 
