@@ -4,8 +4,8 @@
 
 One float net is trained; every arm starts from it, has the same epochs afterwards and the same rounding. `l1` cuts
 the filters with the smallest L1 norm in one shot and trains on labels; `ours` cuts where measured time is bought with
-the least deviation of the channels, and learns from the float net as well. `whole` is the float net's own int8 file. Latencies are measured in turns, one
-thread, on this machine.
+the least deviation of the channels, and learns from the float net as well. `whole` is the float net's own int8 file.
+Latencies are measured in turns, one thread, on this machine.
 """
 
 import argparse
