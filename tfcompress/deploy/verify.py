@@ -21,9 +21,14 @@ _REMEDIES = {
     "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
     "NEG": "LiteRT has no int8 negation: multiply by -1, or use the Keras layer of that name",
     "SQUARE": "LiteRT has no int8 square: multiply the value by itself, or use the Keras layer of that name",
+    "SIN": "LiteRT has no int8 sine: replace it",
+    "COS": "LiteRT has no int8 cosine: replace it",
 }
 
-_REMEDY = "give calibration data, so that it gets a range; or replace the layer, or leave it out (leave_float=...)"
+_REMEDY = (
+    "it got no range, or works on what has none: give calibration data, replace the layer, or leave it out "
+    "(leave_float=...)"
+)
 
 
 @dataclass(frozen=True)
