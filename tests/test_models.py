@@ -8,7 +8,7 @@ import pytest
 import tfcompress as tfc
 
 MODELS = pathlib.Path(__file__).resolve().parents[1] / "models"
-LIMITS = {"lenet5": (10_000, 0.0080), "lenet300": (25_000, 0.0160)}
+LIMITS = {"lenet5": (10_000, 0.0080), "lenet300": (25_000, 0.0160), "free": (7_000, 0.0080)}
 
 
 @pytest.mark.parametrize("name", LIMITS)
