@@ -1,6 +1,6 @@
 """ResNet-8 on the CIFAR-10 part: half of the MACs, how much faster is the int8 file, at which cost?
 
-    python tests/bench/resnet_cifar.py --data ../shared/data/cifar10/cifar10.npz --epochs 40 --after 20
+    python tests/bench/resnet_cifar.py --data ../shared/data/cifar10/cifar10.npz --epochs 40 --after 30
 
 One float net is trained; every arm starts from it, has the same epochs afterwards and the same rounding. `l1` cuts
 the filters with the smallest L1 norm in one shot and trains on labels; `ours` cuts where measured time is bought with
@@ -59,9 +59,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="cifar10.npz")
     parser.add_argument("--epochs", type=int, default=40, help="of the float net")
-    parser.add_argument("--after", type=int, default=20, help="after the cut")
+    parser.add_argument("--after", type=int, default=30, help="after the cut")
     parser.add_argument("--macs", type=float, default=0.5, help="share of the MACs that `l1` keeps")
-    parser.add_argument("--latency", type=float, default=0.65, help="share of the latency that `ours` keeps")
+    parser.add_argument("--latency", type=float, default=0.66, help="share of the latency that `ours` keeps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--float", help="file of the float net; trained if absent")
     parser.add_argument("--verbose", type=int, default=0)
@@ -81,7 +81,7 @@ def main():
             model.save(given.float)
     model.compile(loss=LOSS)
     exact = float((model.predict(x_test, batch_size=500, verbose=0).argmax(-1) == y_test).mean())
-    teach = tfc.Distill(model, temperature=4.0, alpha=0.3)
+    teach = tfc.Distill(model, temperature=2.0, alpha=0.6)
     arms = {
         "l1": [tfc.PruneChannels(macs=given.macs, criterion="l1", scope="layer", round_to=4)],
         "ours": [tfc.PruneChannels(latency=given.latency, criterion="deviation"), teach],
