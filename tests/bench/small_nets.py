@@ -123,7 +123,7 @@ def error(artifact, images, labels) -> float:
 
 def recipe_of(net: Net, teacher) -> tfc.Recipe:
     """What is done to a net."""
-    # a scale per channel costs 28 bytes, the scale of its bias and two zero points with it
+    # a scale per channel costs bytes: the scale of its bias and zero points come with it
     rounding = tfc.Quantize("int8", per_channel=False)
     return tfc.Recipe([*net.cuts, rounding, lesson(teacher)])
 
