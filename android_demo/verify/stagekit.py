@@ -6,7 +6,6 @@ the reason it names; anything else is an exit code of 3 or more.
 """
 
 import argparse
-import hashlib
 import os
 import pathlib
 import re
@@ -20,7 +19,8 @@ VERIFY = pathlib.Path(__file__).parent.resolve()
 DEMO = VERIFY.parent
 REPOSITORY = DEMO.parent
 # The first compiler of the JVM alone: these processes are short. One collector thread: cores are few.
-JVM = ("-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# That compiler alone gets 48 MB for its code by default, too little for a build of several modules.
+JVM = ("-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 _TAIL = 40
 
 
@@ -122,35 +122,6 @@ def maven(*arguments: str) -> str:
         if missing:
             raise CannotRun(f"Maven: {missing[0][:300]}") from problem
         raise
-
-
-def compiled_core() -> tuple[str, ...]:
-    """Compiles core where its classes are not those of its sources.
-
-    Returns:
-        Options with which Maven takes core's classes as they are; a stage that builds `-pl core,OTHER` passes them.
-    """
-    target = VERIFY / "core" / "target"
-    stamp = target / "compiled"
-    if not stamp.exists() or stamp.read_text("utf-8") != _core_state():
-        shutil.rmtree(target / "classes", ignore_errors=True)
-        maven("-pl", "core", "process-classes")
-        note_core()
-    return ("-Dcore.compile.phase=none", "-Dcore.test.compile.phase=none")
-
-
-def note_core() -> None:
-    """Notes that core's classes are those of its sources as they are now."""
-    (VERIFY / "core" / "target" / "compiled").write_text(_core_state(), "utf-8")
-
-
-def _core_state() -> str:
-    digest = hashlib.sha256()
-    classes = (VERIFY / "core" / "target" / "classes").rglob("*")
-    files = [*(DEMO / "core" / "src" / "main").rglob("*"), *classes, VERIFY / "pom.xml", VERIFY / "core" / "pom.xml"]
-    for file in sorted(path for path in files if path.is_file()):
-        digest.update(f"{file.relative_to(DEMO)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def java(*arguments: object) -> str:

@@ -25,8 +25,7 @@ def libraries() -> dict[str, pathlib.Path]:
 
 def dexed(out: pathlib.Path, keep: pathlib.Path) -> pathlib.Path:
     """Shrinks the compiled app with R8; returns the folder of dex files."""
-    if not CLASSES.exists():
-        compiled()
+    compiled()
     programs = []
     for name, folder in (("app", CLASSES), ("core", CORE_CLASSES), ("runtime", RUNTIME_CLASSES)):
         programs.append(out / f"{name}.jar")

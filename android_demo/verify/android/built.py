@@ -5,27 +5,27 @@ from __future__ import annotations
 import pathlib
 import shutil
 
-from stagekit import VERIFY, compiled_core, maven
+from compiling import APP, CORE, LITERT, build
+from stagekit import VERIFY, maven
 
-APP_MODULES = "core,tflite-central,litert-signatures,androidx-test-shim,app,app-litert"
-CLASSES = VERIFY / "app/target/classes"
-CORE_CLASSES = VERIFY / "core/target/classes"
+CLASSES = APP.folder
+CORE_CLASSES = CORE.folder
 RUNTIME = VERIFY / "tflite-central/target"
 RUNTIME_CLASSES = RUNTIME / "classes"
-RESOURCES = VERIFY / "app/target/res"
+_CENTRAL = "core,tflite-central,androidx-test-shim,app"
 
 
-def compiled(*arguments: str) -> None:
-    """Compiles the app in both flavours, API-level check of animal-sniffer included."""
-    swept("app", "app-litert")
-    maven(*compiled_core(), "-pl", APP_MODULES, "process-classes", *arguments)
+def compile_both() -> None:
+    """Compiles the app in both flavours in any case, animal-sniffer's check of the API level included."""
+    for classes in (APP, LITERT):
+        classes.sweep()
+    build("-pl", f"{_CENTRAL},litert-signatures,app-litert", "process-classes", uses=(CORE, APP, LITERT))
 
 
-def swept(*modules: str) -> None:
-    """Takes old class files away: Maven leaves those of sources that are gone."""
-    for module in modules:
-        for folder in ("classes", "test-classes"):
-            shutil.rmtree(VERIFY / module / "target" / folder, ignore_errors=True)
+def compiled() -> None:
+    """Compiles flavour `central` where its classes are not those of its sources."""
+    if not APP.fit() or not RUNTIME_CLASSES.exists():
+        build("-pl", _CENTRAL, "process-classes", uses=(CORE, APP))
 
 
 def tool(*parts: str) -> pathlib.Path:
@@ -43,9 +43,8 @@ def jar(name: str) -> pathlib.Path:
 
 def aapt2() -> tuple[pathlib.Path, pathlib.Path]:
     """The resource compiler and the framework's resources, as module `app` unpacks them."""
+    compiled()
     folder = VERIFY / "app/target/tools/prebuilt"
-    if not folder.exists():
-        compiled()
     return folder / "linux/aapt2_64", folder / "android-framework.jar"
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pathlib
 
 from android import resources
-from android.built import CLASSES, CORE_CLASSES, RESOURCES, RUNTIME_CLASSES, compiled, jar, tool
-from stagekit import DEMO, Failed, command
+from android.built import CORE_CLASSES, RUNTIME_CLASSES, aapt2, jar, tool
+from stagekit import DEMO, Failed, java
 
 # Gradle's files are not part of this run, and the newest level is not known to an SDK that is not there.
 _OUT_OF_PLACE = ("OldTargetApi", "MissingVersion", "GradleDependency")
@@ -47,10 +47,11 @@ def linted(folder: pathlib.Path, app: pathlib.Path = DEMO / "app", *checks: str)
 
     `checks` name the only ones to run; without them all run but those of `DISABLED`.
     """
-    if not CLASSES.exists():
-        compiled()
     sources = [*(DEMO / "app/src/main/kotlin").rglob("*.kt"), *(DEMO / "app/src/central/kotlin").rglob("*.kt")]
-    sources += [*(DEMO / "core/src/main/kotlin").rglob("*.kt"), *(RESOURCES / "java").rglob("*.java")]
+    sources += [*(DEMO / "core/src/main/kotlin").rglob("*.kt")]
+    # Linked for itself: the tests link what they are given over what was there.
+    resources.link(*aapt2(), app, "central", folder / "res")
+    sources += (folder / "res/java").rglob("*.java")
     lines = [f'<project><sdk dir="{_sdk(folder)}"/><root dir="{DEMO}"/>']
     lines.append(f'<module name="app" android="true" library="false" compile-sdk-version="{_LEVEL}">')
     lines.append(f'<manifest file="{_manifest(app, folder)}"/>')
@@ -59,11 +60,11 @@ def linted(folder: pathlib.Path, app: pathlib.Path = DEMO / "app", *checks: str)
     lines += [f'<classpath jar="{path}"/>' for path in (jar("kotlin-stdlib"), RUNTIME_CLASSES, CORE_CLASSES)]
     project, report = folder / "project.xml", folder / "report.txt"
     project.write_text("\n".join([*lines, "</module></project>"]), "utf-8")
-    java = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-cp", f"{tool('lint')}/*", "com.android.tools.lint.Main"]
+    program = ["-Xmx2g", "-cp", f"{tool('lint')}/*", "com.android.tools.lint.Main"]
     which = ["--check", ",".join(checks)] if checks else ["-Wall", "--disable", ",".join(DISABLED)]
     flags = ["--offline", "--exitcode", "-Werror", *which]
     try:
-        command([*java, *flags, "--sdk-home", folder / "sdk", "--project", project, "--text", report])
+        java(*program, *flags, "--sdk-home", folder / "sdk", "--project", project, "--text", report)
     except Failed as problem:
         raise Failed(report.read_text("utf-8") if report.exists() else str(problem)) from problem
     return len(sources)

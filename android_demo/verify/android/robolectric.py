@@ -5,49 +5,41 @@ from __future__ import annotations
 import csv
 import pathlib
 import shutil
-import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 
-from android.built import swept
-from stagekit import DEMO, VERIFY, Failed, compiled_core, maven, work
+from checks import surefire
+from compiling import Classes, build
+from stagekit import DEMO, VERIFY, Failed, work
 
-_MODULES = "core,tflite-central,androidx-test-shim,app"
+_MODULES = ("core", "tflite-central", "androidx-test-shim", "app")
+# Checked where the app is compiled.
+_KNOWN = ("-Danimal.sniffer.skip=true",)
 
 
-# For controls: the app's classes as the last run of the stage left them; faults are planted in what it reads.
-AS_COMPILED = ("-Dapp.compile.phase=none", "-Dapp.test.compile.phase=none")
+def tested(pattern: str, *arguments: str, uses: Sequence[Classes], modules: Sequence[str] = ()) -> int:
+    """Runs the tests of `pattern` in the module of the last of `uses`; returns how many there were.
 
+    Args:
+        pattern: As Maven's `-Dtest` takes it.
+        *arguments: Maven's.
+        uses: The classes that take part, those of the tests last.
+        modules: Maven modules besides those of the app.
 
-def tested(pattern: str, module: str = "app", more_modules: str = "", *arguments: str) -> int:
-    """Runs the tests of `pattern` in `module`; returns how many there were. Fails where one fails or none ran.
-
-    The app is compiled anew, but not where `arguments` hold `AS_COMPILED` and its classes are there.
+    Raises:
+        Failed: If a test fails, with the names of those that did, or if none ran.
     """
-    reports = VERIFY / module / "target/surefire-reports"
-    shutil.rmtree(reports, ignore_errors=True)
-    modules = f"{_MODULES},{more_modules}" if more_modules else _MODULES
+    module = uses[-1].module
+    surefire.clear(module)
     names = (f"-Dtest={pattern}", "-Dsurefire.failIfNoSpecifiedTests=false")
+    reports = surefire.folder(module)
     try:
-        if not (set(AS_COMPILED) <= set(arguments) and (VERIFY / "app/target/test-classes").exists()):
-            arguments = tuple(word for word in arguments if word not in AS_COMPILED)
-            swept("app", module)
-        maven(*compiled_core(), "-pl", modules, "test", *names, *arguments)
+        build("-pl", ",".join((*_MODULES, *modules)), "test", *names, *_KNOWN, *arguments, uses=uses)
     except Failed as problem:
-        raise Failed(f"{problem}\n{_failures(reports)}") from problem
-    count = sum(int(ET.parse(file).getroot().get("tests", "0")) for file in reports.glob("TEST-*.xml"))
+        raise Failed(f"{problem}\n{surefire.failures(reports)}") from problem
+    count = surefire.count(reports)
     if not count:
         raise Failed(f"no test of {pattern} ran in {module}")
     return count
-
-
-def _failures(reports: pathlib.Path) -> str:
-    """Names and first lines of what failed."""
-    found = []
-    for file in sorted(reports.glob("TEST-*.xml")):
-        for case in ET.parse(file).getroot().iter("testcase"):
-            for problem in (*case.iter("failure"), *case.iter("error")):
-                first = (problem.get("message") or problem.text or "").strip().splitlines()[:2]
-                found.append(f"{case.get('classname')}: {case.get('name')}: {' '.join(first)}")
-    return "\n".join(found)
 
 
 def coverage() -> tuple[int, int]:

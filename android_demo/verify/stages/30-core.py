@@ -2,10 +2,10 @@
 
 import csv
 import shutil
-import xml.etree.ElementTree as ElementTree
 
-from checks import junit, kotlinc
-from stagekit import DEMO, VERIFY, Failed, main, maven, note_core, replaced, work
+from checks import junit, kotlinc, surefire
+from compiling import CORE, CORE_TESTS, build
+from stagekit import DEMO, VERIFY, Failed, main, maven, replaced, work
 
 _CORE = VERIFY / "core" / "target"
 _FAULTS = "org.tfcompress.demo.core.security.FaultTest"
@@ -15,19 +15,16 @@ _SOURCES = DEMO / "core/src/main/kotlin/org/tfcompress/demo/core"
 
 def check() -> str:
     """Compiles core as Android gets it and runs its tests under Maven."""
-    reports = _CORE / "surefire-reports"
-    # The compiler leaves the classes of removed sources, and reports of removed tests stay too.
-    for folder in (reports, _CORE / "classes", _CORE / "test-classes"):
-        shutil.rmtree(folder, ignore_errors=True)
-    maven("-pl", "core", "test")
-    note_core()
-    suites = [ElementTree.parse(file).getroot() for file in sorted(reports.glob("TEST-*.xml"))]
-    tests = sum(int(suite.get("tests", 0)) for suite in suites)
-    skipped = sum(int(suite.get("skipped", 0)) for suite in suites)
+    surefire.clear("core")
+    for classes in (CORE, CORE_TESTS):
+        classes.sweep()
+    build("-pl", "core", "test", uses=(CORE, CORE_TESTS))
+    reports = surefire.folder("core")
+    tests, skipped = surefire.count(reports), surefire.count(reports, "skipped")
     if not tests or skipped:
         raise Failed(f"{tests} tests ran, {skipped} were skipped")
     classes = {file.stem for file in _TESTS.rglob("*Test.kt")}
-    missing = classes - {suite.get("name", "").rpartition(".")[2] for suite in suites}
+    missing = classes - {suite.get("name", "").rpartition(".")[2] for suite in surefire.suites(reports)}
     if missing:
         raise Failed(f"did not run: {', '.join(sorted(missing))}")
     with (_CORE / "site/jacoco/jacoco.csv").open(encoding="utf-8") as file:

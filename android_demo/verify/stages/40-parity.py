@@ -5,7 +5,8 @@ import pathlib
 import re
 import shutil
 
-from checks import junit, kotlinc
+from checks import junit, kotlinc, surefire
+from compiling import CORE, CORE_TESTS, HOST, HOST_TESTS, build
 from stagekit import (
     DEMO,
     REPOSITORY,
@@ -13,9 +14,7 @@ from stagekit import (
     CannotRun,
     Failed,
     command,
-    compiled_core,
     main,
-    maven,
     python,
     tool,
     work,
@@ -24,7 +23,6 @@ from stagekit import (
 _ANSWERS = VERIFY / "work" / "parity"
 _TESTS = ("org.tfcompress.demo.host.ParityTest", "org.tfcompress.demo.host.ReportsTest")
 _ASSETS = "app/src/main/assets/models"
-_KINDS = ("classes", "test-classes")
 _VECTORS = pathlib.Path("tests/android/vectors/parity")
 
 
@@ -32,15 +30,17 @@ def check() -> str:
     """Asks Python first, then the app's code, then lets Python read what the app wrote."""
     properties = _ask_python()
     tests = ",".join(name.rpartition(".")[2] for name in _TESTS)
-    shutil.rmtree(VERIFY / "host-engine/target", ignore_errors=True)
-    out = maven(
-        *compiled_core(),
+    surefire.clear("host-engine")
+    build(
+        *CORE_TESTS.off,
         *("-pl", "core,host-engine", "test", f"-Dtest={tests}", "-Dsurefire.failIfNoSpecifiedTests=false"),
         *("-Djacoco.skip", "-Djacoco.agent=", *(f"-D{name}={value}" for name, value in properties.items())),
+        uses=(CORE, HOST, HOST_TESTS),
     )
+    out = surefire.printed(surefire.folder("host-engine"))
     print(out)
-    identical = re.findall(r"PARITY (\S+): (\d+) outputs identical", out)
-    within = re.findall(r"PARITY (\S+): (\d+) outputs within (\S+)", out)
+    identical = re.findall(r"^PARITY (\S+): (\d+) outputs identical$", out, re.M)
+    within = re.findall(r"^PARITY (\S+): (\d+) outputs within (\S+)$", out, re.M)
     models = {row[0] for row in (*identical, *within)}
     if not identical or not within:
         raise Failed("no output was compared")
@@ -82,8 +82,7 @@ def _read_reports(folder: pathlib.Path = _ANSWERS) -> str:
 def _again(demo: pathlib.Path, answers: pathlib.Path) -> None:
     """The compiled test of parity on other files."""
     found = json.loads((_ANSWERS / "properties.json").read_text("utf-8"))
-    classes = [VERIFY / module / "target" / kind for module in ("host-engine", "core") for kind in _KINDS]
-    path = [*classes, kotlinc.stdlib(), tool("jna", "jna.jar")]
+    path = [HOST.folder, HOST_TESTS.folder, CORE.folder, kotlinc.stdlib(), tool("jna", "jna.jar")]
     junit.run(path, _TESTS[:1], {**found, "demo.dir": demo, "parity.dir": answers})
 
 

@@ -3,13 +3,13 @@
 import pathlib
 
 from android import levels
-from android.built import CLASSES, CORE_CLASSES, RUNTIME_CLASSES, compiled, jar
+from android.built import CLASSES, CORE_CLASSES, RUNTIME_CLASSES, compile_both, compiled, jar
 from stagekit import DEMO, java, main, replaced, tool, work
 
 
 def check() -> str:
     """Compiles, traces references, looks for unguarded uses of newer classes."""
-    compiled()
+    compile_both()
     classes = levels.trace()
     uses = levels.guards()
     return (
@@ -20,8 +20,7 @@ def check() -> str:
 
 def _planted(body: str) -> pathlib.Path:
     """Compiles one more file of the app; a compiler error is a failure."""
-    if not CLASSES.exists():
-        compiled()
+    compiled()
     folder = work("compile-control")
     source = folder / "Planted.kt"
     source.write_text(f"package org.tfcompress.demo\n\n{body}\n", "utf-8")

@@ -1,21 +1,31 @@
 """Stage ui: every screen under Robolectric, with pictures and coverage."""
 
+import pathlib
 import shutil
 
-from android.robolectric import AS_COMPILED, copied_app, coverage, flip, tested
+from android.robolectric import copied_app, coverage, flip, tested
+from compiling import APP, APP_TESTS, CORE, CORE_TESTS
 from stagekit import VERIFY, Failed, main
 
 _TESTS = "org/tfcompress/demo/*Test"
 _PICTURES = VERIFY / "app/target/screenshots"
 # A control runs one test: its coverage means nothing.
-_PART = ("-Djacoco.haltOnFailure=false", *AS_COMPILED)
+_PART = "-Djacoco.haltOnFailure=false"
+
+
+def _run(tests: str, *arguments: str) -> int:
+    return tested(tests, *CORE_TESTS.off, *arguments, uses=(CORE, APP, APP_TESTS))
+
+
+def _damaged(tests: str, app: pathlib.Path) -> None:
+    _run(tests, f"-Dapp.dir={app}", _PART)
 
 
 def check() -> str:
     """Runs all tests of the app; Maven fails where coverage is too low."""
     shutil.rmtree(_PICTURES, ignore_errors=True)
     (VERIFY / "app/target/jacoco.exec").unlink(missing_ok=True)
-    count = tested(_TESTS)
+    count = _run(_TESTS)
     covered, lines = coverage()
     pictures = sorted(_PICTURES.glob("*.png"))
     empty = [picture.name for picture in pictures if picture.stat().st_size < 4_000]
@@ -31,14 +41,14 @@ def flipped_model() -> None:
     """One bit of a bundled model."""
     app = copied_app("ui-control")
     flip(app / "src/main/assets/models/float16.tflite")
-    tested("DrawScreenTest#*every variant that can run*", "app", "", f"-Dapp.dir={app}", *_PART)
+    _damaged("DrawScreenTest#*every variant that can run*", app)
 
 
 def lost_dark_theme() -> None:
     """The colours of the night taken away."""
     app = copied_app("ui-control")
     shutil.rmtree(app / "src/main/res/values-night")
-    tested("SettingsScreenTest#*theme is kept*", "app", "", f"-Dapp.dir={app}", *_PART)
+    _damaged("SettingsScreenTest#*theme is kept*", app)
 
 
 def small_button() -> None:
@@ -46,7 +56,7 @@ def small_button() -> None:
     app = copied_app("ui-control")
     sizes = app / "src/main/res/values/dimens.xml"
     sizes.write_text(sizes.read_text("utf-8").replace('name="touch">48dp', 'name="touch">32dp'), "utf-8")
-    tested("AppearanceTest#*phone in English by day*", "app", "", f"-Dapp.dir={app}", *_PART)
+    _damaged("AppearanceTest#*phone in English by day*", app)
 
 
 if __name__ == "__main__":

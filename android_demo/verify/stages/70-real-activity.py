@@ -2,8 +2,10 @@
 
 import re
 
-from android.robolectric import AS_COMPILED, copied_app, flip, tested
-from stagekit import VERIFY, CannotRun, Failed, command, main, python
+from android.robolectric import copied_app, flip, tested
+from checks import surefire
+from compiling import APP, APP_TESTS, CORE, CORE_TESTS, HOST, HOST_TESTS, REAL_TESTS
+from stagekit import CannotRun, Failed, command, main, python
 
 _FIND = "import ai_edge_litert, pathlib; print(pathlib.Path(ai_edge_litert.__file__).parent / 'libLiteRt.so')"
 # The app's own tests do not run here: their coverage means nothing.
@@ -19,15 +21,18 @@ def _library() -> str:
 
 
 def _run(*arguments: str) -> int:
-    modules = "host-engine,app-real"
-    return tested("RealActivityTest", "app-real", modules, f"-Dlitert.lib={_library()}", _PART, *arguments)
+    # Tests of other modules do not run here.
+    off = (*CORE_TESTS.off, *HOST_TESTS.off, *APP_TESTS.off)
+    arguments = (f"-Dlitert.lib={_library()}", _PART, *off, *arguments)
+    uses = (CORE, HOST, APP, REAL_TESTS)
+    return tested("RealActivityTest", *arguments, uses=uses, modules=("host-engine", "app-real"))
 
 
 def check() -> str:
     """Runs the tests and reads what they printed."""
     count = _run()
-    said = "\n".join(file.read_text("utf-8") for file in (VERIFY / "app-real/target/surefire-reports").glob("*.xml"))
-    found = re.search(r"REAL samples=(\d+) answers=(\d+) right=(\d+)", said)
+    said = surefire.printed(surefire.folder("app-real"))
+    found = re.search(r"^REAL samples=(\d+) answers=(\d+) right=(\d+)$", said, re.M)
     if not found:
         raise Failed("the tests did not say how the samples were read")
     samples, answers, right = found.groups()
@@ -41,7 +46,7 @@ def flipped_model() -> None:
     """One bit of a bundled model."""
     app = copied_app("real-control")
     flip(app / "src/main/assets/models/int8_qat.tflite")
-    _run(f"-Dapp.dir={app}", *AS_COMPILED, "-Dsurefire.skipAfterFailureCount=1")
+    _run(f"-Dapp.dir={app}", "-Dsurefire.skipAfterFailureCount=1")
 
 
 if __name__ == "__main__":
