@@ -24,6 +24,7 @@ class Costs:
         if unknown:
             raise ValueError(f"PruneChannels: can't count the MACs of {unknown}. Describe their layers (tfc.describe).")
         self._weights, seen = [], set()
+        self._size = len(channels.roots)
         self._fixed, self._fixed_macs = 0, sum(rows.values())
         for use in channels.uses.values():
             spec = spec_of(use.op)
@@ -53,3 +54,16 @@ class Costs:
             parameters += left * float(np.prod(shape))
             macs += left * count
         return {"parameters": parameters, "macs": macs}
+
+    def each(self, name: str) -> np.ndarray:
+        """Returns what each group costs by itself, `(groups,)`: what goes with it while all others stay.
+
+        Args:
+            name: "parameters" or "macs".
+        """
+        found = np.zeros(self._size)
+        for shape, axes, macs in self._weights:
+            whole = macs if name == "macs" else float(np.prod(shape))
+            for axis, made in axes:
+                found += np.bincount(made, minlength=self._size) * whole / shape[axis]
+        return found

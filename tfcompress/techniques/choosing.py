@@ -95,10 +95,21 @@ def by_share(found: list[Family], share: Callable[[Family], float]) -> list[tupl
     return [(f, f.allowed(round(share(f) * len(f.groups)))) for f in found]
 
 
-def by_rank(found: list[Family], count: int) -> list[tuple[Family, int]]:
-    """Cuts the `count` groups that are worth least, of all families together, as far as these allow."""
+def by_rank(found: list[Family], count: int, price: np.ndarray | None = None) -> list[tuple[Family, int]]:
+    """Cuts the `count` groups that are worth least, of all families together, as far as these allow.
+
+    Args:
+        found: Families.
+        count: Groups to cut.
+        price: What each group costs, by its number; given a price, those go that are worth least for it.
+
+    Returns:
+        How many of each family go.
+    """
     owner = np.concatenate([np.full(len(f.groups), k) for k, f in enumerate(found)])
-    worth = np.concatenate([f.scores for f in found])
+    # groups of a family stand in the same layers: one price keeps their order
+    prices = [1.0 if price is None else max(float(price[f.groups].mean()), 1e-12) for f in found]
+    worth = np.concatenate([f.scores / paid for f, paid in zip(found, prices, strict=True)])
     # the last groups of a family can't go whatever they are worth
     free = np.concatenate([np.arange(len(f.groups)) < f.most for f in found])
     order = np.argsort(np.where(free, worth, np.inf), kind="stable")[: min(count, int(free.sum()))]
@@ -144,7 +155,8 @@ def by_latency(
     """Cuts where a lost score buys most measured time (after Yang et al., "NetAdapt", 2018).
 
     Each family's time is measured at a few widths; what several families save together is taken as the sum, and checked
-    by measuring the result, with a lower aim if it is too slow.
+    by measuring the result, with a lower aim if it is too slow. The whole model is measured with every result, and what
+    counts is the ratio of the two: on a busy machine the time of one alone is not to be compared with a former one.
 
     Args:
         found: Families.
@@ -166,7 +178,8 @@ def by_latency(
     for _ in range(TRIES):
         before, chosen = chosen, _greedy(found, saved, whole - aim)
         if chosen != before:  # kernels work on blocks: a lower aim may cut the same
-            (now,) = measure([dead(chosen)])
+            again, now = measure([dead([]), dead(chosen)])
+            now *= whole / again
             best = min(best, now)
         if now <= goal:
             return chosen, whole, now

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.convert import convert
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.mechanics.graph import input_triples
@@ -11,28 +12,36 @@ RUNS = 50
 SECONDS = 0.2
 
 
-def latencies(models: list[keras.Model], x: list[np.ndarray] | None, mode: str, seed: int = 0) -> list[float]:
-    """Median latency of each model, one call of batch 1, one thread; measured in turns.
+def converted(model: keras.Model, x: list[np.ndarray] | None, mode: str, seed: int = 0) -> Artifact:
+    """Converts a model so that its latency can be measured.
 
     Args:
-        models: Models with the same inputs.
+        model: The model.
         x: Samples for calibration, one array per input; None draws some.
         mode: Mode of `tfc.convert`.
         seed: Seed of drawn samples.
 
     Returns:
-        Microseconds on this machine.
+        The file.
     """
-    triples = input_triples(models[0])
+    triples = input_triples(model)
     if x is None:
         x = [_drawn(shape, dtype, seed) for _, shape, dtype in triples]
-    data = {name: values[:32] for (name, _, _), values in zip(triples, x, strict=True)}
-    files = {str(k): convert(model, mode, data) for k, model in enumerate(models)}
+    return convert(model, mode, {name: values[:32] for (name, _, _), values in zip(triples, x, strict=True)})
+
+
+def latencies(files: list[Artifact]) -> list[float]:
+    """Returns the median latency of each file in microseconds on this machine, one call of batch 1, one thread.
+
+    They are measured in turns: what another process does to one it does to all, so that their ratios hold where the
+    figures themselves do not.
+    """
+    named = {str(k): file for k, file in enumerate(files)}
     report = benchmark(
-        files, runs=RUNS, min_seconds=SECONDS, warmup_seconds=0.1, pause_seconds=0.0, memory=False, verbose=0
+        named, runs=RUNS, min_seconds=SECONDS, warmup_seconds=0.1, pause_seconds=0.0, memory=False, verbose=0
     )
     found = {row["name"]: row["latency"]["p50_us"] for row in report.results}
-    return [found[name] for name in files]
+    return [found[name] for name in named]
 
 
 def _drawn(shape, dtype, seed):

@@ -24,7 +24,7 @@ from tfcompress.mechanics.transforms.channel_mask import ChannelMask
 from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at
 from tfcompress.techniques.budget import Costs
 from tfcompress.techniques.choosing import Family, by_budget, by_latency, by_rank, by_share, dead, families
-from tfcompress.techniques.latency import latencies
+from tfcompress.techniques.latency import converted, latencies
 from tfcompress.techniques.surgery import Change, Cut, Evidence, Left, Operated, Surgery
 
 _BUDGETS = ("macs", "parameters", "latency")
@@ -223,14 +223,16 @@ class PruneChannels(Surgery):
         budget = getattr(self, name) * (whole if getattr(self, name) <= 1 else 1)
         budget = whole - part * (whole - budget)
 
+        price = costs.each(name)
+
         def pick(share):
-            return self._pick(found, channels, share)
+            return self._pick(found, channels, share, price)
 
         return dead(by_budget(pick, lambda gone: costs.of(gone)[name], budget, name)), ()
 
-    def _pick(self, found, channels, share):
+    def _pick(self, found, channels, share, price=None):
         if self.scope == "global":
-            return by_rank(found, round(share * sum(len(f.groups) for f in found)))
+            return by_rank(found, round(share * sum(len(f.groups) for f in found)), price)
         ops = {use.path: use.op for use in channels.uses.values()}
 
         def own(family):
@@ -246,9 +248,16 @@ class PruneChannels(Surgery):
         return float(sum(row["macs"] for row in model_macs(model)))
 
     def _by_latency(self, model, channels, found, evidence):
+        files = {}
+
+        def file(gone):
+            key = gone.tobytes()
+            if key not in files:
+                files[key] = converted(shrink(model, channels, gone), evidence.x, self.mode, evidence.seed)
+            return files[key]
+
         def measure(sets):
-            models = [shrink(model, channels, gone) for gone in sets]
-            return latencies(models, evidence.x, self.mode, evidence.seed)
+            return latencies([file(gone) for gone in sets])
 
         def goal(whole):
             return whole * self.latency if self.latency < 1 else self.latency
