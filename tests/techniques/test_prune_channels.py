@@ -8,7 +8,9 @@ import tfcompress as tfc
 from tfcompress.judge.macs import macs
 from tfcompress.mechanics.channel_scores import Scene, scores
 from tfcompress.mechanics.channels import groups
+from tfcompress.mechanics.shrink import shrink
 from tfcompress.mechanics.transforms.channel_mask import ChannelMask
+from tfcompress.techniques.budget import Costs
 from tfcompress.techniques.choosing import Family, by_latency, by_rank
 from tfcompress.techniques.prune_channels import PruneChannels
 from tfcompress.techniques.surgery import Change, Left, evidence
@@ -45,6 +47,39 @@ def test_budgets_are_kept_and_nearly_used(model, scope, name, share):
     small = PruneChannels(**{name: share}, scope=scope, round_to=1).apply(model)
     count = {"macs": macs, "parameters": keras.Model.count_params}[name]
     assert 0.85 * share * count(model) < count(small) <= share * count(model)
+
+
+@pytest.mark.parametrize("name", ["macs", "parameters"])
+def test_the_price_of_a_group_is_what_a_model_without_it_lacks(model, name):
+    """Of groups of a residual block too, which several layers make and the same layers read."""
+    channels = groups(model)
+    costs = Costs(model, channels)
+    count = {"macs": macs, "parameters": keras.Model.count_params}[name]
+    for group in channels.groups[::7]:
+        lacks = count(model) - count(shrink(model, channels, np.array([group])))
+        assert costs.each(name)[group] == pytest.approx(lacks)
+
+
+def test_of_groups_that_are_worth_as_much_the_dearer_go_first():
+    cheap, dear = (
+        Family((n,), np.arange(f, f + 4), np.array([1.0, 2, 3, 4]), 1) for n, f in (("cheap", 0), ("dear", 4))
+    )
+    assert [n for _, n in by_rank([cheap, dear], 3)] == [2, 1]
+    assert [n for _, n in by_rank([cheap, dear], 3, np.repeat([1.0, 4.0], 4))] == [0, 3]
+    assert [n for _, n in by_rank([cheap, dear], 4, np.repeat([1.0, 4.0], 4))] == [1, 3]  # one stays
+
+
+def test_a_budget_of_macs_takes_what_buys_most_of_them():
+    """Filters of the same worth: those on many pixels cost sixteen times as much, and go first."""
+    x = inputs = keras.Input((16, 16, 16))
+    x = L.Conv2D(16, 3, padding="same", name="many")(x)
+    x = L.Conv2D(16, 3, strides=4, padding="same", name="few")(x)
+    model = keras.Model(inputs, L.Dense(4)(L.Flatten()(x)))
+    for name in ("many", "few"):
+        model.get_layer(name).kernel.assign(np.random.default_rng(0).normal(size=(3, 3, 16, 16)))
+    small = PruneChannels(macs=0.6, round_to=1).apply(model)
+    assert small.get_layer("few").filters == 16
+    assert small.get_layer("many").filters == 9
 
 
 def test_a_budget_may_be_a_number(model):

@@ -56,14 +56,15 @@ class Costs:
         return {"parameters": parameters, "macs": macs}
 
     def each(self, name: str) -> np.ndarray:
-        """Returns what each group costs by itself, `(groups,)`: what goes with it while all others stay.
+        """Returns by group number what goes with each group while all others stay.
 
         Args:
             name: "parameters" or "macs".
         """
         found = np.zeros(self._size)
         for shape, axes, macs in self._weights:
-            whole = macs if name == "macs" else float(np.prod(shape))
+            left = np.ones(self._size)
             for axis, made in axes:
-                found += np.bincount(made, minlength=self._size) * whole / shape[axis]
+                left *= 1 - np.bincount(made, minlength=self._size) / shape[axis]
+            found += (macs if name == "macs" else float(np.prod(shape))) * (1 - left)
         return found
