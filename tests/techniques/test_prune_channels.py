@@ -6,7 +6,8 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.judge.macs import macs
-from tfcompress.mechanics.channel_scores import Scene, scores
+from tfcompress.mechanics import channel_scores
+from tfcompress.mechanics.channel_scores import ChannelCriterion, Scene, scores
 from tfcompress.mechanics.channels import groups
 from tfcompress.mechanics.shrink import shrink
 from tfcompress.mechanics.transforms.channel_mask import ChannelMask
@@ -69,15 +70,20 @@ def test_of_groups_that_are_worth_as_much_the_dearer_go_first():
     assert [n for _, n in by_rank([cheap, dear], 4, np.repeat([1.0, 4.0], 4))] == [1, 3]  # one stays
 
 
-def test_a_budget_of_macs_takes_what_buys_most_of_them():
-    """Filters of the same worth: those on many pixels cost sixteen times as much, and go first."""
+def _as_much(scene):
+    yield scene.channels.groups, np.ones(len(scene.channels.groups))
+
+
+def test_a_budget_of_macs_takes_what_buys_most_of_them(monkeypatch):
+    """Filters that the loss needs as much: those on many pixels cost sixteen times as much, and go first."""
+    monkeypatch.setitem(channel_scores._table, "as much", ChannelCriterion(_as_much, absolute=True))
     x = inputs = keras.Input((16, 16, 16))
     x = L.Conv2D(16, 3, padding="same", name="many")(x)
     x = L.Conv2D(16, 3, strides=4, padding="same", name="few")(x)
     model = keras.Model(inputs, L.Dense(4)(L.Flatten()(x)))
     for name in ("many", "few"):
         model.get_layer(name).kernel.assign(np.random.default_rng(0).normal(size=(3, 3, 16, 16)))
-    small = PruneChannels(macs=0.6, round_to=1).apply(model)
+    small = PruneChannels(macs=0.6, criterion="as much", round_to=1).apply(model)
     assert small.get_layer("few").filters == 16
     assert small.get_layer("many").filters == 9
 

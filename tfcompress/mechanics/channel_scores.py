@@ -52,8 +52,9 @@ class ChannelCriterion:
         parts: Function `scene -> iterator of (groups, figures)`.
         data: Whether it looks at samples.
         labels: Whether it looks at labels and the loss.
-        absolute: Whether figures of different layers can be compared as they are; otherwise each layer's are divided by
-            their mean before all layers are ranked together.
+        absolute: Whether figures of different layers can be compared as they are, as effects on the loss can, and set
+            against what a channel costs; otherwise each layer's are divided by their mean before all layers are ranked
+            together.
     """
 
     parts: Callable[[Scene], Iterator[Part]]
@@ -72,7 +73,8 @@ def channel_criterion(name: str, data: bool = False, labels: bool = False, absol
         name: The name.
         data: Whether it looks at samples.
         labels: Whether it looks at labels and the loss.
-        absolute: Whether figures of different layers can be compared as they are.
+        absolute: Whether figures of different layers can be compared as they are, as effects on the loss can; under a
+            budget of MACs or parameters they are divided by what the channel costs.
 
     Returns:
         A decorator for a function `scene -> iterator of (groups, figures)`, both arrays `(channels,)`.

@@ -46,7 +46,9 @@ class PruneChannels(Surgery):
         criterion: What a channel is worth: "l1", "l2", "fpgm" and "bn_scale" look at its own weights, "taylor" and
             "gradient" at the loss (data and labels needed), "activation" and "deviation" at its values (data needed),
             "random"; or a name given to `tfc.channel_criterion`.
-        scope: "global" ranks the channels of all layers together, "layer" each layer's by themselves.
+        scope: "global" ranks the channels of all layers together, "layer" each layer's by themselves. Under a budget of
+            MACs or parameters, "global" divides figures that are effects on the loss ("taylor", "gradient") by what
+            the channel costs of the budget.
         round_to: Every layer keeps a multiple of this many channels.
         steps: Cut in so many rounds, and score anew after each.
         mode: Mode of `tfc.convert` for the files whose latency is measured.
@@ -223,7 +225,8 @@ class PruneChannels(Surgery):
         budget = getattr(self, name) * (whole if getattr(self, name) <= 1 else 1)
         budget = whole - part * (whole - budget)
 
-        price = costs.each(name)
+        # An effect on the loss can be set against a price; a size relative to the layer's mean can't.
+        price = costs.each(name) if channel_scores.find(self.criterion).absolute else None
 
         def pick(share):
             return self._pick(found, channels, share, price)
