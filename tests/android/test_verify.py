@@ -10,6 +10,7 @@ VERIFY = pathlib.Path(__file__).parents[2] / "android_demo/verify"
 MODULES = ("stagekit", "compiling", "checks", "checks.surefire")
 REPORT = """<?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="org.example.ParityTest" tests="3" skipped="1" failures="1">
+  <properties><property name="robolectric.offline" value="true"/><property name="empty" value=""/></properties>
   <testcase name="answers" classname="org.example.ParityTest" time="0.1">
     <system-out><![CDATA[PARITY float32: 200 outputs within 0.0
 ]]></system-out>
@@ -137,4 +138,6 @@ def test_what_tests_printed_comes_from_their_reports(verify, tmp_path):
     assert surefire.printed(tmp_path).split("\n") == ["PARITY float32: 200 outputs within 0.0", ""]
     assert surefire.count(tmp_path) == 3
     assert surefire.count(tmp_path, "skipped") == 1
+    assert surefire.properties(tmp_path) == {"robolectric.offline": "true", "empty": ""}
+    assert surefire.properties(tmp_path / "never-ran") == {}
     assert surefire.failures(tmp_path) == "org.example.ParityTest: goes wrong: expected: 1 but was: 2"

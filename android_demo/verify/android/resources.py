@@ -72,6 +72,21 @@ def link(aapt2: Path, framework: Path, app: Path, flavour: str, out: Path, *more
     return package
 
 
+def configure(app: Path, out: Path, package: Path) -> Path:
+    """Writes what Robolectric reads; returns the folder that belongs in the class path."""
+    folder = out / "test-config"
+    config = folder / "com/android/tools"
+    config.mkdir(parents=True)
+    (config / "test_config.properties").write_text(
+        f"android_merged_manifest={(out / 'AndroidManifest.xml').resolve()}\n"
+        f"android_merged_assets={(app / 'src/main/assets').resolve()}\n"
+        f"android_resource_apk={package.resolve()}\n"
+        f"android_custom_package={PACKAGE}\n",
+        "utf-8",
+    )
+    return folder
+
+
 def main() -> None:
     """Links for the compiler and for Robolectric."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,16 +94,7 @@ def main() -> None:
         parser.add_argument("--" + name, type=Path, required=True)
     parser.add_argument("--flavour", choices=("central", "litert"), required=True)
     a = parser.parse_args()
-    package = link(a.aapt2, a.framework, a.app, a.flavour, a.out)
-    config = a.out / "test-config/com/android/tools"
-    config.mkdir(parents=True)
-    (config / "test_config.properties").write_text(
-        f"android_merged_manifest={(a.out / 'AndroidManifest.xml').resolve()}\n"
-        f"android_merged_assets={(a.app / 'src/main/assets').resolve()}\n"
-        f"android_resource_apk={package.resolve()}\n"
-        f"android_custom_package={PACKAGE}\n",
-        "utf-8",
-    )
+    configure(a.app, a.out, link(a.aapt2, a.framework, a.app, a.flavour, a.out))
 
 
 if __name__ == "__main__":

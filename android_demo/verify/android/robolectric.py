@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import pathlib
 import shutil
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
-from checks import surefire
+from android import resources
+from android.built import aapt2
+from checks import junit, surefire
 from compiling import Classes, build
-from stagekit import DEMO, VERIFY, Failed, work
+from stagekit import DEMO, VERIFY, CannotRun, Failed, work
 
 _MODULES = ("core", "tflite-central", "androidx-test-shim", "app")
 # Checked where the app is compiled.
 _KNOWN = ("-Danimal.sniffer.skip=true",)
+_PACKAGE = resources.PACKAGE
+_LEVEL = 35
 
 
 def tested(pattern: str, *arguments: str, uses: Sequence[Classes], modules: Sequence[str] = ()) -> int:
@@ -40,6 +45,39 @@ def tested(pattern: str, *arguments: str, uses: Sequence[Classes], modules: Sequ
     if not count:
         raise Failed(f"no test of {pattern} ran in {module}")
     return count
+
+
+def tested_again(test: str, app: pathlib.Path, tests: Classes) -> None:
+    """Runs one test of the last green run again, at one API level and without Maven, on an app with a fault planted.
+
+    Nothing is written outside of `app`, so that other stages may go on.
+
+    Args:
+        test: `CLASS#METHOD` of the demo's package.
+        app: Copy of what is packed, from `copied_app`.
+        tests: Classes of the tests.
+
+    Raises:
+        CannotRun: If there was no such run.
+        Failed: If the test fails.
+    """
+    ran = surefire.properties(surefire.folder(tests.module))
+    if not ran or not tests.fit():
+        raise CannotRun(f"the tests of {tests.module} did not run yet; run the stage without --control first")
+    out = app / "linked"
+    config = resources.configure(app, out, resources.link(*aapt2(), app, "central", out))
+    kept = {name: value for name, value in ran.items() if name.startswith(("robolectric.", "litert."))}
+    properties = {**kept, "robolectric.enabledSdks": _LEVEL, "screenshot.dir": app / "screenshots"}
+    junit.run([config, *ran["surefire.test.class.path"].split(":")], [f"{_PACKAGE}.{test}"], properties, _options())
+
+
+def _options() -> list[str]:
+    """Options of the JVM for Robolectric, as Maven has them."""
+    pom = ElementTree.parse(VERIFY / "pom.xml").getroot()
+    found = pom.findtext("{*}properties/{*}robolectric.jvm")
+    if not found:
+        raise CannotRun("verify/pom.xml has no robolectric.jvm")
+    return found.split()
 
 
 def coverage() -> tuple[int, int]:

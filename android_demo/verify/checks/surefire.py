@@ -36,6 +36,13 @@ def printed(reports: pathlib.Path) -> str:
     return "\n".join(out.text or "" for suite in suites(reports) for out in suite.iter("system-out"))
 
 
+def properties(reports: pathlib.Path) -> dict[str, str]:
+    """System properties of the JVM that ran the tests; the class path of the tests is `surefire.test.class.path`."""
+    suite = next(iter(suites(reports)), None)
+    found = () if suite is None else suite.iter("property")
+    return {entry.get("name", ""): entry.get("value", "") for entry in found}
+
+
 def failures(reports: pathlib.Path) -> str:
     """Names and first lines of what failed."""
     found = []

@@ -1,31 +1,20 @@
 """Stage ui: every screen under Robolectric, with pictures and coverage."""
 
-import pathlib
 import shutil
 
-from android.robolectric import copied_app, coverage, flip, tested
+from android.robolectric import copied_app, coverage, flip, tested, tested_again
 from compiling import APP, APP_TESTS, CORE, CORE_TESTS
 from stagekit import VERIFY, Failed, main
 
 _TESTS = "org/tfcompress/demo/*Test"
 _PICTURES = VERIFY / "app/target/screenshots"
-# A control runs one test on one level: its coverage means nothing.
-_PART = ("-Djacoco.haltOnFailure=false", "-Drobolectric.enabledSdks=35")
-
-
-def _run(tests: str, *arguments: str) -> int:
-    return tested(tests, *CORE_TESTS.off, *arguments, uses=(CORE, APP, APP_TESTS))
-
-
-def _damaged(tests: str, app: pathlib.Path) -> None:
-    _run(tests, f"-Dapp.dir={app}", *_PART)
 
 
 def check() -> str:
     """Runs all tests of the app; Maven fails where coverage is too low."""
     shutil.rmtree(_PICTURES, ignore_errors=True)
     (VERIFY / "app/target/jacoco.exec").unlink(missing_ok=True)
-    count = _run(_TESTS)
+    count = tested(_TESTS, *CORE_TESTS.off, uses=(CORE, APP, APP_TESTS))
     covered, lines = coverage()
     pictures = sorted(_PICTURES.glob("*.png"))
     empty = [picture.name for picture in pictures if picture.stat().st_size < 4_000]
@@ -41,14 +30,14 @@ def flipped_model() -> None:
     """One bit of a bundled model."""
     app = copied_app("ui-control")
     flip(app / "src/main/assets/models/float16.tflite")
-    _damaged("DrawScreenTest#*every variant that can run*", app)
+    tested_again("DrawScreenTest#a stroke is read once by every variant that can run", app, APP_TESTS)
 
 
 def lost_dark_theme() -> None:
     """The colours of the night taken away."""
     app = copied_app("ui-control")
     shutil.rmtree(app / "src/main/res/values-night")
-    _damaged("SettingsScreenTest#*theme is kept*", app)
+    tested_again("SettingsScreenTest#the theme is kept and laid over the system's", app, APP_TESTS)
 
 
 def small_button() -> None:
@@ -56,7 +45,7 @@ def small_button() -> None:
     app = copied_app("ui-control")
     sizes = app / "src/main/res/values/dimens.xml"
     sizes.write_text(sizes.read_text("utf-8").replace('name="touch">48dp', 'name="touch">32dp'), "utf-8")
-    _damaged("AppearanceTest#*phone in English by day*", app)
+    tested_again("AppearanceTest#phone in English by day", app, APP_TESTS)
 
 
 if __name__ == "__main__":
