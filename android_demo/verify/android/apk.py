@@ -73,12 +73,15 @@ def packed(base: pathlib.Path, dex: pathlib.Path, out: pathlib.Path, page: int =
 def signed(unsigned: pathlib.Path, out: pathlib.Path) -> None:
     """Signs with a key that is made now and thrown away: schemes 2 and 3."""
     key = out.with_suffix(".p12")
-    command(["keytool", "-genkeypair", "-keystore", key, *_KEY, "-validity", 30, "-dname", "CN=throwaway"])
-    command(
-        ["apksigner", "sign", "--ks", key, "--ks-pass", "pass:throwaway", "--min-sdk-version", resources.MIN_SDK]
-        + ["--v1-signing-enabled", "false", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true"]
-        + ["--out", out, unsigned]
-    )
+    try:
+        command(["keytool", "-genkeypair", "-keystore", key, *_KEY, "-validity", 30, "-dname", "CN=throwaway"])
+        command(
+            ["apksigner", "sign", "--ks", key, "--ks-pass", "pass:throwaway", "--min-sdk-version", resources.MIN_SDK]
+            + ["--v1-signing-enabled", "false", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true"]
+            + ["--out", out, unsigned]
+        )
+    finally:
+        key.unlink(missing_ok=True)
 
 
 def built(
