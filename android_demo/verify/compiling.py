@@ -97,12 +97,6 @@ APP = _main(
     below=(CORE,),
 )
 APP_TESTS = _tests("app", "app/src/test/kotlin", "verify/androidx-test-shim/src", below=(APP,))
-LITERT = _main(
-    "app-litert",
-    *("app/src/main/kotlin", "app/src/litert", *_RESOURCES, "verify/litert-signatures/src"),
-    phases=("app-litert.javac.phase",),
-    below=(APP,),
-)
 REAL_TESTS = _tests("app-real", "verify/app-real/src/test", below=(APP, HOST))
 
 

@@ -8,7 +8,7 @@ import struct
 import zipfile
 
 from android import resources
-from android.built import CLASSES, CORE_CLASSES, RUNTIME, RUNTIME_CLASSES, aapt2, compiled, jar, jdk
+from android.built import CLASSES, CORE_CLASSES, RUNTIME, RUNTIME_CLASSES, aapt2, jar, jdk
 from stagekit import DEMO, CannotRun, command, java
 
 ABIS = ("arm64-v8a", "x86_64")
@@ -25,7 +25,6 @@ def libraries() -> dict[str, pathlib.Path]:
 
 def dexed(out: pathlib.Path, keep: pathlib.Path) -> pathlib.Path:
     """Shrinks the compiled app with R8; returns the folder of dex files."""
-    compiled()
     programs = []
     for name, folder in (("app", CLASSES), ("core", CORE_CLASSES), ("runtime", RUNTIME_CLASSES)):
         programs.append(out / f"{name}.jar")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 
-from compiling import APP, CORE, LITERT, build
+from compiling import APP, CORE, build
 from stagekit import VERIFY, maven
 
 CLASSES = APP.folder
@@ -17,9 +17,9 @@ _CENTRAL = "core,tflite-central,androidx-test-shim,app"
 
 def compile_both() -> None:
     """Compiles the app in both flavours in any case, animal-sniffer's check of the API level included."""
-    for classes in (APP, LITERT):
-        classes.sweep()
-    build("-pl", f"{_CENTRAL},litert-signatures,app-litert", "process-classes", uses=(CORE, APP, LITERT))
+    APP.sweep()
+    shutil.rmtree(VERIFY / "app-litert/target/classes", ignore_errors=True)
+    build("-pl", f"{_CENTRAL},litert-signatures,app-litert", "process-classes", uses=(CORE, APP))
 
 
 def compiled() -> None:

@@ -17,7 +17,6 @@ from stagekit import DEMO, VERIFY, CannotRun, Failed, work
 _MODULES = ("core", "tflite-central", "androidx-test-shim", "app")
 # Checked where the app is compiled.
 _KNOWN = ("-Danimal.sniffer.skip=true",)
-_PACKAGE = resources.PACKAGE
 _LEVEL = 35
 
 
@@ -68,7 +67,9 @@ def tested_again(test: str, app: pathlib.Path, tests: Classes) -> None:
     config = resources.configure(app, out, resources.link(*aapt2(), app, "central", out))
     kept = {name: value for name, value in ran.items() if name.startswith(("robolectric.", "litert."))}
     properties = {**kept, "robolectric.enabledSdks": _LEVEL, "screenshot.dir": app / "screenshots"}
-    junit.run([config, *ran["surefire.test.class.path"].split(":")], [f"{_PACKAGE}.{test}"], properties, _options())
+    junit.run(
+        [config, *ran["surefire.test.class.path"].split(":")], [f"{resources.PACKAGE}.{test}"], properties, _options()
+    )
 
 
 def _options() -> list[str]:
