@@ -40,6 +40,7 @@ from tfcompress.deploy.verify import (
     parity,
     predicted_float_ops,
 )
+from tfcompress.mechanics.draws import Draws
 from tfcompress.mechanics.graph import full_precision, input_specs, input_triples
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
@@ -287,7 +288,7 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
     lost = float_operations(artifact, _allowed(job))
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
-    check_loads(artifact)
+    check_loads(artifact, job.samples)
     if job.state is not None and job.samples is not None:
         simulated = _simulated(job, job.state)
         found = [parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)]
@@ -344,12 +345,13 @@ def _other(job: _Job) -> Artifact:
             converter.inference_input_type = converter.inference_output_type = _IO[job.io]
 
     artifact = _converted(job, setup, job.samples if job.mode == "int16x8" else None)
-    check_loads(artifact)
+    check_loads(artifact, job.samples)
     return artifact
 
 
 def _converted(job: _Job, setup, data) -> Artifact:
-    with saved_model(job.model, job.state, job.signature) as folder:
+    draws = Draws.of(job.mode, job.allow_float)
+    with saved_model(job.model, job.state, job.signature, draws) as folder:
         content = run_converter(folder, job.signature, setup, data)
     paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
     found = Artifact(content, {})

@@ -15,8 +15,11 @@ import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
 from tfcompress.mechanics.chain import Mode, Treatment, prepare_export
+from tfcompress.mechanics.draws import Draws, drawing
+from tfcompress.mechanics.exporting import convertible
 from tfcompress.mechanics.graph import (
     float32,
+    inference,
     input_specs,
     leaves,
     output_names,
@@ -24,18 +27,22 @@ from tfcompress.mechanics.graph import (
     recurrent,
 )
 from tfcompress.mechanics.hook import laid
+from tfcompress.mechanics.variables import Constants
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
 @contextlib.contextmanager
-def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -> Iterator[str]:
+def saved_model(
+    model: keras.Model, state, signature: str, draws: Draws
+) -> Iterator[str]:
     """Exports a model to a temporary SavedModel folder for as long as the block lasts.
 
     Args:
         model: A built model.
         state: Its treatments, or None to export it as it is.
         signature: Name of the signature.
+        draws: What becomes of random numbers.
 
     Yields:
         The folder.
@@ -50,7 +57,8 @@ def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -
 
     def serve(**inputs):
         ordered = [inputs[s.name] for s in flat]
-        outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
+        with constants:
+            outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
         return named_outputs(model, outputs)
 
     module.serve = tf.function(serve, autograph=False)
@@ -59,15 +67,17 @@ def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -
         tempfile.TemporaryDirectory() as folder,
         float32(model),
         unrolled(model),
+        drawing(draws),
+        convertible(draws.is_integer),
         laid(model, every := complete(model, state), Mode.EXPORT),
     ):
         for t in every.treatments:
             afterwards.callback(t.exported.clear)
         module.constants = [v for t in every.treatments for v in prepare_export(t)]
+        constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()})
         function = module.serve.get_concrete_function(**{s.name: s for s in flat})
-        known = {id(v.handle) for v in module.constants}
-        if any(id(x) not in known for x in function.captured_inputs):
-            module.model = model  # weights used outside of any layer we know
+        # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
+        module.constants += [*constants.held, *function.graph.variables]
         with quiet():
             tf.saved_model.save(module, folder, signatures={signature: function})
         yield folder
@@ -115,7 +125,7 @@ def complete(model: keras.Model, state):
 @contextlib.contextmanager
 def unrolled(model: keras.Model) -> Iterator[None]:
     """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow, and int8 has none."""
-    with overridden([(layer, "unroll", True) for layer in recurrent(model)]):
+    with overridden([*inference(model), *((layer, "unroll", True) for layer in recurrent(model))]):
         yield
 
 

@@ -1,12 +1,15 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
+import contextlib
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
 from tfcompress.mechanics.chain import Mode
-from tfcompress.mechanics.graph import float32, input_specs
+from tfcompress.mechanics.draws import Draws, drawing
+from tfcompress.mechanics.graph import float32, inference, input_specs, overridden
 from tfcompress.mechanics.hook import laid
 
 
@@ -44,13 +47,17 @@ def _batches(model, state, x, batch_size, mode):
     x = keras.tree.map_structure(np.asarray, x)
     count = len(keras.tree.flatten(x)[0])
 
+    draws = Draws()
+
     @tf.function(reduce_retracing=True, autograph=False)
     def forward(inputs):
+        draws.begin()
         return model(inputs, training=False)
 
     parts = []
     # TensorFlow warns of functions made anew; this one is, for every state of the model
-    with quiet(), float32(model), laid(model, state, mode):
+    random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
+    with quiet(), float32(model), random, overridden(inference(model)), laid(model, state, mode):
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
             outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))

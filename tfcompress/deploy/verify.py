@@ -8,6 +8,7 @@ import numpy as np
 
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.flatbuffer import Op
+from tfcompress.deploy.unconvertible import NotConvertible, runtime_failure
 
 _MOVES = frozenset({"RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "SLICE", "STRIDED_SLICE"})
 _TOKEN = re.compile(r"tfc(\d+)_")
@@ -204,22 +205,34 @@ def _argmax(y):
     return y.reshape(len(y), -1).argmax(axis=1)
 
 
-def check_loads(artifact: Artifact) -> None:
+def check_loads(artifact: Artifact, samples=None) -> None:
     """Runs a file once with XNNPACK and once without; either must work.
 
+    Args:
+        artifact: The file.
+        samples: Calibration samples, each a dict by input name, of which some are run; without any, plausible values.
+
     Raises:
-        RuntimeError: If the stock interpreter can't load or run it.
+        NotConvertible: If the stock interpreter can't load or run it.
     """
-    x = {
-        s.name: np.zeros(
-            (1, *s.shape[1:]),
-            "int32" if s.dtype.startswith("int") and not s.is_quantized else "float32",
-        )
-        for s in artifact.inputs
-    }
+    x = _chosen(samples) if samples else {s.name: _plausible(s) for s in artifact.inputs}
     for xnnpack in (True, False):
         try:
             artifact.predict(x, xnnpack=xnnpack)
         except Exception as error:
             how = "with" if xnnpack else "without"
-            raise RuntimeError(f"The file does not run in ai-edge-litert {how} XNNPACK: {error}") from error
+            text = f"The file does not run in ai-edge-litert {how} XNNPACK"
+            raise NotConvertible(text, runtime_failure(str(error), artifact), error) from error
+
+
+def _chosen(samples) -> dict[str, np.ndarray]:
+    rows = [samples[k] for k in sorted({0, len(samples) // 2, len(samples) - 1})]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _plausible(spec) -> np.ndarray:
+    """Ones for integers, which are indices or counts more often than not; else numbers between 0 and 1."""
+    shape = (1, *(1 if size < 1 else size for size in spec.shape[1:]))
+    if not spec.is_quantized and not spec.dtype.startswith("float"):
+        return np.ones(shape, spec.dtype)
+    return np.random.default_rng(0).random(shape, "float32")

@@ -20,6 +20,7 @@ from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+from tfcompress.mechanics.variables import LARGE, Reading
 
 
 class Mode(enum.Enum):
@@ -34,7 +35,6 @@ class Mode(enum.Enum):
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 _FOLDED = (Mode.FOLDED, Mode.EXPORT)
-_LARGE = 1024  # numbers in a constant
 
 
 @dataclass
@@ -156,8 +156,7 @@ def _through(t, call, args, kwargs, mode):
 
     if not values:
         return inner(*args, **kwargs)
-    state = [v for span in (t.before, *t.inside.values()) if span is not None for v in span.variables]
-    outputs = _stateless(t.op, values, state, inner, args, kwargs)
+    outputs = _stateless(t.op, values, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
 
@@ -222,7 +221,7 @@ def prepare_export(t: Treatment) -> list[tf.Variable]:
     for variable, value in constants(t.op):
         values.setdefault(id(variable), (variable, value))
     for variable, value in values.values():
-        large = value.size >= _LARGE
+        large = value.size >= LARGE
         t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
     return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
 
@@ -262,26 +261,19 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     return on_bias_grid(bias, kernel, spec.axes[spec.kernels[0]], axes, t.source)
 
 
-def _stateless(layer, values, state, call, args, kwargs):
+def _stateless(layer, values, call, args, kwargs):
     """Calls with some variables replaced; losses and updates of state made inside reach the real layer."""
-    mapped = {id(v): (v, v.value) for v in layer.variables} | {id(v): (v, value) for v, value in values}
-    with keras.StatelessScope(list(mapped.values()), collect_losses=True, initialize_variables=False) as scope:
+    # a layer in float16 reads its weights as such, unless it runs in float32 for once
+    own = {id(v): (v, v.value) for v in layer.variables}
+    own |= {id(v): (v, tf.cast(value, own[id(v)][1].dtype) if id(v) in own else value) for v, value in values}
+    before = {key: value for key, (_, value) in own.items()}
+    with Reading(own.values(), collect_losses=True) as scope:
         outputs = call(*args, **kwargs)
     for loss in scope.losses:
         layer.add_loss(loss)
-    for v in layer.non_trainable_variables:
-        before, after = mapped[id(v)][1], scope.get_current_value(v)
-        if after is not None and after is not before and not _same(before, after):
-            v.assign(after)
-    for v in state:  # of a range inside the call
-        if (after := scope.get_current_value(v)) is not None:
-            v.assign(after)
+    for v, after in scope.assigned(before):  # also of a range inside the call
+        v.assign(after)
     return outputs
-
-
-def _same(before, after) -> bool:
-    """Whether the scope only converted the value it was given (constants of an export are never written back)."""
-    return isinstance(before, np.ndarray) or id(before) == id(after)
 
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:

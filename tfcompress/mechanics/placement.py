@@ -7,7 +7,7 @@ where it gives the same result on fewer numbers, and is left out where LiteRT fi
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import keras
 
@@ -18,6 +18,7 @@ from tfcompress.facts.spec import (
     FUSE,
     JOIN,
     NONE,
+    OWN,
     SAME,
     activation_spec,
     spec_of,
@@ -147,6 +148,8 @@ class _Placer:
 
     def _visit(self, call):
         spot, spec = self.spots[id(call.op)], spec_of(call.op)
+        if id(call.op) in self.trace.noticed.drawing:  # dropout that stays on is no identity
+            spec = replace(spec, grid=OWN)
         spot.is_last |= bool(self.last & set(call.outputs))
         if self.left_out(call.op):
             self.floats.update(call.outputs)
