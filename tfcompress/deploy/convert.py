@@ -17,6 +17,7 @@ from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
     complete,
     named_outputs,
+    numbered,
     run_converter,
     saved_model,
 )
@@ -352,8 +353,8 @@ def _other(job: _Job) -> Artifact:
 def _converted(job: _Job, setup, data) -> Artifact:
     draws = Draws.of(job.mode, job.allow_float)
     with saved_model(job.model, job.state, job.signature, draws) as folder:
-        content = run_converter(folder, job.signature, setup, data)
-    paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
+        paths = numbered(job.model, complete(job.model, job.state))
+        content = run_converter(folder, job.signature, setup, data, paths)
     found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
     content = rewritten(content, tensor_names(found), mistaken_biases(found.model))

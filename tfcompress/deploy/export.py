@@ -6,6 +6,7 @@ TensorFlow made of the layer's own name.
 """
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -14,10 +15,12 @@ import keras
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
+from tfcompress.deploy.unconvertible import NotConvertible, converter_failure, lacking
 from tfcompress.mechanics.chain import Mode, Treatment, prepare_export
 from tfcompress.mechanics.draws import Draws, drawing
 from tfcompress.mechanics.exporting import convertible
 from tfcompress.mechanics.graph import (
+    containers,
     float32,
     inference,
     input_specs,
@@ -57,7 +60,7 @@ def saved_model(
 
     def serve(**inputs):
         ordered = [inputs[s.name] for s in flat]
-        with constants:
+        with constants, tf.name_scope(_token(root)):
             outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
         return named_outputs(model, outputs)
 
@@ -69,18 +72,72 @@ def saved_model(
         unrolled(model),
         drawing(draws),
         convertible(draws.is_integer),
-        laid(model, every := complete(model, state), Mode.EXPORT),
+        overridden(_scoped(model, every := complete(model, state))),
+        laid(model, every, Mode.EXPORT),
     ):
+        paths = numbered(model, every)
+        root = max(paths)
         for t in every.treatments:
             afterwards.callback(t.exported.clear)
         module.constants = [v for t in every.treatments for v in prepare_export(t)]
         constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()})
         function = module.serve.get_concrete_function(**{s.name: s for s in flat})
+        refuse_lacking(function.graph, paths)
         # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
         module.constants += [*constants.held, *function.graph.variables]
         with quiet():
             tf.saved_model.save(module, folder, signatures={signature: function})
         yield folder
+
+
+def _token(number: int) -> str:
+    return f"tfc{number}_"
+
+
+def _scoped(model: keras.Model, every) -> list[tuple]:
+    """Overrides by which what a container computes by itself bears its number."""
+
+    def call(plain, number):
+        def scoped(*args, **kwargs):
+            with tf.name_scope(_token(number)):
+                return plain(*args, **kwargs)
+
+        return scoped
+
+    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(containers(model))]
+
+
+def numbered(model: keras.Model, every) -> dict[int, str]:
+    """Returns the path of the operation, the container, or at last the model, for each number in the exported names.
+
+    Args:
+        model: The model.
+        every: What `complete` made of it.
+    """
+    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    held = [*(path for path, _ in containers(model)), model.name]
+    return {t.index: t.path for t in every.treatments} | {first + k: path for k, path in enumerate(held)}
+
+
+def refuse_lacking(graph, paths: dict[int, str]) -> None:
+    """Raises if a traced graph holds operations that LiteRT lacks.
+
+    Args:
+        graph: The graph.
+        paths: What `numbered` returned.
+
+    Raises:
+        NotConvertible: In that case.
+    """
+
+    def layer(name):
+        numbers = re.findall(r"tfc(\d+)_", name)
+        return paths.get(int(numbers[-1]), "") if numbers else ""
+
+    refused = lacking(graph, layer)
+    if refused:
+        raise NotConvertible("LiteRT has no operation for a part of the model", refused)
 
 
 def check_static(model: keras.Model, specs) -> None:
@@ -129,7 +186,7 @@ def unrolled(model: keras.Model) -> Iterator[None]:
         yield
 
 
-def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
+def run_converter(folder: str, signature: str, setup, samples=None, paths: dict[int, str] | None = None) -> bytes:
     """Runs TensorFlow's converter on a SavedModel folder, quietly.
 
     Args:
@@ -137,12 +194,13 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
         signature: Name of the signature to convert.
         setup: Function that sets options on the converter.
         samples: Representative samples by input name; None for none.
+        paths: What `numbered` returned, for the error.
 
     Returns:
         The bytes of the `.tflite` file.
 
     Raises:
-        RuntimeError: If the converter fails; the message is its own.
+        NotConvertible: If the converter fails; it names operations and layers, and quotes the converter.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
     setup(converter)
@@ -152,7 +210,6 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
         try:
             return converter.convert()
         except Exception as error:
-            text = (str(error).strip() or said.getvalue().strip()).splitlines()
-            raise RuntimeError(
-                "The LiteRT converter failed: " + "; ".join(line.strip() for line in text[:4] if line.strip())
-            ) from error
+            text = str(error).strip() or said.getvalue().strip()
+            found = converter_failure(text, paths or {})
+            raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error

@@ -11,7 +11,7 @@ _INVERSE = "LiteRT has no inverse or hyperbolic functions besides tanh: replace 
 
 # By the type of TensorFlow's operation, as a regular expression; measured with the converter of TensorFlow 2.21.
 _LACKING = {
-    r"Complex(Abs)?|I?R?FFT[23]?D?|I?FFTND|I?RFFTND|Real|Imag|Angle|Conj": f"LiteRT has no complex numbers: {_OUTSIDE}",
+    r"Complex|I?FFT[23]?D?|I?FFTND": f"LiteRT has no complex numbers: {_OUTSIDE}",
     r"String\w*|Regex\w*|StaticRegex\w*|Unicode\w*|AsString|Substr|ReduceJoin|SerializeTensor|Decode\w*|Encode\w*": (
         f"LiteRT files hold no strings or file formats: {_OUTSIDE}"
     ),
@@ -19,7 +19,7 @@ _LACKING = {
     r"BitwiseAnd|BitwiseOr|Invert|LeftShift|PopulationCount|Bitcast": (
         "LiteRT has no such operation on bits: write it with comparisons or arithmetic"
     ),
-    r"A?(Sin|Cos|Tan)h|Acos|Asin|Atan|Tan": _INVERSE,
+    r"A?(Sin|Cos)h|Atanh|Acos|Asin|Atan|Tan": _INVERSE,
     r"Bessel\w*|Digamma|Lgamma|Polygamma|Zeta|Igammac?|Betainc|Erfinv|Ndtri|Expint|Spence|Dawsn|Fresnel\w*|Erfc": (
         f"LiteRT has no special functions: replace it by a polynomial or a table, or {_OUTSIDE}"
     ),
@@ -62,7 +62,7 @@ class NotConvertible(ValueError, RuntimeError):
         refused: The operations, each with `op`, `layer` and `remedy`.
     """
 
-    def __init__(self, what: str, refused: Iterable[Refused] = (), error: Exception | None = None):
+    def __init__(self, what: str, refused: Iterable[Refused] = (), error: object = None):
         self.refused = tuple(refused)
         lines = "".join(f"\n  {r}" for r in self.refused)
         said = "" if error is None else f"\n(It said: {shortened(str(error))})"
@@ -80,15 +80,26 @@ def remedy(op: str) -> str | None:
     return next((way for pattern, way in _COMPILED if pattern.fullmatch(op)), None)
 
 
-def lacking(operations: Iterable, layer: Callable[[str], str]) -> list[Refused]:
+def lacking(graph, layer: Callable[[str], str]) -> list[Refused]:
     """Returns what LiteRT has no operation for, each kind once a layer.
 
     Args:
-        operations: Operations of a TensorFlow graph.
+        graph: A graph of TensorFlow; what does not depend on its inputs is a constant to the converter.
         layer: Function from the name of an operation to the path of its Keras layer.
     """
-    found = {(op.type, layer(op.name)): remedy(op.type) for op in operations}
+    found = {(op.type, layer(op.name)): remedy(op.type) for op in _behind(graph.inputs)}
     return [Refused(kind, path, way) for (kind, path), way in found.items() if way is not None]
+
+
+def _behind(tensors) -> list:
+    """Returns the operations that read a tensor, however far behind it."""
+    waiting, found = list(tensors), {}
+    while waiting:
+        for op in waiting.pop().consumers():
+            if op.name not in found:
+                found[op.name] = op
+                waiting += op.outputs
+    return list(found.values())
 
 
 def converter_failure(text: str, paths: dict[int, str]) -> list[Refused]:

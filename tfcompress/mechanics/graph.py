@@ -73,10 +73,18 @@ def leaves(model: keras.Model) -> list[tuple[str, Operation]]:
     return unique
 
 
-def containers(model: keras.Model) -> list[Operation]:
-    """Returns the models and composite layers inside a model, however deep."""
-    inside = [op for op in children(model) if is_container(op)]
-    return [c for op in {id(op): op for op in inside}.values() for c in (op, *containers(op))]
+def containers(model: keras.Model) -> list[tuple[str, Operation]]:
+    """Returns `(path, operation)` of the models and composite layers inside a model, however deep, each once."""
+    found = {}
+
+    def visit(op, prefix):
+        for child in children(op):
+            if is_container(child) and id(child) not in found:
+                found[id(child)] = (f"{prefix}{child.name}", child)
+                visit(child, f"{prefix}{child.name}/")
+
+    visit(model, "")
+    return list(found.values())
 
 
 def frozen(model: keras.Model) -> set[int]:
@@ -281,7 +289,7 @@ def trace(model: keras.Model) -> Trace:
     known = leaves(model)
     noticed = found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
     laid = [(op, "call", recording(op, op.call)) for _, op in known]
-    laid += [(op, "call", noticed.wrapped(op, op.call)) for op in containers(model)]
+    laid += [(op, "call", noticed.wrapped(op, op.call)) for _, op in containers(model)]
     random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
     with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
         found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
