@@ -17,7 +17,6 @@ from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
     complete,
     named_outputs,
-    numbered,
     run_converter,
     saved_model,
 )
@@ -352,9 +351,9 @@ def _other(job: _Job) -> Artifact:
 
 def _converted(job: _Job, setup, data) -> Artifact:
     draws = Draws.of(job.mode, job.allow_float)
-    with saved_model(job.model, job.state, job.signature, draws) as folder:
-        paths = numbered(job.model, complete(job.model, job.state))
-        content = run_converter(folder, job.signature, setup, data, paths)
+    with saved_model(job.model, job.state, job.signature, draws) as made:
+        paths = made.paths
+        content = run_converter(made.folder, job.signature, setup, made.samples(data), paths)
     found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
     content = rewritten(content, tensor_names(found), mistaken_biases(found.model))

@@ -9,6 +9,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import keras
@@ -28,6 +29,8 @@ from tfcompress.mechanics.graph import (
     output_names,
     overridden,
     recurrent,
+    trace,
+    unconverted,
 )
 from tfcompress.mechanics.hook import laid
 from tfcompress.mechanics.variables import Constants
@@ -35,10 +38,36 @@ from tfcompress.mechanics.variables import Constants
 DEFAULT_SIGNATURE = "serving_default"
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A SavedModel of a model.
+
+    Args:
+        folder: Where it lies.
+        paths: What `numbered` returned.
+        floats: Names of the inputs of integers that are floats in it, so that an integer file quantizes them.
+    """
+
+    folder: str
+    paths: dict[int, str]
+    floats: frozenset[str]
+
+    def samples(self, given):
+        """Returns samples as the converter takes them: one dict by input name each, None for none."""
+        if given is None or not self.floats:
+            return given
+        return [{n: a.astype("float32") if n in self.floats else a for n, a in s.items()} for s in given]
+
+
+def float_inputs(model: keras.Model) -> set[str]:
+    """Returns the names of the inputs of integers that a model only casts to float."""
+    if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
+        return set()
+    return set(trace(model).float_inputs.values())
+
+
 @contextlib.contextmanager
-def saved_model(
-    model: keras.Model, state, signature: str, draws: Draws
-) -> Iterator[str]:
+def saved_model(model: keras.Model, state, signature: str, draws: Draws) -> Iterator["Exported"]:
     """Exports a model to a temporary SavedModel folder for as long as the block lasts.
 
     Args:
@@ -48,7 +77,7 @@ def saved_model(
         draws: What becomes of random numbers.
 
     Yields:
-        The folder.
+        The folder and what is known of it.
 
     Raises:
         ValueError: If an input has a dimension besides the batch that is not fixed.
@@ -56,11 +85,13 @@ def saved_model(
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model, flat)
+    floats = float_inputs(model) if draws.is_integer else set()
+    flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     module = tf.Module()
 
     def serve(**inputs):
         ordered = [inputs[s.name] for s in flat]
-        with constants, tf.name_scope(_token(root)):
+        with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
             outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
         return named_outputs(model, outputs)
 
@@ -87,7 +118,7 @@ def saved_model(
         module.constants += [*constants.held, *function.graph.variables]
         with quiet():
             tf.saved_model.save(module, folder, signatures={signature: function})
-        yield folder
+        yield Exported(folder, paths, frozenset(floats))
 
 
 def _token(number: int) -> str:

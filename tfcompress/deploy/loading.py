@@ -15,7 +15,7 @@ import keras
 # what a session's or a ported model's file holds; Keras finds it once its module is imported
 from tfcompress.legacy import port, values  # noqa: F401
 from tfcompress.mechanics import wrapper  # noqa: F401
-from tfcompress.mechanics.transforms import centroids, mask, ranges, scores  # noqa: F401
+from tfcompress.mechanics.transforms import centroids, fixed_range, mask, ranges, scores  # noqa: F401
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _ELSEWHERE = {

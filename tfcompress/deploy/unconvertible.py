@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-_OUTSIDE = (
-    "compute it in the app, before the model's input or behind its output, and build the model from what is left"
-)
+_OUTSIDE = "compute it in the app, before the model's input or behind its output, and build the model from what is left"
 _INVERSE = "LiteRT has no inverse or hyperbolic functions besides tanh: replace it by a polynomial or a table"
 
 # By the type of TensorFlow's operation, as a regular expression; measured with the converter of TensorFlow 2.21.
@@ -28,6 +26,10 @@ _LACKING = {
     r"Cumprod|Mod|TruncateMod|NthElement|UniqueV2|UniqueWithCounts\w*|RandomShuffle|AdjustHue|AdjustSaturation|"
     r"IsotonicRegression|RaggedBincount|DenseBincount|Bincount": (
         f"LiteRT has no such operation: write the layer with operations it has, or {_OUTSIDE}"
+    ),
+    r"Stateless(Random|Truncated|Parameterized|Multinomial|Case)\w*": (
+        "TensorFlow's stateless random functions: draw with keras.random, which becomes an operation of LiteRT or one "
+        "fixed draw, or make the noise an input of the model"
     ),
     r"\w*PyFunc\w*|NumpyFunction": "Python code can't be put into a file: write the layer with operations of keras.ops",
 }  # fmt: skip

@@ -14,15 +14,14 @@ import tensorflow as tf
 from keras.src import backend
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.ops.operation import Operation
+from keras.src.utils import tf_utils
 
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.noticing import Noticing
+from tfcompress.mechanics.noticing import Noticing, is_only_cast
 from tfcompress.mechanics.variables import HALF, Widened
 
-RANDOM, NUMPY = backend.random, backend.numpy  # what every function and layer of Keras calls
-DRAWN = tuple(
-    "normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split()
-)
+RANDOM, NUMPY, ENCODING = backend.random, backend.numpy, tf_utils  # what functions and layers of Keras call
+DRAWN = tuple("normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split())
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
 
 
@@ -163,6 +162,7 @@ class Trace:
         calls: In order of execution.
         inputs: Numbers of the model's input tensors.
         outputs: Numbers of its output tensors, None where no known operation made one.
+        float_inputs: Names by number of the inputs of integers that are only cast to float.
         noticed: What else happens inside: random draws, weights read by others than their owner.
         function: The traced function.
     """
@@ -171,6 +171,7 @@ class Trace:
     inputs: list[int] = field(default_factory=list)
     outputs: list[int | None] = field(default_factory=list)
     input_dtypes: list[str] = field(default_factory=list)
+    float_inputs: dict[int, str] = field(default_factory=dict)
     noticed: Noticing | None = None
     function: object = None
 
@@ -293,6 +294,8 @@ def trace(model: keras.Model) -> Trace:
     random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
     with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
         found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
+    tensors = zip(flat, found.function.inputs, strict=False)
+    found.float_inputs = {k: s.name for k, (s, x) in enumerate(tensors) if is_only_cast(x)}
     return found
 
 
@@ -427,6 +430,13 @@ def output_names(model: keras.Model) -> list[str]:
     """Returns the names of the outputs, `output_0`... where the model has none."""
     names = getattr(model, "output_names", None)
     return list(names) if names else []
+
+
+def unconverted(model: keras.Model) -> list[tuple[object, str, object]]:
+    """Returns overrides by which a model takes its inputs as they are, in whatever dtype."""
+    graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
+    name = "_convert_inputs_to_tensors"
+    return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
 
 
 def takes_training(layer: Operation) -> bool:

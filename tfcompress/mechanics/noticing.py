@@ -61,3 +61,11 @@ class Noticing(Reading):
         if owner is not None and owner is not self.at:
             self.borrowed.append((variable, owner, self.at))
         return super().get_current_value(variable)
+
+
+def is_only_cast(x) -> bool:
+    """Whether a tensor of integers serves as floats only: all that reads it casts it, and not back."""
+    users = x.consumers() if x.dtype.is_integer else []
+    floats = [op.outputs[0] for op in users if op.type == "Cast" and op.outputs[0].dtype.is_floating]
+    back = any(op.type == "Cast" and op.outputs[0].dtype.is_integer for y in floats for op in y.consumers())
+    return bool(users) and len(floats) == len(users) and not back

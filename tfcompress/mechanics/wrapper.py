@@ -176,11 +176,12 @@ class Ranged(keras.layers.Layer):
 
     def call(self, x, training=None):
         """Returns `x` on the grid."""
+        x = keras.ops.cast(x, _float(x.dtype))
         return keras.ops.cast(self.span(x, how="train" if training else "apply"), x.dtype)
 
     def compute_output_spec(self, x, training=None):
-        """The shape and dtype of the input."""
-        return keras.KerasTensor(x.shape, x.dtype)
+        """The shape of the input; integers become floats."""
+        return keras.KerasTensor(x.shape, _float(x.dtype))
 
     def compute_output_shape(self, input_shape):
         """The shape of the input."""
@@ -200,6 +201,10 @@ class Ranged(keras.layers.Layer):
         """Inverse of `get_config`."""
         config = dict(config)
         return cls(span=keras.saving.deserialize_keras_object(config.pop("span")), **config)
+
+
+def _float(dtype: str) -> str:
+    return dtype if "float" in dtype else "float32"
 
 
 describe(Compressed, flow="mix", inner=("layer",))
