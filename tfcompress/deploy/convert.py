@@ -15,11 +15,13 @@ from tfcompress.deploy.calibration import samples as calibration_samples
 from tfcompress.deploy.diet.sharing import shared
 from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
+    check_static,
     complete,
     named_outputs,
     run_converter,
     saved_model,
 )
+from tfcompress.deploy.export_check import check_exportable
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
@@ -130,6 +132,8 @@ def convert(
     if is_wrapped(model):
         notes = [_session_note(model)]
         model = finished(model)
+    check_static(model)
+    check_exportable(model, looks_inside=False)
     found = None
     if calibration is not None:
         found = calibration_samples(calibration, input_triples(model), limit=limit, value_range=value_range)
@@ -285,7 +289,7 @@ def _proven(job: _Job) -> Artifact:
 
 
 def _checked(job: _Job, artifact: Artifact) -> Artifact:
-    lost = float_operations(artifact, _allowed(job))
+    lost = float_operations(artifact, _allowed(job), job.samples is not None)
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact, job.samples)

@@ -84,7 +84,7 @@ def saved_model(model: keras.Model, state, signature: str, draws: Draws) -> Iter
     """
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
-    check_static(model, flat)
+    check_static(model)
     floats = float_inputs(model) if draws.is_integer else set()
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     module = tf.Module()
@@ -171,13 +171,13 @@ def refuse_lacking(graph, paths: dict[int, str]) -> None:
         raise NotConvertible("LiteRT has no operation for a part of the model", refused)
 
 
-def check_static(model: keras.Model, specs) -> None:
+def check_static(model: keras.Model) -> None:
     """Raises if an input has an open dimension besides the batch.
 
     Raises:
         ValueError: In that case.
     """
-    for s in specs:
+    for s in keras.tree.flatten(input_specs(model)):
         if None in s.shape[1:]:
             raise ValueError(
                 f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file "

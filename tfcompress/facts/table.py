@@ -67,6 +67,7 @@ class LayerSpec:
         written: The same layer as a function `(layer, x, grid)` in operations that LiteRT runs in int8, `grid` rounding
             the values in between; None where its own call does.
         inside: Names of those values whose range data must show.
+        outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
     """
 
     axes: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class LayerSpec:
     affine: bool = False
     written: Callable | None = None
     inside: tuple[str, ...] = ()
+    outside: str | None = None
 
     @property
     def is_known(self) -> bool:

@@ -88,7 +88,9 @@ class Draws:
         if rate in (0.0, 1.0):
             return inputs * (1.0 - rate)
         given = tf.shape(inputs) if None in inputs.shape else inputs.shape
-        shape = given if noise_shape is None else [g if n is None else n for g, n in zip(given, noise_shape)]
+        shape = (
+            given if noise_shape is None else [g if n is None else n for g, n in zip(given, noise_shape, strict=False)]
+        )
         kept = tf.cast(self._standard("uniform", shape) >= rate, inputs.dtype)
         return inputs * (kept / tf.cast(1.0 - rate, inputs.dtype))
 

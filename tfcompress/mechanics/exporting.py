@@ -1,4 +1,4 @@
-"""Functions of Keras and TensorFlow that an export calls in another form, because LiteRT lacks an operation of theirs."""
+"""Functions of Keras and TensorFlow that an export calls in another form, for want of an operation in LiteRT."""
 
 import contextlib
 

@@ -250,6 +250,7 @@ def trace(model: keras.Model) -> Trace:
     """Runs the model once on symbolic tensors and notes every call of a leaf operation.
 
     Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
+    What an operation does is in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
     """
     found, numbers, kept = Trace(), {}, []
 
@@ -266,7 +267,7 @@ def trace(model: keras.Model) -> Trace:
             # a mask of padded steps says what counts, it is no value
             given = [x for x in _tensors((args, kwargs)) if x.dtype != tf.bool]
             sources = tuple(number(x) for x in given)
-            with noticed.inside(op):
+            with noticed.inside(op), tf.name_scope(f"tfc{places[id(op)]}_"):
                 outputs = call(*args, **kwargs)
             made = _tensors(outputs)
             # an operation that hands its input through (Dropout) makes no new tensor
@@ -289,8 +290,9 @@ def trace(model: keras.Model) -> Trace:
 
     known = leaves(model)
     noticed = found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
+    places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
     laid = [(op, "call", recording(op, op.call)) for _, op in known]
-    laid += [(op, "call", noticed.wrapped(op, op.call)) for _, op in containers(model)]
+    laid += [(op, "call", noticed.wrapped(op, op.call, places[id(op)])) for _, op in containers(model)]
     random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
     with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
         found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
@@ -382,12 +384,13 @@ def check_graph(model: keras.Model):
     Raises:
         ValueError: If the model is subclassed, so that it has none.
     """
-    if not _has_graph(model):
+    if not has_graph(model):
         raise ValueError(_no_graph(model))
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
-def _has_graph(model) -> bool:
+def has_graph(model: Operation) -> bool:
+    """Whether an operation is a model whose call is a graph of layers, not code of its own."""
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
 
 

@@ -1,7 +1,9 @@
-"""What happens inside the calls of a model besides the calls themselves: who draws at random, who reads whose weight."""
+"""What happens inside the calls of a model: who draws at random, who reads whose weight."""
 
 import contextlib
 from collections.abc import Callable, Iterator
+
+import tensorflow as tf
 
 from tfcompress.mechanics.variables import Reading
 
@@ -32,11 +34,11 @@ class Noticing(Reading):
         finally:
             self.running.pop()
 
-    def wrapped(self, op, call: Callable) -> Callable:
-        """Returns a call that says so."""
+    def wrapped(self, op, call: Callable, number: int) -> Callable:
+        """Returns a call that says so, in a name scope of that number."""
 
         def noticed(*args, **kwargs):
-            with self.inside(op):
+            with self.inside(op), tf.name_scope(f"tfc{number}_"):
                 return call(*args, **kwargs)
 
         return noticed

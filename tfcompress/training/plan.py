@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tfcompress.deploy.export_check import refused_parts
+from tfcompress.deploy.unconvertible import NotConvertible
 from tfcompress.facts.quantspec import QuantSpec
 from tfcompress.facts.select import matches, resolve, unmatched, where
 from tfcompress.facts.spec import spec_of, weight
@@ -119,6 +121,7 @@ class _Planner:
                 f"Model {self.model.name!r} is a session's, with compression in its layers. "
                 "Go on with session = tfc.compress(model, recipe)."
             )
+        self._check_file()
         for t in self.techniques:
             if t.shape_changing and not (self.can_cut and t.is_gradual):
                 raise ValueError(
@@ -136,6 +139,13 @@ class _Planner:
                         f"{t.name}: {what} names no layer of model {self.model.name!r}: {lost}. "
                         f"Its layers are: {', '.join(op.name for op in ops)}."
                     )
+
+    def _check_file(self):
+        """A recipe that ends in an integer file refuses what no file can hold; others say so."""
+        refused = refused_parts(self.model)
+        if refused and self.quantize is not None:
+            raise NotConvertible(f"Quantize: no .tflite file can hold a part of model {self.model.name!r}", refused)
+        self.rows += [Row(r.layer or r.op, "*", f"no .tflite file can hold {r.op}: {r.remedy}", False) for r in refused]
 
     # activations
 
