@@ -1,6 +1,7 @@
 """convert: a final model and representative data in, a proven `.tflite` artifact out."""
 
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -42,8 +43,10 @@ from tfcompress.deploy.verify import (
     parity,
     predicted_float_ops,
 )
+from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.draws import Draws
-from tfcompress.mechanics.graph import full_precision, input_specs, input_triples
+from tfcompress.mechanics.graph import full_precision, input_specs, input_triples, leaves
+from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.wrapping import counted, finished, is_wrapped
@@ -132,6 +135,9 @@ def convert(
     if is_wrapped(model):
         notes = [_session_note(model)]
         model = finished(model)
+    if any(is_quantized_by_keras(op) for _, op in leaves(model)):
+        notes.append("weights that Keras quantized were read back, and are quantized by the rules of this file")
+        model = copied(model)[0]
     check_static(model)
     check_exportable(model, looks_inside=False)
     found = None
@@ -152,6 +158,9 @@ def convert(
         artifact = _int8(job, scales)
     else:
         artifact = _other(job)
+    for note in job.notes:
+        if "random numbers" in note:
+            warnings.warn(f"convert: {note}", stacklevel=2)
     _describe(artifact, job, facts, time.perf_counter() - began)
     return artifact
 
@@ -293,7 +302,8 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact, job.samples)
-    if job.state is not None and job.samples is not None:
+    draws_anew = {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"} & set(artifact.op_versions)
+    if job.state is not None and job.samples is not None and not draws_anew:
         simulated = _simulated(job, job.state)
         found = [parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)]
         artifact.metadata["parity"] = found
@@ -358,6 +368,9 @@ def _converted(job: _Job, setup, data) -> Artifact:
     with saved_model(job.model, job.state, job.signature, draws) as made:
         paths = made.paths
         content = run_converter(made.folder, job.signature, setup, made.samples(data), paths)
+    for note in draws.notes(paths):
+        if note not in job.notes:
+            job.notes.append(note)
     found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
     content = rewritten(content, tensor_names(found), mistaken_biases(found.model))

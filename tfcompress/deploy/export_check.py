@@ -9,6 +9,8 @@ import keras
 
 from tfcompress.deploy.unconvertible import NotConvertible, Refused, lacking
 from tfcompress.facts.spec import spec_of
+from tfcompress.mechanics.draws import Draws, drawing
+from tfcompress.mechanics.exporting import convertible
 from tfcompress.mechanics.graph import Trace, containers, has_graph, input_triples, leaves, trace
 
 _STRINGS = (
@@ -30,7 +32,8 @@ def refused_parts(model: keras.Model, looks_inside: bool = True) -> list[Refused
             found.append(Refused(type(op).__name__, path, way))
     if found or not looks_inside or not _has_unknown(model):
         return found
-    return lacking_inside(model, trace(model))
+    with drawing(Draws()), convertible(is_integer=True):
+        return lacking_inside(model, trace(model))
 
 
 def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:

@@ -58,8 +58,7 @@ def unranged(op: str, calibrated: bool) -> str:
             "the layer computes several operations, and training put a range only behind the last: pass "
             "calibration=x[:200], from which the converter measures the values in between"
         )
+    reason = "the converter leaves it float although it saw samples"
     if op in ("QUANTIZE", "DEQUANTIZE"):
-        return (
-            f"the converter takes a detour through float here: write the layer in other operations, {_ALLOW.format(op)}"
-        )
-    return f"the converter leaves it float although it saw samples: write the layer in other operations, {_ALLOW.format(op)}"
+        reason = "the converter takes a detour through float here"
+    return f"{reason}: write the layer in other operations, {_ALLOW.format(op)}"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tfcompress.facts.spec import spec_of, weight
+from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.chain import Chain, Treatment
-from tfcompress.mechanics.graph import full_precision, leaves
+from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.placement import Spot
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
@@ -68,8 +68,8 @@ def quantized_state(
 
 def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool) -> Chain:
     spec = spec_of(op)
-    chain = Chain(name, weight(op, name))
-    axes = () if one_scale(full_precision(chain.variable), is_folded) else spec.channel_axes(name)
+    chain = Chain.of(op, name)
+    axes = () if one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
     chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
     return chain
 

@@ -216,5 +216,8 @@ def has_weight(layer: object, path: str) -> bool:
 def _at(layer, path):
     found = layer
     for name in path.split("/"):
-        found = found[int(name)] if name.isdigit() else getattr(found, name, None)
+        holder, found = found, found[int(name)] if name.isdigit() else getattr(found, name, None)
+    if not isinstance(found, keras.Variable) and isinstance(holder, keras.layers.Layer):
+        # with a LoRA adapter the attribute is the sum; the weight itself has the same name
+        return next((v for v in holder.variables if v.name == path.split("/")[-1]), found)
     return found

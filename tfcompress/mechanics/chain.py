@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
+from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of, weight
+from tfcompress.mechanics.adapters import Adapter, adapter_of, adapters
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
@@ -44,6 +45,17 @@ class Chain:
     path: str
     variable: keras.Variable
     transforms: list = field(default_factory=list)
+    adapter: Adapter | None = None
+
+    @classmethod
+    def of(cls, layer: object, path: str) -> "Chain":
+        """Returns an empty chain for the weight at an attribute path of a layer."""
+        return cls(path, weight(layer, path), adapter=adapter_of(layer, path))
+
+    def plain(self):
+        """Returns the weight as it is, with its adapter."""
+        w = tf.cast(full_precision(self.variable), tf.float32)
+        return w if self.adapter is None else w + self.adapter.change()
 
     def add(self, transform) -> None:
         """Puts a transform at its place and builds its state."""
@@ -53,7 +65,7 @@ class Chain:
 
     def value(self, lasting: bool = False):
         """Returns the transformed weight; with `lasting`, without the rounding that only the file does."""
-        w = tf.cast(full_precision(self.variable), tf.float32)
+        w = self.plain()
         for transform in self.transforms:
             if transform.lasting or not lasting:
                 w = transform(w)
@@ -110,8 +122,10 @@ class Treatment:
             value = chain.value(lasting=True)
             for transform in chain.transforms:
                 if hasattr(transform, "settle"):
-                    transform.settle(full_precision(chain.variable))
+                    transform.settle(chain.plain())
             chain.variable.assign(value)
+            if chain.adapter is not None:
+                chain.adapter.clear()
 
 
 captured = threading.local()
@@ -156,7 +170,8 @@ def _through(t, call, args, kwargs, mode):
 
     if not values:
         return inner(*args, **kwargs)
-    outputs = _stateless(t.op, values, inner, args, kwargs)
+    with overridden([adapter.off for adapter in adapters(t.op).values()]):
+        outputs = _stateless(t.op, values, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
 
@@ -238,7 +253,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
 
 
 def _read(t: Treatment, mode: Mode) -> dict:
-    values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+    chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
+    values = {id(c.variable): (c.variable, c.value()) for c in chains}
     if t.norm is not None and mode in _FOLDED:
         values |= _folded(t, values)
     bias = getattr(t.op, "bias", None)
@@ -292,7 +308,7 @@ def _folded(t: Treatment, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
     path, letters = fold_target(t.op)
-    variable = t.chains[path].variable if path in t.chains else _variable(t.op, path)
+    variable = weight(t.op, path)
     kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
     shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
@@ -317,13 +333,6 @@ def fold_target(layer) -> tuple[str, str]:
     spec = spec_of(layer)
     path = spec.kernels[-1]
     return path, spec.axes[path]
-
-
-def _variable(layer, path):
-    found = layer
-    for name in path.split("/"):
-        found = getattr(found, name)
-    return found
 
 
 def _factors(t, call, channels: int, rank: int) -> tuple:

@@ -5,6 +5,7 @@ these know no integers, so an integer file, and the simulation of it, holds one 
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -78,6 +79,26 @@ class Draws:
         served = {name for name, op in ANEW.items() if op in self.anew} if self.is_integer else _FLOAT
         return [pair for pair in zip(self.names, self.scopes, strict=True) if pair[0] not in served]
 
+    def notes(self, paths: dict[int, str]) -> list[str]:
+        """Returns one sentence for each layer whose random numbers the file holds.
+
+        Args:
+            paths: Number in the names of scopes to the path of the layer.
+        """
+        found: dict[str, list[str]] = {}
+        for name, scope in self.held():
+            numbers = re.findall(r"tfc(\d+)_", scope)
+            found.setdefault(paths.get(int(numbers[-1]), "?") if numbers else "?", []).append(name)
+        return [
+            f"layer {layer!r} draws random numbers ({', '.join(dict.fromkeys(names))}): the file holds one draw and "
+            f"answers the same every time; {self._way_out(names)}make the noise an input of the model"
+            for layer, names in found.items()
+        ]
+
+    def _way_out(self, names: list[str]) -> str:
+        ops = sorted({ANEW[name] for name in names if name in ANEW} - self.anew)
+        return f"let it draw in float, allow_float={ops}, or " if self.is_integer and ops else ""
+
     def _normal(self, shape, mean=0.0, stddev=1.0, dtype=None):
         return _spread(self._standard("normal", shape), stddev, mean, dtype)
 
@@ -88,9 +109,9 @@ class Draws:
         if rate in (0.0, 1.0):
             return inputs * (1.0 - rate)
         given = tf.shape(inputs) if None in inputs.shape else inputs.shape
-        shape = (
-            given if noise_shape is None else [g if n is None else n for g, n in zip(given, noise_shape, strict=False)]
-        )
+        shape = given
+        if noise_shape is not None:
+            shape = [given[k] if n is None else n for k, n in enumerate(noise_shape)]
         kept = tf.cast(self._standard("uniform", shape) >= rate, inputs.dtype)
         return inputs * (kept / tf.cast(1.0 - rate, inputs.dtype))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import keras
 
-from tfcompress.facts.spec import describe, weight
+from tfcompress.facts.spec import describe
 from tfcompress.mechanics.chain import Chain, Mode, Treatment, run
 from tfcompress.mechanics.graph import takes_training
 
@@ -64,7 +64,7 @@ class Compressed(keras.layers.Wrapper):
         if self._treatment is None:
             chains = {}
             for path, transforms in self.by_path.items():
-                chains[path] = Chain(path, weight(self.layer, path))
+                chains[path] = Chain.of(self.layer, path)
                 for transform in transforms:
                     chains[path].add(transform)
             self.__dict__["_treatment"] = Treatment(
@@ -203,8 +203,9 @@ class Ranged(keras.layers.Layer):
         return cls(span=keras.saving.deserialize_keras_object(config.pop("span")), **config)
 
 
-def _float(dtype: str) -> str:
-    return dtype if "float" in dtype else "float32"
+def _float(dtype) -> str:
+    name = keras.backend.standardize_dtype(dtype)
+    return name if "float" in name else "float32"
 
 
 describe(Compressed, flow="mix", inner=("layer",))

@@ -12,6 +12,7 @@ from tfcompress.facts.select import matches, resolve, unmatched, where
 from tfcompress.facts.spec import spec_of, weight
 from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import frozen, leaves
+from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.wrapping import is_wrapped
@@ -121,6 +122,7 @@ class _Planner:
                 f"Model {self.model.name!r} is a session's, with compression in its layers. "
                 "Go on with session = tfc.compress(model, recipe)."
             )
+        self._check_codes()
         self._check_file()
         for t in self.techniques:
             if t.shape_changing and not (self.can_cut and t.is_gradual):
@@ -139,6 +141,15 @@ class _Planner:
                         f"{t.name}: {what} names no layer of model {self.model.name!r}: {lost}. "
                         f"Its layers are: {', '.join(op.name for op in ops)}."
                     )
+
+    def _check_codes(self):
+        codes = [path for path, op in self.leaves if is_quantized_by_keras(op)]
+        if codes and self.techniques:
+            raise ValueError(
+                f"Layers {codes[:6]}{' and more' if len(codes) > 6 else ''} of model {self.model.name!r} hold codes of "
+                "Keras' own quantize(), which no training changes. Compress the model as it was before, with "
+                "tfc.Quantize in the recipe, or make a file of this one: tfc.convert(model, calibration=x)."
+            )
 
     def _check_file(self):
         """A recipe that ends in an integer file refuses what no file can hold; others say so."""
@@ -197,7 +208,7 @@ class _Planner:
         return t if t.chains or spot is not None or t.captures else None
 
     def _weight(self, t: Treatment, spec, name):
-        chain = Chain(name, weight(t.op, name))
+        chain = Chain.of(t.op, name)
         target = Target(t.path, t.op, name, spec, chain, t.norm is not None)
         done, left = [], []
         for technique in self.techniques:
