@@ -139,7 +139,7 @@ def convert(
         notes.append("weights that Keras quantized were read back, and are quantized by the rules of this file")
         model = copied(model)[0]
     check_static(model)
-    check_exportable(model, looks_inside=False)
+    check_exportable(model)
     found = None
     if calibration is not None:
         found = calibration_samples(calibration, input_triples(model), limit=limit, value_range=value_range)

@@ -9,9 +9,7 @@ import keras
 
 from tfcompress.deploy.unconvertible import NotConvertible, Refused, lacking
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.draws import Draws, drawing
-from tfcompress.mechanics.exporting import convertible
-from tfcompress.mechanics.graph import Trace, containers, has_graph, input_triples, leaves, trace
+from tfcompress.mechanics.graph import Trace, containers, input_triples, leaves
 
 _STRINGS = (
     "LiteRT files hold no strings: turn them into numbers in the app, and build the model from the layer that takes "
@@ -19,21 +17,18 @@ _STRINGS = (
 )
 
 
-def refused_parts(model: keras.Model, looks_inside: bool = True) -> list[Refused]:
+def refused_parts(model: keras.Model, traced: Trace | None = None) -> list[Refused]:
     """Returns what no `.tflite` file can hold of a model.
 
     Args:
         model: A built model.
-        looks_inside: Whether the operations inside layers of unknown type are looked at as well, which takes a trace.
+        traced: Its trace, whose operations are looked at as well.
     """
     found = [Refused(f"input {n!r}", "", _STRINGS) for n, _, dtype in input_triples(model) if dtype == "string"]
     for path, op in leaves(model):
         if (way := spec_of(op).outside) is not None:
             found.append(Refused(type(op).__name__, path, way))
-    if found or not looks_inside or not _has_unknown(model):
-        return found
-    with drawing(Draws()), convertible(is_integer=True):
-        return lacking_inside(model, trace(model))
+    return found if found or traced is None else lacking_inside(model, traced)
 
 
 def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
@@ -47,22 +42,16 @@ def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
     return lacking(traced.function.graph, layer)
 
 
-def check_exportable(model: keras.Model, looks_inside: bool = True) -> None:
+def check_exportable(model: keras.Model, traced: Trace | None = None) -> None:
     """Raises if no file can hold a part of a model.
 
     Args:
         model: A built model.
-        looks_inside: As for `refused_parts`.
+        traced: As for `refused_parts`.
 
     Raises:
         NotConvertible: In that case, with layer, reason and way out.
     """
-    refused = refused_parts(model, looks_inside)
+    refused = refused_parts(model, traced)
     if refused:
         raise NotConvertible(f"No .tflite file can hold a part of model {model.name!r}", refused)
-
-
-def _has_unknown(model: keras.Model) -> bool:
-    """Whether code of the user's runs in the model: a layer or an operation nobody described, a call of a model's."""
-    held = [op for _, op in containers(model)]
-    return not all(map(has_graph, [model, *held])) or not all(spec_of(op).is_known for _, op in leaves(model))

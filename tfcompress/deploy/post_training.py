@@ -8,6 +8,7 @@ import numpy as np
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import leaves
+from tfcompress.mechanics.own_code import own_code
 from tfcompress.mechanics.placement import Spot
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
@@ -54,6 +55,7 @@ def quantized_state(
         return made
 
     spots, inputs = ranged(model, make, left_out, "convert")
+    borrowed = own_code(model).borrowed
     treatments = []
     for index, (path, op) in enumerate(leaves(model)):
         spot = spots.get(id(op), Spot())
@@ -61,15 +63,16 @@ def quantized_state(
         spot.onto(t)
         if not left_out(op):
             for name in spec_of(op).kernels:
-                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None)
+                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)
         treatments.append(t)
     return CompressionState(treatments, inputs)
 
 
-def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool) -> Chain:
+def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:
     spec = spec_of(op)
     chain = Chain.of(op, name)
-    axes = () if one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
+    chain.is_borrowed = id(chain.variable) in borrowed
+    axes = () if chain.is_borrowed or one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
     chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
     return chain
 

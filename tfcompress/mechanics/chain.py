@@ -46,6 +46,7 @@ class Chain:
     variable: keras.Variable
     transforms: list = field(default_factory=list)
     adapter: Adapter | None = None
+    is_borrowed: bool = False  # another operation reads the weight as well
 
     @classmethod
     def of(cls, layer: object, path: str) -> "Chain":

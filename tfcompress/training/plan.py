@@ -12,6 +12,7 @@ from tfcompress.facts.select import matches, resolve, unmatched, where
 from tfcompress.facts.spec import spec_of, weight
 from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import frozen, leaves
+from tfcompress.mechanics.own_code import own_code
 from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
@@ -89,6 +90,7 @@ class _Planner:
         self.techniques = sorted(techniques, key=lambda t: t.order)
         self.leaves = leaves(model)
         self.frozen = frozen(model)
+        self.own = own_code(model)
         self.quantize = next((t for t in self.techniques if isinstance(t, Quantize)), None)
         self.captured = {path for t in self.techniques for path in t.captured(model)}
         self.rows: list[Row] = []
@@ -153,10 +155,13 @@ class _Planner:
 
     def _check_file(self):
         """A recipe that ends in an integer file refuses what no file can hold; others say so."""
-        refused = refused_parts(self.model)
+        refused = refused_parts(self.model, self.own.traced)
         if refused and self.quantize is not None:
             raise NotConvertible(f"Quantize: no .tflite file can hold a part of model {self.model.name!r}", refused)
         self.rows += [Row(r.layer or r.op, "*", f"no .tflite file can hold {r.op}: {r.remedy}", False) for r in refused]
+        for path, names in self.own.draws.items():
+            drawn = f"draws random numbers ({', '.join(names)}), of which an integer file holds one draw"
+            self.rows.append(Row(path, "*", drawn, False))
 
     # activations
 
@@ -209,6 +214,7 @@ class _Planner:
 
     def _weight(self, t: Treatment, spec, name):
         chain = Chain.of(t.op, name)
+        chain.is_borrowed = id(chain.variable) in self.own.borrowed
         target = Target(t.path, t.op, name, spec, chain, t.norm is not None)
         done, left = [], []
         for technique in self.techniques:
