@@ -99,6 +99,15 @@ class Widened(Reading):
         self.halves = {id(v): v for v in variables if v.dtype in HALF}
         self._looks = False
 
+    def add_update(self, update):
+        """Lets variables be assigned as ever: activation ranges look on inside."""
+        variable, value = update
+        self.__exit__(None, None, None)
+        try:
+            variable.assign(value)
+        finally:
+            self.__enter__()
+
     def get_current_value(self, variable):
         """Returns the float32 value of a half float."""
         value = super().get_current_value(variable)
