@@ -169,3 +169,31 @@ def test_what_is_attached_is_no_part_of_the_model():
     graph.attach(model, "extra", extra)
     assert graph.attached(model, "extra") is extra
     assert (len(model.layers), len(model.weights)) == before
+
+
+def test_pin_functions_that_an_export_replaces(monkeypatch):
+    called = []
+    for owner, name, call in (
+        (graph.RANDOM, "normal", lambda: keras.random.normal((2,))),
+        (graph.NUMPY, "argmax", lambda: keras.ops.argmax(np.ones(3))),
+        (graph.NUMPY, "digitize", lambda: keras.ops.digitize(np.ones(3), np.ones(2))),
+        (graph.ENCODING, "tf_encode_categorical_inputs", lambda: L.CategoryEncoding(3)(np.ones((1, 2), "int32"))),
+    ):
+        plain = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, plain=plain, name=name, **k: called.append(name) or plain(*a, **k))
+        call()
+    assert called == ["normal", "argmax", "digitize", "tf_encode_categorical_inputs"]
+    assert all(hasattr(graph.RANDOM, name) for name in graph.DRAWN)
+
+
+def test_pin_inputs_are_converted_in_one_place():
+    for model in (functional(), sequential()):
+        ((owner, name, _),) = graph.unconverted(model)
+        assert callable(getattr(owner, name))
+    assert graph.unconverted(subclassed()) == []
+
+
+def test_trace_knows_inputs_of_integers_that_are_only_cast():
+    bytes_, indices = keras.Input((4,), dtype="uint8", name="b"), keras.Input((4,), dtype="int32", name="i")
+    model = keras.Model([bytes_, indices], [L.Rescaling(0.1)(bytes_), L.Embedding(5, 2)(indices)])
+    assert graph.trace(model).float_inputs == {0: "b"}
