@@ -1,6 +1,6 @@
 """The way in: picks the subcommand, and turns what happens into an exit code and one clear line.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate refused the model, 130
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate or --require refused the file, 130
 stopped with Ctrl-C.
 """
 
@@ -14,6 +14,7 @@ from absl import flags
 import tfcompress
 from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim, split
 from tfcompress.cli.command import Command
+from tfcompress.cli.notices import warnings_in_one_line
 
 COMMANDS: dict[str, Command] = {
     command.name: command
@@ -41,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Program name and arguments; None takes `sys.argv`.
 
     Returns:
-        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate refused the
-        model, 130 stopped with Ctrl-C.
+        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate or --require refused the
+        file, 130 stopped with Ctrl-C.
 
     Example:
         >>> main(["tfcompress", "--version"])
@@ -86,7 +87,8 @@ def _run(command: Command, arguments: list[str]) -> int:
     # Before TensorFlow is imported; whoever set it keeps it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return command.run(values, rest)
+        with warnings_in_one_line(command.name):
+            return command.run(values, rest)
     except KeyboardInterrupt:
         print(f"\ntfcompress {command.name}: stopped.", file=sys.stderr)
         return STOPPED
@@ -100,9 +102,10 @@ def _run(command: Command, arguments: list[str]) -> int:
 
 
 def _is_gate(error: Exception) -> bool:
-    """Whether it is NotFullyInteger, without importing TensorFlow to find out that it is not."""
-    gate = sys.modules.get("tfcompress.deploy.verify")
-    return gate is not None and isinstance(error, gate.NotFullyInteger)
+    """Whether it is NotFullyInteger or NotFaithful, without importing TensorFlow to find out that it is not."""
+    names = (("verify", "NotFullyInteger"), ("fidelity", "NotFaithful"))
+    gates = ((sys.modules.get(f"tfcompress.deploy.{module}"), name) for module, name in names)
+    return any(gate is not None and isinstance(error, getattr(gate, name)) for gate, name in gates)
 
 
 def _wrong_usage(message: str, help_command: str) -> int:
@@ -127,6 +130,6 @@ def _overview() -> str:
         *(f"  {name.ljust(width)}  {command.summary}" for name, command in COMMANDS.items()),
         "",
         "Help of a command: tfcompress COMMAND --help. Version: tfcompress --version.",
-        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not fully integer, 130 stopped.",
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not fully integer or not as faithful as required, 130 stopped.",
     ]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ import numpy as np
 
 from . import flatbuffer, float_ops, weight_tensors
 from .atomic import write_files
+from .fidelity import Fidelity
 from .flatbuffer import Model, Op
 from .runner import Runner, check_inputs
 from .tensorspec import TensorSpec, io_specs
@@ -98,6 +99,18 @@ class Artifact:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The outputs with shape, type and quantization, in the order of the file."""
         return self._specs[1]
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """How far the file is from the model it was made of, on calibration samples; None where nothing was compared.
+
+        See `tfcompress.deploy.fidelity.Fidelity`: rows by output, reference and kernels; `sentence()` says it in one.
+        """
+        facts = self.metadata.get("fidelity")
+        try:
+            return Fidelity.of(facts) if isinstance(facts, dict) else None
+        except (KeyError, TypeError, ValueError):
+            return None  # of another release, or damaged: the file itself is as good as ever
 
     @property
     def min_runtime(self) -> str:
@@ -261,6 +274,7 @@ class Artifact:
         lines = [
             f"{mode}, {numbers}, {self.size:,} bytes (gzip {self.gzip_size:,}), "
             f"runtime >= {self.min_runtime or 'not stored'}",
+            *([self.verdict()] if self.fidelity is not None else []),
             *(f"input  {_describe(spec)}" for spec in self.inputs),
             *(f"output {_describe(spec)}" for spec in self.outputs),
         ]
@@ -282,6 +296,11 @@ class Artifact:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
+
+    def verdict(self) -> str:
+        """One sentence: how much smaller than the model, and how far from its answers."""
+        found = self.fidelity
+        return found.sentence() if found is not None else "not compared with the model it was made of"
 
     def __repr__(self) -> str:
         mode = self.metadata.get("mode")

@@ -1,14 +1,18 @@
 """convert: a final model and representative data in, a proven `.tflite` artifact out."""
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.deploy import measuring
+from tfcompress.deploy.answers import losses
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.biases import mistaken_biases
 from tfcompress.deploy.calibration import samples as calibration_samples
@@ -20,11 +24,14 @@ from tfcompress.deploy.export import (
     run_converter,
     saved_model,
 )
+from tfcompress.deploy.fidelity import FLOAT_MODEL, SIMULATION, Fidelity, check_requirement
+from tfcompress.deploy.judging import judged
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
+from tfcompress.deploy.plausibility import scaling_doubt
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
 from tfcompress.deploy.rewriting import rewritten
-from tfcompress.deploy.simulate import observe, simulate
+from tfcompress.deploy.simulate import float_outputs, observe, simulate
 from tfcompress.deploy.staying_float import (
     allowed_names,
     left_layers,
@@ -65,8 +72,29 @@ class _Job:
     allow_float: tuple
     leave_float: tuple
     samples: list | None
+    percentile: float | None = None
     state: CompressionState | None = None
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The samples as one array for each input."""
+        return {name: np.concatenate([s[name] for s in self.samples]) for name in self.samples[0]}
+
+    @cached_property
+    def packed(self):
+        """The same in the structure that the model takes."""
+        specs = input_specs(self.model)
+        return keras.tree.pack_sequence_as(specs, [self.inputs[s.name] for s in keras.tree.flatten(specs)])
+
+    @cached_property
+    def float_outputs(self) -> dict[str, np.ndarray]:
+        """What the model answers as it was given."""
+        return named_outputs(self.model, float_outputs(self.model, self.packed))
+
+    def simulated(self, state) -> dict[str, np.ndarray]:
+        """What the simulation of a state answers."""
+        return named_outputs(self.model, simulate(self.model, state, self.packed))
 
 
 def convert(
@@ -81,9 +109,17 @@ def convert(
     signature: str = DEFAULT_SIGNATURE,
     value_range=None,
     limit: int = 256,
+    scale: float | Mapping[str, float] = 1.0,
+    offset: float | Mapping[str, float] = 0.0,
+    percentile: float | None = None,
+    require: Mapping[str, float] | None = None,
+    diagnose: bool = True,
     facts: dict | None = None,
 ) -> Artifact:
     """Converts a model to a `.tflite` file and proves it.
+
+    With calibration data the file is compared with the model as it was given, for every output, with XNNPACK and
+    without: `artifact.fidelity`.
 
     Args:
         model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its
@@ -103,6 +139,15 @@ def convert(
         signature: Name of the signature in the file.
         value_range: `(low, high)` the inputs must lie in; calibration outside is an error.
         limit: Most samples to calibrate with.
+        scale: Factor on the calibration data of float inputs, such as 1 / 255 for pixels; by input name if they differ.
+        offset: Added after `scale`: `scale=1 / 127.5, offset=-1` for a model trained on -1..1.
+        percentile: Per cent of an activation's values inside its range, such as 99.9; outliers are cut off. None
+            takes the lowest and the highest value. For int8 ranges that calibration sets.
+        require: What the file must keep, such as `{"agreement": 0.99, "error": 0.05}`: the lowest share of the same
+            class, the largest error as a share of the output's spread; also "channel_error", "largest_error",
+            "saturated". Needs calibration data.
+        diagnose: Whether a loss is traced to its layer and ways out are tried; takes a few conversions, and only
+            where a warning is due.
         facts: Further facts for the artifact's metadata.
 
     Returns:
@@ -110,6 +155,7 @@ def convert(
 
     Raises:
         NotFullyInteger: If an int8 file would keep a float operation.
+        NotFaithful: If the file misses what `require` asks.
         ValueError: If an argument or the calibration data do not fit.
         RuntimeError: If TensorFlow's converter fails.
 
@@ -124,6 +170,7 @@ def convert(
     """
     began = time.perf_counter()
     _check(mode, io, scales)
+    _check_measures(mode, percentile, require, calibration)
     model = load_model(model)
     notes = []
     if is_wrapped(model):
@@ -131,7 +178,10 @@ def convert(
         model = finished(model)
     found = None
     if calibration is not None:
-        found = calibration_samples(calibration, input_triples(model), limit=limit, value_range=value_range)
+        triples = input_triples(model)
+        found = calibration_samples(
+            calibration, triples, limit=limit, value_range=value_range, scale=scale, offset=offset
+        )
     left = tuple(leave_float)
     job = _Job(
         model,
@@ -141,14 +191,52 @@ def convert(
         tuple(allow_float),
         left,
         found,
+        percentile,
         notes=notes,
     )
-    if mode == "int8":
-        artifact = _int8(job, scales)
-    else:
-        artifact = _other(job)
+    artifact = _made(job, scales)
+    if found is not None:
+        _warn_of_scaling(job, artifact)
+        judged(artifact, job, require, diagnose, lambda **changes: _again(job, scales, changes))
     _describe(artifact, job, facts, time.perf_counter() - began)
     return artifact
+
+
+def _warn_of_scaling(job: _Job, artifact: Artifact):
+    row = Fidelity.of(artifact.metadata["fidelity"]).against()[0]
+    doubt = scaling_doubt(job.model, job.inputs, job.float_outputs[row.output], row.kind)
+    if doubt:
+        warnings.warn(doubt, stacklevel=3)
+        job.notes.append(doubt)
+
+
+def _made(job: _Job, scales: str) -> Artifact:
+    return _int8(job, scales) if job.mode == "int8" else _other(job)
+
+
+def _again(job: _Job, scales: str, changes: dict) -> Fidelity:
+    """Converts once more with other options, for what it brings."""
+    if "inputs" in changes:
+        rows = changes.pop("inputs")
+        changes["samples"] = [{n: x[k : k + 1] for n, x in rows.items()} for k in range(len(job.samples))]
+    if changes.get("mode") == "int16x8":
+        changes["io"] = "int16"
+    other = replace(job, notes=[], state=None, **changes)
+    return Fidelity.of(_made(other, scales).metadata["fidelity"])
+
+
+def _check_measures(mode, percentile, require, calibration):
+    check_requirement(require)
+    if require and calibration is None:
+        raise ValueError("convert: require compares the file with the model on samples. Pass calibration=x[:200].")
+    if percentile is None:
+        return
+    number = isinstance(percentile, int | float) and not isinstance(percentile, bool)
+    if not number or not 50 < percentile <= 100 or mode != "int8":
+        raise ValueError(
+            f"convert: percentile must be above 50 and at most 100, in mode 'int8'. Received: "
+            f"percentile={percentile!r}, mode={mode!r}."
+        )
 
 
 def _session_note(model) -> str:
@@ -174,6 +262,11 @@ def _int8(job: _Job, scales: str) -> Artifact:
     trained = CompressionState.of(job.model)
     if trained is not None and trained.ranges and all(r.is_set for r in trained.ranges):
         _check_bits(trained)
+        if job.percentile is not None:
+            raise ValueError(
+                "convert: percentile sets ranges from calibration, but those of this model were trained. Train with "
+                "tfc.Quantize('int8', ranges='percentile') instead."
+            )
         job.state = trained
         job.notes.append("activation ranges were trained (quantization-aware training)")
         return _proven(job)
@@ -206,9 +299,10 @@ def _post_training(job: _Job, scales: str) -> Artifact:
         return matches_any(op, job.leave_float)
 
     try:
-        job.state = quantized_state(job.model, left_out, tensors if scales == "tensor" else channels)
+        rule = tensors if scales == "tensor" else channels
+        job.state = quantized_state(job.model, left_out, rule, job.percentile)
     except ValueError as error:
-        if job.leave_float:
+        if job.leave_float or job.percentile is not None:
             raise
         job.notes.append(f"ranges by TensorFlow's calibrator, no simulation: {error}")
         return _checked(job, _attempt(job, filled=True))
@@ -221,26 +315,13 @@ def _post_training(job: _Job, scales: str) -> Artifact:
 
 def _better_scales(job: _Job, by_channel: Artifact, left_out) -> Artifact:
     """One scale per tensor leaves k shared values k codes, which zip better; taken where no answer gets worse."""
-    tensor = quantized_state(job.model, left_out, clustered)
+    tensor = quantized_state(job.model, left_out, clustered, job.percentile)
     for mine, theirs in zip(tensor.ranges, job.state.ranges, strict=True):
         mine.low.assign(theirs.low)
         mine.high.assign(theirs.high)
         mine.seen.assign(theirs.seen)
-    other = _Job(
-        job.model,
-        job.mode,
-        job.io,
-        job.signature,
-        job.allow_float,
-        job.leave_float,
-        job.samples,
-        tensor,
-        list(job.notes),
-    )
-    by_tensor = _proven(other)
-    wanted = _float_answers(job)
-    scores = [np.mean(_answers(a, job) == wanted) for a in (by_channel, by_tensor)]
-    if scores[1] >= scores[0] and by_tensor.gzip_size < by_channel.gzip_size:
+    by_tensor = _proven(replace(job, state=tensor, notes=[]))
+    if by_tensor.gzip_size < by_channel.gzip_size and not _is_worse(by_tensor, by_channel):
         saved = by_channel.gzip_size - by_tensor.gzip_size
         job.notes.append(
             f"clustered kernels have one scale each: {saved:,} bytes less zipped, same agreement with float "
@@ -252,15 +333,18 @@ def _better_scales(job: _Job, by_channel: Artifact, left_out) -> Artifact:
     return by_channel
 
 
-def _float_answers(job):
-    first = _simulated(job, None)
-    return next(iter(first.values())).reshape(len(job.samples), -1).argmax(axis=1)
+_TOLERATED = 1.1  # times the error that a smaller download may cost where no class changes
 
 
-def _answers(artifact, job):
-    got = artifact.predict(_inputs(job))
-    first = got[artifact.outputs[0].name] if isinstance(got, dict) else got
-    return first.reshape(len(first), -1).argmax(axis=1)
+def _is_worse(a: Artifact, b: Artifact) -> bool:
+    """Whether any output of a file is further from the float model than that of another."""
+    rows = [[r for r in Fidelity.of(x.metadata["fidelity"]).outputs if r.reference == FLOAT_MODEL] for x in (a, b)]
+    for mine, theirs in zip(*rows, strict=True):
+        if mine.agreement is not None and mine.agreement < theirs.agreement:
+            return True
+        if mine.agreement is None and (mine.error or 0.0) > _TOLERATED * (theirs.error or 0.0):
+            return True
+    return False
 
 
 def _proven(job: _Job) -> Artifact:
@@ -288,11 +372,24 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact)
-    if job.state is not None and job.samples is not None:
-        simulated = _simulated(job, job.state)
-        found = [parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)]
-        artifact.metadata["parity"] = found
+    _measure(artifact, job)
     return artifact
+
+
+def _measure(artifact: Artifact, job: _Job) -> None:
+    """Compares the file with the float model, and with the simulation where there is one."""
+    if job.samples is None:
+        return
+    got = measuring.answers(artifact, job.inputs)
+    references = {FLOAT_MODEL: job.float_outputs}
+    found_losses = losses(job.model, list(job.float_outputs))
+    if job.state is not None:
+        simulated = job.simulated(job.state)
+        artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
+        if CompressionState.of(job.model) is job.state:  # the simulation is what was trained
+            references = {SIMULATION: simulated, **references}
+    weights = 4 * job.model.count_params()
+    artifact.metadata["fidelity"] = measuring.fidelity(artifact, got, references, found_losses, weights).facts()
 
 
 def _allowed(job: _Job) -> set[str]:
@@ -345,6 +442,11 @@ def _other(job: _Job) -> Artifact:
 
     artifact = _converted(job, setup, job.samples if job.mode == "int16x8" else None)
     check_loads(artifact)
+    if job.mode == "dynamic" and not any(k.dtype == np.int8 for k in artifact.kernels().values()):
+        job.notes.append(
+            "nothing was compressed: TensorFlow stores kernels in 8 bits in mode 'dynamic' only from 1,024 weights on"
+        )
+    _measure(artifact, job)
     return artifact
 
 
@@ -360,18 +462,6 @@ def _converted(job: _Job, setup, data) -> Artifact:
 
 
 # facts
-
-
-def _inputs(job: _Job):
-    return {name: np.concatenate([s[name] for s in job.samples]) for name in job.samples[0]}
-
-
-def _simulated(job: _Job, state) -> dict[str, np.ndarray]:
-    state = state if state is not None else complete(job.model, None)
-    specs = input_specs(job.model)
-    arrays = _inputs(job)
-    x = keras.tree.pack_sequence_as(specs, [arrays[s.name] for s in keras.tree.flatten(specs)])
-    return named_outputs(job.model, simulate(job.model, state, x))
 
 
 def _describe(artifact: Artifact, job: _Job, facts: dict | None, seconds: float):

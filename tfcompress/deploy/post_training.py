@@ -12,7 +12,7 @@ from tfcompress.mechanics.placement import Spot
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
-from tfcompress.mechanics.transforms.ranges import ActivationRange
+from tfcompress.mechanics.transforms.ranges import ActivationRange, PercentileRange
 
 
 def channels(w, is_folded: bool) -> bool:
@@ -31,7 +31,10 @@ def clustered(w, is_folded: bool) -> bool:
 
 
 def quantized_state(
-    model: keras.Model, left_out: Callable[[object], bool], one_scale: Callable[[np.ndarray, bool], bool] = channels
+    model: keras.Model,
+    left_out: Callable[[object], bool],
+    one_scale: Callable[[np.ndarray, bool], bool] = channels,
+    percentile: float | None = None,
 ) -> CompressionState:
     """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
 
@@ -40,6 +43,7 @@ def quantized_state(
         left_out: Whether an operation stays float.
         one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
             scale instead of one per channel: `channels`, `tensors` or `clustered`.
+        percentile: Per cent of the values inside a range; None for all of them.
 
     Returns:
         The state, not attached to the model.
@@ -49,7 +53,7 @@ def quantized_state(
     """
 
     def make(span, op):
-        made = ActivationRange(positive=span.positive)
+        made = _range(span.positive, percentile)
         made.title = span.name
         return made
 
@@ -64,6 +68,12 @@ def quantized_state(
                 t.chains[name] = _chain(op, name, one_scale, spot.norm is not None)
         treatments.append(t)
     return CompressionState(treatments, inputs)
+
+
+def _range(positive: bool, percentile: float | None) -> ActivationRange:
+    if percentile is None:
+        return ActivationRange(positive=positive)
+    return PercentileRange(percentile=float(percentile), positive=positive)
 
 
 def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool) -> Chain:

@@ -1,5 +1,7 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,9 +22,14 @@ def simulate(model: keras.Model, state, x, batch_size: int = 128):
         batch_size: Samples at a time.
 
     Returns:
-        float32 arrays `(samples, ...)` in the structure of the model's outputs.
+        float32 arrays `(samples, ...)` in the structure of the model's outputs; integer and bool outputs as they are.
     """
     return _batches(model, state, x, batch_size, Mode.FOLDED)
+
+
+def float_outputs(model: keras.Model, x, batch_size: int = 128):
+    """Returns the outputs of a model as it is, in float32; arguments and result as for `simulate`."""
+    return _batches(model, SimpleNamespace(treatments=[], inputs=[]), x, batch_size, Mode.FOLDED)
 
 
 def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32) -> None:
@@ -55,4 +62,10 @@ def _batches(model, state, x, batch_size, mode):
             rows = slice(start, start + batch_size)
             outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
             parts.append(keras.tree.map_structure(np.asarray, outputs))
-    return keras.tree.map_structure(lambda *p: np.concatenate(p).astype("float32"), *parts)
+    return keras.tree.map_structure(_joined, *parts)
+
+
+def _joined(*parts):
+    """One array; classes and masks keep their type."""
+    whole = np.concatenate(parts)
+    return whole if whole.dtype.kind in "iub" else whole.astype("float32")
