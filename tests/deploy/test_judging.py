@@ -138,7 +138,9 @@ def test_a_trained_model_is_compared_with_its_simulation_and_its_predict(rng):
     artifact = compression.convert(calibration=x)
     (simulation,) = artifact.fidelity.against("simulation")
     (plain,) = artifact.fidelity.against("float model")
-    assert simulation.largest_error == pytest.approx(np.abs(artifact.predict(x) - compression.predict(x)).max(), abs=1e-6)
+    assert simulation.largest_error == pytest.approx(
+        np.abs(artifact.predict(x) - compression.predict(x)).max(), abs=1e-6
+    )
     wanted = model.predict(x, verbose=0)
     assert plain.largest_error == pytest.approx(np.abs(artifact.predict(x) - wanted).max(), abs=1e-6)
     assert simulation.error < plain.error and "against the simulation" in artifact.verdict()

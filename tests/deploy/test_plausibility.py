@@ -1,7 +1,6 @@
 """Calibration pictures on another scale than the training's are warned of; others are not."""
 
 import keras
-import numpy as np
 import pytest
 from PIL import Image
 

@@ -326,10 +326,30 @@ def _warn_if_poor(ready: list[dict[str, np.ndarray]], inputs: list[Input]) -> No
     for name, _, _ in inputs:
         first = ready[0][name].flat[0]
         if all((sample[name] == first).all() for sample in ready):
+            padding = " (padding alone?)" if first == 0 else ""
             warnings.warn(
-                f"calibration: every value of input {name!r} is {first}, so its range says nothing. Give real samples.",
+                f"calibration: every value of input {name!r} is {first}{padding}, so its range says nothing. Give real "
+                "samples.",
                 stacklevel=3,
             )
+        elif dead := _dead_channels(name, ready):
+            warnings.warn(
+                f"calibration: channel(s) {dead} of input {name!r} hold one value in all samples, so what they feed is "
+                "calibrated for nothing else. Give samples in which they vary.",
+                stacklevel=3,
+            )
+
+
+def _dead_channels(name: str, ready: list[dict[str, np.ndarray]]) -> list[int]:
+    """Channels of pictures and sequences that never vary; of a vector, features may be constant for good reasons."""
+    first = ready[0][name]
+    if first.ndim < 3 or first.shape[-1] < 2 or first.dtype.kind != "f":
+        return []
+    value = first.reshape(-1, first.shape[-1])[0]
+    same = np.ones(first.shape[-1], bool)
+    for sample in ready:
+        same &= (sample[name] == value).reshape(-1, first.shape[-1]).all(axis=0)
+    return np.flatnonzero(same)[:8].tolist()
 
 
 def _shape_error(name: str, shape: tuple[int | None, ...], received: tuple[int, ...]) -> str:
