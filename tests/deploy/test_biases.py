@@ -7,7 +7,7 @@ import tensorflow as tf
 import tfcompress as tfc
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.biases import mistaken_biases
-from tfcompress.deploy.export import run_converter, saved_model
+from tfcompress.deploy.export import exported, run_converter
 from tfcompress.deploy.post_training import quantized_state
 from tfcompress.deploy.rewriting import rewritten
 from tfcompress.deploy.simulate import observe
@@ -32,8 +32,7 @@ def raw_file(model, x):
         ops = tf.lite.OpsSet
         converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8, ops.TFLITE_BUILTINS]
 
-    with saved_model(model, state) as folder:
-        return run_converter(folder, "serving_default", setup, samples)
+    return run_converter(exported(model, state), setup, samples)
 
 
 def test_biases_of_unrolled_steps_are_mended():

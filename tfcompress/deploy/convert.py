@@ -12,18 +12,17 @@ import tensorflow as tf
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.biases import mistaken_biases
 from tfcompress.deploy.calibration import samples as calibration_samples
-from tfcompress.deploy.diet.sharing import shared
 from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
     complete,
+    exported,
     named_outputs,
     run_converter,
-    saved_model,
 )
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
-from tfcompress.deploy.rewriting import rewritten
+from tfcompress.deploy.rewriting import ends_in_order, rewritten
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.deploy.staying_float import (
     allowed_names,
@@ -349,14 +348,13 @@ def _other(job: _Job) -> Artifact:
 
 
 def _converted(job: _Job, setup, data) -> Artifact:
-    with saved_model(job.model, job.state, job.signature) as folder:
-        content = run_converter(folder, job.signature, setup, data)
+    export = exported(job.model, job.state)
+    found = Artifact(run_converter(export, setup, data), {})
     paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
-    found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
-    content = rewritten(content, tensor_names(found), mistaken_biases(found.model))
-    # tables and buffers that are alike lie there once, and constants where the runtime wants them
-    return Artifact(shared(content), found.metadata)
+    ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
+    content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
+    return Artifact(content, found.metadata)
 
 
 # facts
