@@ -23,6 +23,7 @@ from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
 from tfcompress.deploy.rewriting import ends_in_order, rewritten
+from tfcompress.deploy.saved_model import Signature, check_loop, scope_names, setup_loops, signature_of
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.deploy.staying_float import (
     allowed_names,
@@ -52,6 +53,11 @@ _IO = {"int8": tf.int8, "uint8": tf.uint8, "float32": tf.float32, "int16": tf.in
 # same data and graph; the next conversion has it.
 CALIBRATIONS = 3
 
+_NO_LAYERS = (
+    "convert: leave_float names layers, and a SavedModel has none that could be left out. Received: leave_float={}. "
+    "Convert the Keras model it was exported from, or accept operations by name with allow_float."
+)
+
 
 @dataclass
 class _Job:
@@ -66,6 +72,7 @@ class _Job:
     samples: list | None
     state: CompressionState | None = None
     notes: list[str] = field(default_factory=list)
+    source: Signature | None = None
 
 
 def convert(
@@ -128,10 +135,14 @@ def convert(
     if is_wrapped(model):
         notes = [_session_note(model)]
         model = finished(model)
+    left = tuple(leave_float)
+    source = signature_of(model)
+    if source is not None and left:
+        raise ValueError(_NO_LAYERS.format(left))
     found = None
     if calibration is not None:
-        found = calibration_samples(calibration, input_triples(model), limit=limit, value_range=value_range)
-    left = tuple(leave_float)
+        triples = input_triples(model) if source is None else source.triples
+        found = calibration_samples(calibration, triples, limit=limit, value_range=value_range)
     job = _Job(
         model,
         mode,
@@ -141,6 +152,7 @@ def convert(
         left,
         found,
         notes=notes,
+        source=source,
     )
     if mode == "int8":
         artifact = _int8(job, scales)
@@ -176,6 +188,9 @@ def _int8(job: _Job, scales: str) -> Artifact:
         job.state = trained
         job.notes.append("activation ranges were trained (quantization-aware training)")
         return _proven(job)
+    if job.source is not None and job.source.has_ranges:
+        job.notes.append("activation ranges stand in the SavedModel (quantization-aware training)")
+        return _proven(job)
     job.notes.append("activation ranges come from calibration (post-training quantization)")
     if job.samples is None:
         raise ValueError(
@@ -204,6 +219,8 @@ def _post_training(job: _Job, scales: str) -> Artifact:
     def left_out(op):
         return matches_any(op, job.leave_float)
 
+    if job.source is not None:
+        return _checked(job, _attempt(job, filled=True, one_scale=scales == "tensor"))
     try:
         job.state = quantized_state(job.model, left_out, tensors if scales == "tensor" else channels)
     except ValueError as error:
@@ -268,7 +285,7 @@ def _proven(job: _Job) -> Artifact:
     lost = float_operations(artifact, _allowed(job))
     if not lost or job.samples is None or _left(job):
         return _checked(job, artifact)
-    known = table_says(job.model)
+    known = table_says(job.model) if job.source is None else {}
     if all(f.op in known.get(f.layer, ()) for f in lost):
         raise NotFullyInteger(lost)
     for _ in range(CALIBRATIONS):
@@ -302,18 +319,19 @@ def _left(job: _Job) -> set[str]:
     return left_layers(job.model, job.state, job.leave_float)
 
 
-def _attempt(job: _Job, filled: bool) -> Artifact:
+def _attempt(job: _Job, filled: bool, one_scale: bool = False) -> Artifact:
     try:
-        return _converted(job, _integer_setup(job, filled), job.samples if filled else None)
+        return _converted(job, _integer_setup(job, filled, one_scale), job.samples if filled else None)
     except RuntimeError as error:
-        refused = predicted_float_ops(table_says(job.model)) if not filled else []
+        refused = predicted_float_ops(table_says(job.model)) if not filled and job.source is None else []
         if not refused:
             raise
         raise NotFullyInteger(refused) from error
 
 
-def _integer_setup(job: _Job, filled: bool):
+def _integer_setup(job: _Job, filled: bool, one_scale: bool = False):
     def setup(converter):
+        converter._experimental_disable_per_channel = one_scale  # of weights, where the converter chooses scales
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = _IO[job.io]
         if filled:
@@ -348,13 +366,33 @@ def _other(job: _Job) -> Artifact:
 
 
 def _converted(job: _Job, setup, data) -> Artifact:
-    export = exported(job.model, job.state)
-    found = Artifact(run_converter(export, setup, data), {})
-    paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
-    found.metadata["layers"] = layer_names(found, paths)
+    if job.source is not None:
+        export, found = _from_source(job, setup, data)
+    else:
+        export = exported(job.model, job.state)
+        found = Artifact(run_converter(export, setup, data), {})
+        paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
+        found.metadata["layers"] = layer_names(found, paths)
     ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
     content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     return Artifact(content, found.metadata)
+
+
+def _from_source(job: _Job, setup, data) -> tuple:
+    """The signature of a SavedModel as it is: no layers, so no ranges but those of TensorFlow's calibrator."""
+
+    def prepared(converter):
+        setup(converter)
+        setup_loops(converter)
+
+    export = job.source.export()
+    try:
+        found = Artifact(run_converter(export, prepared, data and job.source.groups(data)), {})
+    except RuntimeError as error:
+        check_loop(error, job.mode)
+        raise
+    found.metadata["layers"] = scope_names(found)
+    return export, found
 
 
 # facts

@@ -169,9 +169,9 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
     with quiet() as said:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([export.function], export.module)
         converter.exclude_conversion_metadata = True  # notes that would be dropped, at the cost of a pass over the file
-        setup(converter)
         if samples is not None:
             converter.representative_dataset = lambda: _representative(export, samples)
+        setup(converter)
         try:
             return converter.convert()
         except Exception as error:

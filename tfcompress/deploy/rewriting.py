@@ -1,5 +1,6 @@
 """Edits of a `.tflite` file that leave what it computes as it was meant: names, biases, the order of its ends."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: S
 def rewritten(
     content: bytes,
     names: dict[int, str],
-    biases: dict[int, tuple[np.ndarray, np.ndarray]],
+    biases: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]],
     ends: Ends | None = None,
 ) -> bytes:
     """Gives tensors of the main graph new names and contents, puts its ends in order, and stores everything once.
@@ -68,7 +69,8 @@ def rewritten(
     Args:
         content: The bytes of a `.tflite` file.
         names: Index of a tensor to its new name; tensors that are not named keep theirs.
-        biases: Index of a constant tensor to its new int32 codes and the scales they have.
+        biases: Indices of an operation and of a constant among its inputs, to the codes and scales that it reads
+            there from now on, and no other operation.
         ends: Inputs and outputs in their order, for readers by number, and the signature for readers by name; None
             leaves both as they are.
 
@@ -88,16 +90,26 @@ def rewritten(
     tensors = model.subgraphs[0].tensors
     for index, name in names.items():
         tensors[index].name = name.encode()
-    for index, (codes, scales) in biases.items():
-        buffer = schema.BufferT()  # of its own: the old one may serve other tensors
-        buffer.data = np.ascontiguousarray(codes, "<i4").view(np.uint8).reshape(-1)
-        model.buffers.append(buffer)
-        tensors[index].buffer = len(model.buffers) - 1
-        tensors[index].quantization.scale = np.asarray(scales, np.float32)
+    for (op, place), (codes, scales) in biases.items():
+        _put_constant(model, model.subgraphs[0].operators[op], place, codes, scales)
     if ends is not None:
         _put_in_order(model, ends)
     share(model)
     return packed(model)
+
+
+def _put_constant(
+    model: schema.ModelT, op: schema.OperatorT, place: int, codes: np.ndarray, scales: np.ndarray
+) -> None:
+    """Gives an operation a constant of its own: the old tensor and its buffer may serve others."""
+    tensors, buffer = model.subgraphs[0].tensors, schema.BufferT()
+    buffer.data = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<")).view(np.uint8).reshape(-1)
+    model.buffers.append(buffer)
+    made = copy.copy(tensors[op.inputs[place]])
+    made.quantization = copy.copy(made.quantization)
+    made.buffer, made.quantization.scale = len(model.buffers) - 1, np.asarray(scales, np.float32)
+    tensors.append(made)
+    op.inputs = np.array([*op.inputs[:place], len(tensors) - 1, *op.inputs[place + 1 :]], np.int32)
 
 
 def _put_in_order(model: schema.ModelT, ends: Ends) -> None:
