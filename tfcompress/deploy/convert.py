@@ -23,7 +23,7 @@ from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
 from tfcompress.deploy.rewriting import ends_in_order, rewritten
-from tfcompress.deploy.saved_model import Signature, check_loop, scope_names, setup_loops, signature_of
+from tfcompress.deploy.saved_model import Signature, check_no_layers, signature_of, without_layers
 from tfcompress.deploy.simulate import observe, simulate
 from tfcompress.deploy.staying_float import (
     allowed_names,
@@ -52,11 +52,6 @@ _IO = {"int8": tf.int8, "uint8": tf.uint8, "float32": tf.float32, "int16": tf.in
 # On a busy machine TensorFlow 2.21's calibrator now and then gives one SPLIT of an unrolled LSTM no range, with the
 # same data and graph; the next conversion has it.
 CALIBRATIONS = 3
-
-_NO_LAYERS = (
-    "convert: leave_float names layers, and a SavedModel has none that could be left out. Received: leave_float={}. "
-    "Convert the Keras model it was exported from, or accept operations by name with allow_float."
-)
 
 
 @dataclass
@@ -137,8 +132,8 @@ def convert(
         model = finished(model)
     left = tuple(leave_float)
     source = signature_of(model)
-    if source is not None and left:
-        raise ValueError(_NO_LAYERS.format(left))
+    if source is not None:
+        check_no_layers(left)
     found = None
     if calibration is not None:
         triples = input_triples(model) if source is None else source.triples
@@ -301,6 +296,8 @@ def _proven(job: _Job) -> Artifact:
 
 def _checked(job: _Job, artifact: Artifact) -> Artifact:
     lost = float_operations(artifact, _allowed(job))
+    if lost and job.source is not None:
+        raise NotFullyInteger(without_layers(lost))
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact)
@@ -367,7 +364,7 @@ def _other(job: _Job) -> Artifact:
 
 def _converted(job: _Job, setup, data) -> Artifact:
     if job.source is not None:
-        export, found = _from_source(job, setup, data)
+        export, found = job.source.converted(setup, data, job.mode)
     else:
         export = exported(job.model, job.state)
         found = Artifact(run_converter(export, setup, data), {})
@@ -376,23 +373,6 @@ def _converted(job: _Job, setup, data) -> Artifact:
     ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
     content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     return Artifact(content, found.metadata)
-
-
-def _from_source(job: _Job, setup, data) -> tuple:
-    """The signature of a SavedModel as it is: no layers, so no ranges but those of TensorFlow's calibrator."""
-
-    def prepared(converter):
-        setup(converter)
-        setup_loops(converter)
-
-    export = job.source.export()
-    try:
-        found = Artifact(run_converter(export, prepared, data and job.source.groups(data)), {})
-    except RuntimeError as error:
-        check_loop(error, job.mode)
-        raise
-    found.metadata["layers"] = scope_names(found)
-    return export, found
 
 
 # facts

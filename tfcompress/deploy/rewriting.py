@@ -91,18 +91,16 @@ def rewritten(
     for index, name in names.items():
         tensors[index].name = name.encode()
     for (op, place), (codes, scales) in biases.items():
-        _put_constant(model, model.subgraphs[0].operators[op], place, codes, scales)
+        _put_constant(model, op, place, codes, scales)
     if ends is not None:
         _put_in_order(model, ends)
     share(model)
     return packed(model)
 
 
-def _put_constant(
-    model: schema.ModelT, op: schema.OperatorT, place: int, codes: np.ndarray, scales: np.ndarray
-) -> None:
+def _put_constant(model: schema.ModelT, number: int, place: int, codes: np.ndarray, scales: np.ndarray) -> None:
     """Gives an operation a constant of its own: the old tensor and its buffer may serve others."""
-    tensors, buffer = model.subgraphs[0].tensors, schema.BufferT()
+    tensors, op, buffer = model.subgraphs[0].tensors, model.subgraphs[0].operators[number], schema.BufferT()
     buffer.data = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<")).view(np.uint8).reshape(-1)
     model.buffers.append(buffer)
     made = copy.copy(tensors[op.inputs[place]])

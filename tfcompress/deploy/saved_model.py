@@ -8,17 +8,19 @@ import json
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.export import Export
+from tfcompress.deploy.export import Export, run_converter
 from tfcompress.deploy.loading import SavedModelSignature
 from tfcompress.deploy.quiet import quiet
+from tfcompress.deploy.verify import FloatOp
 
+_VARIABLES = ("VariableV2", "Variable", "VarHandleOp")  # in the graph itself: written by TensorFlow 1
 _CALLS = ("StatefulPartitionedCall", "PartitionedCall")
 _NUMBERED = re.compile(r"output_(\d+)")
 _KERAS_2 = "keras_metadata.pb"  # what tf_keras notes of the model beside its graph
@@ -36,6 +38,8 @@ class Signature:
         outputs: Names of its outputs, in the exporter's order; sorted where the file does not tell.
         specs: `TensorSpec` of each input.
         owner: The loaded SavedModel, which keeps the variables.
+        folder: Where it lies.
+        name: Name of the signature.
     """
 
     function: object
@@ -43,6 +47,8 @@ class Signature:
     outputs: tuple[str, ...]
     specs: tuple[tf.TensorSpec, ...]
     owner: object
+    folder: str
+    name: str
 
     @property
     def batch(self) -> int:
@@ -63,10 +69,12 @@ class Signature:
 
     def export(self) -> Export:
         """Returns the signature for the converter, at its fixed batch."""
-        specs = [tf.TensorSpec((self.batch, *s.shape[1:]), s.dtype, n) for s, n in zip(self.specs, self.inputs)]
-        module = tf.Module()
+        pairs = list(zip(self.inputs, self.specs, strict=True))
+        specs = [tf.TensorSpec((self.batch, *spec.shape[1:]), spec.dtype, name) for name, spec in pairs]
+        if self._is_old():
+            return Export(_frozen(self, specs), self.inputs, self.outputs)
+        module, whole = tf.Module(), self._is_fused()
         module.owner = self.owner
-        whole = self._is_fused()
 
         def serve(*tensors, **named):
             given = named or dict(zip(self.inputs, tensors, strict=True))
@@ -81,6 +89,39 @@ class Signature:
                 function = module.serve.get_concrete_function(*specs)
         return Export(function, self.inputs, self.outputs, self.owner, module if whole else None)
 
+    def converted(self, setup, samples, mode: str) -> tuple[Export, Artifact]:
+        """Runs the converter, whose calibrator finds the ranges.
+
+        Args:
+            setup: As for `export.run_converter`.
+            samples: Representative samples by input name; None for none.
+            mode: The mode, for errors.
+
+        Returns:
+            What was converted, and the file as TensorFlow makes it, its operations led back to their name scopes.
+
+        Raises:
+            RuntimeError: If the converter fails.
+            ValueError: If it fails over a recurrent loop.
+        """
+
+        def prepared(converter):
+            setup(converter)
+            # lists of a loop have batch 1; TensorFlow dies of a segmentation fault where it calibrates such a loop
+            converter._experimental_default_to_single_batch_in_tensor_list_ops = samples is None
+
+        export = self.export()
+        try:
+            found = Artifact(run_converter(export, prepared, samples and self._groups(samples)), {})
+        except RuntimeError as error:
+            _check_loop(error, mode)
+            raise
+        found.metadata["layers"] = scope_names(found)
+        return export, found
+
+    def _is_old(self) -> bool:
+        return any(op.type in _VARIABLES for op in self.function.graph.get_operations())
+
     def _is_fused(self) -> bool:
         library = self.function.graph.as_graph_def().library.function
         return any(
@@ -89,7 +130,7 @@ class Signature:
             for name, start in _FUSED.items()
         )
 
-    def groups(self, samples: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    def _groups(self, samples: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         """Puts samples together, as many as one call takes; what is left over at the end is filled up with the last."""
         if self.batch == 1:
             return samples
@@ -124,7 +165,27 @@ def signature_of(model: keras.Model) -> Signature | None:
     for name, spec in zip(inputs, specs, strict=True):
         _check_spec(layer.filepath, name, spec)
     outputs = _output_order(function, layer.filepath)
-    return Signature(function, tuple(inputs), tuple(outputs), specs, layer._reloaded_obj)
+    return Signature(
+        function, tuple(inputs), tuple(outputs), specs, layer._reloaded_obj, layer.filepath, layer.call_endpoint
+    )
+
+
+def _frozen(signature: Signature, specs: list[tf.TensorSpec]):
+    """The function of a signature of TensorFlow 1, whose variables only a session can read."""
+    old, outputs = tf.compat.v1, signature.outputs
+    with quiet(), tf.Graph().as_default() as graph, old.Session(graph=graph) as session:
+        found = old.saved_model.load(session, ["serve"], signature.folder).signature_def[signature.name]
+        fetched = [found.outputs[n].name for n in outputs]
+        made = old.graph_util.convert_variables_to_constants(
+            session, graph.as_graph_def(), [name.partition(":")[0] for name in fetched]
+        )
+
+    def serve(*tensors):
+        fed = {found.inputs[n].name: x for n, x in zip(signature.inputs, tensors, strict=True)}
+        return tf.graph_util.import_graph_def(made, input_map=fed, return_elements=fetched, name="")
+
+    with quiet():
+        return tf.function(serve, autograph=False).get_concrete_function(*specs)
 
 
 def _check_spec(folder, name: str, spec: tf.TensorSpec) -> None:
@@ -192,18 +253,21 @@ def _noted_outputs(folder) -> list[str]:
     return names
 
 
-def setup_loops(converter) -> None:
-    """Lets the converter take the lists of a recurrent loop to have batch 1, where nothing is calibrated."""
-    # TensorFlow dies of a segmentation fault where it calibrates such a loop
-    converter._experimental_default_to_single_batch_in_tensor_list_ops = converter.representative_dataset is None
-
-
-def check_loop(error: RuntimeError, mode: str) -> None:
-    """Raises what can be done where the converter failed over a recurrent loop.
+def check_no_layers(leave_float: tuple) -> None:
+    """Raises if layers were named: a SavedModel has none.
 
     Raises:
         ValueError: In that case.
     """
+    if leave_float:
+        raise ValueError(
+            "convert: leave_float names layers, and a SavedModel has none that could be left out. Received: "
+            f"leave_float={leave_float}. Convert the Keras model it was exported from, or accept operations by name "
+            "with allow_float."
+        )
+
+
+def _check_loop(error: RuntimeError, mode: str) -> None:
     if "TensorList" in f"{error} {error.__cause__}":
         raise ValueError(
             f"convert: the SavedModel holds a recurrent layer as a loop, which LiteRT can't hold in mode {mode!r}. "
@@ -212,8 +276,14 @@ def check_loop(error: RuntimeError, mode: str) -> None:
         ) from error
 
 
+def without_layers(lost: list[FloatOp]) -> list[FloatOp]:
+    """Says of operations that stay float in a SavedModel, what a Keras model would change about it."""
+    way = "or convert the Keras model it was exported from, whose layers tfcompress writes with integers where it can"
+    return [replace(f, remedy=f"{f.remedy}; {way}") for f in lost]
+
+
 def scope_names(artifact: Artifact) -> dict[str, str]:
-    """Leads every operation of a file back to the name scope it came from, which is its layer's name where there is one.
+    """Leads every operation of a file back to the name scope it came from: its layer's name where there is one.
 
     Args:
         artifact: A file made from a SavedModel.
