@@ -16,13 +16,12 @@ from tfcompress.deploy.answers import losses
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.biases import mistaken_biases
 from tfcompress.deploy.calibration import samples as calibration_samples
-from tfcompress.deploy.diet.sharing import shared
 from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
     complete,
+    exported,
     named_outputs,
     run_converter,
-    saved_model,
 )
 from tfcompress.deploy.fidelity import FLOAT_MODEL, SIMULATION, Fidelity, check_requirement
 from tfcompress.deploy.judging import judged
@@ -30,7 +29,8 @@ from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.plausibility import scaling_doubt
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
-from tfcompress.deploy.rewriting import rewritten
+from tfcompress.deploy.rewriting import ends_in_order, rewritten
+from tfcompress.deploy.saved_model import Signature, check_no_layers, signature_of, without_layers
 from tfcompress.deploy.simulate import float_outputs, observe, simulate
 from tfcompress.deploy.staying_float import (
     allowed_names,
@@ -75,6 +75,7 @@ class _Job:
     percentile: float | None = None
     state: CompressionState | None = None
     notes: list[str] = field(default_factory=list)
+    source: Signature | None = None
 
     @cached_property
     def inputs(self) -> dict[str, np.ndarray]:
@@ -90,6 +91,8 @@ class _Job:
     @cached_property
     def float_outputs(self) -> dict[str, np.ndarray]:
         """What the model answers as it was given."""
+        if self.source is not None:
+            return self.source.run(self.inputs)
         return named_outputs(self.model, float_outputs(self.model, self.packed))
 
     def simulated(self, state) -> dict[str, np.ndarray]:
@@ -176,13 +179,16 @@ def convert(
     if is_wrapped(model):
         notes = [_session_note(model)]
         model = finished(model)
+    left = tuple(leave_float)
+    source = signature_of(model)
+    if source is not None:
+        check_no_layers(left)
     found = None
     if calibration is not None:
-        triples = input_triples(model)
+        triples = input_triples(model) if source is None else source.triples
         found = calibration_samples(
             calibration, triples, limit=limit, value_range=value_range, scale=scale, offset=offset
         )
-    left = tuple(leave_float)
     job = _Job(
         model,
         mode,
@@ -193,6 +199,7 @@ def convert(
         found,
         percentile,
         notes=notes,
+        source=source,
     )
     artifact = _made(job, scales)
     if found is not None:
@@ -204,7 +211,8 @@ def convert(
 
 def _warn_of_scaling(job: _Job, artifact: Artifact):
     row = Fidelity.of(artifact.metadata["fidelity"]).against()[0]
-    doubt = scaling_doubt(job.model, job.inputs, job.float_outputs[row.output], row.kind)
+    model = job.model if job.source is None else None
+    doubt = scaling_doubt(model, job.inputs, job.float_outputs[row.output], row.kind)
     if doubt:
         warnings.warn(doubt, stacklevel=3)
         job.notes.append(doubt)
@@ -270,6 +278,9 @@ def _int8(job: _Job, scales: str) -> Artifact:
         job.state = trained
         job.notes.append("activation ranges were trained (quantization-aware training)")
         return _proven(job)
+    if job.source is not None and job.source.has_ranges:
+        job.notes.append("activation ranges stand in the SavedModel (quantization-aware training)")
+        return _proven(job)
     job.notes.append("activation ranges come from calibration (post-training quantization)")
     if job.samples is None:
         raise ValueError(
@@ -298,6 +309,8 @@ def _post_training(job: _Job, scales: str) -> Artifact:
     def left_out(op):
         return matches_any(op, job.leave_float)
 
+    if job.source is not None:
+        return _checked(job, _attempt(job, filled=True, one_scale=scales == "tensor"))
     try:
         rule = tensors if scales == "tensor" else channels
         job.state = quantized_state(job.model, left_out, rule, job.percentile)
@@ -353,7 +366,7 @@ def _proven(job: _Job) -> Artifact:
     lost = float_operations(artifact, _allowed(job))
     if not lost or job.samples is None or _left(job):
         return _checked(job, artifact)
-    known = table_says(job.model)
+    known = table_says(job.model) if job.source is None else {}
     if all(f.op in known.get(f.layer, ()) for f in lost):
         raise NotFullyInteger(lost)
     for _ in range(CALIBRATIONS):
@@ -369,6 +382,8 @@ def _proven(job: _Job) -> Artifact:
 
 def _checked(job: _Job, artifact: Artifact) -> Artifact:
     lost = float_operations(artifact, _allowed(job))
+    if lost and job.source is not None:
+        raise NotFullyInteger(without_layers(lost))
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact)
@@ -388,7 +403,7 @@ def _measure(artifact: Artifact, job: _Job) -> None:
         artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
         if CompressionState.of(job.model) is job.state:  # the simulation is what was trained
             references = {SIMULATION: simulated, **references}
-    weights = 4 * job.model.count_params()
+    weights = 4 * (job.model.count_params() if job.source is None else job.source.parameters)
     artifact.metadata["fidelity"] = measuring.fidelity(artifact, got, references, found_losses, weights).facts()
 
 
@@ -400,18 +415,19 @@ def _left(job: _Job) -> set[str]:
     return left_layers(job.model, job.state, job.leave_float)
 
 
-def _attempt(job: _Job, filled: bool) -> Artifact:
+def _attempt(job: _Job, filled: bool, one_scale: bool = False) -> Artifact:
     try:
-        return _converted(job, _integer_setup(job, filled), job.samples if filled else None)
+        return _converted(job, _integer_setup(job, filled, one_scale), job.samples if filled else None)
     except RuntimeError as error:
-        refused = predicted_float_ops(table_says(job.model)) if not filled else []
+        refused = predicted_float_ops(table_says(job.model)) if not filled and job.source is None else []
         if not refused:
             raise
         raise NotFullyInteger(refused) from error
 
 
-def _integer_setup(job: _Job, filled: bool):
+def _integer_setup(job: _Job, filled: bool, one_scale: bool = False):
     def setup(converter):
+        converter._experimental_disable_per_channel = one_scale  # of weights, where the converter chooses scales
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = _IO[job.io]
         if filled:
@@ -451,14 +467,16 @@ def _other(job: _Job) -> Artifact:
 
 
 def _converted(job: _Job, setup, data) -> Artifact:
-    with saved_model(job.model, job.state, job.signature) as folder:
-        content = run_converter(folder, job.signature, setup, data)
-    paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
-    found = Artifact(content, {})
-    found.metadata["layers"] = layer_names(found, paths)
-    content = rewritten(content, tensor_names(found), mistaken_biases(found.model))
-    # tables and buffers that are alike lie there once, and constants where the runtime wants them
-    return Artifact(shared(content), found.metadata)
+    if job.source is not None:
+        export, found = job.source.converted(setup, data, job.mode)
+    else:
+        export = exported(job.model, job.state)
+        found = Artifact(run_converter(export, setup, data), {})
+        paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
+        found.metadata["layers"] = layer_names(found, paths)
+    ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
+    content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
+    return Artifact(content, found.metadata)
 
 
 # facts

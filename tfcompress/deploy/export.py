@@ -2,12 +2,13 @@
 
 The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
 operation runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
-TensorFlow made of the layer's own name.
+TensorFlow made of the layer's own name. The converter takes the traced function as it is, so inputs and outputs keep
+the model's order (a SavedModel on the way would sort them by name, and cost most of the time).
 """
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import keras
@@ -28,17 +29,34 @@ from tfcompress.mechanics.hook import laid
 DEFAULT_SIGNATURE = "serving_default"
 
 
-@contextlib.contextmanager
-def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -> Iterator[str]:
-    """Exports a model to a temporary SavedModel folder for as long as the block lasts.
+@dataclass(frozen=True)
+class Export:
+    """What the converter takes: one function of tensors with batch 1.
+
+    Args:
+        function: The concrete function; its arguments and results lie in the model's order.
+        inputs: Names of the inputs, in that order.
+        outputs: Names of the outputs, in that order.
+        held: The variables that the function refers to, which it does not keep alive.
+        module: What the converter shall store as a SavedModel and read; None where it takes the function frozen.
+    """
+
+    function: object
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    held: object = None
+    module: tf.Module | None = None
+
+
+def exported(model: keras.Model, state) -> Export:
+    """Traces a model for the converter.
 
     Args:
         model: A built model.
         state: Its treatments, or None to export it as it is.
-        signature: Name of the signature.
 
-    Yields:
-        The folder.
+    Returns:
+        The export.
 
     Raises:
         ValueError: If an input has a dimension besides the batch that is not fixed.
@@ -46,31 +64,26 @@ def saved_model(model: keras.Model, state, signature: str = DEFAULT_SIGNATURE) -
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model, flat)
-    module = tf.Module()
+    outputs = []
 
-    def serve(**inputs):
-        ordered = [inputs[s.name] for s in flat]
-        outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
-        return named_outputs(model, outputs)
+    def serve(*tensors):
+        made = model(keras.tree.pack_sequence_as(specs, list(tensors)), training=False)
+        named = named_outputs(model, made)
+        outputs[:] = named
+        return list(named.values())
 
-    module.serve = tf.function(serve, autograph=False)
     with (
         contextlib.ExitStack() as afterwards,
-        tempfile.TemporaryDirectory() as folder,
         float32(model),
         unrolled(model),
         laid(model, every := complete(model, state), Mode.EXPORT),
+        quiet(),
     ):
         for t in every.treatments:
             afterwards.callback(t.exported.clear)
-        module.constants = [v for t in every.treatments for v in prepare_export(t)]
-        function = module.serve.get_concrete_function(**{s.name: s for s in flat})
-        known = {id(v.handle) for v in module.constants}
-        if any(id(x) not in known for x in function.captured_inputs):
-            module.model = model  # weights used outside of any layer we know
-        with quiet():
-            tf.saved_model.save(module, folder, signatures={signature: function})
-        yield folder
+        held = [v for t in every.treatments for v in prepare_export(t)]
+        function = tf.function(serve, autograph=False).get_concrete_function(*flat)
+    return Export(function, tuple(s.name for s in flat), tuple(outputs), held)
 
 
 def check_static(model: keras.Model, specs) -> None:
@@ -89,14 +102,34 @@ def check_static(model: keras.Model, specs) -> None:
 
 
 def named_outputs(model: keras.Model, outputs) -> dict:
-    """Returns the outputs by name: the model's own names, the keys of a dict, or `output_0`..."""
-    if isinstance(outputs, dict):
-        return outputs
+    """Returns the outputs by name, in the model's order.
+
+    The names are the model's own; the keys of a dict; in nested structures keys and numbers joined by `/`; or
+    `output_0`... where these are missing or occur twice.
+    """
     flat = keras.tree.flatten(outputs)
-    names = output_names(model)
+    if isinstance(outputs, dict):
+        names = _paths(keras.tree.pack_sequence_as(outputs, list(range(len(flat)))), len(flat))
+    else:
+        names = output_names(model)
     if len(names) != len(flat) or len(set(names)) != len(names):
         names = [f"output_{k}" for k in range(len(flat))]
     return dict(zip(names, flat, strict=True))
+
+
+def _paths(places, count: int) -> list[str]:
+    """The path to each number in a structure of dicts and lists."""
+    found = {}
+
+    def visit(place, path):
+        if isinstance(place, int):
+            found[place] = "/".join(path)
+            return
+        for key, inner in place.items() if isinstance(place, dict) else enumerate(place):
+            visit(inner, [*path, str(key)])
+
+    visit(places, [])
+    return [found[k] for k in range(count)]
 
 
 def complete(model: keras.Model, state):
@@ -119,12 +152,11 @@ def unrolled(model: keras.Model) -> Iterator[None]:
         yield
 
 
-def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
-    """Runs TensorFlow's converter on a SavedModel folder, quietly.
+def run_converter(export: Export, setup, samples=None) -> bytes:
+    """Runs TensorFlow's converter on an exported function, quietly.
 
     Args:
-        folder: The folder.
-        signature: Name of the signature to convert.
+        export: The function.
         setup: Function that sets options on the converter.
         samples: Representative samples by input name; None for none.
 
@@ -134,11 +166,12 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
     Raises:
         RuntimeError: If the converter fails; the message is its own.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
-    setup(converter)
-    if samples is not None:
-        converter.representative_dataset = lambda: ((signature, s) for s in samples)
     with quiet() as said:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([export.function], export.module)
+        converter.exclude_conversion_metadata = True  # notes that would be dropped, at the cost of a pass over the file
+        if samples is not None:
+            converter.representative_dataset = lambda: _representative(export, samples)
+        setup(converter)
         try:
             return converter.convert()
         except Exception as error:
@@ -146,3 +179,9 @@ def run_converter(folder: str, signature: str, setup, samples=None) -> bytes:
             raise RuntimeError(
                 "The LiteRT converter failed: " + "; ".join(line.strip() for line in text[:4] if line.strip())
             ) from error
+
+
+def _representative(export: Export, samples) -> Iterator:
+    """Samples as the calibrator takes them: by name where there is a signature, else in the order of the inputs."""
+    for s in samples:
+        yield (DEFAULT_SIGNATURE, s) if export.module is not None else [s[name] for name in export.inputs]

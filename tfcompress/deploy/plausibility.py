@@ -32,12 +32,12 @@ _TO: dict[str, dict[str, Scaling]] = {
 
 
 def scaling_doubt(
-    model: keras.Model, inputs: Mapping[str, np.ndarray], answers: np.ndarray | None, kind_of_answers: str
+    model: keras.Model | None, inputs: Mapping[str, np.ndarray], answers: np.ndarray | None, kind_of_answers: str
 ) -> str:
     """Says what speaks against the scale of calibration pictures.
 
     Args:
-        model: The model as it was given.
+        model: The model as it was given; None where its layers are not known.
         inputs: Calibration samples by input name, `(samples, ...)`.
         answers: The model's answers on them, those of its first output.
         kind_of_answers: What they mean, a constant of `fidelity.py`.
@@ -52,8 +52,8 @@ def scaling_doubt(
     if not kind:
         return ""
     x = x[evenly(len(x), SAMPLES)]
-    graph = trace(model)
-    for look in (_by_norm, _by_front):
+    graph = trace(model) if model is not None else None
+    for look in (_by_norm, _by_front) if graph is not None else ():
         found = look(model, graph, x, kind)
         if found is not None:
             return _said(name, kind, *found) if found else ""
