@@ -81,16 +81,12 @@ def answers(model, x):
 
 def of_file(artifact, x, model):
     """Outputs of a file in the model's order."""
-    import keras
 
     got = artifact.predict(x)
     if not isinstance(got, dict):
         return [got]
-    structure = model.output
-    if isinstance(structure, dict):
-        return [got[n] for n in sorted(structure)] if sorted(structure) == sorted(got) else list(got.values())
     names = list(getattr(model, "output_names", []))
-    return [got[n] for n in names] if set(names) == set(got) else list(keras.tree.flatten(got))
+    return [got[n] for n in names] if set(names) == set(got) else list(got.values())
 
 
 def stock(model, x):
@@ -101,12 +97,13 @@ def stock(model, x):
 
     from tfcompress.deploy.artifact import Artifact
     from tfcompress.deploy.quiet import quiet
+    from tfcompress.mechanics.graph import input_specs
 
-    flat = keras.tree.flatten(model.input)
-    specs = [tf.TensorSpec((1, *t.shape[1:]), t.dtype) for t in flat]
+    structure = input_specs(model, batch=1)
+    specs = keras.tree.flatten(structure)
 
     def call(*tensors):
-        outputs = model(keras.tree.pack_sequence_as(model.input, list(tensors)), training=False)
+        outputs = model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False)
         return keras.tree.flatten(outputs)
 
     function = convert_variables_to_constants_v2(tf.function(call).get_concrete_function(*specs))

@@ -183,6 +183,7 @@ def convert(
     source = signature_of(model)
     if source is not None:
         check_no_layers(left)
+        _check_no_percentile(percentile)
     found = None
     if calibration is not None:
         triples = input_triples(model) if source is None else source.triples
@@ -244,6 +245,14 @@ def _check_measures(mode, percentile, require, calibration):
         raise ValueError(
             f"convert: percentile must be above 50 and at most 100, in mode 'int8'. Received: "
             f"percentile={percentile!r}, mode={mode!r}."
+        )
+
+
+def _check_no_percentile(percentile):
+    if percentile is not None:
+        raise ValueError(
+            f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and knows no percentiles. Received: "
+            f"percentile={percentile}. Convert the Keras model it was exported from."
         )
 
 

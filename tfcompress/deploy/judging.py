@@ -74,16 +74,14 @@ def _place(job, row: OutputFidelity) -> Culprit | None:
 
 
 def _loss(job, row: OutputFidelity, place: Culprit | None) -> Loss:
-    trained = any("were trained" in note for note in job.notes)
-    is_input = place is not None and place.op is None
     return Loss(
-        job.model if job.source is None else None,
-        row,
-        place.op if place else None,
-        is_input,
-        trained,
-        job.mode,
-        job.inputs,
+        model=job.model if job.source is None else None,
+        row=row,
+        op=None if place is None else place.op,
+        is_input=place is not None and place.op is None,
+        trained=any("quantization-aware training" in note for note in job.notes),
+        mode=job.mode,
+        inputs=job.inputs,
     )
 
 
