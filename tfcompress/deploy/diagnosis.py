@@ -18,7 +18,7 @@ from tfcompress.mechanics.graph import float32, leaves, overridden, trace
 from tfcompress.mechanics.hook import laid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 
-SUSPECTS = 4  # layers tried one at a time
+SUSPECTS = 3  # layers tried one at a time
 SAMPLES = 64
 
 

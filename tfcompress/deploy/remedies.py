@@ -48,6 +48,7 @@ class Remedy:
         channel_error: Error of its worst channel, with it.
         same: Positions of the same class.
         positions: Positions that have a class.
+        is_enough: Whether no warning would be due any more.
     """
 
     what: str
@@ -56,11 +57,13 @@ class Remedy:
     channel_error: float
     same: int | None
     positions: int | None
+    is_enough: bool
 
     @classmethod
     def of(cls, what: str, row: OutputFidelity) -> "Remedy":
         """Reads what it brings off a comparison."""
-        return cls(what, row.error or 0.0, row.agreement, row.channel_error or 0.0, row.same, row.positions)
+        figures = (row.error or 0.0, row.agreement, row.channel_error or 0.0, row.same, row.positions)
+        return cls(what, *figures, not row.is_lost)
 
     @property
     def score(self) -> tuple:
@@ -78,7 +81,7 @@ Again = Callable[..., Fidelity]
 
 
 def try_remedies(loss: Loss, again: Again) -> list[Remedy]:
-    """Tries every remedy that fits a loss.
+    """Tries the remedies that fit a loss, those that keep 8 bits first, until one is enough.
 
     Args:
         loss: What was lost.
@@ -91,6 +94,8 @@ def try_remedies(loss: Loss, again: Again) -> list[Remedy]:
     for fits, tries in _REMEDIES:
         if fits(loss):
             found += tries(loss, again)
+        if any(r.is_enough for r in found):
+            break  # each costs a conversion
     mine = Remedy.of("", loss.row)
     return sorted((r for r in found if r.score < mine.score), key=lambda r: r.score)
 
@@ -107,9 +112,10 @@ def _measured(loss: Loss, again: Again, what: str, **options) -> list[Remedy]:
 def _percentile(loss: Loss, again: Again) -> list[Remedy]:
     tried = []
     for p in PERCENTILES:
-        tried += _measured(
-            loss, again, f"leave outliers out of the ranges, convert(..., percentile={p:g})", percentile=p
-        )
+        what = f"leave outliers out of the ranges, convert(..., percentile={p:g})"
+        tried += _measured(loss, again, what, percentile=p)
+        if tried and (tried[-1].is_enough or tried[-1].score >= Remedy.of("", loss.row).score):
+            break
     return sorted(tried, key=lambda r: r.score)[:1]
 
 
