@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 DEEPEST = 32
 LARGEST_BYTES = 1 << 20
+# Configurations of Keras: a teacher in a recipe is a whole model, in which models lie in each other.
+LARGEST_CONFIG, DEEPEST_CONFIG = 1 << 26, 200
 _WIDTH = 120  # characters of a line of `write`
 _INT64 = range(-(2**63), 2**63)
 
@@ -55,6 +57,30 @@ def parse(content: bytes, largest: int = LARGEST_BYTES, deepest: int = DEEPEST) 
     except RecursionError:
         raise ValueError(f"JSON: nested more than {deepest} deep.") from None
     _check(value, deepest)
+    return value
+
+
+def parse_recipe(text: str) -> Any:
+    """Reads JSON that Keras wrote: as `parse`, with infinities, which stand in configurations, and more of it.
+
+    Args:
+        text: JSON text.
+
+    Returns:
+        Whatever it holds.
+
+    Raises:
+        ValueError: If it is no JSON, an object has a key twice, or it is nested deeper than `DEEPEST_CONFIG`.
+    """
+    if len(text) > LARGEST_CONFIG:
+        raise ValueError(f"JSON: at most {LARGEST_CONFIG:,} characters are read. Received: {len(text):,}.")
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"JSON: {error}.") from error
+    except RecursionError:
+        raise ValueError(f"JSON: nested more than {DEEPEST_CONFIG} deep.") from None
+    _check(value, DEEPEST_CONFIG)
     return value
 
 
