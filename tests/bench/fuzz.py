@@ -293,6 +293,8 @@ def run_all(jobs, options: argparse.Namespace, careful: bool) -> dict[tuple[str,
             if result is not None:
                 busy.remove(worker)
                 found[worker.job] = result
+                if result not in GOOD:
+                    print(f"{worker.job[0]}:{worker.job[1]}: {result}", file=sys.stderr, flush=True)
                 if len(found) % 500 == 0:
                     print(f"{len(found):,} of {len(jobs):,}", file=sys.stderr, flush=True)
     for worker in workers:
