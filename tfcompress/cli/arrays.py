@@ -1,12 +1,13 @@
 """Data files of the command line: arrays from .npz and .npy, scaled and shaped for a model."""
 
 import fractions
-import pathlib
-import zipfile
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from absl import flags
+
+from tfcompress.deploy.array_files import load_arrays
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_arrays(path: str, scale: str = "1", offset: str = "0") -> Arrays:
         np.float32(1.0)
     """
     factors = factor_of(scale), factor_of(offset, "--offset")
-    found = _load(pathlib.Path(path))
+    found = _load(path)
     names = ("x_train", "y_train") if "x_train" in found else ("x", "y")
     if names[0] not in found:
         raise ValueError(
@@ -115,24 +116,17 @@ def factor_of(scale: str, flag: str = "--scale") -> float:
         0.25
     """
     try:
-        return float(fractions.Fraction(scale))
-    except (ValueError, ZeroDivisionError):
+        value = float(fractions.Fraction(scale))
+        if not math.isfinite(value):
+            raise ValueError
+        return value
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{flag} must be a number or a fraction such as 1/255. Received: {scale}") from None
 
 
-def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    try:
-        # Opened here: NumPy leaves a file open that is no whole archive.
-        with open(path, "rb") as stream:
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x": loaded}
-            with loaded:
-                return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path}: is no whole .npz or .npy file of plain arrays: {error}") from None
+def _load(path: str) -> dict[str, np.ndarray]:
+    loaded = load_arrays(path)
+    return {"x": loaded} if isinstance(loaded, np.ndarray) else loaded
 
 
 def _scaled(x: np.ndarray | None, factor: float, offset: float) -> np.ndarray | None:

@@ -19,8 +19,11 @@ from . import flatbuffer, float_ops, weight_tensors
 from .atomic import write_files
 from .fidelity import Fidelity
 from .flatbuffer import Model, Op
+from .printable import printable
 from .runner import Runner, check_inputs
+from .sidecar import parse_sidecar, usable_metadata
 from .tensorspec import TensorSpec, io_specs
+from .trial import run_apart
 
 _SIDECAR_FORMAT = "tfcompress.artifact/1"
 
@@ -65,6 +68,7 @@ class Artifact:
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
             flatbuffer.read(content)
         self._runners: dict[tuple[int, bool], Runner] = {}
+        self._is_untried = False
 
     @cached_property
     def model(self) -> Model:
@@ -109,7 +113,7 @@ class Artifact:
         facts = self.metadata.get("fidelity")
         try:
             return Fidelity.of(facts) if isinstance(facts, dict) else None
-        except (KeyError, TypeError, ValueError):
+        except ValueError:
             return None  # of another release, or damaged: the file itself is as good as ever
 
     @property
@@ -219,8 +223,33 @@ class Artifact:
         codes = [spec.quantize(array) for spec, array in zip(self.inputs, arrays, strict=True)]
         key = (threads, bool(xnnpack))
         if key not in self._runners:
+            self.try_apart(codes, threads, xnnpack)
             self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, threads, xnnpack)
         return self._runners[key].run(codes)
+
+    def try_apart(self, codes: Sequence[np.ndarray], threads: int = 1, xnnpack: bool = True) -> None:
+        """Runs a file from elsewhere once in a process of its own, which it may end, before it runs in this one.
+
+        Files that were made here, and those that `save` wrote, are known to run.
+
+        Args:
+            codes: An array for each input, of the input's own type; the first sample is used.
+            threads: threads of the interpreter.
+            xnnpack: False runs the plain kernels.
+
+        Raises:
+            ValueError: if it ends the process or does not come to an end.
+        """
+        if not self._is_untried:
+            return
+        first = [code[: max(1, spec.shape[0])] for spec, code in zip(self.inputs, codes, strict=True) if spec.shape]
+        ((trial,),) = run_apart([self.content], first, [bool(xnnpack)], threads)
+        if trial.has_crashed:
+            raise ValueError(
+                f"The runtime does not survive this file: {trial.reason}. It is damaged, or the runtime has a fault; "
+                "it is not run in this process."
+            )
+        self._is_untried = False
 
     def _answer(self, values: list[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
         if len(values) == 1:
@@ -265,16 +294,24 @@ class Artifact:
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
         artifact.metadata = _read_sidecar(path + ".json", artifact.sha256)
+        artifact._is_untried = not artifact.metadata  # no sidecar says that it was made here
+        return artifact
+
+    @classmethod
+    def foreign(cls, content: bytes) -> "Artifact":
+        """An artifact of bytes from elsewhere, which are first run in a process of their own."""
+        artifact = cls(content)
+        artifact._is_untried = True
         return artifact
 
     def summary(self) -> str:
         """Text: mode, sizes, inputs and outputs, and a table of the ops."""
-        mode = self.metadata.get("mode", "unknown mode")
+        mode = printable(str(self.metadata.get("mode", "unknown mode")))
         numbers = "integer only" if self.is_integer else f"{len(self.float_ops())} float ops"
         lines = [
             f"{mode}, {numbers}, {self.size:,} bytes (gzip {self.gzip_size:,}), "
-            f"runtime >= {self.min_runtime or 'not stored'}",
-            *([self.verdict()] if self.fidelity is not None else []),
+            f"runtime >= {printable(self.min_runtime) or 'not stored'}",
+            *([printable(self.verdict())] if self.fidelity is not None else []),
             *(f"input  {_describe(spec)}" for spec in self.inputs),
             *(f"output {_describe(spec)}" for spec in self.outputs),
         ]
@@ -293,7 +330,7 @@ class Artifact:
         ]
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         for row in (header, *rows):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            cells = (printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
 
@@ -316,7 +353,7 @@ class Artifact:
 
 def _describe(spec: TensorSpec) -> str:
     shape = "x".join("any" if size == -1 else str(size) for size in spec.shape)
-    text = f"{spec.name}: {spec.dtype} {shape}"
+    text = f"{printable(spec.name)}: {spec.dtype} {shape}"
     if spec.is_quantized:
         text += f", scale {spec.scale:.6g}, zero point {spec.zero_point}"
     return text
@@ -336,8 +373,8 @@ def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
     if not os.path.exists(path):
         return {}
     try:
-        with open(path, encoding="utf-8") as file:
-            sidecar = json.load(file)
+        with open(path, "rb") as file:
+            sidecar = parse_sidecar(file.read())
         found = sidecar["sha256"]
         metadata = sidecar["metadata"]
     except (ValueError, KeyError, TypeError) as error:
@@ -345,9 +382,9 @@ def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
         return {}
     if found != sha256 or not isinstance(metadata, dict):
         warnings.warn(
-            f"{path!r} describes other bytes (sha256 {found}, the file has {sha256}) and was left "
+            f"{path!r} describes other bytes (sha256 {found!r:.80}, the file has {sha256}) and was left "
             "out; save the artifact again to renew it.",
             stacklevel=3,
         )
         return {}
-    return metadata
+    return usable_metadata(metadata, path)

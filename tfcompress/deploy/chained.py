@@ -18,6 +18,7 @@ from .artifact import Artifact, Samples
 from .atomic import write_files
 from .routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, routed
 from .runner import Runner, check_inputs
+from .sidecar import parse_sidecar, usable_metadata
 from .tensorspec import TensorSpec
 
 FORMAT = "tfcompress.chain/1"
@@ -259,15 +260,15 @@ class ChainedArtifact:
         """
         folder = os.fspath(folder)
         path = os.path.join(folder, INDEX)
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             try:
-                index = json.load(file)
+                index = parse_sidecar(file.read())
                 if index["format"] != FORMAT:
                     raise ValueError(f"its format is {index['format']!r}, not {FORMAT!r}")
                 rows = [(row, os.path.join(folder, os.path.basename(row["file"]))) for row in index["parts"]]
                 parts = [_read_part(row, file) for row, file in rows]
                 return cls(parts, index["inputs"], index["outputs"], index["threshold"], index["kind"], index["model"])
-            except (KeyError, TypeError, ValueError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path!r} is no index of a chain that can be used: {error!r}.") from error
 
     def summary(self) -> str:
@@ -294,7 +295,7 @@ def _read_part(row: dict[str, Any], path: str) -> ChainedPart:
     found = hashlib.sha256(content).hexdigest()
     if found != row["sha256"]:
         raise ValueError(f"{os.path.basename(path)} has the SHA-256 {found}, the index says {row['sha256']}")
-    artifact = Artifact(content, row["metadata"])
+    artifact = Artifact(content, usable_metadata(row["metadata"], path))
     return ChainedPart(artifact, row["takes"], row["gives"], row["macs"], row["exit"])
 
 

@@ -111,9 +111,19 @@ class Fidelity:
 
     @classmethod
     def of(cls, facts: Mapping) -> "Fidelity":
-        """Reads what `facts` wrote."""
-        rows = tuple(OutputFidelity(**row) for row in facts["outputs"])
-        return cls(rows, facts["smaller"], dict(facts.get("lost_at", {})), tuple(facts.get("remedies", ())))
+        """Reads what `facts` wrote.
+
+        Raises:
+            ValueError: If it is something else; a file beside an artifact may hold anything.
+        """
+        try:
+            rows = tuple(OutputFidelity(**row) for row in facts["outputs"])
+            found = cls(rows, facts["smaller"], dict(facts.get("lost_at", {})), tuple(facts.get("remedies", ())))
+            found.sentence()
+            found.lost()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"these are no figures of fidelity: {error!r}") from error
+        return found
 
     def facts(self) -> dict:
         """Returns the figures as JSON holds them, with the sentence."""

@@ -14,6 +14,7 @@ import keras
 
 # what a session's or a ported model's file holds; Keras finds it once its module is imported
 from tfcompress.legacy import port, values  # noqa: F401
+from tfcompress.legacy.guard import DAMAGE, check_file
 from tfcompress.mechanics import wrapper  # noqa: F401
 from tfcompress.mechanics.transforms import centroids, mask, ranges, scores  # noqa: F401
 
@@ -100,6 +101,7 @@ def load_model(
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         return _from_saved_model(path, signature)
     _check_form(path)
+    check_file(path)
     return _from_keras_file(path, custom_objects, safe_mode)
 
 
@@ -119,7 +121,7 @@ def _check_form(path: str) -> None:
         try:
             with h5py.File(path, "r") as file:
                 whole = "model_config" in file.attrs
-        except OSError as error:
+        except DAMAGE as error:
             raise ValueError(f"load_model: {path!r} is no HDF5 file or is cut off.") from error
         if not whole:
             raise ValueError(f"load_model: {path!r}: {_ELSEWHERE['.weights.h5']}")

@@ -171,6 +171,7 @@ def _load(
         say(f"loading {name}")
         try:
             codes = _codes(artifact, data, seed)
+            artifact.try_apart(codes, threads, xnnpack)
             if not entrants:
                 # The first interpreter of a process pays for the runtime library itself; this one
                 # is dropped, so that init_us of the first model compares with the others.

@@ -54,7 +54,7 @@ def _artifact(given: ArtifactLike) -> Artifact:
     if isinstance(given, Artifact):
         return given
     if isinstance(given, bytes):
-        return Artifact(given)
+        return Artifact.foreign(given)
     if isinstance(given, (str, PathLike)):
         return Artifact.load(given)
     raise TypeError(

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from tfcompress.legacy import archive, hdf5, placing
+from tfcompress.legacy.guard import DAMAGE
 from tfcompress.legacy.network import network
 from tfcompress.legacy.ported import Ported
 from tfcompress.legacy.proof import prove
@@ -94,7 +95,7 @@ def port(
         archive.place(ported, source)
     try:
         compile_as_before(ported.layer, training, asked.custom_objects)
-    except (ValueError, TypeError, KeyError) as error:
+    except DAMAGE as error:
         warnings.warn(
             f"load_model: the training configuration does not load ({_line(error)}); the model is not compiled. "
             "Call model.compile(...) before training it.",
@@ -123,7 +124,7 @@ def _network(config: dict[str, Any], asked: Asked) -> Ported:
         return network(config, asked)
     except NotPorted:
         raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         reason = f"its configuration does not read ({type(error).__name__}: {_line(error)})."
         raise NotPorted("", "the model", reason) from error
 

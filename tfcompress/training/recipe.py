@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from tfcompress import techniques
+from tfcompress.deploy import strict_json
 from tfcompress.deploy.atomic import write_files
 from tfcompress.techniques.base import Technique
 
@@ -69,10 +70,10 @@ class Recipe(list):
             ValueError: If the text is no recipe, or names what is no technique.
         """
         try:
-            found = json.loads(text)
-        except json.JSONDecodeError as error:
+            found = strict_json.parse_recipe(text)
+        except ValueError as error:
             raise ValueError(
-                f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}."
+                f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}"
             ) from error
         if not isinstance(found, list):
             raise ValueError(f"A recipe is a JSON list of techniques. Received: {type(found).__name__}.")

@@ -179,7 +179,7 @@ def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
         grouped, packed weights, several scales of the input, ...).
     """
     name, given = circuit.name(op), circuit.inputs(op)
-    if name not in NAMES or len(given) < 2 or op.builtinOptions is None:
+    if name not in NAMES or len(given) < 2 or len(circuit.outputs(op)) != 1 or op.builtinOptions is None:
         return None
     x, (y,) = given[0], circuit.outputs(op)
     kernel = circuit.constant(given[1])
@@ -205,12 +205,13 @@ def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.nd
     if name == "CONV_2D":
         return np.arange(width)[None] if inputs == width and len(shape) == 4 else None
     if name == "DEPTHWISE_CONV_2D":
-        return np.arange(len(weights))[:, None] // (len(weights) // width) if len(weights) % width == 0 else None
+        fits = inputs == 1 and len(shape) == 4 and len(weights) % width == 0
+        return np.arange(len(weights))[:, None] // (len(weights) // width) if fits else None
     options = op.builtinOptions
     if options.weightsFormat:
         return None
     # a dense layer may take the rows of an image together
-    flattens = not options.keepNumDims and min(shape[1:]) > 0 and np.prod(shape[1:]) == inputs
+    flattens = not options.keepNumDims and min(shape[1:], default=0) > 0 and np.prod(shape[1:]) == inputs
     return np.arange(inputs)[None] % width if inputs == width or flattens else None
 
 
@@ -229,7 +230,7 @@ def _kernel_scales(kernel: schema.TensorT, axis: int) -> np.ndarray | None:
     scales, shape = numbers(found.scale), numbers(kernel.shape)
     if len(shape) <= axis or (len(scales) > 1 and found.quantizedDimension != axis):
         return None
-    return np.array(scales, np.float64) if len(scales) in (1, shape[axis]) and min(scales) > 0 else None
+    return np.array(scales, np.float64) if len(scales) in (1, shape[axis]) and min(scales, default=0) > 0 else None
 
 
 def _edge(op: schema.OperatorT, sides: tuple[int, ...]) -> np.ndarray:
