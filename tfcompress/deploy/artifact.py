@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import os
+import threading
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress.facts import checks
+
 from . import flatbuffer, float_ops, weight_tensors
-from .atomic import write_files
 from .flatbuffer import Model, Op
+from .pairs import entry, read_pair, write_pair
 from .runner import Runner, check_inputs
 from .tensorspec import TensorSpec, io_specs
 
@@ -64,6 +67,7 @@ class Artifact:
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
             flatbuffer.read(content)
         self._runners: dict[tuple[int, bool], Runner] = {}
+        self._making = threading.Lock()
 
     @cached_property
     def model(self) -> Model:
@@ -202,11 +206,12 @@ class Artifact:
         return self._answer(self._run(x, threads, xnnpack))
 
     def _run(self, x: Samples, threads: int, xnnpack: bool) -> list[np.ndarray]:
+        key = checks.threads("predict", threads), checks.flag("predict", "xnnpack", xnnpack)
         arrays = check_inputs(x, self.inputs)
         codes = [spec.quantize(array) for spec, array in zip(self.inputs, arrays, strict=True)]
-        key = (threads, bool(xnnpack))
-        if key not in self._runners:
-            self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, threads, xnnpack)
+        with self._making:
+            if key not in self._runners:
+                self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, *key)
         return self._runners[key].run(codes)
 
     def _answer(self, values: list[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
@@ -217,17 +222,19 @@ class Artifact:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the file, and its metadata to `path + ".json"`; both whole or not at all.
 
+        A reader finds metadata that fit the file at every moment. A symbolic link stays and its file is
+        written; a device or FIFO gets the bytes of the file alone.
+
         Args:
             path: where to write, usually `*.tflite`. The folder must exist.
         """
-        path = os.fspath(path)
         sidecar = {
             "format": _SIDECAR_FORMAT,
             "sha256": self.sha256,
             "bytes": self.size,
             "metadata": self.metadata,
         }
-        write_files({path: self.content, path + ".json": _json(sidecar).encode()})
+        write_pair(path, self.content, sidecar, _json)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Artifact":
@@ -245,13 +252,12 @@ class Artifact:
             ValueError: if it is not a `.tflite` file.
         """
         path = os.fspath(path)
-        with open(path, "rb") as file:
-            content = file.read()
+        content, *sidecar = read_pair(path)
         try:
             artifact = cls(content)
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
-        artifact.metadata = _read_sidecar(path + ".json", artifact.sha256)
+        artifact.metadata = _read_sidecar(*sidecar, artifact.sha256)
         return artifact
 
     def summary(self) -> str:
@@ -313,12 +319,12 @@ def _json(value: dict[str, Any]) -> str:
         ) from error
 
 
-def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
-    if not os.path.exists(path):
+def _read_sidecar(path: str, text: bytes | None, sha256: str) -> dict[str, Any]:
+    if text is None:
         return {}
     try:
-        with open(path, encoding="utf-8") as file:
-            sidecar = json.load(file)
+        sidecar = json.loads(text)
+        sidecar = entry(sidecar, sha256) or sidecar
         found = sidecar["sha256"]
         metadata = sidecar["metadata"]
     except (ValueError, KeyError, TypeError) as error:
