@@ -21,6 +21,10 @@ MOST_THREADS = 1024
 LARGEST_NUMBER = 1e38
 
 
+class WrongKind(TypeError, ValueError):
+    """An argument of a wrong kind: a TypeError, and a ValueError for those who handle all bad arguments alike."""
+
+
 def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: object, hint: str = "") -> NoReturn:
     """Raises the one form of error.
 
@@ -37,7 +41,7 @@ def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: o
         ValueError: As asked for.
     """
     of_type = f" of type {type(value).__name__}" if kind is TypeError else ""
-    raise kind(
+    raise (WrongKind if kind is TypeError else kind)(
         f"{owner}: {name} must be {accepted}. Received: {name}={shown(value)}{of_type}.{' ' if hint else ''}{hint}"
     )
 
@@ -56,6 +60,7 @@ def number(
     above: float | None = None,
     below: float | None = None,
     hint: str = "",
+    accepted: str = "",
 ) -> float:
     """A finite number within bounds.
 
@@ -68,6 +73,7 @@ def number(
         above: Values must be larger than this.
         below: Values must be smaller than this.
         hint: A way out.
+        accepted: What is accepted, in other words than the bounds.
 
     Returns:
         A Python float.
@@ -80,21 +86,23 @@ def number(
         >>> number("Prune", "l1", 1, least=0)
         1.0
     """
-    wanted = _interval("a number", least, most, above, below)
+    wanted = accepted or _interval(least, most, above, below)
     if not is_number(value):
-        refuse(TypeError, owner, name, wanted, value, hint)
+        refuse(
+            TypeError, owner, name, wanted if accepted or "," in wanted else f"a number {wanted}".strip(), value, hint
+        )
     try:
         found = float(value)
     except OverflowError:
         found = math.inf
     if not math.isfinite(found) or abs(found) > LARGEST_NUMBER:
-        refuse(ValueError, owner, name, wanted if wanted != "a number" else "a finite number", value, hint)
+        refuse(ValueError, owner, name, wanted if "," in wanted else "finite", value, hint)
     if not _inside(found, least, most, above, below):
         refuse(ValueError, owner, name, wanted, value, hint)
     return found
 
 
-def whole(owner: str, name: str, value: object, least: int, most: int, hint: str = "") -> int:
+def whole(owner: str, name: str, value: object, least: int, most: int, hint: str = "", accepted: str = "") -> int:
     """A whole number within bounds.
 
     Args:
@@ -104,6 +112,7 @@ def whole(owner: str, name: str, value: object, least: int, most: int, hint: str
         least: Smallest value accepted.
         most: Largest value accepted.
         hint: A way out.
+        accepted: What is accepted, in other words than the bounds.
 
     Returns:
         A Python int.
@@ -116,9 +125,9 @@ def whole(owner: str, name: str, value: object, least: int, most: int, hint: str
         >>> whole("Cluster", "clusters", np.int64(16), 2, 256)
         16
     """
-    wanted = f"a whole number in {least}..{most}"
+    wanted = accepted or (f"in {least}..{most}" if most <= LARGEST_SEED else f">= {least} and at most {most}")
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        refuse(TypeError, owner, name, wanted, value, hint)
+        refuse(TypeError, owner, name, accepted or f"an int {wanted}", value, hint)
     if not least <= value <= most:
         refuse(ValueError, owner, name, wanted, value, hint)
     return int(value)
@@ -157,7 +166,7 @@ def choice(owner: str, name: str, value: object, choices: Collection[str]) -> st
         TypeError: If it is no text.
         ValueError: If it is none of them.
     """
-    wanted = f"one of {', '.join(map(repr, choices))}"
+    wanted = f"one of {tuple(choices)}"
     if not isinstance(value, str):
         refuse(TypeError, owner, name, wanted, value)
     if value not in choices:
@@ -193,7 +202,7 @@ def path(owner: str, name: str, value: object) -> str:
     return text(owner, name, os.fspath(value))
 
 
-def texts(owner: str, name: str, value: object) -> tuple[str, ...]:
+def texts(owner: str, name: str, value: object, accepted: str = "a list of texts") -> tuple[str, ...]:
     """Several texts; a single one counts as one of them.
 
     Raises:
@@ -202,11 +211,11 @@ def texts(owner: str, name: str, value: object) -> tuple[str, ...]:
     """
     given = (value,) if isinstance(value, str) else value
     if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes | bytearray):
-        refuse(TypeError, owner, name, "a list of texts", value)
+        refuse(TypeError, owner, name, accepted, value)
     found = tuple(given)
     for each in found:
         if not isinstance(each, str):
-            refuse(TypeError, owner, name, "a list of texts", value)
+            refuse(TypeError, owner, name, accepted, value)
         text(owner, name, each)
     return found
 
@@ -259,7 +268,7 @@ def within(owner: str, name: str, check: Callable[[], Any]) -> Any:
     try:
         return check()
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = WrongKind if isinstance(error, TypeError) else ValueError
         raise kind(f"{owner}: {name}: {error}") from error
 
 
@@ -272,13 +281,13 @@ def _inside(value, least, most, above, below) -> bool:
     )
 
 
-def _interval(what, least, most, above, below) -> str:
+def _interval(least, most, above, below) -> str:
     low = least if above is None else above
     high = most if below is None else below
     if low is None and high is None:
-        return what
+        return ""
     if high is None:
-        return f"{what} {'>' if least is None else '>='} {low:g}"
+        return f"above {low:g}" if least is None else f">= {low:g}"
     if low is None:
-        return f"{what} {'<' if most is None else '<='} {high:g}"
-    return f"{what} in {'(' if least is None else '['}{low:g}, {high:g}{')' if most is None else ']'}"
+        return f"below {high:g}" if most is None else f"<= {high:g}"
+    return f"in {'(' if least is None else '['}{low:g}, {high:g}{')' if most is None else ']'}"
