@@ -1,11 +1,15 @@
 """Data files of the command line: arrays from .npz and .npy, scaled and shaped for a model."""
 
-import fractions
+import math
 import pathlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
+
+from tfcompress.cli.array_sizes import check_sizes
+from tfcompress.facts.printable import shown
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,16 @@ def factor_of(scale: str) -> float:
         >>> factor_of("1/4")
         0.25
     """
+    above, stroke, below = str(scale).partition("/")
     try:
-        return float(fractions.Fraction(scale))
+        factor = float(above) / (float(below) if stroke else 1.0)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"--scale must be a number or a fraction such as 1/255. Received: {scale}") from None
+        factor = math.nan
+    if not math.isfinite(factor) or factor == 0:
+        raise ValueError(
+            f"--scale must be a number or a fraction such as 1/255, finite and not 0. Received: {shown(scale)}"
+        )
+    return factor
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -112,12 +122,13 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         # Opened here: NumPy leaves a file open that is no whole archive.
         with open(path, "rb") as stream:
+            check_sizes(stream)
             loaded = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}
             with loaded:
                 return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path}: is no whole .npz or .npy file of plain arrays: {error}") from None
 
 

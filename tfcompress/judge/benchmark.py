@@ -15,6 +15,7 @@ import numpy as np
 from tfcompress.deploy.artifact import Artifact, Samples
 from tfcompress.deploy.runner import Runner, check_inputs
 from tfcompress.facts import checks
+from tfcompress.facts.printable import printable
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.bench_schema import SCHEMA_NAME
 from tfcompress.judge.lineup import Artifacts, lineup
@@ -295,7 +296,7 @@ class _Progress:
     def __call__(self, text: str) -> None:
         if self.verbose:
             lead, tail = ("\r\x1b[K", "") if self.terminal else ("", "\n")
-            print(f"{lead}benchmark: {text}", end=tail, file=sys.stderr, flush=True)
+            print(f"{lead}benchmark: {printable(text)}", end=tail, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         if self.verbose and self.terminal:
