@@ -61,7 +61,7 @@ class Artifact:
         self.content = content
         self.metadata = {} if metadata is None else metadata
         if not isinstance(self.metadata, dict):
-            raise TypeError(f"Artifact: metadata must be a dict. Received: {metadata!r}.")
+            checks.refuse(TypeError, "Artifact", "metadata", "a dict", metadata)
         _json(self.metadata)
         # A cheap look at the first bytes now; the walk through the file waits until it is needed.
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
@@ -312,7 +312,7 @@ def _describe(spec: TensorSpec) -> str:
 def _json(value: dict[str, Any]) -> str:
     try:
         return json.dumps(value, indent=2, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the values' own methods raise, and nesting that is too deep
         raise TypeError(
             f"Artifact: metadata must hold only what JSON can ({error}). Turn NumPy values into "
             "plain ones with .item() or .tolist()."

@@ -6,7 +6,7 @@ argument, what is accepted, and what was received. Values of NumPy become Python
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -202,6 +202,16 @@ def path(owner: str, name: str, value: object) -> str:
     return text(owner, name, os.fspath(value))
 
 
+def held(value: object) -> tuple[Any, ...] | None:
+    """What a list, set or iterator holds; None for texts, bytes, dicts and what can't be iterated."""
+    if isinstance(value, str | bytes | bytearray | memoryview | Mapping):
+        return None
+    try:
+        return tuple(value)
+    except TypeError:
+        return None
+
+
 def texts(owner: str, name: str, value: object, accepted: str = "a list of texts") -> tuple[str, ...]:
     """Several texts; a single one counts as one of them.
 
@@ -209,10 +219,9 @@ def texts(owner: str, name: str, value: object, accepted: str = "a list of texts
         TypeError: If it is neither.
         ValueError: If one is empty.
     """
-    given = (value,) if isinstance(value, str) else value
-    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes | bytearray):
+    found = (value,) if isinstance(value, str) else held(value)
+    if found is None:
         refuse(TypeError, owner, name, accepted, value)
-    found = tuple(given)
     for each in found:
         if not isinstance(each, str):
             refuse(TypeError, owner, name, accepted, value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import keras
 
@@ -233,8 +233,8 @@ class Steps(Schedule):
         """Validates, and stores the pairs in the order of their positions."""
         check_unit("Steps", self.unit)
         values = self.values
-        pairs = values.items() if isinstance(values, Mapping) else values
-        if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes) or not (pairs := list(pairs)):
+        pairs = tuple(values.items()) if isinstance(values, Mapping) else checks.held(values)
+        if not pairs:
             raise ValueError(f"Steps: values must map at least one position to a value. Received: {shown(values)}.")
         pairs = [checks.pair("Steps", "values", each, "a dict or pairs (position, value)") for each in pairs]
         stored = sorted(

@@ -110,7 +110,8 @@ class Called(Schedule):
 
     def __post_init__(self) -> None:
         """Validates."""
-        if not callable(self.source) or not callable(getattr(self.source, "get_config", None)):
+        is_class = isinstance(self.source, type)
+        if is_class or not callable(self.source) or not callable(getattr(self.source, "get_config", None)):
             raise TypeError(
                 "Called: source must answer source(step) and source.get_config(). "
                 f"Received: source={shown(self.source)} of type {type(self.source).__name__}."
@@ -199,7 +200,7 @@ def from_tfmot(source: Any) -> Schedule:
         schedule = tfcompress.schedules.from_tfmot(decay)
         ```
     """
-    if not callable(source) or not callable(getattr(source, "get_config", None)):
+    if isinstance(source, type) or not callable(source) or not callable(getattr(source, "get_config", None)):
         raise TypeError(
             "from_tfmot: source must be an object that answers source(step) and source.get_config(). "
             f"Received: source={shown(source)} of type {type(source).__name__}."

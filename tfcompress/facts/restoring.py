@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from tfcompress.facts import checks
 from tfcompress.facts.printable import shown
 
 _DEEPEST = 16
@@ -53,7 +54,7 @@ def _object(value: dict, depth: int) -> Any:
     name = value.get("registered_name")
     kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
     # schedules, choices, schemes and techniques are dataclasses; layers are registered too, and not wanted here
-    if not dataclasses.is_dataclass(kind) or not isinstance(value["config"], dict):
+    if not dataclasses.is_dataclass(kind):
         raise ValueError(
             f"{shown(value.get('class_name'))} with registered_name={shown(name)} is no registered dataclass."
         )
@@ -67,12 +68,17 @@ def made(kind: type, config: dict, depth: int = 0) -> Any:
         ValueError: If a key is none of its fields, or a value is refused.
         TypeError: If a value is of another type.
     """
+    if not isinstance(config, dict):
+        raise ValueError(f"{kind.__name__}: config must be an object. Received: {shown(config)}.")
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     if strange := sorted(set(config) - set(fields)):
         raise ValueError(f"{kind.__name__} has no fields {shown(strange)}. It has {', '.join(sorted(fields))}.")
     if needed := [name for name, field in fields.items() if name not in config and _is_needed(field)]:
         raise ValueError(f"{kind.__name__}: {', '.join(needed)} must be given. Received: {shown(config)}.")
-    return kind.from_config({key: restored(each, depth + 1) for key, each in config.items()})
+    ready = {}
+    for key, each in config.items():
+        ready[key] = checks.within(kind.__name__, key, lambda each=each: restored(each, depth + 1))
+    return kind.from_config(ready)
 
 
 def _is_needed(field: dataclasses.Field) -> bool:

@@ -58,10 +58,10 @@ def schedule(value: Any) -> Schedule:
     if isinstance(value, Schedule):
         return value
     if checks.is_number(value):
-        return Constant(value)
+        return Constant(checks.number("schedule", "value", value))
     if callable(value) and hasattr(value, "get_config") and not isinstance(value, type):
         return from_tfmot(value)
     raise TypeError(
-        "A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
+        "schedule: value: A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
         f"Received: {shown(value)} of type {type(value).__name__}."
     )

@@ -219,10 +219,11 @@ def _keys(field: str, value: Key | Iterable[Key]) -> tuple[str, ...]:
     """Keys as checked text, classes by their name."""
     if isinstance(value, (str, type)):
         value = (value,)
-    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes | bytearray):
+    given = checks.held(value)
+    if given is None:
         checks.refuse(TypeError, "Where", field, "text, a class or a list", value)
     texts = []
-    for key in value:
+    for key in given:
         if not isinstance(key, (str, type)):
             raise TypeError(
                 f"Where: {field} must hold text or layer classes. Received: {shown(key)} of type {type(key).__name__}."

@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 
 from tfcompress.facts import checks
 from tfcompress.facts.printable import shown
@@ -92,9 +91,10 @@ class Distill(Technique):
         if self.weights is None:
             return
         wanted = f"one number >= 0 for each of the {len(self.teacher)} teachers, not all 0"
-        if not isinstance(self.weights, tuple | list | np.ndarray):
+        given = checks.held(self.weights)
+        if given is None or isinstance(self.weights, set | frozenset):
             checks.refuse(TypeError, "Distill", "weights", wanted, self.weights)
-        weights = tuple(checks.number("Distill", "weights", w, least=0, accepted=wanted) for w in self.weights)
+        weights = tuple(checks.number("Distill", "weights", w, least=0, accepted=wanted) for w in given)
         if len(weights) != len(self.teacher) or not sum(weights):
             checks.refuse(ValueError, "Distill", "weights", wanted, self.weights)
         self.set(weights=weights)

@@ -35,7 +35,8 @@ class Recipe(list):
     """
 
     def __init__(self, techniques: Technique | Iterable[Technique] = ()):
-        single = isinstance(techniques, Technique) or not isinstance(techniques, Iterable)
+        # an array without dimensions says that it can be iterated, and can't
+        single = isinstance(techniques, Technique | str | bytes) or not _is_iterable(techniques)
         found = [techniques] if single else list(techniques)
         for t in found:
             if not isinstance(t, Technique):
@@ -99,6 +100,14 @@ class Recipe(list):
             raise type(error)(f"{os.fspath(path)}: {error}") from error
 
 
+def _is_iterable(value) -> bool:
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _register() -> None:
     """Imports every technique, so that Keras knows the classes a recipe file names."""
     for module in pkgutil.iter_modules(techniques.__path__):
@@ -118,8 +127,6 @@ def _technique(entry, number: int) -> Technique:
         )
     config = entry.get("config")
     try:
-        if not isinstance(config, dict):
-            raise ValueError(f"{kind.__name__}: config must be an object. Received: {shown(config)}.")
         return made(kind, config)
     except (TypeError, ValueError) as error:
         raise type(error)(f"Entry {number} of the recipe: {error}") from error
