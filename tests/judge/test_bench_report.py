@@ -90,7 +90,7 @@ def test_no_order_to_a_terminal_is_printed(phone_report):
     report = BenchReport(phone_report)
     for text in (report.text(), report.markdown(), bench_table([report, report]), bench_table([report], markdown=True)):
         assert not set(text) & {"\x1b", "\x07", "\x9b"}
-        assert "\\x1b[31mred" in text and "int8\\x1b[2J" in text
+        assert "\\u001b[31mred" in text and "int8\\u001b[2J" in text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Data files of the command line: arrays from .npz and .npy, scaled and shaped for a model."""
 
-import fractions
 import math
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 from absl import flags
 
 from tfcompress.deploy.array_files import load_arrays
+from tfcompress.facts.printable import shown
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,17 @@ def factor_of(scale: str, flag: str = "--scale") -> float:
         >>> factor_of("1/4")
         0.25
     """
+    above, stroke, below = str(scale).partition("/")
     try:
-        value = float(fractions.Fraction(scale))
-        if not math.isfinite(value):
-            raise ValueError
-        return value
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(f"{flag} must be a number or a fraction such as 1/255. Received: {scale}") from None
+        factor = float(above) / (float(below) if stroke else 1.0)
+    except (ValueError, ZeroDivisionError):
+        factor = math.nan
+    if not math.isfinite(factor) or (factor == 0 and flag == "--scale"):
+        raise ValueError(
+            f"{flag} must be a number or a fraction such as 1/255, finite"
+            f"{' and not 0' if flag == '--scale' else ''}. Received: {shown(scale)}"
+        )
+    return factor
 
 
 def _load(path: str) -> dict[str, np.ndarray]:

@@ -156,6 +156,7 @@ def _fitting_loss(model: object, y: np.ndarray) -> object:
 
 
 def _write(values, path, original, recipe, compression, data, history) -> int:
+    from tfcompress.deploy.atomic import whole_file
     from tfcompress.judge import pictures
     from tfcompress.judge.chapters import add_comparison, add_file, add_surgery
     from tfcompress.judge.compare import compare
@@ -166,7 +167,8 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.tflite"
     artifact = compression.convert(os.fspath(file), calibration=data.x[:CALIBRATION])
-    compression.finish().save(folder / f"{name}.keras")
+    with whole_file(folder / f"{name}.keras", ".keras") as temporary:
+        compression.finish().save(temporary)
     compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
     report = Report(f"{name}, compressed", f"{len(data.x):,} samples of {values.data}")
     add_comparison(report, compared, highlight=file.name)

@@ -34,8 +34,8 @@ def _define(values: flags.FlagValues) -> None:
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.deploy.artifact import Artifact
-    from tfcompress.deploy.printable import printable
     from tfcompress.deploy.slim import slim
+    from tfcompress.facts.printable import inline
 
     original = Artifact.load(arguments[0])
     smaller = slim(
@@ -54,7 +54,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     else:
         note = smaller.metadata["slim"][-1]
         print(f"{note['channels_removed']:,} channels and {note['operations_removed']:,} operations were taken out.")
-        print(f"Proof: {printable(note['proof'])}.")
+        print(f"Proof: {inline(note['proof'])}.")
     return 0
 
 

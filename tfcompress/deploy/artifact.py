@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import os
+import threading
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import inline
+
 from . import flatbuffer, float_ops, weight_tensors
-from .atomic import write_files
 from .fidelity import Fidelity
 from .flatbuffer import Model, Op
-from .printable import printable
+from .pairs import entry, read_pair, write_pair
 from .runner import Runner, check_inputs
 from .sidecar import parse_sidecar, usable_metadata
 from .tensorspec import TensorSpec, io_specs
@@ -62,13 +65,14 @@ class Artifact:
         self.content = content
         self.metadata = {} if metadata is None else metadata
         if not isinstance(self.metadata, dict):
-            raise TypeError(f"Artifact: metadata must be a dict. Received: {metadata!r}.")
+            checks.refuse(TypeError, "Artifact", "metadata", "a dict", metadata)
         _json(self.metadata)
         # A cheap look at the first bytes now; the walk through the file waits until it is needed.
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
             flatbuffer.read(content)
         self._runners: dict[tuple[int, bool], Runner] = {}
         self._is_untried = False
+        self._making = threading.Lock()
 
     @cached_property
     def model(self) -> Model:
@@ -219,12 +223,14 @@ class Artifact:
         return self._answer(self._run(x, threads, xnnpack))
 
     def _run(self, x: Samples, threads: int, xnnpack: bool) -> list[np.ndarray]:
+        key = checks.threads("predict", threads), checks.flag("predict", "xnnpack", xnnpack)
         arrays = check_inputs(x, self.inputs)
         codes = [spec.quantize(array) for spec, array in zip(self.inputs, arrays, strict=True)]
-        key = (threads, bool(xnnpack))
         if key not in self._runners:
-            self.try_apart(codes, threads, xnnpack)
-            self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, threads, xnnpack)
+            self.try_apart(codes, *key)
+        with self._making:
+            if key not in self._runners:
+                self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, *key)
         return self._runners[key].run(codes)
 
     def try_apart(self, codes: Sequence[np.ndarray], threads: int = 1, xnnpack: bool = True) -> None:
@@ -259,17 +265,19 @@ class Artifact:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the file, and its metadata to `path + ".json"`; both whole or not at all.
 
+        A reader finds metadata that fit the file at every moment. A symbolic link stays and its file is
+        written; a device or FIFO gets the bytes of the file alone.
+
         Args:
             path: where to write, usually `*.tflite`. The folder must exist.
         """
-        path = os.fspath(path)
         sidecar = {
             "format": _SIDECAR_FORMAT,
             "sha256": self.sha256,
             "bytes": self.size,
             "metadata": self.metadata,
         }
-        write_files({path: self.content, path + ".json": _json(sidecar).encode()})
+        write_pair(path, self.content, sidecar, _json)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Artifact":
@@ -287,13 +295,12 @@ class Artifact:
             ValueError: if it is not a `.tflite` file.
         """
         path = os.fspath(path)
-        with open(path, "rb") as file:
-            content = file.read()
+        content, *sidecar = read_pair(path)
         try:
             artifact = cls(content)
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
-        artifact.metadata = _read_sidecar(path + ".json", artifact.sha256)
+        artifact.metadata = _read_sidecar(*sidecar, artifact.sha256)
         artifact._is_untried = not artifact.metadata  # no sidecar says that it was made here
         return artifact
 
@@ -306,12 +313,12 @@ class Artifact:
 
     def summary(self) -> str:
         """Text: mode, sizes, inputs and outputs, and a table of the ops."""
-        mode = printable(str(self.metadata.get("mode", "unknown mode")))
+        mode = inline(str(self.metadata.get("mode", "unknown mode")))
         numbers = "integer only" if self.is_integer else f"{len(self.float_ops())} float ops"
         lines = [
             f"{mode}, {numbers}, {self.size:,} bytes (gzip {self.gzip_size:,}), "
-            f"runtime >= {printable(self.min_runtime) or 'not stored'}",
-            *([printable(self.verdict())] if self.fidelity is not None else []),
+            f"runtime >= {inline(self.min_runtime) or 'not stored'}",
+            *([inline(self.verdict())] if self.fidelity is not None else []),
             *(f"input  {_describe(spec)}" for spec in self.inputs),
             *(f"output {_describe(spec)}" for spec in self.outputs),
         ]
@@ -330,7 +337,7 @@ class Artifact:
         ]
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         for row in (header, *rows):
-            cells = (printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            cells = (inline(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
 
@@ -353,7 +360,7 @@ class Artifact:
 
 def _describe(spec: TensorSpec) -> str:
     shape = "x".join("any" if size == -1 else str(size) for size in spec.shape)
-    text = f"{printable(spec.name)}: {spec.dtype} {shape}"
+    text = f"{inline(spec.name)}: {spec.dtype} {shape}"
     if spec.is_quantized:
         text += f", scale {spec.scale:.6g}, zero point {spec.zero_point}"
     return text
@@ -362,19 +369,19 @@ def _describe(spec: TensorSpec) -> str:
 def _json(value: dict[str, Any]) -> str:
     try:
         return json.dumps(value, indent=2, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the values' own methods raise, and nesting that is too deep
         raise TypeError(
             f"Artifact: metadata must hold only what JSON can ({error}). Turn NumPy values into "
             "plain ones with .item() or .tolist()."
         ) from error
 
 
-def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
-    if not os.path.exists(path):
+def _read_sidecar(path: str, text: bytes | None, sha256: str) -> dict[str, Any]:
+    if text is None:
         return {}
     try:
-        with open(path, "rb") as file:
-            sidecar = parse_sidecar(file.read())
+        sidecar = parse_sidecar(text)
+        sidecar = entry(sidecar, sha256) or sidecar
         found = sidecar["sha256"]
         metadata = sidecar["metadata"]
     except (ValueError, KeyError, TypeError) as error:

@@ -47,12 +47,15 @@ from tfcompress.deploy.verify import (
     parity,
     predicted_float_ops,
 )
+from tfcompress.facts import checks
+from tfcompress.facts.select import Where
 from tfcompress.mechanics.graph import full_precision, input_specs, input_triples
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.wrapping import counted, finished, is_wrapped
 
 MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
+MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 _IO = {"int8": tf.int8, "uint8": tf.uint8, "float32": tf.float32, "int16": tf.int16}
 
 
@@ -174,6 +177,10 @@ def convert(
     began = time.perf_counter()
     _check(mode, io, scales)
     _check_measures(mode, percentile, require, calibration)
+    allow_float = checks.texts("convert", "allow_float", allow_float)
+    leave_float = checks.within("convert", "leave_float", lambda: Where(layers=leave_float).layers)
+    _check_rest(calibration, signature, value_range, limit, facts)
+    diagnose = checks.flag("convert", "diagnose", diagnose)
     model = load_model(model)
     notes = []
     if is_wrapped(model):
@@ -263,13 +270,25 @@ def _session_note(model) -> str:
 
 
 def _check(mode, io, scales):
-    if mode not in MODES:
-        raise ValueError(f"convert: mode must be one of {MODES}. Received: mode={mode!r}.")
+    checks.choice("convert", "mode", mode, MODES)
     accepted = {"int8": ("int8", "uint8", "float32"), "int16x8": ("int16", "float32")}.get(mode, ("float32",))
-    if io is not None and io not in accepted:
-        raise ValueError(f"convert: io of mode {mode!r} must be one of {accepted}. Received: io={io!r}.")
-    if scales not in ("auto", "channel", "tensor"):
-        raise ValueError(f"convert: scales must be 'auto', 'channel' or 'tensor'. Received: scales={scales!r}.")
+    if io is not None:
+        checks.choice(f"convert, mode {mode!r}", "io", io, accepted)
+    checks.choice("convert", "scales", scales, ("auto", "channel", "tensor"))
+
+
+def _check_rest(calibration, signature, value_range, limit, facts):
+    checks.data("convert", "calibration", calibration)
+    checks.text("convert", "signature", signature)
+    checks.whole("convert", "limit", limit, 1, MOST_SAMPLES)
+    for each in value_range.values() if isinstance(value_range, Mapping) else (value_range,):
+        if each is not None:
+            low, high = checks.pair("convert", "value_range", each, "(low, high)")
+            low, high = (checks.number("convert", "value_range", value) for value in (low, high))
+            if not low < high:
+                checks.refuse(ValueError, "convert", "value_range", "(low, high) with low < high", each)
+    if facts is not None and not isinstance(facts, dict):
+        checks.refuse(TypeError, "convert", "facts", "a dict or None", facts)
 
 
 # int8

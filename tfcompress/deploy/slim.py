@@ -13,8 +13,11 @@ import numpy as np
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.diet.cutting import Cut, cut
 from tfcompress.deploy.diet.packing import archive, packed, unpacked, with_archive
-from tfcompress.deploy.diet.sharing import METADATA, NAMES, check_word, share
+from tfcompress.deploy.diet.sharing import METADATA, NAMES, share
 from tfcompress.deploy.trial import run_apart
+from tfcompress.facts import checks
+
+MOST_PROOF = 10_000  # random inputs, all in memory at once
 
 
 def slim(
@@ -64,10 +67,10 @@ def slim(
         print(small.metadata["slim"][-1])
         ```
     """
-    check_word("names", names, NAMES)
-    check_word("metadata", metadata, METADATA)
-    if not isinstance(proof, int | np.integer) or proof < 0:
-        raise ValueError(f"slim: proof must be a number of inputs, 0 or more. Received: proof={proof!r}.")
+    checks.choice("slim", "names", names, NAMES)
+    checks.choice("slim", "metadata", metadata, METADATA)
+    channels = checks.flag("slim", "channels", channels)
+    proof, seed = checks.whole("slim", "proof", proof, 0, MOST_PROOF), checks.seed("slim", seed)
     original = _artifact(file)
     content, done = _smaller(original, channels and proof > 0, names, metadata)
     if content == original.content:

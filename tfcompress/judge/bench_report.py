@@ -11,7 +11,7 @@ from typing import Any
 
 from tfcompress.deploy import strict_json
 from tfcompress.deploy.atomic import write_files
-from tfcompress.deploy.printable import printable
+from tfcompress.facts.printable import inline
 from tfcompress.judge.bench_schema import validate
 from tfcompress.judge.table import markdown_table, number, text_table
 
@@ -194,7 +194,7 @@ def bench_table(reports: Sequence[BenchReport], markdown: bool = False) -> str:
             name, *cells = _row(result, result["name"])
             rows.append([name, device, result["accelerator"]["actual"], *cells])
     header = (_HEADER[0], "device", "on", *_HEADER[1:])
-    named = [(printable(report.document["device"]["name"]), report.document) for report in reports]
+    named = [(inline(report.document["device"]["name"]), report.document) for report in reports]
     notes = [f"{device}: {note}" for device, document in named for note in notes_of(document)]
     return "\n\n".join([(markdown_table if markdown else text_table)(header, rows), *notes])
 
@@ -226,7 +226,7 @@ def setting_of(document: dict[str, Any]) -> str:
     threads = sorted({result["threads"] for result in document["results"]})
     delegates = sorted({result["xnnpack"] for result in document["results"]})
     xnnpack = "mixed" if len(delegates) > 1 else ("on" if delegates[0] else "off")
-    return printable(
+    return inline(
         f"{device['name']}, {device['system']}, {device['machine']}, {device['cores']} cores; "
         f"{runtime['name']} {runtime['version']}, {'/'.join(map(str, threads))} thread(s), "
         f"XNNPACK {xnnpack}; {protocol['mode']}: at least {protocol['runs']} runs and "
@@ -265,4 +265,4 @@ def notes_of(document: dict[str, Any], memory: bool = True) -> list[str]:
         notes.append(f"The device was hot ({said}); the times are not those of a cool one.")
     if conditions.get("battery_saver_before") or conditions.get("battery_saver_after"):
         notes.append("Battery saver was on; the times are not those of normal use.")
-    return [printable(note) for note in notes]
+    return [inline(note) for note in notes]

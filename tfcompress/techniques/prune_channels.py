@@ -5,12 +5,13 @@ where they are read while training goes on, and cut at its end.
 """
 
 from dataclasses import dataclass
-from numbers import Real
 
 import keras
 import numpy as np
 
-from tfcompress.facts.schedule import finite_number
+from tfcompress.deploy.convert import MODES
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.facts.schedules import schedule
 from tfcompress.facts.select import resolve, where
 from tfcompress.facts.spec import weight
@@ -21,13 +22,15 @@ from tfcompress.mechanics.channels import READS, Channels, groups
 from tfcompress.mechanics.copying import renamed
 from tfcompress.mechanics.shrink import shrink
 from tfcompress.mechanics.transforms.channel_mask import ChannelMask
-from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at
+from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at, percent
 from tfcompress.techniques.budget import Costs
 from tfcompress.techniques.choosing import Family, by_budget, by_latency, by_rank, by_share, dead, families
 from tfcompress.techniques.latency import converted, latencies
 from tfcompress.techniques.surgery import Change, Cut, Evidence, Left, Operated, Surgery
 
 _BUDGETS = ("macs", "parameters", "latency")
+LARGEST_MULTIPLE = 2**16  # no layer has as many channels
+MOST_ROUNDS = 1000  # each scores the whole model anew
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -84,14 +87,13 @@ class PruneChannels(Surgery):
         named = ("amount", *_BUDGETS, "schedule")
         given = [name for name in named if getattr(self, name) is not None]
         if len(given) != 1:
-            shown = {name: getattr(self, name) for name in given} or "none"
-            raise ValueError(f"PruneChannels: give one of {', '.join(named)}. Received: {shown}.")
+            received = shown({name: getattr(self, name) for name in given}) if given else "none"
+            raise ValueError(f"PruneChannels: give one of {', '.join(named)}. Received: {received}.")
         for name in _BUDGETS:
-            value = getattr(self, name)
-            if value is not None and not finite_number("PruneChannels", name, value) > 0:
-                raise ValueError(f"PruneChannels: {name} must be above 0. Received: {name}={value}.")
+            if getattr(self, name) is not None:
+                self.set(**{name: checks.number("PruneChannels", name, getattr(self, name), above=0)})
         if self.amount is not None:
-            self.accept(self.amount)
+            self.set(amount=self.accept(self.amount))
         if self.schedule is not None:
             self._store_schedule()
         self._check_choices()
@@ -99,25 +101,33 @@ class PruneChannels(Surgery):
         if self.overrides and self.scope == "global" and any(v is not None for v in self.overrides.values()):
             raise ValueError(
                 "PruneChannels: with scope='global' an override can only be None (leave alone). "
-                f"Received: overrides={self.overrides}. Use scope='layer'."
+                f"Received: overrides={shown(self.overrides)}. Use scope='layer'."
             )
 
     def _store_schedule(self):
-        plan = schedule(self.schedule)
+        plan = checks.within("PruneChannels", "schedule", lambda: schedule(self.schedule))
         if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
-            raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {plan!r}.")
-        object.__setattr__(self, "schedule", plan)
+            raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {shown(plan)}.")
+        self.set(schedule=plan)
 
     def _check_choices(self):
         criterion = channel_scores.find(self.criterion)
-        if self.scope not in ("global", "layer"):
-            raise ValueError(f"PruneChannels: scope must be 'global' or 'layer'. Received: scope={self.scope!r}.")
-        for name in ("round_to", "steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"PruneChannels: {name} must be a whole number, 1 or more. Received: {name}={value!r}."
-                )
+        checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"))
+        checks.choice("PruneChannels", "mode", self.mode, MODES)
+        for name, most in (("round_to", LARGEST_MULTIPLE), ("steps", MOST_ROUNDS)):
+            self.set(
+                **{
+                    name: checks.whole(
+                        "PruneChannels",
+                        name,
+                        getattr(self, name),
+                        1,
+                        most,
+                        "",
+                        f"a whole number, 1 or more and at most {most}",
+                    )
+                }
+            )
         if self.schedule is not None and (criterion.data or self.steps > 1):
             raise ValueError(
                 "PruneChannels: while training goes on, channels are scored by their weights alone. Received: "
@@ -131,10 +141,11 @@ class PruneChannels(Surgery):
 
     def accept(self, value):
         """Validates an amount."""
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-            hint = f" Did you mean {value / 100:g}?" if isinstance(value, Real) and 1 < value < 100 else ""
-            raise ValueError(f"PruneChannels: amount must be in [0, 1). Received: amount={value!r}.{hint}")
-        return value
+        return checks.number("PruneChannels", "amount", value, least=0, below=1, hint=percent(value))
+
+    def stored(self, value):
+        """A Python float."""
+        return self.accept(value)
 
     @property
     def is_gradual(self) -> bool:

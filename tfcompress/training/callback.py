@@ -13,6 +13,8 @@ import numpy as np
 from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.convert import convert
 from tfcompress.deploy.simulate import observe, simulate
+from tfcompress.facts import checks
+from tfcompress.facts.schedule import MOST_STEPS
 from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import build, full_precision, input_triples, is_built
 from tfcompress.mechanics.hook import StepFunctions, Training, at_first_step, laid
@@ -67,12 +69,12 @@ class Compression(keras.callbacks.Callback):
     ):
         super().__init__()
         self.recipe = Recipe(techniques)
-        if update_every is not None and update_every < 1:
-            raise ValueError(
-                f"Compression: update_every must be at least 1 step. Received: update_every={update_every}."
-            )
-        self.calibration, self.update_every = calibration, update_every
-        self.learning_rate, self.seed, self.verbose = learning_rate, seed, verbose
+        if update_every is not None:
+            update_every = checks.whole("Compression", "update_every", update_every, 1, MOST_STEPS)
+        self.calibration, self.update_every = checks.data("Compression", "calibration", calibration), update_every
+        self.learning_rate = checks.number("Compression", "learning_rate", learning_rate, least=0)
+        self.seed = checks.seed("Compression", seed)
+        self.verbose = checks.verbosity("Compression", verbose)
         self.notes: list[str] = []
         self._target: keras.Model | None = None
         self._plan: Plan | None = None

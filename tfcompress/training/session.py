@@ -13,6 +13,7 @@ import keras
 from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.simulate import observe
+from tfcompress.facts import checks
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.moving import moved
@@ -26,6 +27,7 @@ from tfcompress.training.figures import recipe_facts
 from tfcompress.training.plan import Plan, Row, make_plan
 from tfcompress.training.recipe import Recipe
 
+_OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
 _NOTHING = SimpleNamespace(treatments=[], inputs=[])
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
@@ -154,6 +156,14 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
         64
     """
     recipe = Recipe(recipe)
+    strange = sorted(set(options) - set(_OPTIONS))
+    if strange:
+        raise TypeError(
+            f"compress: there is no argument {', '.join(strange)}. Further options are {', '.join(_OPTIONS)}."
+        )
+    Compression([t for t in recipe if t.is_gradual], calibration=data, **options)  # checks them before any work
+    checks.data("compress", "labels", labels)
+    _check_loss(loss)
     model = load_model(model)
     _warn_of_steps(model)
     before = clock = None
@@ -172,6 +182,16 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
         if before is not None:
             _carry(before, plan.state, goes_on)
         return Session(plain, plan, recipe, rows, calibration=data, **options)
+
+
+def _check_loss(loss) -> None:
+    if isinstance(loss, str):
+        try:
+            keras.losses.get(loss)
+        except ValueError as error:
+            raise ValueError(f"compress: loss must be a loss of Keras. Received: loss={loss!r}.") from error
+    elif loss is not None and not callable(loss):
+        checks.refuse(TypeError, "compress", "loss", "a loss function, the name of one of Keras, or None", loss)
 
 
 def _operated(model, plain, recipe, data, labels, loss, options) -> list[tuple]:
