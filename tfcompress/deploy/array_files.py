@@ -1,6 +1,7 @@
 """`.npy` and `.npz` files, their headers looked at before an array is made: a few bytes may claim terabytes."""
 
 import os
+import tokenize
 import zipfile
 import zlib
 from typing import BinaryIO
@@ -13,7 +14,7 @@ LARGEST_RATIO = 100
 FREE_BYTES = 1 << 30
 _DAMAGE = (
     ArithmeticError, EOFError, LookupError, NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError,
-    ValueError, zipfile.BadZipFile, zlib.error,
+    MemoryError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
