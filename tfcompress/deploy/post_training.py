@@ -57,6 +57,7 @@ def quantized_state(
         made.title = span.name
         return made
 
+    _check_inside(model)
     spots, inputs = ranged(model, make, left_out, "convert")
     treatments = []
     for index, (path, op) in enumerate(leaves(model)):
@@ -68,6 +69,13 @@ def quantized_state(
                 t.chains[name] = _chain(op, name, one_scale, spot.norm is not None)
         treatments.append(t)
     return CompressionState(treatments, inputs)
+
+
+def _check_inside(model: keras.Model) -> None:
+    """Ranges around a graph whose inside nobody knows would disagree with those found within."""
+    opaque = [path for path, op in leaves(model) if isinstance(op, keras.layers.TFSMLayer)]
+    if opaque:
+        raise ValueError(f"convert: the layers {opaque} are SavedModels, whose inside takes no ranges.")
 
 
 def _range(positive: bool, percentile: float | None) -> ActivationRange:
