@@ -18,11 +18,12 @@ from tfcompress.deploy.biases import mistaken_biases
 from tfcompress.deploy.calibration import samples as calibration_samples
 from tfcompress.deploy.export import (
     DEFAULT_SIGNATURE,
-    complete,
+    check_static,
     exported,
     named_outputs,
     run_converter,
 )
+from tfcompress.deploy.export_check import check_exportable
 from tfcompress.deploy.fidelity import FLOAT_MODEL, SIMULATION, Fidelity, check_requirement
 from tfcompress.deploy.judging import judged
 from tfcompress.deploy.loading import load_model
@@ -49,7 +50,10 @@ from tfcompress.deploy.verify import (
 )
 from tfcompress.facts import checks
 from tfcompress.facts.select import Where
-from tfcompress.mechanics.graph import full_precision, input_specs, input_triples
+from tfcompress.mechanics.copying import copied
+from tfcompress.mechanics.draws import Draws
+from tfcompress.mechanics.graph import full_precision, input_specs, input_triples, leaves
+from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.wrapping import counted, finished, is_wrapped
@@ -186,11 +190,17 @@ def convert(
     if is_wrapped(model):
         notes = [_session_note(model)]
         model = finished(model)
+    if any(is_quantized_by_keras(op) for _, op in leaves(model)):
+        notes.append("weights that Keras quantized were read back, and are quantized by the rules of this file")
+        model = copied(model)[0]
     left = tuple(leave_float)
     source = signature_of(model)
     if source is not None:
         check_no_layers(left)
         _check_no_percentile(percentile)
+    else:
+        check_static(model)
+        check_exportable(model)
     found = None
     if calibration is not None:
         triples = input_triples(model) if source is None else source.triples
@@ -210,7 +220,10 @@ def convert(
         source=source,
     )
     artifact = _made(job, scales)
-    if found is not None:
+    for note in job.notes:
+        if "random numbers" in note:
+            warnings.warn(f"convert: {note}", stacklevel=2)
+    if "fidelity" in artifact.metadata:
         _warn_of_scaling(job, artifact)
         judged(artifact, job, require, diagnose, lambda **changes: _again(job, scales, changes))
     _describe(artifact, job, facts, time.perf_counter() - began)
@@ -409,12 +422,12 @@ def _proven(job: _Job) -> Artifact:
 
 
 def _checked(job: _Job, artifact: Artifact) -> Artifact:
-    lost = float_operations(artifact, _allowed(job))
+    lost = float_operations(artifact, _allowed(job), job.samples is not None)
     if lost and job.source is not None:
         raise NotFullyInteger(without_layers(lost))
     if lost:
         raise NotFullyInteger(with_left(lost, _left(job)))
-    check_loads(artifact)
+    check_loads(artifact, job.samples)
     _measure(artifact, job)
     return artifact
 
@@ -422,6 +435,9 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
 def _measure(artifact: Artifact, job: _Job) -> None:
     """Compares the file with the float model, and with the simulation where there is one."""
     if job.samples is None:
+        return
+    if {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"} & set(artifact.op_versions):
+        job.notes.append("not compared with the float model: both draw random numbers anew at each call")
         return
     got = measuring.answers(artifact, job.inputs)
     references = {FLOAT_MODEL: job.float_outputs}
@@ -485,7 +501,7 @@ def _other(job: _Job) -> Artifact:
             converter.inference_input_type = converter.inference_output_type = _IO[job.io]
 
     artifact = _converted(job, setup, job.samples if job.mode == "int16x8" else None)
-    check_loads(artifact)
+    check_loads(artifact, job.samples)
     if job.mode == "dynamic" and not any(k.dtype == np.int8 for k in artifact.kernels().values()):
         job.notes.append(
             "nothing was compressed: TensorFlow stores kernels in 8 bits in mode 'dynamic' only from 1,024 weights on"
@@ -498,10 +514,11 @@ def _converted(job: _Job, setup, data) -> Artifact:
     if job.source is not None:
         export, found = job.source.converted(setup, data, job.mode)
     else:
-        export = exported(job.model, job.state)
+        draws = Draws.of(job.mode, job.allow_float)
+        export = exported(job.model, job.state, draws)
         found = Artifact(run_converter(export, setup, data), {})
-        paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
-        found.metadata["layers"] = layer_names(found, paths)
+        found.metadata["layers"] = layer_names(found, export.paths)
+        job.notes.extend(note for note in draws.notes(export.paths) if note not in job.notes)
     ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
     content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     return Artifact(content, found.metadata)

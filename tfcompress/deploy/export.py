@@ -7,24 +7,33 @@ the model's order (a SavedModel on the way would sort them by name, and cost mos
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import keras
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
+from tfcompress.deploy.unconvertible import NotConvertible, converter_failure, lacking
 from tfcompress.mechanics.chain import Mode, Treatment, prepare_export
+from tfcompress.mechanics.draws import Draws, drawing
+from tfcompress.mechanics.exporting import convertible
 from tfcompress.mechanics.graph import (
+    containers,
     float32,
+    inference,
     input_specs,
     leaves,
     output_names,
     overridden,
     recurrent,
+    trace,
+    unconverted,
 )
 from tfcompress.mechanics.hook import laid
+from tfcompress.mechanics.variables import Constants
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -39,6 +48,8 @@ class Export:
         outputs: Names of the outputs, in that order.
         held: The variables that the function refers to, which it does not keep alive.
         module: What the converter shall store as a SavedModel and read; None where it takes the function frozen.
+        paths: What `numbered` returned.
+        floats: Names of the inputs of integers that are floats in it, so that an integer file quantizes them.
     """
 
     function: object
@@ -46,28 +57,48 @@ class Export:
     outputs: tuple[str, ...]
     held: object = None
     module: tf.Module | None = None
+    paths: dict[int, str] = field(default_factory=dict)
+    floats: frozenset[str] = frozenset()
+
+    def samples(self, given):
+        """Returns samples as the converter takes them: one dict by input name each, None for none."""
+        if given is None or not self.floats:
+            return given
+        return [{n: a.astype("float32") if n in self.floats else a for n, a in s.items()} for s in given]
 
 
-def exported(model: keras.Model, state) -> Export:
+def float_inputs(model: keras.Model) -> set[str]:
+    """Returns the names of the inputs of integers that a model only casts to float."""
+    if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
+        return set()
+    return set(trace(model).float_inputs.values())
+
+
+def exported(model: keras.Model, state, draws: Draws) -> Export:
     """Traces a model for the converter.
 
     Args:
         model: A built model.
         state: Its treatments, or None to export it as it is.
+        draws: What becomes of random numbers.
 
     Returns:
         The export.
 
     Raises:
         ValueError: If an input has a dimension besides the batch that is not fixed.
+        NotConvertible: If LiteRT lacks an operation of the traced graph.
     """
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
-    check_static(model, flat)
+    check_static(model)
+    floats = float_inputs(model) if draws.is_integer else set()
+    flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     outputs = []
 
     def serve(*tensors):
-        made = model(keras.tree.pack_sequence_as(specs, list(tensors)), training=False)
+        with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
+            made = model(keras.tree.pack_sequence_as(specs, list(tensors)), training=False)
         named = named_outputs(model, made)
         outputs[:] = named
         return list(named.values())
@@ -76,23 +107,82 @@ def exported(model: keras.Model, state) -> Export:
         contextlib.ExitStack() as afterwards,
         float32(model),
         unrolled(model),
-        laid(model, every := complete(model, state), Mode.EXPORT),
+        drawing(draws),
+        convertible(draws.is_integer),
+        overridden(_scoped(model, every := complete(model, state))),
+        laid(model, every, Mode.EXPORT),
         quiet(),
     ):
+        paths = numbered(model, every)
+        root = max(paths)
         for t in every.treatments:
             afterwards.callback(t.exported.clear)
         held = [v for t in every.treatments for v in prepare_export(t)]
+        constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()})
         function = tf.function(serve, autograph=False).get_concrete_function(*flat)
-    return Export(function, tuple(s.name for s in flat), tuple(outputs), held)
+        refuse_lacking(function.graph, paths)
+        # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
+        held += [*constants.held, *function.graph.variables]
+    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, None, paths, frozenset(floats))
 
 
-def check_static(model: keras.Model, specs) -> None:
+def _token(number: int) -> str:
+    return f"tfc{number}_"
+
+
+def _scoped(model: keras.Model, every) -> list[tuple]:
+    """Overrides by which what a container computes by itself bears its number."""
+
+    def call(plain, number):
+        def scoped(*args, **kwargs):
+            with tf.name_scope(_token(number)):
+                return plain(*args, **kwargs)
+
+        return scoped
+
+    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(containers(model))]
+
+
+def numbered(model: keras.Model, every) -> dict[int, str]:
+    """Returns the path of the operation, the container, or at last the model, for each number in the exported names.
+
+    Args:
+        model: The model.
+        every: What `complete` made of it.
+    """
+    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    held = [*(path for path, _ in containers(model)), model.name]
+    return {t.index: t.path for t in every.treatments} | {first + k: path for k, path in enumerate(held)}
+
+
+def refuse_lacking(graph, paths: dict[int, str]) -> None:
+    """Raises if a traced graph holds operations that LiteRT lacks.
+
+    Args:
+        graph: The graph.
+        paths: What `numbered` returned.
+
+    Raises:
+        NotConvertible: In that case.
+    """
+
+    def layer(name):
+        numbers = re.findall(r"tfc(\d+)_", name)
+        return paths.get(int(numbers[-1]), "") if numbers else ""
+
+    refused = lacking(graph, layer)
+    if refused:
+        raise NotConvertible("LiteRT has no operation for a part of the model", refused)
+
+
+def check_static(model: keras.Model) -> None:
     """Raises if an input has an open dimension besides the batch.
 
     Raises:
         ValueError: In that case.
     """
-    for s in specs:
+    for s in keras.tree.flatten(input_specs(model)):
         if None in s.shape[1:]:
             raise ValueError(
                 f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file "
@@ -148,7 +238,7 @@ def complete(model: keras.Model, state):
 @contextlib.contextmanager
 def unrolled(model: keras.Model) -> Iterator[None]:
     """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow, and int8 has none."""
-    with overridden([(layer, "unroll", True) for layer in recurrent(model)]):
+    with overridden([*inference(model), *((layer, "unroll", True) for layer in recurrent(model))]):
         yield
 
 
@@ -164,8 +254,9 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
         The bytes of the `.tflite` file.
 
     Raises:
-        RuntimeError: If the converter fails; the message is its own.
+        NotConvertible: If the converter fails; it names operations and layers, and quotes the converter.
     """
+    samples = export.samples(samples)
     with quiet() as said:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([export.function], export.module)
         converter.exclude_conversion_metadata = True  # notes that would be dropped, at the cost of a pass over the file
@@ -175,10 +266,9 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
         try:
             return converter.convert()
         except Exception as error:
-            text = (str(error).strip() or said.getvalue().strip()).splitlines()
-            raise RuntimeError(
-                "The LiteRT converter failed: " + "; ".join(line.strip() for line in text[:4] if line.strip())
-            ) from error
+            text = str(error).strip() or said.getvalue().strip()
+            found = converter_failure(text, export.paths)
+            raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
 
 
 def _representative(export: Export, samples) -> Iterator:

@@ -18,7 +18,7 @@ from tfcompress.facts import checks
 from tfcompress.legacy import port, values  # noqa: F401
 from tfcompress.legacy.guard import DAMAGE, check_file
 from tfcompress.mechanics import wrapper  # noqa: F401
-from tfcompress.mechanics.transforms import centroids, mask, ranges, scores  # noqa: F401
+from tfcompress.mechanics.transforms import centroids, fixed_range, mask, ranges, scores  # noqa: F401
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _ELSEWHERE = {

@@ -8,6 +8,7 @@ from tfcompress.deploy.answers import kind_of
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.fidelity import Fidelity, compare_output
 from tfcompress.deploy.tensorspec import TensorSpec
+from tfcompress.deploy.verify import ran
 
 Outputs = dict[str, np.ndarray]
 
@@ -24,7 +25,7 @@ def answers(artifact: Artifact, x: Mapping[str, np.ndarray]) -> dict[bool, Outpu
     """
     found = {}
     for xnnpack in (True, False):
-        got = artifact.predict(dict(x), xnnpack=xnnpack)
+        got = ran(artifact, dict(x), xnnpack)
         found[xnnpack] = got if isinstance(got, dict) else {artifact.outputs[0].name: got}
     return found
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tfcompress.facts.spec import spec_of, weight
+from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.chain import Chain, Treatment
-from tfcompress.mechanics.graph import full_precision, leaves
+from tfcompress.mechanics.graph import leaves
+from tfcompress.mechanics.own_code import own_code
 from tfcompress.mechanics.placement import Spot
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
@@ -59,6 +60,7 @@ def quantized_state(
 
     _check_inside(model)
     spots, inputs = ranged(model, make, left_out, "convert")
+    borrowed = own_code(model).borrowed
     treatments = []
     for index, (path, op) in enumerate(leaves(model)):
         spot = spots.get(id(op), Spot())
@@ -66,7 +68,7 @@ def quantized_state(
         spot.onto(t)
         if not left_out(op):
             for name in spec_of(op).kernels:
-                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None)
+                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)
         treatments.append(t)
     return CompressionState(treatments, inputs)
 
@@ -84,10 +86,11 @@ def _range(positive: bool, percentile: float | None) -> ActivationRange:
     return PercentileRange(percentile=float(percentile), positive=positive)
 
 
-def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool) -> Chain:
+def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:
     spec = spec_of(op)
-    chain = Chain(name, weight(op, name))
-    axes = () if one_scale(full_precision(chain.variable), is_folded) else spec.channel_axes(name)
+    chain = Chain.of(op, name)
+    chain.is_borrowed = id(chain.variable) in borrowed
+    axes = () if chain.is_borrowed or one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
     chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
     return chain
 

@@ -1,5 +1,6 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
+import contextlib
 from types import SimpleNamespace
 
 import keras
@@ -8,7 +9,8 @@ import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
 from tfcompress.mechanics.chain import Mode
-from tfcompress.mechanics.graph import float32, input_specs
+from tfcompress.mechanics.draws import Draws, drawing
+from tfcompress.mechanics.graph import float32, inference, input_specs, overridden
 from tfcompress.mechanics.hook import laid
 
 
@@ -53,10 +55,11 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
 def _batches(model, state, x, batch_size, mode):
     x = keras.tree.map_structure(np.asarray, x)
     count = len(keras.tree.flatten(x)[0])
-    parts = []
+    draws, parts = Draws(), []
     # TensorFlow warns of functions made anew; this one is, for every state of the model
-    with quiet(), float32(model), laid(model, state, mode):
-        forward = _traced(model, x)
+    random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
+    with quiet(), float32(model), random, overridden(inference(model)), laid(model, state, mode):
+        forward = _traced(model, x, draws)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
             outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
@@ -70,8 +73,12 @@ def _joined(*parts):
     return whole if whole.dtype.kind in "iub" else whole.astype("float32")
 
 
-def _traced(model, x):
+def _traced(model, x, draws):
     """The model's call as one graph for batches of every size; tracing costs more than a small net's answers."""
     specs = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), x)
-    forward = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
-    return forward.get_concrete_function(specs)
+
+    def forward(inputs):
+        draws.begin()
+        return model(inputs, training=False)
+
+    return tf.function(forward, autograph=False).get_concrete_function(specs)

@@ -8,27 +8,11 @@ import numpy as np
 
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.flatbuffer import Op
+from tfcompress.deploy.float_reasons import is_never_integer, never_integer, unranged
+from tfcompress.deploy.unconvertible import NotConvertible, runtime_failure
 
 _MOVES = frozenset({"RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "SLICE", "STRIDED_SLICE"})
 _TOKEN = re.compile(r"tfc(\d+)_")
-
-_REMEDIES = {
-    "ELU": "LiteRT has no int8 ELU inside a loop: use relu or tanh there",
-    "CONV_3D_TRANSPOSE": "LiteRT has no int8 Conv3DTranspose: fold a dimension into the channels",
-    "MaxPool3D": "LiteRT has no MaxPooling3D with channels first: put channels last",
-    "AvgPool3D": "LiteRT has no AveragePooling3D with channels first: put channels last",
-    "NOT_EQUAL": "comes from Masking, which compares floats: mask by zeros, before layers that do not read the mask",
-    "CONV_3D": "LiteRT has no int8 Conv3D: fold a dimension into the channels and use Conv2D",
-    "NEG": "LiteRT has no int8 negation: multiply by -1, or use the Keras layer of that name",
-    "SQUARE": "LiteRT has no int8 square: multiply the value by itself, or use the Keras layer of that name",
-    "SIN": "LiteRT has no int8 sine: replace it",
-    "COS": "LiteRT has no int8 cosine: replace it",
-}
-
-_REMEDY = (
-    "it got no range, or works on what has none: give calibration data, replace the layer, or leave it out "
-    "(leave_float=...)"
-)
 
 
 @dataclass(frozen=True)
@@ -107,17 +91,16 @@ def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
     Args:
         reasons: Path of a layer to its float operations.
     """
-    return [
-        FloatOp(None, name, layer, _REMEDIES.get(name, _REMEDY)) for layer, names in reasons.items() for name in names
-    ]
+    return [FloatOp(None, name, layer, never_integer(name)) for layer, names in reasons.items() for name in names]
 
 
-def float_operations(artifact: Artifact, allowed: Iterable[str]) -> list[FloatOp]:
+def float_operations(artifact: Artifact, allowed: Iterable[str], calibrated: bool = True) -> list[FloatOp]:
     """Returns the operations of a file that work on floats and are not allowed to.
 
     Args:
         artifact: The file, its layer names in `metadata["layers"]`.
         allowed: Names of operations or layers.
+        calibrated: Whether the converter had calibration data, for the remedies.
     """
     allowed = set(allowed)
     makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
@@ -129,20 +112,29 @@ def float_operations(artifact: Artifact, allowed: Iterable[str]) -> list[FloatOp
         if follows or op.name in allowed or any(_names(a, layer) for a in allowed):
             accepted.add(op.index)
         else:
-            found.append(FloatOp(op.index, op.name, layer, _remedy(op)))
-    return found
+            found.append(op)
+    return [FloatOp(op.index, op.name, artifact.layer_of(op) or "?", _remedy(op, found, calibrated)) for op in found]
 
 
 def _names(allowed: str, layer: str) -> bool:
     return layer == allowed or layer.rsplit("/", 1)[-1] == allowed
 
 
-def _remedy(op: Op) -> str:
+def _remedy(op: Op, lost: list[Op], calibrated: bool) -> str:
     if op.is_flex:
         return "TensorFlow has no LiteRT operation for it: write the layer with Keras layers"
     if op.is_custom:
         return "a custom operation, which the stock interpreter lacks: write the layer with Keras layers"
-    return _REMEDIES.get(op.name, _REMEDY)
+    if is_never_integer(op.name):
+        return never_integer(op.name)
+    beside = next((o.name for o in lost if is_never_integer(o.name) and _touch(o, op)), None)
+    if beside is not None:
+        return f"LiteRT has an integer kernel for it, but {beside} beside it has none and hands it floats"
+    return unranged(op.name, calibrated)
+
+
+def _touch(a: Op, b: Op) -> bool:
+    return bool({*a.inputs, *a.outputs} & {*b.inputs, *b.outputs})
 
 
 @dataclass(frozen=True)
@@ -202,22 +194,47 @@ def _decision(y):
     return y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.astype(np.float16)
 
 
-def check_loads(artifact: Artifact) -> None:
+def check_loads(artifact: Artifact, samples=None) -> None:
     """Runs a file once with XNNPACK and once without; either must work.
 
+    Args:
+        artifact: The file.
+        samples: Calibration samples, each a dict by input name, of which some are run; without any, plausible values.
+
     Raises:
-        RuntimeError: If the stock interpreter can't load or run it.
+        NotConvertible: If the stock interpreter can't load or run it.
     """
-    x = {
-        s.name: np.zeros(
-            (1, *s.shape[1:]),
-            "int32" if s.dtype.startswith("int") and not s.is_quantized else "float32",
-        )
-        for s in artifact.inputs
-    }
+    x = _chosen(samples) if samples else {s.name: _plausible(s) for s in artifact.inputs}
     for xnnpack in (True, False):
-        try:
-            artifact.predict(x, xnnpack=xnnpack)
-        except Exception as error:
-            how = "with" if xnnpack else "without"
-            raise RuntimeError(f"The file does not run in ai-edge-litert {how} XNNPACK: {error}") from error
+        ran(artifact, x, xnnpack)
+
+
+def ran(artifact: Artifact, x, xnnpack: bool = True):
+    """Returns what a file answers.
+
+    Args:
+        artifact: The file.
+        x: Inputs, as `Artifact.predict` takes them.
+        xnnpack: Whether to run it with XNNPACK.
+
+    Raises:
+        NotConvertible: If the stock interpreter can't load or run it; the operation and its layer are named.
+    """
+    try:
+        return artifact.predict(x, xnnpack=xnnpack)
+    except Exception as error:
+        text = f"The file does not run in ai-edge-litert {'with' if xnnpack else 'without'} XNNPACK"
+        raise NotConvertible(text, runtime_failure(str(error), artifact), error) from error
+
+
+def _chosen(samples) -> dict[str, np.ndarray]:
+    rows = [samples[k] for k in sorted({0, len(samples) // 2, len(samples) - 1})]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _plausible(spec) -> np.ndarray:
+    """Ones for integers, which are indices or counts more often than not; else numbers between 0 and 1."""
+    shape = (1, *(1 if size < 1 else size for size in spec.shape[1:]))
+    if not spec.is_quantized and not spec.dtype.startswith("float"):
+        return np.ones(shape, spec.dtype)
+    return np.random.default_rng(0).random(shape, "float32")

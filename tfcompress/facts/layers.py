@@ -294,6 +294,17 @@ describe(L.ActivityRegularization, grid=SAME)
 describe(L.Masking, flow="whole", refine=_masking)
 describe(L.InputLayer, grid=SAME)
 
+describe(
+    L.StringLookup,
+    L.IntegerLookup,
+    L.TextVectorization,
+    L.Hashing,
+    L.HashedCrossing,
+    flow="still",
+    outside="LiteRT files hold no lookup tables and no strings: look the values up in the app (layer.get_vocabulary() "
+    "gives the table), and build the model from what lies behind this layer, keras.Input(shape, dtype='int32')",
+)
+
 describe(L.Activation, refine=_by_activation)
 describe(L.ReLU, grid=FUSE, refine=_relu)
 describe(L.Softmax, flow="whole", grid=FIXED, fixed=PROBABILITY)

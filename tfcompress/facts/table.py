@@ -69,6 +69,7 @@ class LayerSpec:
         written: The same layer as a function `(layer, x, grid)` in operations that LiteRT runs in int8, `grid` rounding
             the values in between; None where its own call does.
         inside: Names of those values whose range data must show.
+        outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
     """
 
     axes: Mapping[str, str] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class LayerSpec:
     affine: bool = False
     written: Callable | None = None
     inside: tuple[str, ...] = ()
+    outside: str | None = None
 
     @property
     def is_known(self) -> bool:
@@ -223,5 +225,8 @@ def has_weight(layer: object, path: str) -> bool:
 def _at(layer, path):
     found = layer
     for name in path.split("/"):
-        found = found[int(name)] if name.isdigit() else getattr(found, name, None)
+        holder, found = found, found[int(name)] if name.isdigit() else getattr(found, name, None)
+    if not isinstance(found, keras.Variable) and isinstance(holder, keras.layers.Layer):
+        # with a LoRA adapter the attribute is the sum; the weight itself has the same name
+        return next((v for v in holder.variables if v.name == path.split("/")[-1]), found)
     return found

@@ -14,12 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
+from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of, weight
+from tfcompress.mechanics.adapters import Adapter, adapter_of, adapters
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+from tfcompress.mechanics.variables import LARGE, Reading
 
 
 class Mode(enum.Enum):
@@ -34,7 +36,6 @@ class Mode(enum.Enum):
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 _FOLDED = (Mode.FOLDED, Mode.EXPORT)
-_LARGE = 1024  # numbers in a constant
 
 
 @dataclass
@@ -44,6 +45,18 @@ class Chain:
     path: str
     variable: keras.Variable
     transforms: list = field(default_factory=list)
+    adapter: Adapter | None = None
+    is_borrowed: bool = False  # another operation reads the weight as well
+
+    @classmethod
+    def of(cls, layer: object, path: str) -> "Chain":
+        """Returns an empty chain for the weight at an attribute path of a layer."""
+        return cls(path, weight(layer, path), adapter=adapter_of(layer, path))
+
+    def plain(self):
+        """Returns the weight as it is, with its adapter."""
+        w = tf.cast(full_precision(self.variable), tf.float32)
+        return w if self.adapter is None else w + self.adapter.change()
 
     def add(self, transform) -> None:
         """Puts a transform at its place and builds its state."""
@@ -53,7 +66,7 @@ class Chain:
 
     def value(self, lasting: bool = False):
         """Returns the transformed weight; with `lasting`, without the rounding that only the file does."""
-        w = tf.cast(full_precision(self.variable), tf.float32)
+        w = self.plain()
         for transform in self.transforms:
             if transform.lasting or not lasting:
                 w = transform(w)
@@ -110,8 +123,10 @@ class Treatment:
             value = chain.value(lasting=True)
             for transform in chain.transforms:
                 if hasattr(transform, "settle"):
-                    transform.settle(full_precision(chain.variable))
+                    transform.settle(chain.plain())
             chain.variable.assign(value)
+            if chain.adapter is not None:
+                chain.adapter.clear()
 
 
 captured = threading.local()
@@ -156,8 +171,8 @@ def _through(t, call, args, kwargs, mode):
 
     if not values:
         return inner(*args, **kwargs)
-    state = [v for span in (t.before, *t.inside.values()) if span is not None for v in span.variables]
-    outputs = _stateless(t.op, values, state, inner, args, kwargs)
+    with overridden([adapter.off for adapter in adapters(t.op).values()]):
+        outputs = _stateless(t.op, values, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
 
@@ -222,7 +237,7 @@ def prepare_export(t: Treatment) -> list[tf.Variable]:
     for variable, value in constants(t.op):
         values.setdefault(id(variable), (variable, value))
     for variable, value in values.values():
-        large = value.size >= _LARGE
+        large = value.size >= LARGE
         t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
     return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
 
@@ -239,7 +254,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
 
 
 def _read(t: Treatment, mode: Mode) -> dict:
-    values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+    chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
+    values = {id(c.variable): (c.variable, c.value()) for c in chains}
     if t.norm is not None and mode in _FOLDED:
         values |= _folded(t, values)
     bias = getattr(t.op, "bias", None)
@@ -262,26 +278,19 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     return on_bias_grid(bias, kernel, spec.axes[spec.kernels[0]], axes, t.source)
 
 
-def _stateless(layer, values, state, call, args, kwargs):
+def _stateless(layer, values, call, args, kwargs):
     """Calls with some variables replaced; losses and updates of state made inside reach the real layer."""
-    mapped = {id(v): (v, v.value) for v in layer.variables} | {id(v): (v, value) for v, value in values}
-    with keras.StatelessScope(list(mapped.values()), collect_losses=True, initialize_variables=False) as scope:
+    # a layer in float16 reads its weights as such, unless it runs in float32 for once
+    own = {id(v): (v, v.value) for v in layer.variables}
+    own |= {id(v): (v, tf.cast(value, own[id(v)][1].dtype) if id(v) in own else value) for v, value in values}
+    before = {key: value for key, (_, value) in own.items()}
+    with Reading(own.values(), collect_losses=True) as scope:
         outputs = call(*args, **kwargs)
     for loss in scope.losses:
         layer.add_loss(loss)
-    for v in layer.non_trainable_variables:
-        before, after = mapped[id(v)][1], scope.get_current_value(v)
-        if after is not None and after is not before and not _same(before, after):
-            v.assign(after)
-    for v in state:  # of a range inside the call
-        if (after := scope.get_current_value(v)) is not None:
-            v.assign(after)
+    for v, after in scope.assigned(before):  # also of a range inside the call
+        v.assign(after)
     return outputs
-
-
-def _same(before, after) -> bool:
-    """Whether the scope only converted the value it was given (constants of an export are never written back)."""
-    return isinstance(before, np.ndarray) or id(before) == id(after)
 
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
@@ -300,7 +309,7 @@ def _folded(t: Treatment, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
     path, letters = fold_target(t.op)
-    variable = t.chains[path].variable if path in t.chains else _variable(t.op, path)
+    variable = weight(t.op, path)
     kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
     shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
@@ -325,13 +334,6 @@ def fold_target(layer) -> tuple[str, str]:
     spec = spec_of(layer)
     path = spec.kernels[-1]
     return path, spec.axes[path]
-
-
-def _variable(layer, path):
-    found = layer
-    for name in path.split("/"):
-        found = getattr(found, name)
-    return found
 
 
 def _factors(t, call, channels: int, rank: int) -> tuple:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tfcompress.mechanics.graph import full_precision, layers_inside, rebuild
+from tfcompress.mechanics.plain_layers import is_special, plain_layer
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def rewritten(
 def copied(model: keras.Model) -> tuple[keras.Model, dict[int, object]]:
     """Copies a Functional or Sequential model as it is.
 
+    LoRA adapters become part of the weights they belong to, and weights that Keras quantized are read back.
+
     Args:
         model: A built model; it is not changed.
 
@@ -104,8 +107,15 @@ def copied(model: keras.Model) -> tuple[keras.Model, dict[int, object]]:
     Raises:
         ValueError: If the model is subclassed, so that it has no graph to rebuild.
     """
-    flat, made = rewritten(model, lambda path, op: None)
+    flat, made = rewritten(model, _plain)
     return flat, {key: layers[0] for key, layers in made.items()}
+
+
+def _plain(path, op) -> list[New] | None:
+    if not is_special(op):
+        return None
+    layer, weights = plain_layer(op, {**config_of(op), "name": renamed(path)})
+    return [New(layer, weights, op.trainable)]
 
 
 def _chain(layers, args, kwargs):

@@ -11,11 +11,17 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src import backend
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.ops.operation import Operation
+from keras.src.utils import tf_utils
 
 from tfcompress.facts.spec import spec_of
+from tfcompress.mechanics.noticing import Noticing, is_only_cast
+from tfcompress.mechanics.variables import HALF, Widened
 
+RANDOM, NUMPY, ENCODING = backend.random, backend.numpy, tf_utils  # what functions and layers of Keras call
+DRAWN = tuple("normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split())
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
 
 
@@ -66,6 +72,20 @@ def leaves(model: keras.Model) -> list[tuple[str, Operation]]:
     return unique
 
 
+def containers(model: keras.Model) -> list[tuple[str, Operation]]:
+    """Returns `(path, operation)` of the models and composite layers inside a model, however deep, each once."""
+    found = {}
+
+    def visit(op, prefix):
+        for child in children(op):
+            if is_container(child) and id(child) not in found:
+                found[id(child)] = (f"{prefix}{child.name}", child)
+                visit(child, f"{prefix}{child.name}/")
+
+    visit(model, "")
+    return list(found.values())
+
+
 def frozen(model: keras.Model) -> set[int]:
     """Returns the ids of the leaf operations that do not train, themselves or through a container."""
     ids = set()
@@ -90,17 +110,15 @@ def full_precision(variable: keras.Variable):
 
 @contextlib.contextmanager
 def float32(model: keras.Model) -> Iterator[None]:
-    """Runs a mixed-precision model in float32 for as long as the block lasts."""
+    """Runs a model of half floats, or of mixed precision, in float32 for as long as the block lasts."""
     layers = [model, *model._flatten_layers(include_self=False)]
-    before = [
-        (layer, layer.dtype_policy)
-        for layer in layers
-        if getattr(layer, "compute_dtype", None) in ("float16", "bfloat16")
-    ]
+    before = [(layer, layer.dtype_policy) for layer in layers if getattr(layer, "compute_dtype", None) in HALF]
+    widened = Widened(model.variables)
     for layer, _ in before:
         layer._dtype_policy = keras.DTypePolicy("float32")
     try:
-        yield
+        with widened if widened.halves else contextlib.nullcontext():
+            yield
     finally:
         for layer, policy in before:
             layer._dtype_policy = policy
@@ -144,12 +162,18 @@ class Trace:
         calls: In order of execution.
         inputs: Numbers of the model's input tensors.
         outputs: Numbers of its output tensors, None where no known operation made one.
+        float_inputs: Names by number of the inputs of integers that are only cast to float.
+        noticed: What else happens inside: random draws, weights read by others than their owner.
+        function: The traced function.
     """
 
     calls: list[Call] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int | None] = field(default_factory=list)
     input_dtypes: list[str] = field(default_factory=list)
+    float_inputs: dict[int, str] = field(default_factory=dict)
+    noticed: Noticing | None = None
+    function: object = None
 
     def unknown(self) -> list[Operation]:
         """Returns the operations fed by a tensor that no known operation made."""
@@ -226,6 +250,7 @@ def trace(model: keras.Model) -> Trace:
     """Runs the model once on symbolic tensors and notes every call of a leaf operation.
 
     Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
+    What an operation does is in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
     """
     found, numbers, kept = Trace(), {}, []
 
@@ -242,7 +267,8 @@ def trace(model: keras.Model) -> Trace:
             # a mask of padded steps says what counts, it is no value
             given = [x for x in _tensors((args, kwargs)) if x.dtype != tf.bool]
             sources = tuple(number(x) for x in given)
-            outputs = call(*args, **kwargs)
+            with noticed.inside(op), tf.name_scope(f"tfc{places[id(op)]}_"):
+                outputs = call(*args, **kwargs)
             made = _tensors(outputs)
             # an operation that hands its input through (Dropout) makes no new tensor
             new = tuple(number(x, new=True) for x in made)
@@ -262,9 +288,16 @@ def trace(model: keras.Model) -> Trace:
         found.outputs = [number(x) for x in _tensors(outputs)]
         return tf.zeros(())
 
-    laid = [(op, "call", recording(op, op.call)) for _, op in leaves(model)]
-    with float32(model), overridden(laid):
-        tf.function(forward, autograph=False).get_concrete_function(*flat)
+    known = leaves(model)
+    noticed = found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
+    places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
+    laid = [(op, "call", recording(op, op.call)) for _, op in known]
+    laid += [(op, "call", noticed.wrapped(op, op.call, places[id(op)])) for _, op in containers(model)]
+    random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
+    with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
+        found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
+    tensors = zip(flat, found.function.inputs, strict=False)
+    found.float_inputs = {k: s.name for k, (s, x) in enumerate(tensors) if is_only_cast(x)}
     return found
 
 
@@ -351,12 +384,13 @@ def check_graph(model: keras.Model):
     Raises:
         ValueError: If the model is subclassed, so that it has none.
     """
-    if not _has_graph(model):
+    if not has_graph(model):
         raise ValueError(_no_graph(model))
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
-def _has_graph(model) -> bool:
+def has_graph(model: Operation) -> bool:
+    """Whether an operation is a model whose call is a graph of layers, not code of its own."""
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
 
 
@@ -379,8 +413,9 @@ def attached(model: keras.Model, name: str) -> keras.layers.Layer | None:
 
 
 def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
-    """Returns every variable of a layer with its value."""
-    return [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
+    """Returns every variable of a layer with its value; half floats as float32."""
+    values = [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
+    return [(v, value.astype("float32") if value.dtype.name in HALF else value) for v, value in values]
 
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
@@ -388,10 +423,23 @@ def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
 
 
+def inference(model: keras.Model) -> list[tuple[object, str, object]]:
+    """Returns overrides by which recurrent layers draw no dropout masks, which they do even where none is used."""
+    cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
+    return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
+
+
 def output_names(model: keras.Model) -> list[str]:
     """Returns the names of the outputs, `output_0`... where the model has none."""
     names = getattr(model, "output_names", None)
     return list(names) if names else []
+
+
+def unconverted(model: keras.Model) -> list[tuple[object, str, object]]:
+    """Returns overrides by which a model takes its inputs as they are, in whatever dtype."""
+    graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
+    name = "_convert_inputs_to_tensors"
+    return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
 
 
 def takes_training(layer: Operation) -> bool:

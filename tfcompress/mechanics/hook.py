@@ -15,8 +15,9 @@ import keras
 import tensorflow as tf
 
 from tfcompress.mechanics.chain import Mode, Treatment, run
-from tfcompress.mechanics.graph import overridden
+from tfcompress.mechanics.graph import overridden, unconverted
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN
+from tfcompress.mechanics.variables import Reading
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 
@@ -38,8 +39,29 @@ def laid(model: keras.Model, state, mode: Mode, extra: tuple = ()) -> Iterator[N
 def _changes(model, state, mode: Mode) -> list[tuple]:
     changes = [(t.op, "call", _call(t, t.op.call, mode)) for t in state.treatments]
     if any(span is not None for span in state.inputs):
-        changes.append((model, "call", _entrance(model.call, state.inputs, mode)))
+        changes.append((model, "call", _entrance(model, model.call, state.inputs, mode)))
+    lent = [c for t in state.treatments for c in t.chains.values() if c.is_borrowed]
+    if lent and mode is not Mode.EXPORT:  # an export has constants for everybody
+        changes.append(
+            (model, "call", _lending(model, changes[-1][2] if changes[-1][0] is model else model.call, lent))
+        )
     return changes
+
+
+def _lending(model, plain: Callable, chains: list) -> Callable:
+    """The model's own call, in which every operation reads the transformed weights, also those it does not own."""
+
+    def call(*args, **kwargs):
+        values = [(c.variable, c.value()) for c in chains]
+        with Reading(values, collect_losses=True) as scope:
+            outputs = plain(*args, **kwargs)
+        for loss in scope.losses:
+            model.add_loss(loss)
+        for variable, value in scope.assigned({id(v): value for v, value in values}):
+            variable.assign(value)
+        return outputs
+
+    return call
 
 
 def _call(treatment: Treatment, plain: Callable, mode: Mode) -> Callable:
@@ -49,18 +71,19 @@ def _call(treatment: Treatment, plain: Callable, mode: Mode) -> Callable:
     return call
 
 
-def _entrance(plain: Callable, spans: list, mode: Mode) -> Callable:
-    """The model's own call, with ranges on its inputs."""
+def _entrance(model, plain: Callable, spans: list, mode: Mode) -> Callable:
+    """The model's own call, with ranges on its inputs; integers that have one go on as floats."""
 
     def call(inputs, *args, **kwargs):
         flat = keras.tree.flatten(inputs)
         for k, span in enumerate(spans):
             if span is not None:
-                flat[k] = tf.cast(
-                    span(flat[k], how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT),
-                    flat[k].dtype,
-                )
-        return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
+                x = tf.convert_to_tensor(flat[k])
+                dtype = x.dtype if x.dtype.is_floating else tf.float32
+                value = span(tf.cast(x, dtype), how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
+                flat[k] = tf.cast(value, dtype)
+        with overridden(unconverted(model)):
+            return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
 
     return call
 

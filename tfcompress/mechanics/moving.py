@@ -5,7 +5,6 @@ from dataclasses import replace as changed
 
 import numpy as np
 
-from tfcompress.facts.spec import weight
 from tfcompress.mechanics.chain import Chain
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.state import CompressionState
@@ -26,16 +25,15 @@ def moved(state: CompressionState, places: dict[int, object], kept: Kept = lambd
 
     def of_copy(t):
         op = places.get(id(t.op), t.op)
-        chains = {p: _twin(c, weight(op, p), kept(t.op, p)) for p, c in t.chains.items()}
+        chains = {p: _twin(c, Chain.of(op, p), kept(t.op, p)) for p, c in t.chains.items()}
         norm = places.get(id(t.norm)) if t.norm is not None else None
         return changed(t, op=op, chains=chains, norm=norm)
 
     return CompressionState([of_copy(t) for t in state.treatments], state.inputs)
 
 
-def _twin(chain: Chain, variable, kept: list[np.ndarray | None]) -> Chain:
+def _twin(chain: Chain, made: Chain, kept: list[np.ndarray | None]) -> Chain:
     """A chain of its own for a copied weight: baking moves the state of transforms as well."""
-    made = Chain(chain.path, variable)
     cut = any(k is not None and not k.all() for k in kept)
     for transform in chain.transforms:
         if isinstance(transform, ChannelMask) and cut:

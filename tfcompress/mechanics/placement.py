@@ -7,7 +7,7 @@ where it gives the same result on fewer numbers, and is left out where LiteRT fi
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import keras
 
@@ -18,6 +18,7 @@ from tfcompress.facts.spec import (
     FUSE,
     JOIN,
     NONE,
+    OWN,
     SAME,
     activation_spec,
     spec_of,
@@ -25,15 +26,17 @@ from tfcompress.facts.spec import (
 from tfcompress.mechanics.chain import Treatment, fold_target
 from tfcompress.mechanics.graph import Call, Trace
 
+_WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
 
 
 @dataclass
 class Span:
-    """One range to be: its name in reports, and whether the tensor can't be negative."""
+    """One range to be: its name in reports, whether the tensor can't be negative, and its bounds if known."""
 
     name: str
     positive: bool = False
+    fixed: tuple[float, float] | None = None
 
 
 @dataclass
@@ -102,7 +105,8 @@ class _Placer:
     def placement(self) -> Placement:
         inputs = []
         for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
-            span = Span(f"input {k}") if dtype.startswith("float") else None
+            is_float = dtype.startswith("float") or k in self.trace.float_inputs
+            span = Span(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float else None
             self.behind[t] = span
             inputs.append(span)
         for call in self.trace.calls:
@@ -147,6 +151,8 @@ class _Placer:
 
     def _visit(self, call):
         spot, spec = self.spots[id(call.op)], spec_of(call.op)
+        if id(call.op) in self.trace.noticed.drawing:  # dropout that stays on is no identity
+            spec = replace(spec, grid=OWN)
         spot.is_last |= bool(self.last & set(call.outputs))
         if self.left_out(call.op):
             self.floats.update(call.outputs)

@@ -6,6 +6,7 @@ import keras
 
 from tfcompress.mechanics.graph import Trace, leaves, trace
 from tfcompress.mechanics.placement import Span, Spot, place
+from tfcompress.mechanics.transforms.fixed_range import FixedRange
 from tfcompress.mechanics.transforms.ranges import ActivationRange
 
 MakeRange = Callable[[Span, object], ActivationRange]
@@ -38,7 +39,7 @@ def ranged(
 
     def real(span, op):
         if span is not None and id(span) not in made:
-            made[id(span)] = make(span, op)
+            made[id(span)] = _fixed(span, make(span, op)) if span.fixed else make(span, op)
         return None if span is None else made[id(span)]
 
     for key, spot in found.spots.items():
@@ -48,6 +49,12 @@ def ranged(
         if isinstance(spot.source, Span):
             spot.source = real(spot.source, ops[key])
     return found.spots, [real(span, None) for span in found.inputs]
+
+
+def _fixed(span: Span, plain: ActivationRange) -> ActivationRange:
+    made = FixedRange(*span.fixed, bits=plain.bits, symmetric=plain.symmetric)
+    made.title = span.name
+    return made
 
 
 def check_followed(model: keras.Model, graph: Trace, paths: dict[int, str], who: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import keras
 
-from tfcompress.facts.spec import describe, weight
+from tfcompress.facts.spec import describe
 from tfcompress.mechanics.chain import Chain, Mode, Treatment, run
 from tfcompress.mechanics.graph import takes_training
 
@@ -64,7 +64,7 @@ class Compressed(keras.layers.Wrapper):
         if self._treatment is None:
             chains = {}
             for path, transforms in self.by_path.items():
-                chains[path] = Chain(path, weight(self.layer, path))
+                chains[path] = Chain.of(self.layer, path)
                 for transform in transforms:
                     chains[path].add(transform)
             self.__dict__["_treatment"] = Treatment(
@@ -176,11 +176,12 @@ class Ranged(keras.layers.Layer):
 
     def call(self, x, training=None):
         """Returns `x` on the grid."""
+        x = keras.ops.cast(x, _float(x.dtype))
         return keras.ops.cast(self.span(x, how="train" if training else "apply"), x.dtype)
 
     def compute_output_spec(self, x, training=None):
-        """The shape and dtype of the input."""
-        return keras.KerasTensor(x.shape, x.dtype)
+        """The shape of the input; integers become floats."""
+        return keras.KerasTensor(x.shape, _float(x.dtype))
 
     def compute_output_shape(self, input_shape):
         """The shape of the input."""
@@ -200,6 +201,11 @@ class Ranged(keras.layers.Layer):
         """Inverse of `get_config`."""
         config = dict(config)
         return cls(span=keras.saving.deserialize_keras_object(config.pop("span")), **config)
+
+
+def _float(dtype) -> str:
+    name = keras.backend.standardize_dtype(dtype)
+    return name if "float" in name else "float32"
 
 
 describe(Compressed, flow="mix", inner=("layer",))

@@ -199,13 +199,13 @@ def _store(shared: Centroids, values: np.ndarray, index: np.ndarray, restore: Ca
 
 
 def _weight(k: Kernel) -> np.ndarray:
-    return np.asarray(full_precision(k.chain.variable))
+    return np.asarray(k.chain.plain())
 
 
 def _values(k: Kernel) -> np.ndarray:
     """Today's shared values, `(rows, clusters)`."""
     shared = k.chain.find(Centroids)
-    values = np.asarray(shared.values(full_precision(k.chain.variable)))
+    values = np.asarray(shared.values(k.chain.plain()))
     return values.reshape(-1, shared.clusters + 1)[:, :-1]
 
 

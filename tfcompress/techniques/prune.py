@@ -217,7 +217,7 @@ class Prune(Technique):
 
     def _scores(self, k: Kernel, zeros_first: bool = False) -> np.ndarray:
         tap = k.chain.find(ScoredMask)
-        weight = np.asarray(full_precision(k.chain.variable))
+        weight = np.asarray(k.chain.plain())
         noted = None
         if tap is not None:
             # before the first gradient has come by, magnitude is the best guess there is
@@ -238,16 +238,13 @@ class Prune(Technique):
         """The L1 norm of the treated kernels, masked weights excepted."""
         if not self.l1 or not kernels:
             return None
-        parts = [
-            tf.reduce_sum(tf.abs(full_precision(k.chain.variable)) * full_precision(k.chain.find(Mask).mask))
-            for k in kernels
-        ]
+        parts = [tf.reduce_sum(tf.abs(k.chain.plain()) * full_precision(k.chain.find(Mask).mask)) for k in kernels]
         return self.l1 * tf.add_n(parts)
 
 
 def _zeros(k: Kernel) -> int:
     """Zeros the kernel has under the mask it has now."""
-    weight = np.asarray(full_precision(k.chain.variable) * full_precision(k.chain.find(Mask).mask))
+    weight = np.asarray(k.chain.plain() * full_precision(k.chain.find(Mask).mask))
     return weight.size - np.count_nonzero(weight)
 
 

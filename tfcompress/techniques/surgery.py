@@ -13,6 +13,7 @@ from tfcompress.deploy.image_folder import evenly
 from tfcompress.mechanics.channels import Channels
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
+from tfcompress.mechanics.own_code import check_no_borrowed
 from tfcompress.techniques.base import Kernel, Memory, Technique
 
 
@@ -167,4 +168,5 @@ class Surgery(Technique):
         Returns:
             A new model, not compiled.
         """
+        check_no_borrowed(model, type(self).__name__)
         return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model

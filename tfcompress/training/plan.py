@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tfcompress.deploy.export_check import refused_parts
+from tfcompress.deploy.unconvertible import NotConvertible
 from tfcompress.facts.quantspec import QuantSpec
 from tfcompress.facts.select import matches, resolve, unmatched, where
 from tfcompress.facts.spec import spec_of, weight
 from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import frozen, leaves
+from tfcompress.mechanics.own_code import own_code
+from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.wrapping import is_wrapped
@@ -86,6 +90,7 @@ class _Planner:
         self.techniques = sorted(techniques, key=lambda t: t.order)
         self.leaves = leaves(model)
         self.frozen = frozen(model)
+        self.own = own_code(model)
         self.quantize = next((t for t in self.techniques if isinstance(t, Quantize)), None)
         self.captured = {path for t in self.techniques for path in t.captured(model)}
         self.rows: list[Row] = []
@@ -119,6 +124,8 @@ class _Planner:
                 f"Model {self.model.name!r} is a session's, with compression in its layers. "
                 "Go on with session = tfc.compress(model, recipe)."
             )
+        self._check_codes()
+        self._check_file()
         for t in self.techniques:
             if t.shape_changing and not (self.can_cut and t.is_gradual):
                 raise ValueError(
@@ -136,6 +143,25 @@ class _Planner:
                         f"{t.name}: {what} names no layer of model {self.model.name!r}: {lost}. "
                         f"Its layers are: {', '.join(op.name for op in ops)}."
                     )
+
+    def _check_codes(self):
+        codes = [path for path, op in self.leaves if is_quantized_by_keras(op)]
+        if codes and self.techniques:
+            raise ValueError(
+                f"Layers {codes[:6]}{' and more' if len(codes) > 6 else ''} of model {self.model.name!r} hold codes of "
+                "Keras' own quantize(), which no training changes. Compress the model as it was before, with "
+                "tfc.Quantize in the recipe, or make a file of this one: tfc.convert(model, calibration=x)."
+            )
+
+    def _check_file(self):
+        """A recipe that ends in an integer file refuses what no file can hold; others say so."""
+        refused = refused_parts(self.model, self.own.traced)
+        if refused and self.quantize is not None:
+            raise NotConvertible(f"Quantize: no .tflite file can hold a part of model {self.model.name!r}", refused)
+        self.rows += [Row(r.layer or r.op, "*", f"no .tflite file can hold {r.op}: {r.remedy}", False) for r in refused]
+        for path, names in self.own.draws.items():
+            drawn = f"draws random numbers ({', '.join(names)}), of which an integer file holds one draw"
+            self.rows.append(Row(path, "*", drawn, False))
 
     # activations
 
@@ -187,7 +213,8 @@ class _Planner:
         return t if t.chains or spot is not None or t.captures else None
 
     def _weight(self, t: Treatment, spec, name):
-        chain = Chain(name, weight(t.op, name))
+        chain = Chain.of(t.op, name)
+        chain.is_borrowed = id(chain.variable) in self.own.borrowed
         target = Target(t.path, t.op, name, spec, chain, t.norm is not None)
         done, left = [], []
         for technique in self.techniques:

@@ -17,6 +17,7 @@ from tfcompress.facts import checks
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.moving import moved
+from tfcompress.mechanics.own_code import check_no_borrowed
 from tfcompress.mechanics.shrink import kept, shrunk
 from tfcompress.mechanics.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.distill import Distill
@@ -171,6 +172,7 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
         if is_wrapped(model):
             clock = counted(model)
             model, before = unwrapped(model)
+        check_no_borrowed(model, "compress")
         plain, _ = copied(model)
         goes_on = clock is not None and clock["recipe"] == _named(recipe)
         # a session's model that was saved has been operated on

@@ -1,0 +1,57 @@
+"""The check of a model that is to become a file, before any training and before any conversion.
+
+What no file can hold is named at once, with its layer and a way out: strings, lookup tables, operations LiteRT lacks.
+"""
+
+import re
+
+import keras
+
+from tfcompress.deploy.unconvertible import NotConvertible, Refused, lacking
+from tfcompress.facts.spec import spec_of
+from tfcompress.mechanics.graph import Trace, containers, input_triples, leaves
+
+_STRINGS = (
+    "LiteRT files hold no strings: turn them into numbers in the app, and build the model from the layer that takes "
+    "these numbers on, keras.Input(shape, dtype='int32')"
+)
+
+
+def refused_parts(model: keras.Model, traced: Trace | None = None) -> list[Refused]:
+    """Returns what no `.tflite` file can hold of a model.
+
+    Args:
+        model: A built model.
+        traced: Its trace, whose operations are looked at as well.
+    """
+    found = [Refused(f"input {n!r}", "", _STRINGS) for n, _, dtype in input_triples(model) if dtype == "string"]
+    for path, op in leaves(model):
+        if (way := spec_of(op).outside) is not None:
+            found.append(Refused(type(op).__name__, path, way))
+    return found if found or traced is None else lacking_inside(model, traced)
+
+
+def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
+    """Returns the operations that LiteRT lacks in the trace of a model."""
+    paths = [path for path, _ in (*leaves(model), *containers(model))]
+
+    def layer(name):
+        numbers = re.findall(r"tfc(\d+)_", name)
+        return paths[int(numbers[-1])] if numbers else model.name
+
+    return lacking(traced.function.graph, layer)
+
+
+def check_exportable(model: keras.Model, traced: Trace | None = None) -> None:
+    """Raises if no file can hold a part of a model.
+
+    Args:
+        model: A built model.
+        traced: As for `refused_parts`.
+
+    Raises:
+        NotConvertible: In that case, with layer, reason and way out.
+    """
+    refused = refused_parts(model, traced)
+    if refused:
+        raise NotConvertible(f"No .tflite file can hold a part of model {model.name!r}", refused)
