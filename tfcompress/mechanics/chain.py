@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
+from tfcompress.mechanics.constraints import constrained
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
@@ -53,7 +54,10 @@ class Chain:
 
     def value(self, lasting: bool = False):
         """Returns the transformed weight; with `lasting`, without the rounding that only the file does."""
-        w = tf.cast(full_precision(self.variable), tf.float32)
+        return self.through(tf.cast(full_precision(self.variable), tf.float32), lasting)
+
+    def through(self, w, lasting: bool = False):
+        """Returns what the transforms make of a value of the weight."""
         for transform in self.transforms:
             if transform.lasting or not lasting:
                 w = transform(w)
@@ -107,7 +111,7 @@ class Treatment:
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""
         for chain in self.chains.values():
-            value = chain.value(lasting=True)
+            value = constrained(chain, chain.value(lasting=True))
             for transform in chain.transforms:
                 if hasattr(transform, "settle"):
                     transform.settle(full_precision(chain.variable))

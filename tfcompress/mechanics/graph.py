@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.ops.operation import Operation
 
@@ -392,6 +393,12 @@ def output_names(model: keras.Model) -> list[str]:
     """Returns the names of the outputs, `output_0`... where the model has none."""
     names = getattr(model, "output_names", None)
     return list(names) if names else []
+
+
+def is_training() -> bool:
+    """Whether the call of a model or layer that is running now was asked for with `training=True`."""
+    context = global_state.get_global_attribute("current_call_ctx")
+    return bool(context is not None and context.get_value("training"))
 
 
 def takes_training(layer: Operation) -> bool:
