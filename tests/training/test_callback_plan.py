@@ -101,7 +101,7 @@ def test_the_plan_is_printed_before_the_first_step(points, capsys):
     assert lines[2].split(maxsplit=2) == ["head", "kernel", "- Prune: override None"]
     assert str(compression.plan) == printed[0].rstrip("\n")
     end = capsys.readouterr().err.strip()
-    assert end == "tfcompress: 72 treated weights, 36 of them zero"
+    assert end == "tfcompress: 72 treated weights; 36 of the 72 under a mask are zero (sparsity 0.5)"
 
 
 def test_verbose_0_is_quiet(dense_net, points, capfd):

@@ -115,6 +115,18 @@ class QuantSpec:
         """Lowest and highest integer code of an activation, None for float activations."""
         return _codes(self.activation_bits, self.symmetric_activations)
 
+    @property
+    def unstored(self) -> str | None:
+        """What of the scheme no `.tflite` file of the converter can hold, None if it holds all of it."""
+        lost = []
+        if self.weight_bits not in (None, 8):
+            lost.append(f"weights of {self.weight_bits} bits")
+        elif self.weight_bits == 8 and not self.symmetric_weights:
+            lost.append("asymmetric weights")
+        if self.activation_bits not in (None, 8, 16):
+            lost.append(f"activations of {self.activation_bits} bits")
+        return " and ".join(lost) or None
+
     def get_config(self) -> dict[str, Any]:
         """Fields as JSON-able values."""
         return dataclasses.asdict(self)

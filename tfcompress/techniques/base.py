@@ -189,6 +189,10 @@ class Technique:
         """Says in a few words what is done to a target, for the plan."""
         return self.name
 
+    def remarks(self, model: keras.Model) -> list[str]:
+        """Returns sentences for the end of the plan: what of this technique can't take effect, and a way out."""
+        return []
+
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Moves the transforms' state; runs eagerly before a step, and once at the end (`last`).
 

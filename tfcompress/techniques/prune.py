@@ -173,12 +173,12 @@ class Prune(Technique):
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
         """The weights that rewinding goes back to."""
-        return [] if self.rewind is None else [Snapshot([tuple(v.shape) for v in model.trainable_variables])]
+        return [] if self.rewind is None else [Snapshot(model.trainable_variables)]
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Chooses the masks anew; once the schedule has reached its end they stay as they are."""
         for snapshot in memory.extras:
-            snapshot.take(memory.model, moment.progress >= self.rewind)
+            snapshot.take(moment.progress >= self.rewind)
         if not kernels or memory.is_final:
             return
         first = moment.step if memory.looked is None else memory.looked + 1
@@ -194,7 +194,7 @@ class Prune(Technique):
         if moment.last or self.threshold is None and all(is_reached(k.setting, moment) for k in kernels):
             memory.is_final = True
             for snapshot in memory.extras:
-                snapshot.give_back(memory.model, moment.last)
+                snapshot.give_back(moment.last)
 
     def _choose(self, moment, group):
         """Gives new masks to kernels that are chosen together (with scope "layer" a single one)."""
@@ -254,24 +254,36 @@ def _shown(final: float | None) -> str:
 
 @keras.saving.register_keras_serializable("tfcompress")
 class Snapshot(keras.layers.Layer):
-    """The trainable weights of a model at one moment, to be given back once."""
+    """The weights of a model that train, as they are at one moment, to be given back once."""
 
-    def __init__(self, shapes: list[tuple[int, ...]]):
+    def __init__(self, variables: list[keras.Variable]):
         super().__init__(dtype="float32", trainable=False)
+        self.__dict__["of"] = list(variables)  # not ours to save
         self.stage = self.add_weight(name="stage", shape=(), initializer="zeros", trainable=False)
-        self.values = [self.add_weight(name=f"value_{k}", shape=s, trainable=False) for k, s in enumerate(shapes)]
+        self.values = [
+            self.add_weight(name=f"value_{k}", shape=tuple(v.shape), trainable=False) for k, v in enumerate(self.of)
+        ]
         self.built = True
 
-    def take(self, model: keras.Model, now: bool) -> None:
+    def renewed(self, model: keras.Model) -> "Snapshot":
+        """Returns a snapshot of the same moment for what trains now; weights that did not train have not moved."""
+        held = {id(v): value for v, value in zip(self.of, self.values, strict=True)}
+        made = Snapshot(model.trainable_variables)
+        for variable, mine in zip(made.of, made.values, strict=True):
+            mine.assign(held.get(id(variable), variable))
+        made.stage.assign(self.stage)
+        return made
+
+    def take(self, now: bool) -> None:
         """Copies the weights, the first time it is time to."""
         if now and float(full_precision(self.stage)) == 0:
-            for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
+            for mine, theirs in zip(self.values, self.of, strict=True):
                 mine.assign(theirs)
             self.stage.assign(1.0)
 
-    def give_back(self, model: keras.Model, too_late: bool) -> None:
+    def give_back(self, too_late: bool) -> None:
         """Puts the weights back, unless no training is left that could use them."""
         if float(full_precision(self.stage)) == 1 and not too_late:
-            for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
+            for mine, theirs in zip(self.values, self.of, strict=True):
                 theirs.assign(mine)
             self.stage.assign(2.0)

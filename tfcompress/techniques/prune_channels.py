@@ -4,6 +4,7 @@ Channels that can only go together are found by label propagation (`mechanics/ch
 where they are read while training goes on, and cut at its end.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import keras
@@ -165,6 +166,15 @@ class PruneChannels(Surgery):
         """Names the end of the schedule and the criterion."""
         return f"{self.name}: hides channels by a schedule ({self.criterion}), cut at the end"
 
+    def remarks(self, model: keras.Model) -> list[str]:
+        """Layers that can lose nothing, whatever the schedule says."""
+        channels = groups(model)
+        if not self.is_gradual or not len(channels.groups):
+            return []
+        scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
+        narrow = [f for f in self.families(model, channels, scene) if not f.most]
+        return [f"{self.name}: {', '.join(f.layers)}: {_why_all_stay(len(f.groups), self.round_to)}" for f in narrow]
+
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Chooses anew which channels are hidden; once the schedule has reached its end they stay as they are."""
         if not kernels or memory.is_final:
@@ -202,7 +212,11 @@ class PruneChannels(Surgery):
                 break
             gone, note = self._chosen(small, channels, evidence, (step + 1) / self.steps, model)
             small = shrink(small, channels, gone) if len(gone) else small
-        return Operated(small, (*note, *rows_of(model, small)))
+        rows = rows_of(model, small, self.round_to)
+        if small is model and self.amount != 0:
+            reasons = "; ".join(f"{row.layer}: {row.reason}" for row in rows if isinstance(row, Left))
+            warnings.warn(f"{self.name} cut nothing. {reasons or 'No channels of it can be cut.'}", stacklevel=3)
+        return Operated(small, (*note, *rows))
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
         """Returns the families of groups that may be cut, with their scores."""
@@ -288,8 +302,14 @@ def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variab
     return [(mask, made) for mask, made in found if made is not None]
 
 
-def rows_of(before: keras.Model, after: keras.Model) -> tuple:
-    """Returns a row for every layer that makes channels: how many it had and has, or why it could not lose any."""
+def rows_of(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple:
+    """Returns a row for every layer that makes channels: how many it had and has, or why it lost none.
+
+    Args:
+        before: The model before the cut.
+        after: The model after it.
+        round_to: The multiple that every layer keeps.
+    """
     channels, left = groups(before), groups(after)
     kept, small = channels.kept(), {path: len(made) for path, made in left.made_by().items()}
     found = []
@@ -301,5 +321,14 @@ def rows_of(before: keras.Model, after: keras.Model) -> tuple:
         elif small.get(name, len(made)) != len(made):
             found.append(Change(path, "channels cut", len(made), small[name]))
         else:
-            found.append(Left(path, "all of its channels stay"))
+            found.append(Left(path, _why_all_stay(len(made), round_to)))
     return tuple(found)
+
+
+def _why_all_stay(count: int, round_to: int) -> str:
+    stay = f"all of its {count} channels stay"
+    if count <= round_to:
+        return f"{stay}, since every layer keeps a multiple of round_to={round_to}; round_to=1 would cut here"
+    if round_to > 1:
+        return f"{stay}: fewer than a block of round_to={round_to} were to go"
+    return f"{stay}: those of other layers are worth less"

@@ -108,7 +108,18 @@ class Quantize(Technique):
     def action(self, target: Target, setting: QuantSpec) -> str:
         """Names bits and scales."""
         by = "one scale per channel" if self._by_channel(target, setting) else "one scale per tensor"
-        return f"Quantize {setting.weight_bits} bits, {by}"
+        return f"Quantize {setting.weight_bits} bits, {by}" + (", in simulation only" if setting.unstored else "")
+
+    def remarks(self, model: keras.Model) -> list[str]:
+        """Schemes that can be trained but not stored."""
+        schemes = [self.scheme, *(v for v in (self.overrides or {}).values() if v is not None)]
+        lost = dict.fromkeys(what for s in schemes if (what := self.accept(s).unstored))
+        return [
+            f"Quantize: a .tflite file of this converter holds symmetric 8-bit weights with 8- or 16-bit activations; "
+            f"{what} exist in simulation only, and convert will refuse an integer file. Train with "
+            "tfc.Quantize('int8'), or expect mode='float32'."
+            for what in lost
+        ]
 
     def range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:
         """Returns a fresh activation range of the scheme's kind."""
