@@ -64,7 +64,7 @@ def shown(value: object, longest: int = 100) -> str:
     except Exception:  # a foreign __repr__ may raise anything, and so does an int of more than 4,300 digits
         text = f"<{type(value).__name__}>"
     if isinstance(value, int) and len(text) > 24 and not isinstance(value, bool):
-        text = f"{text[:8]}... ({len(text.lstrip('-'))} digits)" if text[0] != "<" else "an int of thousands of digits"
+        text = f"{text[:8]}... ({len(text.lstrip('-'))} digits)"
     if len(text) > longest:
         half = (longest - 3) // 2
         text = f"{text[: longest - 3 - half]}...{text[-half:]}"
