@@ -278,6 +278,7 @@ class Artifact:
             content = file.read()
         try:
             artifact = cls(content)
+            _ = artifact.model  # damage is told here, with the path
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
         artifact.metadata = _read_sidecar(path + ".json", artifact.sha256)

@@ -6,6 +6,7 @@ sorted by class gives all classes.
 """
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -85,5 +86,13 @@ def _read(path: Path, size: tuple[int, int], mode: str) -> np.ndarray:
                     f"{image.mode!r}). Give an array scaled the way the model was trained."
                 )
             return np.asarray(image.convert(mode).resize(size, Image.Resampling.BILINEAR))
-    except (UnidentifiedImageError, OSError) as error:
+    # damaged pictures raise errors of many types in Pillow's readers; pictures of gigapixels are bombs to it
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        EOFError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
         raise ValueError(f"calibration: the picture {str(path)!r} cannot be read: {error}") from error
