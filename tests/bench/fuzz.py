@@ -254,7 +254,7 @@ class Worker:
             )
         needs_keras = job[0] in ("h5", "keras")
         # the first of these imports TensorFlow, which is no fault of the file
-        self.limit = self.options.seconds + (120 if needs_keras and not self.knows_keras else 0)
+        self.limit = self.options.seconds + (120 if needs_keras and not self.knows_keras else 60 if needs_keras else 0)
         self.knows_keras |= needs_keras
         self.job, self.since = job, time.monotonic()
         try:

@@ -1,6 +1,6 @@
-"""Whether the tensors of an operation with a kernel fit each other, and those of a reshape.
+"""Whether the tensors of an operation fit each other: shapes around a kernel or a reshape, types where they are one.
 
-XNNPACK takes shapes as the file states them: where a bias is shorter than its kernel has outputs, it reads whatever
+XNNPACK takes them as the file states them: where a bias is shorter than its kernel has outputs, it reads whatever
 lies behind it. Dimensions that are known only when the file runs are not looked at.
 """
 
@@ -26,11 +26,13 @@ def check_shapes(graph: Graph, op: Op) -> None:
     Raises:
         ValueError: If they don't.
     """
-    rule = _RULES.get(op.name)
-    if rule is None:
+    if op.name not in _RULES and op.name not in _OF_ONE_TYPE:
         return
     tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
-    fault = rule(tensors, graph.tensors[op.outputs[0]])
+    output = graph.tensors[op.outputs[0]]
+    fault = _types(tensors[: _OF_ONE_TYPE.get(op.name, 0)], output)
+    if op.name in _RULES:
+        fault = fault or _RULES[op.name](tensors, output)
     if fault:
         raise ValueError(f"operation {op.index} ({op.name}): {fault}")
 
@@ -77,6 +79,11 @@ def _reshape(inputs: Sequence[Tensor | None], y: Tensor) -> str:
     return f"{x} can't become {out}" if known and math.prod(x) != math.prod(out) else ""
 
 
+def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
+    others = [x.dtype for x in inputs if x.dtype != y.dtype]
+    return f"it makes {y.dtype} of {others[0]}" if others else ""
+
+
 def _divides(kernel: Shape, channels: int) -> bool:
     return kernel[-1] > 0 and channels % kernel[-1] == 0
 
@@ -91,4 +98,14 @@ _RULES: dict[str, Callable[[Sequence[Tensor | None], Tensor], str]] = {
     "TRANSPOSE_CONV": _kernel(0, 2, 3, _divides),
     "FULLY_CONNECTED": _dense,
     "RESHAPE": _reshape,
+}
+# Operations whose output has the type of their input, or of both.
+_PASSING = """
+AVERAGE_POOL_2D BATCH_TO_SPACE_ND DEPTH_TO_SPACE EXPAND_DIMS GATHER HARD_SWISH LEAKY_RELU MAX_POOL_2D MIRROR_PAD PAD
+PADV2 RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SLICE SPACE_TO_BATCH_ND
+SPACE_TO_DEPTH SQUEEZE STRIDED_SLICE TILE TRANSPOSE
+"""
+_OF_ONE_TYPE = {
+    **dict.fromkeys(_PASSING.split(), 1),
+    **dict.fromkeys(("ADD", "CONCATENATION", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB"), 2),
 }
