@@ -91,7 +91,11 @@ def damaged_hdf5(content: bytes, rng: np.random.Generator) -> bytes:
         place = places[rng.integers(len(places))]
         item = file[place]
         way = rng.integers(7)
-        if way == 0 and item.attrs:
+        if rng.random() < 0.3:
+            config = damaged_json(file.attrs["model_config"], rng) if "model_config" in file.attrs else b"{}"
+            if len(config) < 60_000:  # what an attribute holds
+                file.attrs["model_config"] = np.bytes_(config)
+        elif way == 0 and item.attrs:
             name = list(item.attrs)[rng.integers(len(item.attrs))]
             item.attrs[name] = [b"x", "y" * 300, 3, np.arange(3), np.float32("nan"), [b"a", b"b"]][rng.integers(6)]
         else:

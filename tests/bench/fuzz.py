@@ -241,15 +241,21 @@ class Worker:
     def __init__(self, options: argparse.Namespace, careful: bool = False):
         self.options, self.careful = options, careful
         self.child = None
+        self.knows_keras, self.limit = False, 0.0
         self.job, self.since = None, 0.0
 
     def give(self, job: tuple[str, int]) -> None:
         if self.child is None or self.child.poll() is not None:
             command = [sys.executable, __file__, "--work", "careful" if self.careful else "fast"]
             command += ["--corpus", self.options.corpus] if self.options.corpus else []
+            self.knows_keras = False
             self.child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
+        needs_keras = job[0] in ("h5", "keras")
+        # the first of these imports TensorFlow, which is no fault of the file
+        self.limit = self.options.seconds + (120 if needs_keras and not self.knows_keras else 60 if needs_keras else 0)
+        self.knows_keras |= needs_keras
         self.job, self.since = job, time.monotonic()
         try:
             self.child.stdin.write(f"{job[0]} {job[1]}\n")
@@ -263,7 +269,7 @@ class Worker:
         if ready:
             line = self.child.stdout.readline()
             return json.loads(line) if line else f"crash ({self.child.wait()})"
-        if time.monotonic() - self.since > self.options.seconds:
+        if time.monotonic() - self.since > self.limit:
             self.end()
             return "hang"
         return None

@@ -298,6 +298,7 @@ class Artifact:
         content, *sidecar = read_pair(path)
         try:
             artifact = cls(content)
+            _ = artifact.model  # damage is told here, with the path
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
         artifact.metadata = _read_sidecar(*sidecar, artifact.sha256)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .op_shapes import check_shapes
 from .op_signatures import LEAST, OPTIONAL, RANKS
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def check_graph(graph: Graph) -> None:
     made: set[int] = set()
     for op in graph.ops:
         _check_arguments(graph, op)
+        check_shapes(graph, op)
         for index in op.inputs:
             if index >= 0 and index not in written:
                 raise ValueError(f"{_title(op)} reads tensor {index}, which nothing has written by then")

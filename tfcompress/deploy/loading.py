@@ -96,6 +96,8 @@ def load_model(
         )
     if isinstance(path_or_model, keras.Model):
         return path_or_model
+    if isinstance(path_or_model, str | os.PathLike):
+        check_file(path_or_model)
     if port.is_old(path_or_model):
         return port.port(path_or_model, custom_objects, safe_mode)
     if not isinstance(path_or_model, str | os.PathLike):
@@ -109,7 +111,6 @@ def load_model(
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         return _from_saved_model(path, signature)
     _check_form(path)
-    check_file(path)
     return _from_keras_file(path, custom_objects, safe_mode)
 
 

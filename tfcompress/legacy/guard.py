@@ -4,7 +4,11 @@ HDF5 datasets may lie in any other file of the machine, links lead to other file
 for gigabytes of zeros. None of it is in a file that Keras wrote.
 """
 
+import functools
+import io
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 
@@ -20,6 +24,10 @@ LARGEST_TEXT = 1 << 26
 DEEPEST = 100
 # Objects in a file: a model of a thousand layers has some ten thousand.
 MOST_OBJECTS = 1_000_000
+
+# To start a process and look at headers, and bytes a second that the slowest disk reads.
+LONGEST_SECONDS = 30.0
+SLOWEST_BYTES = 10_000_000
 
 WEIGHTS = "model.weights.h5"
 # What h5py, zipfile, zlib and json raise on damaged bytes.
@@ -93,27 +101,72 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 def check_file(path: str | os.PathLike) -> None:
     """Looks at a model file of either form, or at the folder that an archive was unpacked to.
 
+    This happens in a process of its own: the HDF5 library does not survive every damaged file, and never comes to an
+    end with some.
+
     Args:
         path: Path of anything; what is neither HDF5 nor zip is not looked at.
 
     Raises:
         ValueError: If it leads out of itself, claims more than it can hold, or is damaged.
     """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        path = os.path.join(path, WEIGHTS)
-    if not os.path.isfile(path):
+    path = os.path.abspath(os.path.join(path, WEIGHTS) if os.path.isdir(path) else path)
+    if not os.path.isfile(path) or not (h5py.is_hdf5(path) or zipfile.is_zipfile(path)):
         return
+    state = os.stat(path)
+    fault = _fault_apart(path, state.st_mtime_ns, state.st_size)
+    if fault:
+        raise ValueError(f"{path!r} is not read: {fault}.")
+
+
+@functools.lru_cache(maxsize=64)
+def _fault_apart(path: str, changed: int, size: int) -> str:
+    """What is wrong with a file, "" if nothing is; asked once for each state of it."""
+    if not sys.executable:
+        return _fault(path)
+    seconds = LONGEST_SECONDS + size / SLOWEST_BYTES
+    search = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    try:
+        child = subprocess.run(
+            [sys.executable, "-P", "-m", __name__, path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            env={**os.environ, "PYTHONPATH": search},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it is damaged: the HDF5 library did not come to an end with it in {seconds:.0f} s"
+    if child.returncode:
+        return f"it is damaged: the HDF5 library did not survive it (exit code {child.returncode})"
+    return child.stdout.decode("utf-8")
+
+
+def _fault(path: str) -> str:
     size = os.path.getsize(path)
     try:
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 check_hdf5(file, size)
-        elif zipfile.is_zipfile(path):
-            with open(path, "rb") as stream, zipfile.ZipFile(stream) as archive:
-                check_archive(archive, size)
+                _read_all(file)
+            return ""
+        with open(path, "rb") as stream, zipfile.ZipFile(stream) as archive:
+            check_archive(archive, size)
+            for entry in archive.infolist():
+                if entry.filename.endswith(".h5"):
+                    with h5py.File(io.BytesIO(read_member(archive, entry.filename)), "r") as file:
+                        _read_all(file)
+        return ""
     except DAMAGE as error:
-        raise ValueError(f"{path!r} is not read: {first_line(error)}.") from error
+        return first_line(error)
+
+
+def _read_all(file: h5py.File) -> None:
+    for _, item in [("", file), *_items(file)]:
+        for name in item.attrs:
+            _ = item.attrs[name]
+        if isinstance(item, h5py.Dataset):
+            _ = item[()]
 
 
 def first_line(error: BaseException) -> str:
@@ -149,3 +202,7 @@ def _bytes(place: str, dataset: h5py.Dataset) -> int:
     if dataset.is_virtual:
         raise ValueError(f"{place!r} is put together from other datasets; such files are refused.")
     return 0 if dataset.shape is None else dataset.size * max(1, dataset.dtype.itemsize)
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(_fault(sys.argv[1]).encode("utf-8", "backslashreplace"))

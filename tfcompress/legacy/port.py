@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from tfcompress.legacy import archive, hdf5, placing
-from tfcompress.legacy.guard import DAMAGE
+from tfcompress.legacy.guard import DAMAGE, check_file
 from tfcompress.legacy.network import network
 from tfcompress.legacy.ported import Ported
 from tfcompress.legacy.proof import prove
@@ -65,6 +65,7 @@ def port(
 
     Raises:
         NotPorted: A ValueError that names the layer, what is in the way, and what to do.
+        ValueError: If a file leads out of itself, claims more than it can hold, or is damaged.
         TypeError: If `source` is no model of Keras 2.
 
     Example:
@@ -76,6 +77,8 @@ def port(
     model = port(old)  # or port("model.h5")
     ```
     """
+    if isinstance(source, str | os.PathLike):
+        check_file(source)
     asked = Asked(dict(custom_objects or {}), safe_mode)
     if not is_old(source):
         raise TypeError(

@@ -192,7 +192,7 @@ def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
     ordered = kernel.transpose(order)
     weights = ordered.reshape(len(ordered), -1, ordered.shape[-1])
     slots = _slots(circuit, op, weights)
-    bias = _bias(circuit, given, len(weights))
+    bias = _bias(circuit, given, len(weights), scales)
     if slots is None or bias is None or circuit.width(y) != len(weights):
         return None
     factor = np.broadcast_to(circuit.scale(x) * scales / circuit.scale(y), len(weights))
@@ -215,11 +215,16 @@ def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.nd
     return np.arange(inputs)[None] % width if inputs == width or flattens else None
 
 
-def _bias(circuit: Circuit, given: list[int], outputs: int) -> np.ndarray | None:
+def _bias(circuit: Circuit, given: list[int], outputs: int, scales: np.ndarray) -> np.ndarray | None:
     if len(given) < 3 or given[2] < 0:
         return np.zeros(outputs, np.int64)
     found = circuit.constant(given[2])
     usable = found is not None and found.dtype == np.int32 and found.size == outputs and found.ndim == 1
+    # some kernels compare its scale with that of the products, others don't: it must not matter which of them runs
+    stored = circuit.tensor(given[2]).quantization
+    if usable and stored is not None and numbers(stored.scale):
+        held, expected = np.float64(stored.scale), circuit.scale(given[0]) * scales
+        usable = held.size in (1, outputs) and bool(np.all(np.abs(held - expected) <= 0.01 * expected))
     return found.astype(np.int64) if usable else None
 
 
