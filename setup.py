@@ -15,7 +15,7 @@ EXTRAS = {
     "android": ["cryptography>=42"],
 }
 # The tests run the notebook, draw the report, and sign and encrypt models.
-EXTRAS["test"] = ["pytest>=8.2", "pytest-xdist>=3.6", "ruff>=0.17,<0.18"]
+EXTRAS["test"] = ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17,<0.18"]
 EXTRAS["test"] += [*EXTRAS["report"], *EXTRAS["notebook"], *EXTRAS["android"]]
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
 

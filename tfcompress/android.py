@@ -4,7 +4,6 @@ Every figure in the manifest is measured here, on the data that are given; nothi
 """
 
 import importlib.metadata
-import json
 import os
 import pathlib
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 
 import tfcompress
 from tfcompress.data import Digits
+from tfcompress.deploy import strict_json
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.assets import AppTask, SampleImages, check_request, write_assets
 from tfcompress.deploy.image_folder import evenly
@@ -254,7 +254,7 @@ def _load(models: str | os.PathLike | Sequence[str | os.PathLike]) -> tuple[dict
     if not paths:
         raise ValueError(f"{folder or 'models'}: holds no .tflite file.")
     if folder and (folder / "figures.json").exists():
-        listed = [row["file"] for row in json.loads((folder / "figures.json").read_text(encoding="utf-8"))]
+        listed = _files_of(folder / "figures.json")
         paths.sort(key=lambda path: listed.index(path.name) if path.name in listed else len(listed))
     artifacts: dict[str, Artifact] = {}
     for path in paths:
@@ -263,7 +263,24 @@ def _load(models: str | os.PathLike | Sequence[str | os.PathLike]) -> tuple[dict
             raise ValueError(f"models: two files are called {path.stem}.")
         artifacts[path.stem] = Artifact.load(path)
     recipe = folder / "recipe.json" if folder else None
-    return artifacts, json.loads(recipe.read_text(encoding="utf-8")) if recipe and recipe.exists() else None
+    return artifacts, _read_json(recipe) if recipe and recipe.exists() else None
+
+
+def _read_json(path: pathlib.Path) -> list:
+    try:
+        found = strict_json.parse_recipe(path.read_text(encoding="utf-8"))
+        if not isinstance(found, list):
+            raise ValueError(f"it must hold a list. Received: {type(found).__name__}.")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return found
+
+
+def _files_of(path: pathlib.Path) -> list[str]:
+    rows = _read_json(path)
+    if not all(isinstance(row, dict) and isinstance(row.get("file"), str) for row in rows):
+        raise ValueError(f"{path}: each row must name a file.")
+    return [row["file"] for row in rows]
 
 
 def _reference(artifacts: dict[str, Artifact], wanted: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcompress.deploy.array_files import load_arrays
 from tfcompress.drawn import draw_digits
 
 _IDX_FILES = {
@@ -25,6 +26,7 @@ _IDX_FILES = {
     "y_test": "t10k-labels-idx1-ubyte",
 }
 _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+_LARGEST_IDX = 1 << 28  # the largest of the four, 60,000 pictures, has 47 MB
 _STALL_SECONDS = 8.0
 
 
@@ -197,9 +199,8 @@ def _read(place: pathlib.Path, name: str, source: str) -> Digits:
         if place.is_dir():
             parts = {part: _read_idx(_idx_file(place, part), part) for part in _IDX_FILES}
         else:
-            # Opened here: NumPy leaves a file open that is no whole archive.
-            with open(place, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                parts = {part: file[part] for part in _IDX_FILES}
+            arrays = load_arrays(place)
+            parts = {part: arrays[part] for part in _IDX_FILES}
     except FileNotFoundError:
         raise
     except _UNREADABLE as error:
@@ -224,11 +225,13 @@ def _read_idx(file: pathlib.Path | None, part: str) -> np.ndarray:
         raise FileNotFoundError(f"{_IDX_FILES[part]} (plain or .gz) is missing beside the others.")
     opener = gzip.open if file.suffix == ".gz" else open
     with opener(file, "rb") as stream:
-        content = stream.read()
+        content = stream.read(_LARGEST_IDX + 1)
+    if len(content) > _LARGEST_IDX:
+        raise ValueError(f"{file.name} unpacks to more than {_LARGEST_IDX:,} bytes")
     if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise ValueError(f"{file.name} is not an idx file of bytes")
     rank = content[3]
-    shape = tuple(np.frombuffer(content, ">u4", rank, 4).astype(int))
+    shape = tuple(np.frombuffer(content, ">u4", rank, 4).tolist())
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 

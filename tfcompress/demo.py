@@ -22,7 +22,7 @@ from tfcompress.demo_models import save_models
 from tfcompress.demo_report import demo_report
 from tfcompress.demo_training import Stage, train
 from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.atomic import write_files
+from tfcompress.deploy.atomic import whole_file, write_files
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.compare import Comparison, compare
 
@@ -231,8 +231,9 @@ class _Job:
         self.say("what was done:\n" + self.result.plan)
         folder = self.result.folder
         self.result.artifacts[FINAL] = compression.convert(calibration=self.calibration())
-        student.save(folder / "student.keras")
-        teacher.save(folder / "teacher.keras")
+        for name, model in (("student", student), ("teacher", teacher)):
+            with whole_file(folder / f"{name}.keras", ".keras") as temporary:
+                model.save(temporary)
         compression.save(folder / "student.tfc")
         return compression
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from tfcompress.deploy.atomic import write_files
+from tfcompress.deploy.atomic import whole_file, write_files
 from tfcompress.judge.table import markdown_table
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def save_models(result: "DemoResult", files: dict[str, str], folder: str | os.Pa
         result.artifacts[name].save(folder / f"{file}.tflite")
         written.append(folder / f"{file}.tflite")
     # without the state of the training, which is most of the file the job keeps
-    keras.models.load_model(result.folder / "student.keras", compile=False).save(folder / "student.keras")
+    with whole_file(folder / "student.keras", ".keras") as temporary:
+        keras.models.load_model(result.folder / "student.keras", compile=False).save(temporary)
     written.append(folder / "student.keras")
     texts = {
         folder / "README.md": _card(result, files),

@@ -95,6 +95,12 @@ def converted(folder, mode, io=None, samples=None):
         return converter.convert()
 
 
+@pytest.fixture
+def rng():
+    """The same numbers in every test."""
+    return np.random.default_rng(0)
+
+
 @pytest.fixture(scope="session")
 def images():
     return np.random.default_rng(0).random((64, 8, 8, 1), np.float32)

@@ -128,21 +128,20 @@ def test_a_name_twice_is_refused(write, variants, tmp_path):
         write(tmp_path / "out", [variants[0], variants[0]])
 
 
-@pytest.mark.parametrize("fails", ["second rename", "public key"])
+@pytest.mark.parametrize("fails", ["key moved", "no folder for the key"])
 def test_what_goes_wrong_late_brings_the_old_folder_back(write, tmp_path, monkeypatch, fails):
     write(tmp_path / "out", public_key=tmp_path / "key.der")
     before = snapshot(tmp_path)
-    rename, done = os.rename, []
+    replace = os.replace
 
-    def renames(source, target):
-        done.append(target)
-        if len(done) == 2:
+    def full(source, target):
+        if target.endswith("key.der"):
             raise OSError("disk full")
-        rename(source, target)
+        replace(source, target)
 
     place = tmp_path / "key.der"
-    if fails == "second rename":
-        monkeypatch.setattr(os, "rename", renames)
+    if fails == "key moved":
+        monkeypatch.setattr(os, "replace", full)
     else:
         place = tmp_path / "no folder" / "key.der"
     with pytest.raises(OSError):

@@ -1,12 +1,15 @@
 """Chained files: the codes of the unsplit file, stored and loaded whole; early exits evaluated from the files."""
 
 import json
+import os
+import threading
 
 import keras
 import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.chain_conversion import Link, convert_links
 from tfcompress.deploy.chained import INDEX, ChainedArtifact, ChainedPart
 from tfcompress.mechanics.graph import input_triples
@@ -223,3 +226,37 @@ def test_integer_parts_need_data(residual):
     model, _, _ = residual
     with pytest.raises(ValueError, match="needs calibration data"):
         convert_links([Link(model, ("x",), ("y",))], None)
+
+
+def test_a_chain_is_whole_at_every_moment_of_a_save(residual, tmp_path, monkeypatch):
+    _, x, chain = residual
+    other = ChainedArtifact(
+        [ChainedPart(Artifact(p.artifact.content + bytes(16)), p.takes, p.gives) for p in chain.parts],
+        chain.inputs, chain.outputs, name="other",
+    )  # fmt: skip
+    chain.save(tmp_path)
+    replace, link, seen = os.replace, os.link, []
+
+    def look(do):
+        def done(*arguments):
+            do(*arguments)
+            seen.append(ChainedArtifact.load(tmp_path).name)
+
+        return done
+
+    monkeypatch.setattr(os, "replace", look(replace))
+    monkeypatch.setattr(os, "link", look(link))
+    other.save(tmp_path)
+    assert len(seen) == 8 and seen == [chain.name] * 3 + ["other"] * 5  # links, then the index that names them
+    assert sorted(os.listdir(tmp_path)) == [INDEX, "part_1.tflite", "part_2.tflite", "part_3.tflite"]
+
+
+def test_a_chain_answers_several_threads(residual):
+    _, x, chain = residual
+    want, found = chain.predict(x), []
+    threads = [threading.Thread(target=lambda: found.append(chain.predict(x))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and all(np.array_equal(each, want) for each in found)

@@ -1,75 +1,102 @@
-"""Inputs of integers as inputs of an integer file."""
+"""Inputs and outputs of a file stand in the model's order, for readers by number and for readers by name."""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 import tfcompress as tfc
 
-L = keras.layers
-PICTURES = np.random.default_rng(0).integers(0, 256, (48, 12, 12, 3)).astype("uint8")
-COUNTS = np.random.default_rng(1).integers(0, 50, (48, 12))
+pytestmark = pytest.mark.e2e
+
+RNG = np.random.default_rng(0)
 
 
-def pictures(dtype="uint8"):
-    i = keras.Input((12, 12, 3), dtype=dtype)
-    h = L.Conv2D(8, 3, activation="relu")(L.Rescaling(1 / 255.0)(i))
-    return keras.Model(i, L.Dense(4)(L.GlobalAveragePooling2D()(h)))
+def by_number(artifact, arrays):
+    """What the stock interpreter answers to a reader that knows positions only, sample by sample."""
+    interpreter = Interpreter(model_content=artifact.content)
+    interpreter.allocate_tensors()
+    rows = []
+    for k in range(len(arrays[0])):
+        for detail, array in zip(interpreter.get_input_details(), arrays, strict=True):
+            interpreter.set_tensor(detail["index"], array[k : k + 1])
+        interpreter.invoke()
+        rows.append([interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()])
+    return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
 
 
-def error(artifact, model, x):
-    wanted = model.predict(x, verbose=0)
-    return np.sqrt(np.mean((artifact.predict(x) - wanted) ** 2)) / wanted.std()
+def siamese(lib, names, second_first):
+    """A shared encoder on two inputs, and a head each; TensorFlow's converter sorts their inputs by name."""
+    lib.utils.set_random_seed(0)
+    layers = lib.layers
+    first, second = (lib.Input((6,), name=n) for n in names)
+    encoder = layers.Dense(8, activation="relu")
+    made = {k: encoder(x) for k, x in ((1, second), (0, first))} if second_first else None
+    made = made or {0: encoder(first), 1: encoder(second)}
+    joined = layers.Subtract()([made[0], made[1]])
+    outputs = [layers.Dense(3, name="zebra")(joined), layers.Dense(2, name="ape")(made[1])]
+    return lib.Model([first, second], outputs)
 
 
-def stock_error(model, x):
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([x[k : k + 1]] for k in range(len(x)))
-    from tfcompress.deploy.artifact import Artifact
-    from tfcompress.deploy.quiet import quiet
-
-    with quiet():
-        return error(Artifact(converter.convert()), model, x)
-
-
-@pytest.mark.parametrize("io", ["int8", "uint8"])
-def test_pictures_of_bytes_are_an_integer_input_with_a_code_for_every_value(io):
-    model = pictures()
-    artifact = tfc.convert(model, calibration=PICTURES, io=io)
-    (spec,) = artifact.inputs
-    assert artifact.is_integer and spec.dtype == io and spec.scale == 1.0
-    assert error(artifact, model, PICTURES) <= 1.2 * stock_error(model, PICTURES) + 1e-3
-
-
-@pytest.mark.parametrize("dtype", ["int32", "int64", "bool"])
-def test_other_integers(dtype):
-    x = (COUNTS > 25) if dtype == "bool" else COUNTS.astype(dtype)
-    i = keras.Input((12,), dtype=dtype)
-    model = keras.Model(i, L.Dense(4)(i))
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a"), ("input_9", "input_10")])
+@pytest.mark.parametrize("second_first", [False, True])
+@pytest.mark.parametrize("exporter", ["keras", pytest.param("tf_keras", marks=pytest.mark.legacy)])
+def test_two_inputs_and_two_outputs(exporter, names, second_first):
+    model = siamese(pytest.importorskip(exporter), names, second_first)
+    x = [k * RNG.random((32, 6), np.float32) for k in (1, 3)]
+    wanted = [np.asarray(y) for y in model.predict(x, verbose=0)]
     artifact = tfc.convert(model, calibration=x)
-    assert artifact.is_integer and error(artifact, model, x) < 0.03
+    assert [s.name for s in artifact.inputs] == list(names)
+    assert [s.shape for s in artifact.outputs] == [(1, 3), (1, 2)]
+    codes = [spec.quantize(array) for spec, array in zip(artifact.inputs, x, strict=True)]
+    numbered = [s.dequantize(c) for s, c in zip(artifact.outputs, by_number(artifact, codes), strict=True)]
+    for given in (x, dict(zip(names, x, strict=True))):
+        for found, plain, right in zip(artifact.predict(given).values(), numbered, wanted, strict=True):
+            assert np.abs(found - right).max() < 0.05 * np.ptp(right)
+            np.testing.assert_array_equal(found, plain)
 
 
-def test_bytes_are_trained_and_the_file_is_what_was_trained():
-    model = pictures()
-    model.compile("adam", "mse")
-    compression = tfc.Compression(tfc.Quantize("int8"), verbose=0)
-    model.fit(PICTURES, np.zeros((48, 4)), epochs=1, verbose=0, callbacks=[compression])
-    artifact = compression.convert(calibration=PICTURES)
-    assert artifact.is_integer and artifact.inputs[0].scale == 1.0
-    assert np.abs(artifact.predict(PICTURES) - compression.predict(PICTURES)).max() <= 1.01 * artifact.outputs[0].scale
-
-
-def test_bytes_in_a_session():
-    session = tfc.compress(pictures(), tfc.Quantize("int8"))
-    session.model.compile("adam", "mse")
-    session.model.fit(PICTURES, np.zeros((48, 4)), epochs=1, verbose=0, callbacks=session.callbacks)
-    assert session.convert(calibration=PICTURES).is_integer
-
-
-def test_a_float_file_keeps_the_type():
-    model = pictures()
+def test_names_of_nested_outputs_are_their_paths():
+    inputs = {"right": keras.Input((4,), name="right"), "left": keras.Input((3,), name="left")}
+    heads = [keras.layers.Dense(k)(inputs["right"]) for k in (2, 5)]
+    outputs = {"z": keras.layers.Dense(1)(inputs["left"]), "heads": {"small": heads[0], "both": heads}}
+    model = keras.Model(inputs, outputs)
+    x = {"left": RNG.random((20, 3), np.float32), "right": RNG.random((20, 4), np.float32)}
     artifact = tfc.convert(model, "float32")
-    assert artifact.inputs[0].dtype == "uint8" and error(artifact, model, PICTURES) < 1e-4
+    assert [s.name for s in artifact.inputs] == [s.name for s in model.inputs] == ["left", "right"]
+    wanted = model.predict(x, verbose=0)
+    flat = {
+        "heads/both/0": wanted["heads"]["both"][0],
+        "heads/both/1": wanted["heads"]["both"][1],
+        "heads/small": wanted["heads"]["small"],
+        "z": wanted["z"],
+    }
+    assert [s.name for s in artifact.outputs] == list(flat)
+    for given in (x, [x["left"], x["right"]]):
+        for name, value in artifact.predict(given).items():
+            np.testing.assert_allclose(value, flat[name], atol=1e-5)
+
+
+def test_outputs_with_equal_names_are_numbered():
+    inputs, head = keras.Input((4,), name="x"), keras.layers.Dense(2, name="head")
+    model = keras.Model(inputs, [head(inputs), head(keras.layers.Rescaling(2.0)(inputs)), head(inputs)])
+    x = RNG.random((20, 4), np.float32)
+    artifact = tfc.convert(model, calibration=x)
+    assert [s.name for s in artifact.outputs] == ["output_0", "output_1", "output_2"]
+    for found, wanted in zip(artifact.predict(x).values(), model.predict(x, verbose=0), strict=True):
+        assert np.abs(found - wanted).max() < 0.05 * np.ptp(wanted)
+
+
+def test_an_output_may_be_an_input_or_stand_twice():
+    inputs = [keras.Input((4,), name="second"), keras.Input((4,), name="first")]
+    total = keras.layers.Add()(inputs)
+    model = keras.Model(inputs, [inputs[0], total, total])
+    x = [RNG.random((20, 4), np.float32), 5 * RNG.random((20, 4), np.float32)]
+    artifact = tfc.convert(model, "float32")
+    for found, wanted in zip(artifact.predict(x).values(), model.predict(x, verbose=0), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_files_without_an_order_still_load(tiny_files):
+    artifact = tfc.Artifact(tiny_files["two_int8"])
+    assert {s.name for s in artifact.inputs} == {"left", "right"}

@@ -78,3 +78,10 @@ def test_evenly_spans_all_and_repeats_none():
             chosen = evenly(count, limit).tolist()
             assert chosen == sorted(set(chosen)) and len(chosen) == min(count, limit)
             assert chosen[0] == 0 and (limit == 1 or chosen[-1] == count - 1)
+
+
+def test_pictures_of_gigapixels_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+    Image.new("L", (400, 400)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"large\.png.*cannot be read.*decompression bomb"):
+        read_images(tmp_path, (4, 4, 1), limit=5)

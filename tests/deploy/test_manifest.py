@@ -204,6 +204,35 @@ def put(value, *path):
         (put(["0"], "task", "labels"), "shapes do not fit"),
         (put("tfcompress:1:int8_ptq", "models", 1, "encryption", "aad"), "encryption.aad must be"),
         (put([], "files"), "files: is of another type"),
+        (put("RSA", "sig_alg"), "sig_alg: must be 'ECDSA-P256-SHA256'"),
+        (put("12", "key_sha256"), "key_sha256: must be 64 hexadecimal digits"),
+        (put(0, "input", "normalization", "scale"), "normalization.scale: must be a scale"),
+        (put(3, "input", "channels"), "channels: must be 1"),
+        (put(10**6, "input", "width"), "shapes do not fit"),
+        (put([0.0, 0.0], "monitor", "confidence_edges"), "confidence_edges: must be two or more ascending"),
+        (put(["a"] * 10, "task", "labels"), "labels: must be one or more texts, each once"),
+        (put(0, "models", 0, "bytes"), "bytes: must be 1 or more"),
+        (put(0.0, "models", 0, "inputs", 0, "quant", "scale"), "must be a scale above 0"),
+        (put(-1.0, "models", 0, "outputs", 0, "quant", "scale"), "must be a scale above 0"),
+        (put(200, "models", 0, "inputs", 0, "quant", "zero_point"), "zero point of 'image': must be from -128 to 127"),
+        (put(0, "models", 0, "op_versions", "CONV_2D"), "op_versions: 'CONV_2D' must be 1 or more"),
+        (put(0, "models", 0, "golden", "count"), "golden.count: must be 1 or more"),
+        (put(99, "models", 0, "golden", "count"), "must have 77,616 bytes"),
+        (put(-1, "models", 0, "golden", "max_lsb"), "max_lsb: must be 0 or more"),
+        (put("AES", "models", 1, "encryption", "alg"), "encryption.alg: must be 'A256GCM'"),
+        (put(1, "models", 1, "encryption", "kdf", "iterations"), "iterations: must be from 100,000"),
+        (put(10**12, "models", 1, "encryption", "kdf", "iterations"), "iterations: must be from 100,000"),
+        (put(-5, "models", 1, "encryption", "plain_bytes"), "plain_bytes: must be 1 or more"),
+        (put("x", "models", 1, "encryption", "plain_sha256"), "plain_sha256: must be 64"),
+        (
+            put(
+                {"data": "d", "samples": 3, "classes": [-1, 4, *[0] * 8], "confidence": [3, 0]},
+                "models",
+                0,
+                "reference_histogram",
+            ),
+            "reference_histogram.classes: must be 10 counts that sum to 3",
+        ),
     ],
 )
 def test_a_manifest_of_another_form_is_refused_although_it_is_signed(copied, change, message):
@@ -214,6 +243,16 @@ def test_a_manifest_of_another_form_is_refused_although_it_is_signed(copied, cha
     (copied / "manifest.json").write_bytes(content)
     (copied / "manifest.sig").write_bytes(secure.sign(content, key))
     with pytest.raises(ManifestError, match=message):
+        read_manifest(copied, secure.public_der(key))
+
+
+def test_the_key_it_names_is_the_key_it_is_signed_with(copied, public):
+    document = json.loads((copied / "manifest.json").read_text())
+    key = secure.new_key()
+    content = strict_json.write(document)
+    (copied / "manifest.json").write_bytes(content)
+    (copied / "manifest.sig").write_bytes(secure.sign(content, key))
+    with pytest.raises(ManifestError, match="key_sha256 names another key"):
         read_manifest(copied, secure.public_der(key))
 
 

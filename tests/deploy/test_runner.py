@@ -1,5 +1,7 @@
 """Batches, shapes and refusals of the interpreter loop."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -63,3 +65,36 @@ def test_several_inputs_of_open_batch_are_resized_together():
     x = np.arange(15, dtype="float32").reshape(5, 3)
     names = [spec.name for spec in artifact.inputs]
     np.testing.assert_array_equal(artifact.predict(dict(zip(names, (x, 2 * x), strict=True))), 3 * x)
+
+
+@pytest.mark.parametrize("name", ["int8", "int8_dynamic"])
+def test_several_threads_get_their_own_answers(tiny_files, images, name):
+    artifact, found = Artifact(tiny_files[name]), []
+    sets = [images[k:] * (1 - k / 8) for k in range(4)]
+    want = [Artifact(tiny_files[name]).predict(x) for x in sets]
+
+    def work(k):
+        for _ in range(20):
+            found.append(np.array_equal(artifact.predict(sets[k]), want[k]))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 80
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"threads": 0}, ValueError),
+        ({"threads": 10**9}, ValueError),
+        ({"threads": 1.5}, TypeError),
+        ({"threads": True}, TypeError),
+        ({"xnnpack": "no"}, TypeError),
+    ],
+)
+def test_options_are_checked(tiny_files, images, options, error):
+    with pytest.raises(error, match=f"predict: {next(iter(options))} must be"):
+        Artifact(tiny_files["int8"]).predict(images, **options)

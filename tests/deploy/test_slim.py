@@ -292,3 +292,67 @@ def test_files_that_others_made(shared_data, name, most):
     for xnnpack in (True, False):
         np.testing.assert_array_equal(answers(smaller, x, xnnpack), answers(artifact, x, xnnpack))
     assert delegates(smaller) == delegates(artifact)
+
+
+def refused_by_the_interpreter(artifact):
+    """A bias that names a dimension it does not have, as files for microcontrollers do: only they run it."""
+    from tfcompress.deploy.diet.packing import packed, unpacked
+
+    model = unpacked(artifact.content)
+    for tensor in model.subgraphs[0].tensors:
+        if len(tensor.shape) == 1 and tensor.quantization is not None and len(tensor.quantization.scale) > 1:
+            tensor.quantization.quantizedDimension = 3
+    return packed(model)
+
+
+def test_no_channel_is_cut_from_a_file_that_can_not_be_compared(converted):
+    content = refused_by_the_interpreter(converted["dense"])
+    with pytest.warns(UserWarning, match="no channels were cut.*quantized_dimension must be in range"):
+        smaller = tfc.slim(content)
+    (note,) = smaller.metadata["slim"] or [{}]
+    assert note["channels_removed"] == note["operations_removed"] == 0
+    assert note["proof"].startswith("none: The runtime cannot load this file")
+    assert smaller.content == tfc.slim(content, channels=False).content
+
+
+def test_what_was_proven_stands_in_the_metadata(converted):
+    (note,) = tfc.slim(converted["dense"], proof=2).metadata["slim"]
+    assert note["proof"] == "2 random inputs with XNNPACK and without XNNPACK"
+    left = tfc.slim(converted["dense"].content, proof=0)
+    assert sum(k.size for k in left.kernels().values()) == sum(k.size for k in converted["dense"].kernels().values())
+
+
+@pytest.mark.parametrize("pool", [layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D])
+def test_reductions_over_one_axis(pool):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((20, 4)), layers.Conv1D(24, 3, activation="relu", name="first"), pool(), layers.Dense(3)]
+    )
+    kernel, bias = model.layers[0].get_weights()
+    kernel[..., :18], bias[:18] = 0, 0.1
+    model.layers[0].set_weights([kernel, bias])
+    artifact = tfc.convert(model, calibration=np.random.default_rng(0).random((50, 20, 4), np.float32))
+    smaller = tfc.slim(artifact)
+    assert smaller.size < artifact.size
+    x = codes(artifact)
+    for xnnpack in (True, False):
+        np.testing.assert_array_equal(answers(smaller, x, xnnpack), answers(artifact, x, xnnpack))
+
+
+def test_labels_that_unpack_to_gigabytes_and_damaged_ones_are_refused(tiny_files, monkeypatch):
+    import io
+    import zipfile
+
+    stream = io.BytesIO(tiny_files["int8"])
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", "cat\n" * 500)
+    whole = stream.getvalue()
+    assert b"labels.txt" in tfc.slim(whole).content
+    damaged = bytearray(whole)
+    at = whole.index(b"labels.txt") + 10
+    damaged[at : at + 8] = b"\xff" * 8
+    with pytest.raises(ValueError, match="archive behind the model is damaged"):
+        tfc.slim(bytes(damaged))
+    monkeypatch.setattr("tfcompress.deploy.diet.packing.LARGEST_ARCHIVE", 1000)
+    with pytest.raises(ValueError, match="unpacks to 2,000 bytes; at most 1,000"):
+        tfc.slim(whole)

@@ -81,3 +81,40 @@ def test_reports_of_several_devices_stand_in_one_table(phone_report):
     assert bench_table([BenchReport(other)], markdown=True).startswith("| model | device | on |")
     with pytest.raises(ValueError, match="at least one"):
         bench_table([])
+
+
+def test_no_order_to_a_terminal_is_printed(phone_report):
+    phone_report["device"]["name"] = "\x1b[31mred\x1b]0;title\x07"
+    phone_report["results"][0]["name"] = "int8\x1b[2J"
+    phone_report["results"][0]["accelerator"]["reason"] = "\x9b31mno delegate"
+    report = BenchReport(phone_report)
+    for text in (report.text(), report.markdown(), bench_table([report, report]), bench_table([report], markdown=True)):
+        assert not set(text) & {"\x1b", "\x07", "\x9b"}
+        assert "\\u001b[31mred" in text and "int8\\u001b[2J" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "nested"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"schema": "tfcompress.bench/1", "schema": 2}', "stands twice"),
+        (b'{"results": 1' + b"0" * 400 + b"}", "does not fit into 64 bits"),
+        (b'{"results": 1e999}', "too large"),
+        (b'{"results": NaN}', "no JSON number"),
+    ],
+)
+def test_hostile_files_are_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"bad.json: BenchReport: .*{message}"):
+        BenchReport.load(path)
+
+
+def test_a_number_without_end_is_none(phone_report):
+    phone_report["results"][0]["bytes"] = 10**400
+    with pytest.raises(ValueError, match="bytes: must be integer"):
+        BenchReport(phone_report)
+    phone_report["results"][0]["bytes"] = 10**5000
+    with pytest.raises(ValueError, match="an integer of 16,610 bits"):
+        BenchReport(phone_report)

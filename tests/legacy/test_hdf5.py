@@ -140,7 +140,7 @@ def swap_weights(file):
 
 def add_layer(file):
     group = file["model_weights"]
-    group["more"] = h5py.SoftLink("/model_weights/conv")
+    group["more"] = group["conv"]
     group.attrs["layer_names"] = [*group.attrs["layer_names"], "more"]
 
 

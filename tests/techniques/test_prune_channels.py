@@ -101,9 +101,28 @@ def test_amount_is_the_share_of_channels_that_go(model, steps):
 
 
 def test_widths_are_multiples_and_never_zero(model):
-    for amount in (0.2, 0.5, 0.99):
+    for amount in (0.5, 0.99):
         small = PruneChannels(amount, round_to=8).apply(model)
         assert all(n % 8 == 0 and n >= 8 for n in widths(small).values())
+
+
+@pytest.mark.parametrize(
+    ("amount", "round_to", "reason"),
+    [(0.2, 8, "all of its 16 channels stay: fewer than a block of round_to=8"), (0.5, 16, "round_to=1 would cut here")],
+)
+def test_what_cuts_nothing_says_why(model, amount, round_to, reason):
+    technique = PruneChannels(amount, round_to=round_to, where="[ab]", scope="layer")
+    with pytest.warns(UserWarning, match="PruneChannels cut nothing") as told:
+        small = technique.apply(model)
+    assert widths(small) == widths(model)
+    assert reason in str(told[0].message)
+    with pytest.warns(UserWarning, match="cut nothing"):
+        assert reason in str(tfc.compress(model, [technique, tfc.Prune(0.5)], verbose=0).plan)
+
+
+def test_a_schedule_that_can_hide_nothing_is_told_in_the_plan(model):
+    session = tfc.compress(model, [PruneChannels(schedule=tfc.schedules.linear(0.0, 0.5), round_to=16)], verbose=0)
+    assert "Note: PruneChannels: a, b: all of its 16 channels stay, since every layer keeps" in str(session.plan)
 
 
 def test_overrides_and_where_leave_layers_alone(model):

@@ -287,10 +287,30 @@ class Replace(keras.callbacks.Callback):
         self.model.make_train_function(force=True)
 
 
-@pytest.mark.parametrize("replaced", [True, False])
-def test_a_training_that_went_past_the_hooks_is_told(dense_net, points, replaced):
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_new_train_function_inside_a_fit_is_followed(dense_net, points, laws, is_first):
     model, compression = new(dense_net)
-    behind = [Replace()] if replaced else []
-    model.fit(*points, epochs=2, verbose=0, callbacks=[compression, *behind])
-    told = any("no training step ran under the techniques" in note for note in compression.notes)
-    assert told == replaced
+    order = [Replace(), compression] if is_first else [compression, Replace()]
+    model.fit(*points, epochs=2, verbose=0, callbacks=order)
+    assert compression.notes == [] and compression.clock.step == 6
+    assert all(float(span.seen) == 6 for span in compression.state.ranges)
+    laws(model, compression)
+
+
+def test_a_function_that_wraps_ours_stays(dense_net, points, laws):
+    model, compression = new(dense_net)
+    calls = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            inner = self.model.train_function
+
+            def watched(iterator):
+                calls.append(1)
+                return inner(iterator)
+
+            self.model.train_function = watched
+
+    model.fit(*points, epochs=2, verbose=0, callbacks=[compression, Watch()])
+    assert len(calls) == 6 and compression.clock.step == 6
+    laws(model, compression)

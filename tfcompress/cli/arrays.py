@@ -1,11 +1,13 @@
 """Data files of the command line: arrays from .npz and .npy, scaled and shaped for a model."""
 
-import fractions
-import pathlib
-import zipfile
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from absl import flags
+
+from tfcompress.deploy.array_files import load_arrays
+from tfcompress.facts.printable import shown
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,25 @@ class Arrays:
         return (self.x, self.y) if self.x_test is None else (self.x_test, self.y_test)
 
 
-def read_arrays(path: str, scale: str = "1") -> Arrays:
+def define_scaling(values: flags.FlagValues, what: str = "the inputs") -> None:
+    """Defines `--scale` and `--offset`.
+
+    Args:
+        values: Where to.
+        what: What they change.
+    """
+    flags.DEFINE_string("scale", "1", f"Factor on {what}, such as 1/255.", flag_values=values)
+    flags.DEFINE_string("offset", "0", f"Added to {what} after --scale, such as -1.", flag_values=values)
+
+
+def read_arrays(path: str, scale: str = "1", offset: str = "0") -> Arrays:
     """Reads a data file.
 
     Args:
         path: `.npz` with `x` (and `y`), or with `x_train` (`y_train`, `x_test`, `y_test`) like
             Keras' own; or `.npy` with the inputs alone.
         scale: Factor on the inputs, a number or a fraction such as "1/255".
+        offset: Added to them after that.
 
     Returns:
         The arrays; inputs as float32 when scaled.
@@ -51,8 +65,8 @@ def read_arrays(path: str, scale: str = "1") -> Arrays:
         >>> read_arrays(path, "1/255").x.max()
         np.float32(1.0)
     """
-    factor = factor_of(scale)
-    found = _load(pathlib.Path(path))
+    factors = factor_of(scale), factor_of(offset, "--offset")
+    found = _load(path)
     names = ("x_train", "y_train") if "x_train" in found else ("x", "y")
     if names[0] not in found:
         raise ValueError(
@@ -64,7 +78,7 @@ def read_arrays(path: str, scale: str = "1") -> Arrays:
     for part, labels in ((x, y), (x_test, y_test)):
         if part is not None and labels is not None and len(part) != len(labels):
             raise ValueError(f"{path}: {len(part)} inputs have {len(labels)} labels")
-    return Arrays(_scaled(x, factor), y, _scaled(x_test, factor), y_test)
+    return Arrays(_scaled(x, *factors), y, _scaled(x_test, *factors), y_test)
 
 
 def fit_shape(x: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -84,11 +98,12 @@ def fit_shape(x: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
     return x[..., None] if shape[-1:] == (1,) and x.ndim == len(shape) else x
 
 
-def factor_of(scale: str) -> float:
+def factor_of(scale: str, flag: str = "--scale") -> float:
     """Reads a factor.
 
     Args:
         scale: A number or a fraction.
+        flag: The flag it was given with, for the error.
 
     Returns:
         Its value.
@@ -100,28 +115,25 @@ def factor_of(scale: str) -> float:
         >>> factor_of("1/4")
         0.25
     """
+    above, stroke, below = str(scale).partition("/")
     try:
-        return float(fractions.Fraction(scale))
+        factor = float(above) / (float(below) if stroke else 1.0)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"--scale must be a number or a fraction such as 1/255. Received: {scale}") from None
+        factor = math.nan
+    if not math.isfinite(factor) or (factor == 0 and flag == "--scale"):
+        raise ValueError(
+            f"{flag} must be a number or a fraction such as 1/255, finite"
+            f"{' and not 0' if flag == '--scale' else ''}. Received: {shown(scale)}"
+        )
+    return factor
 
 
-def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    try:
-        # Opened here: NumPy leaves a file open that is no whole archive.
-        with open(path, "rb") as stream:
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"x": loaded}
-            with loaded:
-                return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path}: is no whole .npz or .npy file of plain arrays: {error}") from None
+def _load(path: str) -> dict[str, np.ndarray]:
+    loaded = load_arrays(path)
+    return {"x": loaded} if isinstance(loaded, np.ndarray) else loaded
 
 
-def _scaled(x: np.ndarray | None, factor: float) -> np.ndarray | None:
-    if x is None or factor == 1.0:
+def _scaled(x: np.ndarray | None, factor: float, offset: float) -> np.ndarray | None:
+    if x is None or (factor, offset) == (1.0, 0.0):
         return x
-    return np.multiply(x, factor, dtype=np.float32)
+    return np.multiply(x, factor, dtype=np.float32) + np.float32(offset)

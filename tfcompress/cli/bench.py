@@ -4,7 +4,7 @@ import pathlib
 
 from absl import flags
 
-from tfcompress.cli.arrays import read_arrays
+from tfcompress.cli.arrays import define_scaling, read_arrays
 from tfcompress.cli.command import Command
 
 
@@ -25,7 +25,7 @@ def _define(values: flags.FlagValues) -> None:
         "Real inputs (.npz or .npy), of which the first is timed; without it they are drawn.",
         flag_values=values,
     )
-    flags.DEFINE_string("scale", "1", "Factor on the inputs, such as 1/255.", flag_values=values)
+    define_scaling(values)
     flags.DEFINE_integer("seed", 0, "Seed of drawn inputs and of the order.", flag_values=values)
     flags.DEFINE_string("json", "", "File for the report as JSON.", flag_values=values)
     flags.DEFINE_boolean("markdown", False, "Prints a Markdown table.", flag_values=values)
@@ -56,7 +56,7 @@ def _measure(values: flags.FlagValues, files: list[str]):
     missing = [name for name in files if not pathlib.Path(name).is_file()]
     if missing:
         raise FileNotFoundError(f"there is no file {missing[0]}")
-    data = read_arrays(values.data, values.scale).x if values.data else None
+    data = read_arrays(values.data, values.scale, values.offset).x if values.data else None
     return benchmark(
         files,
         **MODES[values.mode],

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from tfcompress.cli.arrays import Arrays, fit_shape, read_arrays
+from tfcompress.cli.arrays import Arrays, define_scaling, fit_shape, read_arrays
 from tfcompress.cli.command import Command
 from tfcompress.cli.start import start_tensorflow
 
@@ -17,13 +17,13 @@ EVIDENCE = 2048  # samples that surgery looks at, at most
 def _define(values: flags.FlagValues) -> None:
     text = (
         ("data", "", "Training data, .npz: x, y or x_train, y_train, x_test, y_test."),
-        ("scale", "1", "Factor on the inputs, such as 1/255."),
         ("recipe", "", "Recipe file (JSON), instead of the flags below."),
         ("quantize", "int8", "Scheme: int8, weights, ... ; none leaves it out."),
         ("teacher", "", "Model to distil from (.keras, .h5, SavedModel)."),
         ("loss", "auto", "Keras loss; auto keeps the model's own, or fits the labels."),
         ("out", "compressed", "Folder for the model, the .tflite file, recipe and report."),
     )
+    define_scaling(values)
     for name, default, help_text in text:
         flags.DEFINE_string(name, default, help_text, flag_values=values)
     flags.DEFINE_float("channels", None, "Fraction of channels to remove.", 0.0, 1.0, flag_values=values)
@@ -90,7 +90,7 @@ def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
 
 
 def _read(values: flags.FlagValues, model: object) -> Arrays:
-    data = read_arrays(values.data, values.scale)
+    data = read_arrays(values.data, values.scale, values.offset)
     if data.y is None:
         raise ValueError(f"{values.data}: training needs labels: y or y_train")
     shape = tuple(model.inputs[0].shape[1:])
@@ -156,6 +156,7 @@ def _fitting_loss(model: object, y: np.ndarray) -> object:
 
 
 def _write(values, path, original, recipe, compression, data, history) -> int:
+    from tfcompress.deploy.atomic import whole_file
     from tfcompress.judge import pictures
     from tfcompress.judge.chapters import add_comparison, add_file, add_surgery
     from tfcompress.judge.compare import compare
@@ -166,7 +167,8 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.tflite"
     artifact = compression.convert(os.fspath(file), calibration=data.x[:CALIBRATION])
-    compression.finish().save(folder / f"{name}.keras")
+    with whole_file(folder / f"{name}.keras", ".keras") as temporary:
+        compression.finish().save(temporary)
     compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
     report = Report(f"{name}, compressed", f"{len(data.x):,} samples of {values.data}")
     add_comparison(report, compared, highlight=file.name)

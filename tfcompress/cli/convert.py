@@ -5,7 +5,7 @@ import pathlib
 
 from absl import flags
 
-from tfcompress.cli.arrays import factor_of, fit_shape, read_arrays
+from tfcompress.cli.arrays import define_scaling, factor_of, fit_shape, read_arrays
 from tfcompress.cli.command import Command
 from tfcompress.cli.start import start_tensorflow
 
@@ -29,7 +29,17 @@ def _define(values: flags.FlagValues) -> None:
         "Representative inputs, needed by int8 and int16x8: .npz (x or x_train), .npy, or a folder of images.",
         flag_values=values,
     )
-    flags.DEFINE_string("scale", "1", "Factor on the calibration inputs, such as 1/255.", flag_values=values)
+    define_scaling(values, "the calibration inputs")
+    flags.DEFINE_float(
+        "percentile", None, "Per cent of an activation's values inside its range; outliers are cut off.", 50.0, 100.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list(
+        "require",
+        [],
+        "What the file must keep, such as agreement=0.99,error=0.05, measured on the calibration samples.",
+        flag_values=values,
+    )
     flags.DEFINE_list(
         "allow_float",
         [],
@@ -52,11 +62,14 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     path = arguments[0]
     out = values.out or str(pathlib.Path(path.rstrip("/")).with_suffix(".tflite"))
     model = load_model(path)
-    calibration = read_calibration(model, values.calibration, values.scale)
+    calibration, scaling = read_calibration(model, values.calibration, values.scale, values.offset)
     artifact = convert(
         model,
         mode=values.mode,
         calibration=calibration,
+        **scaling,
+        percentile=values.percentile,
+        require=requirements(values.require) or None,
         io=values.io,
         allow_float=values.allow_float,
         leave_float=values.leave_float,
@@ -64,33 +77,60 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     artifact.save(out)
     print(artifact.summary())
     print(f"\nWrote {out} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped).")
+    print(artifact.verdict())
     return 0
 
 
-def read_calibration(model: object, path: str, scale: str) -> object:
+def requirements(given: list[str]) -> dict[str, float]:
+    """Reads `--require`.
+
+    Args:
+        given: Texts such as "agreement=0.99".
+
+    Returns:
+        Limit by name.
+
+    Raises:
+        ValueError: If one of them has another form.
+
+    Example:
+        >>> requirements(["agreement=0.99", "error=0.05"])
+        {'agreement': 0.99, 'error': 0.05}
+    """
+    found = {}
+    for text in given:
+        name, _, limit = text.partition("=")
+        try:
+            found[name.strip()] = float(limit)
+        except ValueError:
+            raise ValueError(f"--require takes NAME=NUMBER, such as agreement=0.99. Received: {text}") from None
+    return found
+
+
+def read_calibration(model: object, path: str, scale: str, offset: str = "0") -> tuple[object, dict[str, float]]:
     """Reads calibration data for a model.
 
     Args:
         model: A Keras model.
         path: `.npz`, `.npy` or a folder of images; empty for none.
         scale: Factor on the inputs, such as "1/255".
+        offset: Added to them after that, such as "-1".
 
     Returns:
-        What `tfc.convert` takes as `calibration`: an array, a list of samples made of the folder's
-        images, or None.
+        What `tfc.convert` takes as `calibration`: an array, the folder, or None; and its `scale` and `offset`, only
+        those that were given.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
         ValueError: If it does not fit.
     """
+    scaling = {"scale": factor_of(scale), "offset": factor_of(offset, "--offset")}
+    scaling = {name: value for name, value in scaling.items() if value != {"scale": 1.0, "offset": 0.0}[name]}
     if not path:
-        return None
+        return None, {}
     if os.path.isdir(path):
-        from tfcompress.deploy.calibration import samples
-
-        inputs = [(tensor.name, tuple(tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
-        return samples(path, inputs, scale=factor_of(scale))
-    return fit_shape(read_arrays(path, scale).x, tuple(model.inputs[0].shape[1:]))
+        return path, scaling
+    return fit_shape(read_arrays(path).x, tuple(model.inputs[0].shape[1:])), scaling
 
 
 COMMAND = Command(

@@ -1,12 +1,13 @@
 """The way in: picks the subcommand, and turns what happens into an exit code and one clear line.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate refused the model, 130
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate or --require refused the file, 130
 stopped with Ctrl-C.
 """
 
 import difflib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from absl import flags
@@ -14,6 +15,7 @@ from absl import flags
 import tfcompress
 from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim, split
 from tfcompress.cli.command import Command
+from tfcompress.cli.output import clean_output, one_line, say_warnings_in_one_line, silence_stdout
 
 COMMANDS: dict[str, Command] = {
     command.name: command
@@ -31,6 +33,7 @@ COMMANDS: dict[str, Command] = {
         monitor.COMMAND,
     )
 }
+TRACEBACK = "TFCOMPRESS_TRACEBACK"  # set in the environment: where an error arose is printed before its line
 DONE, FAILED, USAGE, REFUSED, STOPPED = 0, 1, 2, 3, 130
 
 
@@ -41,20 +44,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Program name and arguments; None takes `sys.argv`.
 
     Returns:
-        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate refused the
-        model, 130 stopped with Ctrl-C.
+        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate or --require refused the
+        file, 130 stopped with Ctrl-C.
 
     Example:
         >>> main(["tfcompress", "--version"])
         tfcompress 0.1.0
         0
     """
+    if argv is None:
+        say_warnings_in_one_line()
     try:
-        code = _dispatch(list((sys.argv if argv is None else argv)[1:]))
-        sys.stdout.flush()
+        with clean_output():
+            code = _dispatch(list((sys.argv if argv is None else argv)[1:]))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_stdout()
         return DONE
+    except KeyboardInterrupt:
+        print("\ntfcompress: stopped.", file=sys.stderr)
+        return STOPPED
+    except OSError as error:  # what was said can't be written: a full disk behind a redirection
+        silence_stdout()
+        print(f"tfcompress: standard output: {one_line(error)}", file=sys.stderr)
+        return FAILED
     return code
 
 
@@ -92,17 +106,20 @@ def _run(command: Command, arguments: list[str]) -> int:
         return STOPPED
     except BrokenPipeError:
         raise
-    # RuntimeError: TensorFlow's converter could not do it; the message is its own.
-    # ModuleNotFoundError: an extra is not installed; the message names it.
-    except (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        print(f"tfcompress {command.name}: {error}", file=sys.stderr)
-        return REFUSED if _is_gate(error) else FAILED
+    # Every error ends in one line: files come from anywhere, and what reads them raises what it likes.
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        refused = _is_gate(error)
+        print(f"tfcompress {command.name}: {error if refused else one_line(error)}", file=sys.stderr)
+        return REFUSED if refused else FAILED
 
 
 def _is_gate(error: Exception) -> bool:
-    """Whether it is NotFullyInteger, without importing TensorFlow to find out that it is not."""
-    gate = sys.modules.get("tfcompress.deploy.verify")
-    return gate is not None and isinstance(error, gate.NotFullyInteger)
+    """Whether it is NotFullyInteger or NotFaithful, without importing TensorFlow to find out that it is not."""
+    names = (("verify", "NotFullyInteger"), ("fidelity", "NotFaithful"))
+    gates = ((sys.modules.get(f"tfcompress.deploy.{module}"), name) for module, name in names)
+    return any(gate is not None and isinstance(error, getattr(gate, name)) for gate, name in gates)
 
 
 def _wrong_usage(message: str, help_command: str) -> int:
@@ -127,6 +144,7 @@ def _overview() -> str:
         *(f"  {name.ljust(width)}  {command.summary}" for name, command in COMMANDS.items()),
         "",
         "Help of a command: tfcompress COMMAND --help. Version: tfcompress --version.",
-        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not fully integer, 130 stopped.",
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not fully integer or not as faithful as required, 130 stopped.",
+        f"With {TRACEBACK}=1 in the environment an error shows where it arose.",
     ]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from tfcompress.cli.arrays import fit_shape, read_arrays
+from tfcompress.cli.arrays import define_scaling, fit_shape, read_arrays
 from tfcompress.cli.command import Command
 
 
@@ -10,7 +10,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("reference", "", "manifest.json that the app carries, or its folder.", flag_values=values)
     flags.DEFINE_string("data", "", "Data (.npz, .npy) to count a reference from, with --model.", flag_values=values)
     flags.DEFINE_list("model", [], "The .tflite files that the app ran.", flag_values=values)
-    flags.DEFINE_string("scale", "1", "Factor on the inputs of --data, such as 1/255.", flag_values=values)
+    define_scaling(values, "the inputs of --data")
     flags.DEFINE_string("svg", "", "File for a picture of the histograms.", flag_values=values)
 
 
@@ -40,7 +40,7 @@ def _counted(values: flags.FlagValues, log) -> dict:
     from tfcompress.deploy.phone_variant import semantic_of
     from tfcompress.judge.monitor import reference
 
-    x = read_arrays(values.data, values.scale).x
+    x = read_arrays(values.data, values.scale, values.offset).x
     artifacts = [Artifact.load(path) for path in values.model]
     names = {usage.sha256: [] for usage in log.usage()}
     for usage in log.usage():

@@ -4,14 +4,14 @@ import os
 
 from absl import flags
 
-from tfcompress.cli.arrays import fit_shape, read_arrays
+from tfcompress.cli.arrays import define_scaling, fit_shape, read_arrays
 from tfcompress.cli.command import Command
 from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("data", "", "Data to judge by (.npz, .npy).", flag_values=values)
-    flags.DEFINE_string("scale", "1", "Factor on the inputs, such as 1/255.", flag_values=values)
+    define_scaling(values)
     flags.DEFINE_string("out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures latency as well.", flag_values=values)
     flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1, flag_values=values)
@@ -37,7 +37,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     phone = load_phone_report(values.phone) if values.phone else None
     if phone is not None:
         measured_on_phone(phone, files)  # a wrong report is told before minutes of measuring
-    x, y = read_arrays(values.data, values.scale).held_out()
+    x, y = read_arrays(values.data, values.scale, values.offset).held_out()
     x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
     compared = compare(
         original,

@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from tfcompress.cli.arrays import define_scaling
 from tfcompress.cli.command import Command
 from tfcompress.cli.convert import MODES, read_calibration
 from tfcompress.cli.start import start_tensorflow
@@ -43,7 +44,7 @@ def _define(values: flags.FlagValues) -> None:
         "hierarchical, whose exits learn the model's own answers to them.",
         flag_values=values,
     )
-    flags.DEFINE_string("scale", "1", "Factor on the inputs, such as 1/255.", flag_values=values)
+    define_scaling(values)
     flags.DEFINE_list(
         "allow_float", [], "LiteRT ops or layers that may stay float in an int8 file.", flag_values=values
     )
@@ -56,7 +57,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.techniques.splitting import split
 
     model = load_model(arguments[0])
-    data = read_calibration(model, values.calibration, values.scale)
+    data = _scaled(model, *read_calibration(model, values.calibration, values.scale, values.offset))
     options = {name: values[name].value for name in _PLAIN if values[name].value is not None}
     parts = split(model, values.how, **options)
     if values.how == "hierarchical":
@@ -66,6 +67,18 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     print(parts.text())
     print(f"\n{chain.summary()}\nWrote {values.out}.")
     return 0
+
+
+def _scaled(model: object, data: object, scaling: dict[str, float]) -> object:
+    """The inputs as the model takes them; of a folder, its pictures."""
+    if data is None or not isinstance(data, str) and not scaling:
+        return data
+    from tfcompress.deploy.calibration import samples
+    from tfcompress.mechanics.graph import input_triples
+    from tfcompress.techniques.parts import CALIBRATION
+
+    limit = CALIBRATION if isinstance(data, str) else len(data)
+    return samples(data, input_triples(model), limit=limit, **scaling)
 
 
 def _check(values: flags.FlagValues) -> None:

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import os
+import threading
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,11 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import inline
+
 from . import flatbuffer, float_ops, weight_tensors
-from .atomic import write_files
+from .fidelity import Fidelity
 from .flatbuffer import Model, Op
+from .pairs import entry, read_pair, write_pair
 from .runner import Runner, check_inputs
+from .sidecar import parse_sidecar, usable_metadata
 from .tensorspec import TensorSpec, io_specs
+from .trial import run_apart
 
 _SIDECAR_FORMAT = "tfcompress.artifact/1"
 
@@ -58,12 +65,14 @@ class Artifact:
         self.content = content
         self.metadata = {} if metadata is None else metadata
         if not isinstance(self.metadata, dict):
-            raise TypeError(f"Artifact: metadata must be a dict. Received: {metadata!r}.")
+            checks.refuse(TypeError, "Artifact", "metadata", "a dict", metadata)
         _json(self.metadata)
         # A cheap look at the first bytes now; the walk through the file waits until it is needed.
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
             flatbuffer.read(content)
         self._runners: dict[tuple[int, bool], Runner] = {}
+        self._is_untried = False
+        self._making = threading.Lock()
 
     @cached_property
     def model(self) -> Model:
@@ -98,6 +107,18 @@ class Artifact:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The outputs with shape, type and quantization, in the order of the file."""
         return self._specs[1]
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """How far the file is from the model it was made of, on calibration samples; None where nothing was compared.
+
+        See `tfcompress.deploy.fidelity.Fidelity`: rows by output, reference and kernels; `sentence()` says it in one.
+        """
+        facts = self.metadata.get("fidelity")
+        try:
+            return Fidelity.of(facts) if isinstance(facts, dict) else None
+        except ValueError:
+            return None  # of another release, or damaged: the file itself is as good as ever
 
     @property
     def min_runtime(self) -> str:
@@ -202,12 +223,39 @@ class Artifact:
         return self._answer(self._run(x, threads, xnnpack))
 
     def _run(self, x: Samples, threads: int, xnnpack: bool) -> list[np.ndarray]:
+        key = checks.threads("predict", threads), checks.flag("predict", "xnnpack", xnnpack)
         arrays = check_inputs(x, self.inputs)
         codes = [spec.quantize(array) for spec, array in zip(self.inputs, arrays, strict=True)]
-        key = (threads, bool(xnnpack))
         if key not in self._runners:
-            self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, threads, xnnpack)
+            self.try_apart(codes, *key)
+        with self._making:
+            if key not in self._runners:
+                self._runners[key] = Runner(self.content, self.model, self.inputs, self.outputs, *key)
         return self._runners[key].run(codes)
+
+    def try_apart(self, codes: Sequence[np.ndarray], threads: int = 1, xnnpack: bool = True) -> None:
+        """Runs a file from elsewhere once in a process of its own, which it may end, before it runs in this one.
+
+        Files that were made here, and those that `save` wrote, are known to run.
+
+        Args:
+            codes: An array for each input, of the input's own type; the first sample is used.
+            threads: threads of the interpreter.
+            xnnpack: False runs the plain kernels.
+
+        Raises:
+            ValueError: if it ends the process or does not come to an end.
+        """
+        if not self._is_untried:
+            return
+        first = [code[: max(1, spec.shape[0])] for spec, code in zip(self.inputs, codes, strict=True) if spec.shape]
+        ((trial,),) = run_apart([self.content], first, [bool(xnnpack)], threads)
+        if trial.has_crashed:
+            raise ValueError(
+                f"The runtime does not survive this file: {trial.reason}. It is damaged, or the runtime has a fault; "
+                "it is not run in this process."
+            )
+        self._is_untried = False
 
     def _answer(self, values: list[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
         if len(values) == 1:
@@ -217,17 +265,19 @@ class Artifact:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the file, and its metadata to `path + ".json"`; both whole or not at all.
 
+        A reader finds metadata that fit the file at every moment. A symbolic link stays and its file is
+        written; a device or FIFO gets the bytes of the file alone.
+
         Args:
             path: where to write, usually `*.tflite`. The folder must exist.
         """
-        path = os.fspath(path)
         sidecar = {
             "format": _SIDECAR_FORMAT,
             "sha256": self.sha256,
             "bytes": self.size,
             "metadata": self.metadata,
         }
-        write_files({path: self.content, path + ".json": _json(sidecar).encode()})
+        write_pair(path, self.content, sidecar, _json)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Artifact":
@@ -245,22 +295,31 @@ class Artifact:
             ValueError: if it is not a `.tflite` file.
         """
         path = os.fspath(path)
-        with open(path, "rb") as file:
-            content = file.read()
+        content, *sidecar = read_pair(path)
         try:
             artifact = cls(content)
+            _ = artifact.model  # damage is told here, with the path
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
-        artifact.metadata = _read_sidecar(path + ".json", artifact.sha256)
+        artifact.metadata = _read_sidecar(*sidecar, artifact.sha256)
+        artifact._is_untried = not artifact.metadata  # no sidecar says that it was made here
+        return artifact
+
+    @classmethod
+    def foreign(cls, content: bytes) -> "Artifact":
+        """An artifact of bytes from elsewhere, which are first run in a process of their own."""
+        artifact = cls(content)
+        artifact._is_untried = True
         return artifact
 
     def summary(self) -> str:
         """Text: mode, sizes, inputs and outputs, and a table of the ops."""
-        mode = self.metadata.get("mode", "unknown mode")
+        mode = inline(str(self.metadata.get("mode", "unknown mode")))
         numbers = "integer only" if self.is_integer else f"{len(self.float_ops())} float ops"
         lines = [
             f"{mode}, {numbers}, {self.size:,} bytes (gzip {self.gzip_size:,}), "
-            f"runtime >= {self.min_runtime or 'not stored'}",
+            f"runtime >= {inline(self.min_runtime) or 'not stored'}",
+            *([inline(self.verdict())] if self.fidelity is not None else []),
             *(f"input  {_describe(spec)}" for spec in self.inputs),
             *(f"output {_describe(spec)}" for spec in self.outputs),
         ]
@@ -279,9 +338,14 @@ class Artifact:
         ]
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         for row in (header, *rows):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            cells = (inline(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
+
+    def verdict(self) -> str:
+        """One sentence: how much smaller than the model, and how far from its answers."""
+        found = self.fidelity
+        return found.sentence() if found is not None else "not compared with the model it was made of"
 
     def __repr__(self) -> str:
         mode = self.metadata.get("mode")
@@ -297,7 +361,7 @@ class Artifact:
 
 def _describe(spec: TensorSpec) -> str:
     shape = "x".join("any" if size == -1 else str(size) for size in spec.shape)
-    text = f"{spec.name}: {spec.dtype} {shape}"
+    text = f"{inline(spec.name)}: {spec.dtype} {shape}"
     if spec.is_quantized:
         text += f", scale {spec.scale:.6g}, zero point {spec.zero_point}"
     return text
@@ -306,19 +370,19 @@ def _describe(spec: TensorSpec) -> str:
 def _json(value: dict[str, Any]) -> str:
     try:
         return json.dumps(value, indent=2, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever the values' own methods raise, and nesting that is too deep
         raise TypeError(
             f"Artifact: metadata must hold only what JSON can ({error}). Turn NumPy values into "
             "plain ones with .item() or .tolist()."
         ) from error
 
 
-def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
-    if not os.path.exists(path):
+def _read_sidecar(path: str, text: bytes | None, sha256: str) -> dict[str, Any]:
+    if text is None:
         return {}
     try:
-        with open(path, encoding="utf-8") as file:
-            sidecar = json.load(file)
+        sidecar = parse_sidecar(text)
+        sidecar = entry(sidecar, sha256) or sidecar
         found = sidecar["sha256"]
         metadata = sidecar["metadata"]
     except (ValueError, KeyError, TypeError) as error:
@@ -326,9 +390,9 @@ def _read_sidecar(path: str, sha256: str) -> dict[str, Any]:
         return {}
     if found != sha256 or not isinstance(metadata, dict):
         warnings.warn(
-            f"{path!r} describes other bytes (sha256 {found}, the file has {sha256}) and was left "
+            f"{path!r} describes other bytes (sha256 {found!r:.80}, the file has {sha256}) and was left "
             "out; save the artifact again to renew it.",
             stacklevel=3,
         )
         return {}
-    return metadata
+    return usable_metadata(metadata, path)

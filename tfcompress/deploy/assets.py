@@ -7,7 +7,6 @@ the other, and whatever goes wrong leaves the old one.
 import hashlib
 import os
 import pathlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import strict_json
-from .atomic import write_files
+from .folder_swap import replace_folder
 from .manifest import MANIFEST, SCHEMA, SIGNATURE, associated_data, check_document
 from .phone_variant import PhoneVariant, check_name
 from .recipe_steps import title_of
@@ -297,24 +296,5 @@ def _document(task: AppTask, models: list[dict], files: dict[str, dict], key_sha
 
 
 def _replace(folder: pathlib.Path, files: dict[str, bytes], beside: dict[str | os.PathLike, bytes]) -> None:
-    """Puts the files into a new folder and swaps it in."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
-    try:
-        for path, content in files.items():
-            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / path).write_bytes(content)
-        if folder.exists():
-            os.rename(folder, old)
-        try:
-            os.rename(fresh, folder)
-            write_files(beside)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            if old.exists():
-                os.rename(old, folder)
-            raise
-    finally:
-        for place in (fresh, old):
-            if place.exists():
-                shutil.rmtree(place)
+    """Puts the files into a new folder and swaps it in; without exchange, the manifest and its signature come last."""
+    replace_folder(folder, files, beside, last=(MANIFEST, SIGNATURE))

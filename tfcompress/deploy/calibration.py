@@ -26,8 +26,8 @@ def samples(
     minimum: int = 1,
     limit: int = 256,
     value_range: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
-    scale: float = 1.0,
-    offset: float = 0.0,
+    scale: float | Mapping[str, float] = 1.0,
+    offset: float | Mapping[str, float] = 0.0,
 ) -> list[dict[str, np.ndarray]]:
     """Brings calibration data into one form and checks them.
 
@@ -47,8 +47,9 @@ def samples(
             the first ones from everything that is iterated.
         value_range: (lowest, highest) value the model was trained on, for all inputs or by input
             name; values outside of it are an error.
-        scale: factor on the pixel values 0..255 of an image folder, such as 1 / 255.
-        offset: added to the pixel values after `scale`.
+        scale: factor on the values of float inputs, such as 1 / 255 for the pixels 0..255 of a folder; by input
+            name if inputs differ.
+        offset: added to them after `scale`.
 
     Returns:
         One dict per sample: `{input name: array (1, ...)}` of the input's type.
@@ -67,18 +68,46 @@ def samples(
     inputs = [(name, tuple(shape), str(dtype)) for name, shape, dtype in inputs]
     if not 1 <= minimum <= limit:
         raise ValueError(f"calibration: 1 <= minimum <= limit must hold. Received: {minimum=}, {limit=}.")
-    found = list(itertools.islice(_iterate(calibration, inputs, limit, scale, offset), limit))
+    factors = _factors(scale, offset, inputs)
+    found = list(itertools.islice(_iterate(calibration, inputs, limit), limit))
     ranges = _ranges(value_range, inputs)
-    ready = [_checked(sample, index, inputs, ranges) for index, sample in enumerate(found)]
+    ready = [_checked(sample, index, inputs, ranges, factors) for index, sample in enumerate(found)]
     if len(ready) < minimum:
         raise ValueError(f"calibration: at least {minimum} samples are needed. Received: {len(ready)}.")
     _warn_if_poor(ready, inputs)
     return ready
 
 
-def _iterate(
-    calibration: Any, inputs: list[Input], limit: int, scale: float, offset: float
-) -> Iterator[dict[str, np.ndarray]]:
+def _factors(scale: Any, offset: Any, inputs: list[Input]) -> dict[str, tuple[float, float]]:
+    """Factor and offset by the name of the input; those that change nothing are left out."""
+    pairs = [(name, _number("scale", scale, name, 1.0), _number("offset", offset, name, 0.0)) for name, _, _ in inputs]
+    for what, given in (("scale", scale), ("offset", offset)):
+        unknown = set(given) - {name for name, _, _ in inputs} if isinstance(given, Mapping) else set()
+        if unknown:
+            raise ValueError(
+                f"calibration: {what} must name inputs out of {[n for n, _, _ in inputs]}. Received: {sorted(unknown)}."
+            )
+    changed = {name: (factor, shift) for name, factor, shift in pairs if (factor, shift) != (1.0, 0.0)}
+    whole = {name: dtype for name, _, dtype in inputs if np.dtype(dtype).kind in "iub"} if changed else {}
+    for name in changed.keys() & whole.keys():
+        if isinstance(scale, Mapping) or isinstance(offset, Mapping) or len(whole) == len(inputs):
+            raise ValueError(
+                f"calibration: input {name!r} takes {whole[name]} numbers as they are, so scale and offset have no "
+                "place there. Leave them out."
+            )
+    return {name: pair for name, pair in changed.items() if name not in whole}
+
+
+def _number(what: str, given: Any, name: str, plain: float) -> float:
+    value = given.get(name, plain) if isinstance(given, Mapping) else given
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
+        raise ValueError(f"calibration: {what} must be a finite number, such as 1 / 255. Received: {value!r}.")
+    if what == "scale" and not value:
+        raise ValueError("calibration: scale must not be 0, which makes every value the same. Received: 0.")
+    return float(value)
+
+
+def _iterate(calibration: Any, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
     """Single samples (1, ...) by input name, still of any type."""
     if calibration is None:
         raise ValueError(
@@ -86,7 +115,7 @@ def _iterate(
             "Received: None. Give about 100 training inputs, as an array for instance."
         )
     if isinstance(calibration, str | os.PathLike):
-        return _from_folder(calibration, inputs, limit, scale, offset)
+        return _from_folder(calibration, inputs, limit)
     if isinstance(calibration, Mapping) or _is_array(calibration):
         return _rows(_by_name(calibration, inputs), inputs, limit)
     if isinstance(calibration, list | tuple):
@@ -94,9 +123,7 @@ def _iterate(
     return _from_iterable(_iterable(calibration), inputs, limit)
 
 
-def _from_folder(
-    path: str | os.PathLike, inputs: list[Input], limit: int, scale: float, offset: float
-) -> Iterator[dict[str, np.ndarray]]:
+def _from_folder(path: str | os.PathLike, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
     path = os.fspath(path)
     if not os.path.isdir(path):
         what = "is a file" if os.path.exists(path) else "does not exist"
@@ -110,7 +137,7 @@ def _from_folder(
             f"{[name for name, _, _ in inputs]}. Give a dict of arrays by input name."
         )
     name, shape, _ = inputs[0]
-    return ({name: image} for image in read_images(path, shape, limit, scale, offset))
+    return ({name: image} for image in read_images(path, shape, limit))
 
 
 def _from_sequence(values: list | tuple, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
@@ -213,7 +240,11 @@ def _rows(
 
 
 def _checked(
-    sample: dict[str, np.ndarray], index: int, inputs: list[Input], ranges: dict[str, Any]
+    sample: dict[str, np.ndarray],
+    index: int,
+    inputs: list[Input],
+    ranges: dict[str, Any],
+    factors: dict[str, tuple[float, float]],
 ) -> dict[str, np.ndarray]:
     ready = {}
     for name, shape, dtype in inputs:
@@ -221,6 +252,9 @@ def _checked(
         if any(want not in (None, -1, got) for want, got in zip(shape, values.shape[1:], strict=True)):
             raise ValueError(_shape_error(name, shape, values.shape))
         _check_values(name, index, values)
+        if name in factors:
+            scale, offset = (np.float32(number) for number in factors[name])
+            values = values.astype(np.float32) * scale + offset
         if name in ranges:
             _check_range(name, index, values, ranges[name])
         ready[name] = _cast(name, index, values, dtype)
@@ -292,10 +326,30 @@ def _warn_if_poor(ready: list[dict[str, np.ndarray]], inputs: list[Input]) -> No
     for name, _, _ in inputs:
         first = ready[0][name].flat[0]
         if all((sample[name] == first).all() for sample in ready):
+            padding = " (padding alone?)" if first == 0 else ""
             warnings.warn(
-                f"calibration: every value of input {name!r} is {first}, so its range says nothing. Give real samples.",
+                f"calibration: every value of input {name!r} is {first}{padding}, so its range says nothing. Give real "
+                "samples.",
                 stacklevel=3,
             )
+        elif dead := _dead_channels(name, ready):
+            warnings.warn(
+                f"calibration: channel(s) {dead} of input {name!r} hold one value in all samples, so what they feed is "
+                "calibrated for nothing else. Give samples in which they vary.",
+                stacklevel=3,
+            )
+
+
+def _dead_channels(name: str, ready: list[dict[str, np.ndarray]]) -> list[int]:
+    """Channels of pictures and sequences that never vary; of a vector, features may be constant for good reasons."""
+    first = ready[0][name]
+    if first.ndim < 3 or first.shape[-1] < 2 or first.dtype.kind != "f":
+        return []
+    value = first.reshape(-1, first.shape[-1])[0]
+    same = np.ones(first.shape[-1], bool)
+    for sample in ready:
+        same &= (sample[name] == value).reshape(-1, first.shape[-1]).all(axis=0)
+    return np.flatnonzero(same)[:8].tolist()
 
 
 def _shape_error(name: str, shape: tuple[int | None, ...], received: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from .artifact import Artifact, Samples
-from .atomic import write_files
+from .chain_folder import write_chain
 from .routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, routed
 from .runner import Runner, check_inputs
+from .sidecar import parse_sidecar, usable_metadata
 from .tensorspec import TensorSpec
 
 FORMAT = "tfcompress.chain/1"
@@ -86,6 +88,7 @@ class ChainedArtifact:
         self._check()
         self.threshold = threshold
         self._runners: dict[tuple, Runner] = {}
+        self._making = threading.Lock()
 
     @property
     def threshold(self) -> tuple[float, ...]:
@@ -182,9 +185,10 @@ class ChainedArtifact:
 
     def _stage(self, number: int, threads: int, xnnpack: bool) -> Stage:
         part, key = self.parts[number], (number, threads, xnnpack)
-        if key not in self._runners:
-            a = part.artifact
-            self._runners[key] = Runner(a.content, a.model, a.inputs, a.outputs, threads, xnnpack)
+        with self._making:
+            if key not in self._runners:
+                a = part.artifact
+                self._runners[key] = Runner(a.content, a.model, a.inputs, a.outputs, threads, xnnpack)
         runner = self._runners[key]
 
         def call(values: Arrays) -> Arrays:
@@ -202,7 +206,7 @@ class ChainedArtifact:
         return lambda codes: spec.quantize(maker.dequantize(codes))
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes `part_1.tflite`, ... and `chain.json` into a folder; all whole or none.
+        """Writes `part_1.tflite`, ... and `chain.json` into a folder; all whole or none, for readers too.
 
         Args:
             folder: Made if it does not exist; the folder it lies in must.
@@ -212,9 +216,12 @@ class ChainedArtifact:
         if made:
             os.mkdir(folder)
         files = {f"part_{k}.tflite": part.artifact.content for k, part in enumerate(self.parts, 1)}
+
+        def index(names: dict[str, str]) -> str:
+            return json.dumps(self._index(list(names.values())), indent=2, allow_nan=False) + "\n"
+
         try:
-            index = json.dumps(self._index(list(files)), indent=2, allow_nan=False) + "\n"
-            write_files({os.path.join(folder, n): c for n, c in {**files, INDEX: index.encode()}.items()})
+            write_chain(folder, files, INDEX, index)
         except BaseException:
             if made and not os.listdir(folder):
                 os.rmdir(folder)
@@ -259,16 +266,27 @@ class ChainedArtifact:
         """
         folder = os.fspath(folder)
         path = os.path.join(folder, INDEX)
-        with open(path, encoding="utf-8") as file:
+        while True:
+            with open(path, "rb") as file:
+                text = file.read()
             try:
-                index = json.load(file)
-                if index["format"] != FORMAT:
-                    raise ValueError(f"its format is {index['format']!r}, not {FORMAT!r}")
-                rows = [(row, os.path.join(folder, os.path.basename(row["file"]))) for row in index["parts"]]
-                parts = [_read_part(row, file) for row, file in rows]
-                return cls(parts, index["inputs"], index["outputs"], index["threshold"], index["kind"], index["model"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path!r} is no index of a chain that can be used: {error!r}.") from error
+                return cls._of_index(folder, path, text)
+            except (ValueError, FileNotFoundError):
+                with open(path, "rb") as file:
+                    if file.read() == text:  # no writer was at work
+                        raise
+
+    @classmethod
+    def _of_index(cls, folder: str, path: str, text: bytes) -> "ChainedArtifact":
+        try:
+            index = parse_sidecar(text)
+            if index["format"] != FORMAT:
+                raise ValueError(f"its format is {index['format']!r}, not {FORMAT!r}")
+            rows = [(row, os.path.join(folder, os.path.basename(row["file"]))) for row in index["parts"]]
+            parts = [_read_part(row, file) for row, file in rows]
+            return cls(parts, index["inputs"], index["outputs"], index["threshold"], index["kind"], index["model"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path!r} is no index of a chain that can be used: {error!r}.") from error
 
     def summary(self) -> str:
         """Text: a line for each file, and what crosses between them."""
@@ -294,7 +312,7 @@ def _read_part(row: dict[str, Any], path: str) -> ChainedPart:
     found = hashlib.sha256(content).hexdigest()
     if found != row["sha256"]:
         raise ValueError(f"{os.path.basename(path)} has the SHA-256 {found}, the index says {row['sha256']}")
-    artifact = Artifact(content, row["metadata"])
+    artifact = Artifact(content, usable_metadata(row["metadata"], path))
     return ChainedPart(artifact, row["takes"], row["gives"], row["macs"], row["exit"])
 
 

@@ -2,14 +2,14 @@
 
 The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
 operation runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
-TensorFlow made of the layer's own name.
+TensorFlow made of the layer's own name. The converter takes the traced function as it is, so inputs and outputs keep
+the model's order (a SavedModel on the way would sort them by name, and cost most of the time).
 """
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import keras
@@ -39,18 +39,26 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A SavedModel of a model.
+class Export:
+    """What the converter takes: one function of tensors with batch 1.
 
     Args:
-        folder: Where it lies.
+        function: The concrete function; its arguments and results lie in the model's order.
+        inputs: Names of the inputs, in that order.
+        outputs: Names of the outputs, in that order.
+        held: The variables that the function refers to, which it does not keep alive.
+        module: What the converter shall store as a SavedModel and read; None where it takes the function frozen.
         paths: What `numbered` returned.
         floats: Names of the inputs of integers that are floats in it, so that an integer file quantizes them.
     """
 
-    folder: str
-    paths: dict[int, str]
-    floats: frozenset[str]
+    function: object
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    held: object = None
+    module: tf.Module | None = None
+    paths: dict[int, str] = field(default_factory=dict)
+    floats: frozenset[str] = frozenset()
 
     def samples(self, given):
         """Returns samples as the converter takes them: one dict by input name each, None for none."""
@@ -66,59 +74,56 @@ def float_inputs(model: keras.Model) -> set[str]:
     return set(trace(model).float_inputs.values())
 
 
-@contextlib.contextmanager
-def saved_model(model: keras.Model, state, signature: str, draws: Draws) -> Iterator["Exported"]:
-    """Exports a model to a temporary SavedModel folder for as long as the block lasts.
+def exported(model: keras.Model, state, draws: Draws) -> Export:
+    """Traces a model for the converter.
 
     Args:
         model: A built model.
         state: Its treatments, or None to export it as it is.
-        signature: Name of the signature.
         draws: What becomes of random numbers.
 
-    Yields:
-        The folder and what is known of it.
+    Returns:
+        The export.
 
     Raises:
         ValueError: If an input has a dimension besides the batch that is not fixed.
+        NotConvertible: If LiteRT lacks an operation of the traced graph.
     """
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model)
     floats = float_inputs(model) if draws.is_integer else set()
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
-    module = tf.Module()
+    outputs = []
 
-    def serve(**inputs):
-        ordered = [inputs[s.name] for s in flat]
+    def serve(*tensors):
         with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
-            outputs = model(keras.tree.pack_sequence_as(specs, ordered), training=False)
-        return named_outputs(model, outputs)
+            made = model(keras.tree.pack_sequence_as(specs, list(tensors)), training=False)
+        named = named_outputs(model, made)
+        outputs[:] = named
+        return list(named.values())
 
-    module.serve = tf.function(serve, autograph=False)
     with (
         contextlib.ExitStack() as afterwards,
-        tempfile.TemporaryDirectory() as folder,
         float32(model),
         unrolled(model),
         drawing(draws),
         convertible(draws.is_integer),
         overridden(_scoped(model, every := complete(model, state))),
         laid(model, every, Mode.EXPORT),
+        quiet(),
     ):
         paths = numbered(model, every)
         root = max(paths)
         for t in every.treatments:
             afterwards.callback(t.exported.clear)
-        module.constants = [v for t in every.treatments for v in prepare_export(t)]
+        held = [v for t in every.treatments for v in prepare_export(t)]
         constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()})
-        function = module.serve.get_concrete_function(**{s.name: s for s in flat})
+        function = tf.function(serve, autograph=False).get_concrete_function(*flat)
         refuse_lacking(function.graph, paths)
         # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
-        module.constants += [*constants.held, *function.graph.variables]
-        with quiet():
-            tf.saved_model.save(module, folder, signatures={signature: function})
-        yield Exported(folder, paths, frozenset(floats))
+        held += [*constants.held, *function.graph.variables]
+    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, None, paths, frozenset(floats))
 
 
 def _token(number: int) -> str:
@@ -187,14 +192,34 @@ def check_static(model: keras.Model) -> None:
 
 
 def named_outputs(model: keras.Model, outputs) -> dict:
-    """Returns the outputs by name: the model's own names, the keys of a dict, or `output_0`..."""
-    if isinstance(outputs, dict):
-        return outputs
+    """Returns the outputs by name, in the model's order.
+
+    The names are the model's own; the keys of a dict; in nested structures keys and numbers joined by `/`; or
+    `output_0`... where these are missing or occur twice.
+    """
     flat = keras.tree.flatten(outputs)
-    names = output_names(model)
+    if isinstance(outputs, dict):
+        names = _paths(keras.tree.pack_sequence_as(outputs, list(range(len(flat)))), len(flat))
+    else:
+        names = output_names(model)
     if len(names) != len(flat) or len(set(names)) != len(names):
         names = [f"output_{k}" for k in range(len(flat))]
     return dict(zip(names, flat, strict=True))
+
+
+def _paths(places, count: int) -> list[str]:
+    """The path to each number in a structure of dicts and lists."""
+    found = {}
+
+    def visit(place, path):
+        if isinstance(place, int):
+            found[place] = "/".join(path)
+            return
+        for key, inner in place.items() if isinstance(place, dict) else enumerate(place):
+            visit(inner, [*path, str(key)])
+
+    visit(places, [])
+    return [found[k] for k in range(count)]
 
 
 def complete(model: keras.Model, state):
@@ -217,15 +242,13 @@ def unrolled(model: keras.Model) -> Iterator[None]:
         yield
 
 
-def run_converter(folder: str, signature: str, setup, samples=None, paths: dict[int, str] | None = None) -> bytes:
-    """Runs TensorFlow's converter on a SavedModel folder, quietly.
+def run_converter(export: Export, setup, samples=None) -> bytes:
+    """Runs TensorFlow's converter on an exported function, quietly.
 
     Args:
-        folder: The folder.
-        signature: Name of the signature to convert.
+        export: The function.
         setup: Function that sets options on the converter.
         samples: Representative samples by input name; None for none.
-        paths: What `numbered` returned, for the error.
 
     Returns:
         The bytes of the `.tflite` file.
@@ -233,14 +256,22 @@ def run_converter(folder: str, signature: str, setup, samples=None, paths: dict[
     Raises:
         NotConvertible: If the converter fails; it names operations and layers, and quotes the converter.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
-    setup(converter)
-    if samples is not None:
-        converter.representative_dataset = lambda: ((signature, s) for s in samples)
+    samples = export.samples(samples)
     with quiet() as said:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([export.function], export.module)
+        converter.exclude_conversion_metadata = True  # notes that would be dropped, at the cost of a pass over the file
+        if samples is not None:
+            converter.representative_dataset = lambda: _representative(export, samples)
+        setup(converter)
         try:
             return converter.convert()
         except Exception as error:
             text = str(error).strip() or said.getvalue().strip()
-            found = converter_failure(text, paths or {})
+            found = converter_failure(text, export.paths)
             raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
+
+
+def _representative(export: Export, samples) -> Iterator:
+    """Samples as the calibrator takes them: by name where there is a signature, else in the order of the inputs."""
+    for s in samples:
+        yield (DEFAULT_SIGNATURE, s) if export.module is not None else [s[name] for name in export.inputs]

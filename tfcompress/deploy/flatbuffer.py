@@ -15,6 +15,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from .flatbuffer_checks import check_calls, check_graph, check_signature, check_tensor
+from .flatbuffer_form import check_form
+from .op_signatures import called_graphs
+
 IDENTIFIER = b"TFL3"
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
@@ -194,7 +198,9 @@ def read(content: bytes) -> Model:
         The model as plain values.
 
     Raises:
-        ValueError: if the bytes are not a `.tflite` file, or one that is cut off or damaged.
+        ValueError: if the bytes are not a `.tflite` file, or one that is cut off or damaged: an offset leads out of
+            it, or what it says contradicts itself (a tensor that does not exist or is read before it is written, a
+            shape that its contents do not fill, a scale that is none, ...).
         TypeError: if `content` is not bytes.
 
     Example:
@@ -214,6 +220,7 @@ def read(content: bytes) -> Model:
             f"{len(content)} bytes that start with {content[:8]!r}."
         )
     try:
+        check_form(content)
         return _Reader(content).model()
     except _DAMAGE as error:
         raise ValueError(
@@ -227,6 +234,7 @@ class _Reader:
     def __init__(self, content: bytes):
         self.content = content
         self.root = schema.Model.GetRootAs(content, 0)
+        self.calls: list[list[int]] = []
         self.buffers = [self.buffer(self.root.Buffers(i)) for i in self.range(self.root.BuffersLength())]
 
     def range(self, length: int) -> range:
@@ -248,6 +256,7 @@ class _Reader:
         graphs = tuple(self.graph(root.Subgraphs(i), i, codes) for i in self.range(root.SubgraphsLength()))
         if not graphs:
             raise ValueError("it holds no graph")
+        check_calls(self.calls)
         versions: dict[str, int] = {}
         for op in (op for graph in graphs for op in graph.ops):
             versions[op.name] = max(op.version, versions.get(op.name, 0))
@@ -268,12 +277,18 @@ class _Reader:
 
     def graph(self, graph: schema.SubGraph, number: int, codes: list[tuple]) -> Graph:
         tensors = tuple(self.tensor(graph.Tensors(i), i) for i in self.range(graph.TensorsLength()))
-        ops = tuple(_op(graph.Operators(i), i, number, codes) for i in self.range(graph.OperatorsLength()))
+        stored = [graph.Operators(i) for i in self.range(graph.OperatorsLength())]
+        ops = tuple(_op(op, i, number, codes) for i, op in enumerate(stored))
         inputs, outputs = _integers(graph.InputsAsNumpy()), _integers(graph.OutputsAsNumpy())
         used = [*inputs, *outputs, *(i for op in ops for i in (*op.inputs, *op.outputs))]
+        used += [i for op in stored for i in _integers(op.IntermediatesAsNumpy())]
         if used and not -1 <= min(used) <= max(used) < len(tensors):
             raise ValueError(f"graph {number} uses a tensor that does not exist")
-        return Graph(tensors, ops, inputs, outputs, number, _text(graph.Name()))
+        found = Graph(tensors, ops, inputs, outputs, number, _text(graph.Name()))
+        check_graph(found)
+        pairs = zip(stored, ops, strict=True)
+        self.calls.append([called for op, facts in pairs for called in called_graphs(op, facts.index, facts.name)])
+        return found
 
     def tensor(self, tensor: schema.Tensor, index: int) -> Tensor:
         if tensor.ExternalBuffer():
@@ -281,13 +296,12 @@ class _Reader:
         raw = self.buffers[tensor.Buffer()]
         shape = _integers(tensor.ShapeAsNumpy())
         quantization = tensor.Quantization()
-        scale = zero_point = None
+        scale, zero_point, stored = None, None, np.zeros(0, np.int64)
         if quantization is not None and quantization.ScaleLength():
             scale = _array(quantization.ScaleAsNumpy(), np.float32)
-            zero_point = _array(quantization.ZeroPointAsNumpy(), np.int64)
-            if zero_point.size != scale.size:
-                zero_point = np.zeros(scale.size, np.int64)
-        return Tensor(
+            stored = _array(quantization.ZeroPointAsNumpy(), np.int64)
+            zero_point = stored if stored.size == scale.size else np.zeros(scale.size, np.int64)
+        found = Tensor(
             index=index,
             name=_text(tensor.Name()),
             shape=shape,
@@ -302,6 +316,8 @@ class _Reader:
             is_sparse=tensor.Sparsity() is not None,
             raw=raw,
         )
+        check_tensor(found, stored, quantization is not None and quantization.DetailsType() != 0)
+        return found
 
     def signatures(self, graphs: tuple[Graph, ...]) -> dict[str, dict[str, Any]]:
         found = {}
@@ -313,10 +329,9 @@ class _Reader:
                 "outputs": self.names(signature.Outputs, signature.OutputsLength()),
                 "subgraph": subgraph,
             }
-            used = [*entry["inputs"].values(), *entry["outputs"].values()]
-            if max(used, default=0) >= len(graphs[subgraph].tensors):
-                raise ValueError(f"signature {number} names a tensor that does not exist")
-            found[_text(signature.SignatureKey())] = entry
+            name = _text(signature.SignatureKey())
+            check_signature(name, entry, graphs)
+            found[name] = entry
         return found
 
     def names(self, entry, length: int) -> dict[str, int]:

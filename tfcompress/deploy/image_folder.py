@@ -6,12 +6,15 @@ sorted by class gives all classes.
 """
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+# Pillow's readers raise errors of many types; to it, pictures of some hundred megapixels are bombs.
+_DAMAGE = (UnidentifiedImageError, OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -85,5 +88,5 @@ def _read(path: Path, size: tuple[int, int], mode: str) -> np.ndarray:
                     f"{image.mode!r}). Give an array scaled the way the model was trained."
                 )
             return np.asarray(image.convert(mode).resize(size, Image.Resampling.BILINEAR))
-    except (UnidentifiedImageError, OSError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"calibration: the picture {str(path)!r} cannot be read: {error}") from error

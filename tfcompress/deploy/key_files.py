@@ -4,6 +4,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
+from .folder_lock import locked_folder, temporary_file
 from .secure import need_cryptography, new_key, public_der
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ def save_keys(folder: str | os.PathLike, passphrase: str = "") -> tuple[pathlib.
     hide = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hide)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_new(private, pem, 0o600)
-    try:
-        _write_new(public, public_der(key), 0o644)
-    except OSError:
-        private.unlink()
-        raise
+    with locked_folder(folder):
+        _write_new(private, pem, 0o600)
+        try:
+            _write_new(public, public_der(key), 0o644)
+        except OSError:
+            private.unlink()
+            raise
     return private, public
 
 
@@ -86,6 +88,18 @@ def _refuse_project(folder: pathlib.Path) -> None:
 
 
 def _write_new(path: pathlib.Path, content: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(handle, "wb") as file:
-        file.write(content)
+    """Writes a file that must not be there yet, whole or not at all."""
+    temporary, handle = temporary_file(path.parent, mode)
+    try:
+        with open(handle, "wb", closefd=False) as file:
+            file.write(content)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(content)
+    finally:
+        os.remove(temporary)
+        os.close(handle)

@@ -12,8 +12,11 @@ from typing import Any
 import h5py
 import keras
 
+from tfcompress.facts import checks
+
 # what a session's or a ported model's file holds; Keras finds it once its module is imported
 from tfcompress.legacy import port, values  # noqa: F401
+from tfcompress.legacy.guard import DAMAGE, check_file
 from tfcompress.mechanics import wrapper  # noqa: F401
 from tfcompress.mechanics.transforms import centroids, fixed_range, mask, ranges, scores  # noqa: F401
 
@@ -85,16 +88,24 @@ def load_model(
     load_model("model.keras").summary()
     ```
     """
+    checks.flag("load_model", "safe_mode", safe_mode)
+    checks.text("load_model", "signature", signature)
+    if custom_objects is not None and not isinstance(custom_objects, dict):
+        checks.refuse(
+            TypeError, "load_model", "custom_objects", "a dict of classes and functions by name", custom_objects
+        )
     if isinstance(path_or_model, keras.Model):
         return path_or_model
+    if isinstance(path_or_model, str | os.PathLike):
+        check_file(path_or_model)
     if port.is_old(path_or_model):
         return port.port(path_or_model, custom_objects, safe_mode)
     if not isinstance(path_or_model, str | os.PathLike):
         raise TypeError(
-            "load_model: a model of Keras 3 or tf_keras or the path of one is accepted. Received: "
+            "load_model: path_or_model: a model of Keras 3 or tf_keras or the path of one is accepted. Received: "
             f"{type(path_or_model).__module__}.{type(path_or_model).__name__}."
         )
-    path = os.fspath(path_or_model)
+    path = checks.path("load_model", "path_or_model", path_or_model)
     if not os.path.exists(path):
         raise FileNotFoundError(f"load_model: there is no file or folder {path!r}.")
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
@@ -119,7 +130,7 @@ def _check_form(path: str) -> None:
         try:
             with h5py.File(path, "r") as file:
                 whole = "model_config" in file.attrs
-        except OSError as error:
+        except DAMAGE as error:
             raise ValueError(f"load_model: {path!r} is no HDF5 file or is cut off.") from error
         if not whole:
             raise ValueError(f"load_model: {path!r}: {_ELSEWHERE['.weights.h5']}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import strict_json
+from .manifest_values import check_values
 from .phone_variant import check_name
 from .secure import IntegrityError, decrypt, verify
 
@@ -195,7 +196,12 @@ def read_manifest(folder: str | os.PathLike, public_key: bytes | str | os.PathLi
     key = public_key if isinstance(public_key, bytes) else pathlib.Path(public_key).read_bytes()
     content, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
     verify(content, signature, key)
-    return Manifest(folder, check_document(content), hashlib.sha256(content).hexdigest())
+    document = check_document(content)
+    if document["key_sha256"] != hashlib.sha256(key).hexdigest():
+        raise ManifestError(
+            f"manifest.json: key_sha256 names another key ({document['key_sha256']}) than the one it is signed with."
+        )
+    return Manifest(folder, document, hashlib.sha256(content).hexdigest())
 
 
 def check_document(content: bytes) -> dict[str, Any]:
@@ -209,7 +215,8 @@ def check_document(content: bytes) -> dict[str, Any]:
 
     Raises:
         ManifestError: If it is no strict JSON, has another schema, misses a key or has one of another type, names
-            a model twice, has a path that leads out of its folder, or contradicts itself.
+            a model twice, has a path that leads out of its folder, a value that can't be (a scale, count or
+            algorithm), or contradicts itself.
     """
     try:
         document = strict_json.parse(content)
@@ -223,6 +230,7 @@ def check_document(content: bytes) -> dict[str, Any]:
             _check_file(path, facts)
         for model in document["models"]:
             _check_model(model, document)
+        check_values(document)
     except ValueError as error:
         raise ManifestError(f"manifest.json: {error}") from error
     return document

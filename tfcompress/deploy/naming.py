@@ -8,18 +8,19 @@ from tfcompress.deploy.artifact import Artifact
 _ROLES = {1: "kernel", 2: "bias"}
 
 
-def tensor_names(artifact: Artifact) -> dict[int, str]:
+def tensor_names(artifact: Artifact, ends: dict[int, str]) -> dict[int, str]:
     """Returns a name for every tensor of the main graph that an operation touches.
 
     Args:
         artifact: A file with the layers of its operations in `metadata["layers"]`.
+        ends: Names of the inputs and outputs by index of their tensors.
 
     Returns:
         Index of the tensor to its name: that of the input or output in the signature, `layer` for what an operation
         gives, `layer/kernel`, `layer/bias` or `layer/constant` for what it holds.
     """
     (graph, *_) = artifact.model.graphs
-    names = {s.index: s.name for s in (*artifact.inputs, *artifact.outputs)}
+    names = dict(ends)
     for op in graph.ops:
         layer = artifact.layer_of(op) or op.name.lower()
         for t in op.outputs:

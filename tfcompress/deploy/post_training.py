@@ -13,7 +13,7 @@ from tfcompress.mechanics.placement import Spot
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
-from tfcompress.mechanics.transforms.ranges import ActivationRange
+from tfcompress.mechanics.transforms.ranges import ActivationRange, PercentileRange
 
 
 def channels(w, is_folded: bool) -> bool:
@@ -32,7 +32,10 @@ def clustered(w, is_folded: bool) -> bool:
 
 
 def quantized_state(
-    model: keras.Model, left_out: Callable[[object], bool], one_scale: Callable[[np.ndarray, bool], bool] = channels
+    model: keras.Model,
+    left_out: Callable[[object], bool],
+    one_scale: Callable[[np.ndarray, bool], bool] = channels,
+    percentile: float | None = None,
 ) -> CompressionState:
     """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
 
@@ -41,6 +44,7 @@ def quantized_state(
         left_out: Whether an operation stays float.
         one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
             scale instead of one per channel: `channels`, `tensors` or `clustered`.
+        percentile: Per cent of the values inside a range; None for all of them.
 
     Returns:
         The state, not attached to the model.
@@ -50,10 +54,11 @@ def quantized_state(
     """
 
     def make(span, op):
-        made = ActivationRange(positive=span.positive)
+        made = _range(span.positive, percentile)
         made.title = span.name
         return made
 
+    _check_inside(model)
     spots, inputs = ranged(model, make, left_out, "convert")
     borrowed = own_code(model).borrowed
     treatments = []
@@ -66,6 +71,19 @@ def quantized_state(
                 t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)
         treatments.append(t)
     return CompressionState(treatments, inputs)
+
+
+def _check_inside(model: keras.Model) -> None:
+    """Ranges around a graph whose inside nobody knows would disagree with those found within."""
+    opaque = [path for path, op in leaves(model) if isinstance(op, keras.layers.TFSMLayer)]
+    if opaque:
+        raise ValueError(f"convert: the layers {opaque} are SavedModels, whose inside takes no ranges.")
+
+
+def _range(positive: bool, percentile: float | None) -> ActivationRange:
+    if percentile is None:
+        return ActivationRange(positive=positive)
+    return PercentileRange(percentile=float(percentile), positive=positive)
 
 
 def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:

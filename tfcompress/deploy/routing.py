@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcompress.facts import checks
+
 LOGITS, PROBABILITIES = "logits", "probabilities"
 _CANDIDATES = 1024  # thresholds that are tried
 
@@ -180,11 +182,8 @@ def lowest_threshold(exits: Sequence[np.ndarray], final: np.ndarray, kind: str, 
     Raises:
         ValueError: If `agreement` is no fraction.
     """
-    if not 0 <= agreement <= 1:
-        raise ValueError(
-            f"choose_threshold: agreement must be in [0, 1]. Received: agreement={agreement}."
-            + (f" Did you mean {agreement / 100:g}?" if 1 < agreement <= 100 else "")
-        )
+    hint = f"Did you mean {agreement / 100:g}?" if checks.is_number(agreement) and 1 < agreement <= 100 else ""
+    agreement = checks.number("choose_threshold", "agreement", agreement, least=0, most=1, hint=hint)
     sure = [confidence(e, kind) for e in exits]
     right = [classes(e, kind) == classes(final, kind) for e in exits]
     tried = np.unique(np.concatenate(sure))
@@ -207,8 +206,12 @@ def checked_thresholds(threshold: float | Sequence[float], count: int) -> tuple[
     Raises:
         ValueError: If there are others than one or one for each, or one is not in [0, 1].
     """
-    given = [threshold] * max(count, 1) if np.ndim(threshold) == 0 else list(threshold)
-    if len(given) != count or not all(0 <= t <= 1 for t in given):
+    single = checks.is_number(threshold) or not hasattr(threshold, "__iter__")
+    given = [threshold] * max(count, 1) if single else list(threshold)
+    given = [
+        checks.number("early exits", "threshold", t, least=0, most=1, accepted="a probability in [0, 1]") for t in given
+    ]
+    if len(given) != count:
         raise ValueError(
             f"threshold must be a probability in [0, 1], or one for each early exit, of which there are {count}. "
             f"Received: threshold={threshold}."

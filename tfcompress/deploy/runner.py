@@ -5,6 +5,7 @@ fixed batch (usually 1), so samples go through in groups of that size; a dynamic
 """
 
 import math
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ _DYNAMIC_BATCH = 32
 
 
 class Runner:
-    """One interpreter for one file. Not to be used by two threads at once.
+    """One interpreter for one file. Threads that call `run` at once wait for each other.
 
     Args:
         content: the bytes of the file.
@@ -43,6 +44,8 @@ class Runner:
     ):
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
+        # An interpreter holds the tensors of one run; a second thread would overwrite them.
+        self._running = threading.Lock()
         self.has_state = any(t.is_variable for graph in model.graphs for t in graph.tensors)
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
@@ -66,6 +69,10 @@ class Runner:
             One array per output, (n, ...) where the output has the batch as its first
             dimension; outputs without one are stacked, one row per call.
         """
+        with self._running:
+            return self._run(arrays)
+
+    def _run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         count = len(arrays[0])
         batch = self._batch(count)
         parts: list[list[np.ndarray]] = [[] for _ in self.outputs]

@@ -1,6 +1,7 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
 import contextlib
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -23,12 +24,17 @@ def simulate(model: keras.Model, state, x, batch_size: int = 128):
         batch_size: Samples at a time.
 
     Returns:
-        float32 arrays `(samples, ...)` in the structure of the model's outputs.
+        float32 arrays `(samples, ...)` in the structure of the model's outputs; integer and bool outputs as they are.
     """
     return _batches(model, state, x, batch_size, Mode.FOLDED)
 
 
-def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32) -> None:
+def float_outputs(model: keras.Model, x, batch_size: int = 128):
+    """Returns the outputs of a model as it is, in float32; arguments and result as for `simulate`."""
+    return _batches(model, SimpleNamespace(treatments=[], inputs=[]), x, batch_size, Mode.FOLDED)
+
+
+def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32):
     """Lets the activation ranges of a state look at representative samples.
 
     Args:
@@ -36,30 +42,43 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
         state: What holds `treatments` and `inputs`.
         samples: One dict by input name per sample, as `calibration.samples` makes them.
         batch_size: Samples at a time.
+
+    Returns:
+        The outputs in the structure of the model's: weights lie on their grids, activations stay float.
     """
     specs = input_specs(model)
     names = [s.name for s in keras.tree.flatten(specs)]
     arrays = [np.concatenate([s[n] for s in samples]) for n in names]
-    _batches(model, state, keras.tree.pack_sequence_as(specs, arrays), batch_size, Mode.OBSERVE)
+    return _batches(model, state, keras.tree.pack_sequence_as(specs, arrays), batch_size, Mode.OBSERVE)
 
 
 def _batches(model, state, x, batch_size, mode):
     x = keras.tree.map_structure(np.asarray, x)
     count = len(keras.tree.flatten(x)[0])
-
-    draws = Draws()
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def forward(inputs):
-        draws.begin()
-        return model(inputs, training=False)
-
-    parts = []
+    draws, parts = Draws(), []
     # TensorFlow warns of functions made anew; this one is, for every state of the model
     random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
     with quiet(), float32(model), random, overridden(inference(model)), laid(model, state, mode):
+        forward = _traced(model, x, draws)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
             outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
             parts.append(keras.tree.map_structure(np.asarray, outputs))
-    return keras.tree.map_structure(lambda *p: np.concatenate(p).astype("float32"), *parts)
+    return keras.tree.map_structure(_joined, *parts)
+
+
+def _joined(*parts):
+    """One array; classes and masks keep their type."""
+    whole = np.concatenate(parts)
+    return whole if whole.dtype.kind in "iub" else whole.astype("float32")
+
+
+def _traced(model, x, draws):
+    """The model's call as one graph for batches of every size; tracing costs more than a small net's answers."""
+    specs = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), x)
+
+    def forward(inputs):
+        draws.begin()
+        return model(inputs, training=False)
+
+    return tf.function(forward, autograph=False).get_concrete_function(specs)

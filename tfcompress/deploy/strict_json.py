@@ -10,15 +10,19 @@ from typing import Any, NoReturn
 
 DEEPEST = 32
 LARGEST_BYTES = 1 << 20
+# Configurations of Keras: a teacher in a recipe is a whole model, in which models lie in each other.
+LARGEST_CONFIG, DEEPEST_CONFIG = 1 << 26, 200
 _WIDTH = 120  # characters of a line of `write`
 _INT64 = range(-(2**63), 2**63)
 
 
-def parse(content: bytes) -> Any:
+def parse(content: bytes, largest: int = LARGEST_BYTES, deepest: int = DEEPEST) -> Any:
     """Reads JSON (RFC 8259) strictly.
 
     Args:
-        content: UTF-8 without a byte order mark, at most 1 MiB.
+        content: UTF-8 without a byte order mark.
+        largest: Bytes it may have, 1 MiB if not given.
+        deepest: How deep arrays and objects may lie in each other.
 
     Returns:
         Dicts, lists, strings, ints, floats, booleans and None.
@@ -26,7 +30,7 @@ def parse(content: bytes) -> Any:
     Raises:
         ValueError: If it is not UTF-8 or JSON, an object has a key twice, a number is not finite or an
             integer does not fit into 64 bits, a string holds half a surrogate pair, arrays and objects lie more
-            than 32 deep in each other, or it is larger than 1 MiB.
+            than `deepest` in each other, or it is larger than `largest`.
 
     Example:
         >>> parse(b'{"a": [1, 2.5, null]}')
@@ -36,8 +40,8 @@ def parse(content: bytes) -> Any:
         ...
         ValueError: JSON: the key 'a' stands twice in one object.
     """
-    if len(content) > LARGEST_BYTES:
-        raise ValueError(f"JSON: at most {LARGEST_BYTES:,} bytes are read. Received: {len(content):,}.")
+    if len(content) > largest:
+        raise ValueError(f"JSON: at most {largest:,} bytes are read. Received: {len(content):,}.")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -51,8 +55,32 @@ def parse(content: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"JSON: {error}.") from error
     except RecursionError:
-        raise ValueError(f"JSON: nested more than {DEEPEST} deep.") from None
-    _check(value, 1)
+        raise ValueError(f"JSON: nested more than {deepest} deep.") from None
+    _check(value, deepest)
+    return value
+
+
+def parse_recipe(text: str) -> Any:
+    """Reads JSON that Keras wrote: as `parse`, with infinities, which stand in configurations, and more of it.
+
+    Args:
+        text: JSON text.
+
+    Returns:
+        Whatever it holds.
+
+    Raises:
+        ValueError: If it is no JSON, an object has a key twice, or it is nested deeper than `DEEPEST_CONFIG`.
+    """
+    if len(text) > LARGEST_CONFIG:
+        raise ValueError(f"JSON: at most {LARGEST_CONFIG:,} characters are read. Received: {len(text):,}.")
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"JSON: {error}.") from error
+    except RecursionError:
+        raise ValueError(f"JSON: nested more than {DEEPEST_CONFIG} deep.") from None
+    _check(value, DEEPEST_CONFIG)
     return value
 
 
@@ -103,7 +131,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"JSON: the key {key!r} stands twice in one object.")
+            raise ValueError(f"JSON: the key {key!r:.80} stands twice in one object.")
         found[key] = value
     return found
 
@@ -115,7 +143,7 @@ def _constant(name: str) -> NoReturn:
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"JSON: the number {text} is too large.")
+        raise ValueError(f"JSON: the number {text:.24} is too large.")
     return value
 
 
@@ -126,18 +154,19 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _check(value: Any, depth: int) -> None:
-    if isinstance(value, str):
-        _check_string(value)
-    elif isinstance(value, dict | list):
-        if depth > DEEPEST:
-            raise ValueError(f"JSON: nested more than {DEEPEST} deep.")
-        for key in value if isinstance(value, dict) else ():
-            _check_string(key)
-        for item in value.values() if isinstance(value, dict) else value:
-            _check(item, depth + 1)
+def _check(value: Any, deepest: int) -> None:
+    level, depth = [value], 0  # level by level, so that no depth is too much for this function itself
+    while level:
+        for text in (text for text in level if isinstance(text, str)):
+            _check_string(text)
+        holders = [each for each in level if isinstance(each, dict | list)]
+        depth += 1
+        if holders and depth > deepest:
+            raise ValueError(f"JSON: nested more than {deepest} deep.")
+        level = [item for each in holders for item in (each.values() if isinstance(each, dict) else each)]
+        level += [key for each in holders if isinstance(each, dict) for key in each]
 
 
 def _check_string(value: str) -> None:
     if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"JSON: the string {value!r} holds half a surrogate pair.")
+        raise ValueError(f"JSON: the string {value!r:.80} holds half a surrogate pair.")

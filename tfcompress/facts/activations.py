@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from tfcompress.facts import checks
 from tfcompress.facts.integer_forms import BENT, elu, log_sigmoid, mish, selu, softplus
 from tfcompress.facts.table import FIXED, FUSE, OWN
 
@@ -91,8 +92,7 @@ def elementwise(function: Callable) -> Callable:
         >>> tfc.PruneChannels(0.5).apply(model).get_layer("d").units
         8
     """
-    if not callable(function):
-        raise TypeError(f"elementwise: a function is expected. Received: {function!r}.")
+    checks.function("elementwise", "function", function)
     _EACH.add(function)
     return function
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import keras
 
-from tfcompress.facts.schedule import Schedule, check_unit, finite_number, position, store
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
+from tfcompress.facts.schedule import Schedule, check_unit, position, store
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -33,7 +35,7 @@ class Constant(Schedule):
 
     def __post_init__(self) -> None:
         """Validates."""
-        store(self, "level", finite_number("Constant", "level", self.level))
+        store(self, "level", checks.number("Constant", "level", self.level))
 
     def at(self, position: float) -> float:
         """The level."""
@@ -76,8 +78,8 @@ class Ramp(Schedule):
         """Validates values, unit and positions."""
         name = type(self).__name__
         check_unit(name, self.unit)
-        store(self, "start", finite_number(name, "start", self.start))
-        store(self, "end", finite_number(name, "end", self.end))
+        store(self, "start", checks.number(name, "start", self.start))
+        store(self, "end", checks.number(name, "end", self.end))
         store(self, "begin", position(name, "begin", self.begin, self.unit))
         store(self, "stop", position(name, "stop", self.stop, self.unit))
         if self.begin > self.stop:
@@ -145,9 +147,9 @@ class Polynomial(Ramp):
     def __post_init__(self) -> None:
         """Validates, the power too."""
         super().__post_init__()
-        store(self, "power", finite_number("Polynomial", "power", self.power))
+        store(self, "power", checks.number("Polynomial", "power", self.power))
         if self.power <= 0:
-            raise ValueError(f"Polynomial: power must be > 0. Received: power={self.power}.")
+            checks.refuse(ValueError, "Polynomial", "power", "> 0", self.power)
 
     def _left(self, way: float) -> float:
         return (1.0 - way) ** self.power
@@ -195,7 +197,7 @@ class Exponential(Ramp):
     def __post_init__(self) -> None:
         """Validates, the rate too."""
         super().__post_init__()
-        store(self, "rate", finite_number("Exponential", "rate", self.rate))
+        store(self, "rate", checks.number("Exponential", "rate", self.rate))
         if not 1e-9 <= abs(self.rate) <= 700:  # exp(710) is beyond float64, 1e-9 is a line
             raise ValueError(
                 "Exponential: rate must not be 0 and at most 700 in size. "
@@ -231,17 +233,18 @@ class Steps(Schedule):
         """Validates, and stores the pairs in the order of their positions."""
         check_unit("Steps", self.unit)
         values = self.values
-        pairs = values.items() if isinstance(values, Mapping) else values
-        if not isinstance(pairs, Iterable) or not (pairs := [tuple(pair) for pair in pairs]):
-            raise ValueError(f"Steps: values must map at least one position to a value. Received: {values!r}.")
+        pairs = tuple(values.items()) if isinstance(values, Mapping) else checks.held(values)
+        if not pairs:
+            raise ValueError(f"Steps: values must map at least one position to a value. Received: {shown(values)}.")
+        pairs = [checks.pair("Steps", "values", each, "a dict or pairs (position, value)") for each in pairs]
         stored = sorted(
-            (position("Steps", "position", at, self.unit), finite_number("Steps", "value", value))
+            (position("Steps", "values: position", at, self.unit), checks.number("Steps", "values: value", value))
             for at, value in pairs
         )
         if len({at for at, _ in stored}) != len(stored):
-            raise ValueError(f"Steps: each position may come once. Received: {values!r}.")
+            raise ValueError(f"Steps: values: each position may come once. Received: {shown(values)}.")
         store(self, "values", tuple(stored))
-        store(self, "start", finite_number("Steps", "start", self.start))
+        store(self, "start", checks.number("Steps", "start", self.start))
 
     def at(self, position: float) -> float:
         """Value of the last stair at or before the position."""

@@ -14,8 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfcompress.facts import checks
 from tfcompress.facts.curves import Constant, Polynomial
-from tfcompress.facts.schedule import Schedule
+from tfcompress.facts.printable import shown
+from tfcompress.facts.restoring import restored
+from tfcompress.facts.schedule import MOST_STEPS, Schedule, store
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -48,15 +51,15 @@ class Gated(Schedule):
     def __post_init__(self) -> None:
         """Validates."""
         if not isinstance(self.inner, Schedule):
-            raise TypeError(f"Gated: inner must be a schedule. Received: {self.inner!r}.")
+            raise TypeError(f"Gated: inner must be a schedule. Received: inner={shown(self.inner)}.")
         if self.inner.unit != "steps" and not isinstance(self.inner, Constant):
             raise ValueError(f'Gated: inner must have unit="steps". Received: {self.inner!r}.')
-        last = self.begin if self.end is None else self.end
-        if self.begin < 0 or last < self.begin or self.frequency < 1:
-            raise ValueError(
-                "Gated: 0 <= begin <= end and frequency >= 1 are accepted. Received: "
-                f"begin={self.begin}, end={self.end}, frequency={self.frequency}."
-            )
+        for name, least in (("begin", 0), ("end", 0), ("frequency", 1)):
+            value = getattr(self, name)
+            if value is not None or name != "end":
+                store(self, name, checks.whole("Gated", name, value, least, MOST_STEPS))
+        if self.end is not None and self.end < self.begin:
+            raise ValueError(f"Gated: begin <= end must hold. Received: begin={self.begin}, end={self.end}.")
 
     def due(self, step: int) -> bool:
         """Whether this step is a look."""
@@ -92,8 +95,7 @@ class Gated(Schedule):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Gated:
         """Inverse of `get_config`."""
-        inner = keras.saving.deserialize_keras_object(config["inner"])
-        return cls(**(config | {"inner": inner}))
+        return cls(**restored(config))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,16 @@ class Called(Schedule):
     """
 
     source: Any
+
+    def __post_init__(self) -> None:
+        """Validates."""
+        is_class = isinstance(self.source, type)
+        if is_class or not callable(self.source) or not callable(getattr(self.source, "get_config", None)):
+            raise TypeError(
+                "Called: source must answer source(step) and source.get_config(). "
+                f"Received: source={shown(self.source)} of type {type(self.source).__name__}."
+            )
+
     # What the last search found, so that the next one goes back no further than to there.
     _found: dict[str, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
     unit = "steps"
@@ -188,10 +200,10 @@ def from_tfmot(source: Any) -> Schedule:
         schedule = tfcompress.schedules.from_tfmot(decay)
         ```
     """
-    if not callable(source) or not callable(getattr(source, "get_config", None)):
+    if isinstance(source, type) or not callable(source) or not callable(getattr(source, "get_config", None)):
         raise TypeError(
-            "from_tfmot: an object that answers source(step) and source.get_config() is accepted. "
-            f"Received: {source!r} of type {type(source).__name__}."
+            "from_tfmot: source must be an object that answers source(step) and source.get_config(). "
+            f"Received: source={shown(source)} of type {type(source).__name__}."
         )
     _answer(source, 0)
     # Only tfmot's own classes are translated: a subclass may answer anything.

@@ -13,9 +13,14 @@ import re
 from typing import Any
 
 import keras
+import numpy as np
 
-_RANGES = ("moving", "percentile", "learned")
-_SCHEME = re.compile(r"w(\d+)a(\d+)")
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
+from tfcompress.facts.schedule import store
+
+RANGES = ("moving", "percentile", "learned")
+_SCHEME = re.compile(r"w([0-9]{1,2})a([0-9]{1,2})")
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -55,26 +60,20 @@ class QuantSpec:
 
     def __post_init__(self) -> None:
         """Validates."""
-        _check_bits("weight_bits", self.weight_bits)
-        _check_bits("activation_bits", self.activation_bits)
+        for name in ("weight_bits", "activation_bits"):
+            if getattr(self, name) is not None:
+                store(self, name, _bits(name, getattr(self, name)))
         if self.weight_bits is None and self.activation_bits is None:
             raise ValueError(
                 "QuantSpec: weight_bits and activation_bits are both None, so nothing would be "
                 "quantized. To leave a layer alone, use the override None."
             )
         for name in ("symmetric_weights", "symmetric_activations"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"QuantSpec: {name} must be True or False. Received: {getattr(self, name)!r}.")
-        if self.per_channel != "auto" and not isinstance(self.per_channel, bool):
-            raise ValueError(
-                f'QuantSpec: per_channel must be True, False or "auto". Received: per_channel={self.per_channel!r}.'
-            )
-        if self.ranges not in _RANGES:
-            raise ValueError(f"QuantSpec: ranges must be one of {_RANGES}. Received: ranges={self.ranges!r}.")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"QuantSpec: momentum must be in [0, 1). Received: momentum={self.momentum}.")
-        if not 50 < self.percentile <= 100:
-            raise ValueError(f"QuantSpec: percentile must be in (50, 100]. Received: percentile={self.percentile}.")
+            store(self, name, checks.flag("QuantSpec", name, getattr(self, name)))
+        store(self, "per_channel", by_channel("QuantSpec", self.per_channel))
+        store(self, "ranges", checks.choice("QuantSpec", "ranges", self.ranges, RANGES))
+        store(self, "momentum", checks.number("QuantSpec", "momentum", self.momentum, least=0, below=1))
+        store(self, "percentile", checks.number("QuantSpec", "percentile", self.percentile, above=50, most=100))
 
     @classmethod
     def preset(cls, name: str) -> QuantSpec:
@@ -96,14 +95,14 @@ class QuantSpec:
             True
         """
         named = {"int8": cls(), "weights": cls(activation_bits=None)}
-        if name in named:
+        if isinstance(name, str) and name in named:
             return named[name]
         if scheme := _SCHEME.fullmatch("w8a16" if name == "int16x8" else str(name)):
             weight, activation = int(scheme[1]), int(scheme[2])
             return cls(weight, activation, symmetric_activations=activation == 16)
         raise ValueError(
             'QuantSpec: a preset must be "int8", "weights", "int16x8" or "w<bits>a<bits>" such as '
-            f'"w4a8". Received: {name!r}.'
+            f'"w4a8". Received: {shown(name)}.'
         )
 
     @property
@@ -115,6 +114,18 @@ class QuantSpec:
     def activation_codes(self) -> tuple[int, int] | None:
         """Lowest and highest integer code of an activation, None for float activations."""
         return _codes(self.activation_bits, self.symmetric_activations)
+
+    @property
+    def unstored(self) -> str | None:
+        """What of the scheme no `.tflite` file of the converter can hold, None if it holds all of it."""
+        lost = []
+        if self.weight_bits not in (None, 8):
+            lost.append(f"weights of {self.weight_bits} bits")
+        elif self.weight_bits == 8 and not self.symmetric_weights:
+            lost.append("asymmetric weights")
+        if self.activation_bits not in (None, 8, 16):
+            lost.append(f"activations of {self.activation_bits} bits")
+        return " and ".join(lost) or None
 
     def get_config(self) -> dict[str, Any]:
         """Fields as JSON-able values."""
@@ -149,17 +160,25 @@ def quant_spec(value: Any) -> QuantSpec:
         return QuantSpec.preset(value)
     raise TypeError(
         'A quantization scheme must be a preset such as "int8" or a QuantSpec. Received: '
-        f"{value!r} of type {type(value).__name__}."
+        f"{shown(value)} of type {type(value).__name__}."
     )
 
 
-def _check_bits(name: str, bits: Any) -> None:
-    if bits is None:
-        return
-    if isinstance(bits, bool) or not isinstance(bits, int):
-        raise TypeError(f"QuantSpec: {name} must be an int or None. Received: {name}={bits!r}.")
-    if not 2 <= bits <= 16:
-        raise ValueError(f"QuantSpec: {name} must be in 2..16 or None. Received: {name}={bits}.")
+def _bits(name: str, value: Any) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        checks.refuse(TypeError, "QuantSpec", name, "an int or None", value)
+    return checks.whole("QuantSpec", name, value, 2, 16, "None leaves them float.")
+
+
+def by_channel(owner: str, value: Any) -> bool | str:
+    """A checked choice of weight scales: True, False or "auto"."""
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    if not isinstance(value, bool | np.bool_):
+        checks.refuse(
+            ValueError if isinstance(value, str) else TypeError, owner, "per_channel", 'True, False or "auto"', value
+        )
+    return bool(value)
 
 
 def _codes(bits: int | None, symmetric: bool) -> tuple[int, int] | None:

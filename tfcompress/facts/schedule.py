@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import math
 from typing import Any
 
-import numpy as np
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
+
+MOST_STEPS = 2**53  # a float counts steps exactly up to here
 
 _UNITS = ("fraction", "steps")
 
@@ -62,9 +64,7 @@ class Schedule(abc.ABC):
                 f"{type(self).__name__}: this schedule counts in steps, a fraction of the training "
                 f"does not say which. Received: progress={progress}. Use value(step) instead."
             )
-        progress = finite_number(type(self).__name__, "progress", progress)
-        if progress < 0:
-            raise ValueError(f"{type(self).__name__}: progress must be >= 0. Received: progress={progress}.")
+        progress = checks.number(type(self).__name__, "progress", progress, least=0)
         return self.at(min(progress, 1.0))
 
     def value(self, step: int, total: int | None = None, progress: float | None = None) -> float:
@@ -90,8 +90,7 @@ class Schedule(abc.ABC):
             >>> Linear(0.0, 0.8, begin=100, stop=200, unit="steps").value(step=150)
             0.4
         """
-        if step < 0:
-            raise ValueError(f"{type(self).__name__}: step must be >= 0. Received: step={step}.")
+        step = checks.whole(type(self).__name__, "step", step, 0, MOST_STEPS)
         if self.unit == "steps":
             return self.at(step)
         if progress is None:
@@ -119,34 +118,24 @@ def store(owner: Schedule, name: str, value: Any) -> None:
     object.__setattr__(owner, name, value)  # the dataclass is frozen
 
 
-def finite_number(owner: str, name: str, value: Any) -> float:
-    """A finite Python float of any real number, or an error that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{owner}: {name} must be a number. Received: {name}={value!r} of type {type(value).__name__}.")
-    if not math.isfinite(value):
-        raise ValueError(f"{owner}: {name} must be finite. Received: {name}={value}.")
-    return float(value)
-
-
-def check_unit(owner: str, unit: str) -> None:
+def check_unit(owner: str, unit: Any) -> None:
     """Refuses a unit that is not known."""
-    if unit not in _UNITS:
-        raise ValueError(f"{owner}: unit must be one of {_UNITS}. Received: unit={unit!r}.")
+    checks.choice(owner, "unit", unit, _UNITS)
 
 
 def position(owner: str, name: str, value: Any, unit: str) -> float:
     """A checked moment of the training: a fraction 0..1 as float, or a step as int."""
-    position = finite_number(owner, name, value)
+    found = checks.number(owner, name, value)
     if unit == "fraction":
-        if not 0.0 <= position <= 1.0:
+        if not 0.0 <= found <= 1.0:
             raise ValueError(
                 f"{owner}: {name} must be a fraction of the training in [0, 1]. Received: "
-                f'{name}={value}. To count in steps, pass unit="steps".'
+                f'{name}={shown(value)}. To count in steps, pass unit="steps".'
             )
-        return position
-    if position < 0 or position != int(position):
+        return found
+    if not 0 <= found <= MOST_STEPS or found != int(found):
         raise ValueError(
-            f"{owner}: {name} must be a whole step number >= 0. Received: {name}={value}. "
+            f"{owner}: {name} must be a whole step number >= 0, at most {MOST_STEPS}. Received: {name}={shown(value)}. "
             'To count in fractions of the training, pass unit="fraction".'
         )
-    return int(position)
+    return int(found)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from tfcompress.facts import checks
 from tfcompress.facts.curves import Constant, Cosine, Exponential, Linear, Polynomial, Steps
 from tfcompress.facts.foreign import Called, Gated, from_tfmot
+from tfcompress.facts.printable import shown
 from tfcompress.facts.schedule import Schedule
 
 __all__ = [
@@ -57,11 +57,11 @@ def schedule(value: Any) -> Schedule:
     """
     if isinstance(value, Schedule):
         return value
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        return Constant(value)
+    if checks.is_number(value):
+        return Constant(checks.number("schedule", "value", value))
     if callable(value) and hasattr(value, "get_config") and not isinstance(value, type):
         return from_tfmot(value)
     raise TypeError(
-        "A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
-        f"Received: {value!r} of type {type(value).__name__}."
+        "schedule: value: A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
+        f"Received: {shown(value)} of type {type(value).__name__}."
     )

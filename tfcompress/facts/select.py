@@ -8,14 +8,20 @@ the layer's name goes before its type, and the nearer base before the farther on
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
+
 Key = str | type
+_LARGEST = 2**62  # elements of a weight
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -51,12 +57,9 @@ class Where:
         """Validates; classes are stored by name, so that the choice can go to JSON."""
         for field in ("layers", "skip", "weights"):
             object.__setattr__(self, field, _keys(field, getattr(self, field)))
-        if isinstance(self.min_size, bool) or not isinstance(self.min_size, int):
-            raise TypeError(f"Where: min_size must be an int. Received: min_size={self.min_size!r}.")
-        if self.min_size < 0:
-            raise ValueError(f"Where: min_size must be >= 0. Received: min_size={self.min_size}.")
-        if self.condition is not None and not callable(self.condition):
-            raise TypeError(f"Where: condition must be callable(layer) -> bool. Received: {self.condition!r}.")
+        object.__setattr__(self, "min_size", checks.whole("Where", "min_size", self.min_size, 0, _LARGEST))
+        if self.condition is not None:
+            checks.function("Where", "condition", self.condition, "callable(layer) -> bool")
 
     def __call__(self, layer: keras.layers.Layer, path: str, size: int | None = None) -> bool:
         """Whether this weight of this layer is chosen.
@@ -134,7 +137,7 @@ def where(value: Any) -> Where:
         return Where(condition=value)
     raise TypeError(
         "where must be None, a Where, a layer name pattern, a layer type, a list of these or a "
-        f"callable(layer) -> bool. Received: {value!r} of type {type(value).__name__}."
+        f"callable(layer) -> bool. Received: {shown(value)} of type {type(value).__name__}."
     )
 
 
@@ -216,23 +219,31 @@ def _keys(field: str, value: Key | Iterable[Key]) -> tuple[str, ...]:
     """Keys as checked text, classes by their name."""
     if isinstance(value, (str, type)):
         value = (value,)
-    if not isinstance(value, Iterable):
-        raise TypeError(f"Where: {field} must be text, a class or a list. Received: {value!r}.")
+    given = checks.held(value)
+    if given is None:
+        checks.refuse(TypeError, "Where", field, "text, a class or a list", value)
     texts = []
-    for key in value:
+    for key in given:
         if not isinstance(key, (str, type)):
             raise TypeError(
-                f"Where: {field} must hold text or layer classes. Received: {key!r} of type {type(key).__name__}."
+                f"Where: {field} must hold text or layer classes. Received: {shown(key)} of type {type(key).__name__}."
             )
-        text = key if isinstance(key, str) else key.__name__
+        text = checks.text("Where", field, key if isinstance(key, str) else key.__name__)
         try:
-            re.compile(text)
-        except re.error as error:
+            _compiles(text)
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(
-                f"Where: {field} must hold valid regular expressions. Received: {text!r} ({error})."
+                f"Where: {field} must hold valid regular expressions. Received: {shown(text)} ({error})."
             ) from error
         texts.append(text)
     return tuple(texts)
+
+
+@functools.lru_cache(4096)
+def _compiles(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sets that a later Python may read otherwise
+        re.compile(text)
 
 
 def _size(layer: keras.layers.Layer, path: str) -> int:

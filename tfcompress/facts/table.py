@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import keras
 
+from tfcompress.facts import checks
+
 OWN = "own"  # the output has an int8 scale of its own
 SAME = "same"  # the output has the scale of the input and only values that were there (MaxPooling, Reshape)
 AVERAGE = "average"  # the scale of the input, but new values between (AveragePooling, bilinear resizing)
@@ -130,6 +132,13 @@ def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | No
         >>> tfc.spec_of(Scale()).kernels
         ('kernel',)
     """
+    for each in types:
+        if not isinstance(each, type):
+            checks.refuse(TypeError, "describe", "types", "layer or operation classes", each)
+    if not types:
+        checks.refuse(ValueError, "describe", "types", "one layer or operation class or several", types)
+    if refine is not None:
+        checks.function("describe", "refine", refine)
     names = set(LayerSpec.__dataclass_fields__)
     axes = dict(facts.pop("axes", {})) | {k: facts.pop(k) for k in list(facts) if k not in names}
     for path, letters in axes.items():

@@ -7,13 +7,16 @@ can stand in one table.
 import json
 from collections.abc import Iterator, Sequence
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
+from tfcompress.deploy import strict_json
 from tfcompress.deploy.atomic import write_files
+from tfcompress.facts.printable import inline
 from tfcompress.judge.bench_schema import validate
 from tfcompress.judge.table import markdown_table, number, text_table
 
+# Reports of hundreds of models with what later versions may add.
+LARGEST_BYTES = 1 << 24
 # From this thermal status on a phone lowers its clock, and results are marked.
 _HOT = ("moderate", "severe", "critical", "emergency", "shutdown")
 _HEADER = (
@@ -133,9 +136,9 @@ class BenchReport:
             ValueError: If the text is not JSON or breaks the schema.
         """
         try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"BenchReport: the text is not JSON: {error}.") from error
+            document = strict_json.parse(text.encode("utf-8", "surrogatepass"), largest=LARGEST_BYTES)
+        except ValueError as error:
+            raise ValueError(f"BenchReport: the text is not JSON: {error}") from error
         return cls(document)
 
     def save(self, path: str | PathLike) -> None:
@@ -146,7 +149,13 @@ class BenchReport:
     def load(cls, path: str | PathLike) -> "BenchReport":
         """Reads a report from a JSON file; errors name the file."""
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            with open(path, "rb") as file:
+                content = file.read(LARGEST_BYTES + 1)
+            try:
+                text = content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(f"BenchReport: the text is not UTF-8: {error}.") from error
+            return cls.from_json(text)
         except ValueError as error:
             raise ValueError(f"{fspath(path)}: {error}") from error
 
@@ -185,7 +194,8 @@ def bench_table(reports: Sequence[BenchReport], markdown: bool = False) -> str:
             name, *cells = _row(result, result["name"])
             rows.append([name, device, result["accelerator"]["actual"], *cells])
     header = (_HEADER[0], "device", "on", *_HEADER[1:])
-    notes = [f"{report.document['device']['name']}: {note}" for report in reports for note in notes_of(report.document)]
+    named = [(inline(report.document["device"]["name"]), report.document) for report in reports]
+    notes = [f"{device}: {note}" for device, document in named for note in notes_of(document)]
     return "\n\n".join([(markdown_table if markdown else text_table)(header, rows), *notes])
 
 
@@ -216,7 +226,7 @@ def setting_of(document: dict[str, Any]) -> str:
     threads = sorted({result["threads"] for result in document["results"]})
     delegates = sorted({result["xnnpack"] for result in document["results"]})
     xnnpack = "mixed" if len(delegates) > 1 else ("on" if delegates[0] else "off")
-    return (
+    return inline(
         f"{device['name']}, {device['system']}, {device['machine']}, {device['cores']} cores; "
         f"{runtime['name']} {runtime['version']}, {'/'.join(map(str, threads))} thread(s), "
         f"XNNPACK {xnnpack}; {protocol['mode']}: at least {protocol['runs']} runs and "
@@ -255,4 +265,4 @@ def notes_of(document: dict[str, Any], memory: bool = True) -> list[str]:
         notes.append(f"The device was hot ({said}); the times are not those of a cool one.")
     if conditions.get("battery_saver_before") or conditions.get("battery_saver_after"):
         notes.append("Battery saver was on; the times are not those of normal use.")
-    return notes
+    return [inline(note) for note in notes]

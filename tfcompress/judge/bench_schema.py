@@ -7,6 +7,7 @@ a schema keyword it does not know, so the file can't grow a rule that is silentl
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -106,11 +107,17 @@ def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # an integer without end has no float, and no such number is measured anywhere
+    return abs(value) <= sys.float_info.max if isinstance(value, int) else math.isfinite(value)
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = f"an integer of {value.bit_length():,} bits"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from tfcompress.deploy.artifact import Artifact, Samples
 from tfcompress.deploy.runner import Runner, check_inputs
+from tfcompress.facts import checks
+from tfcompress.facts.printable import printable
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.bench_schema import SCHEMA_NAME
 from tfcompress.judge.lineup import Artifacts, lineup
@@ -21,6 +23,8 @@ from tfcompress.judge.memory import PeakMemory, peak_memory
 from tfcompress.judge.surroundings import surroundings
 from tfcompress.judge.timing import LoopRule, Stopwatch, statistics
 
+MOST_RUNS = 10**9
+LONGEST_SECONDS = 7 * 24 * 3600.0  # a week
 MODES: dict[str, dict[str, float]] = {
     "quick": {"runs": 50, "min_seconds": 1.0},
     "standard": {"runs": 128, "min_seconds": 10.0},
@@ -89,7 +93,11 @@ def benchmark(
         ```
     """
     protocol = _Protocol(runs, min_seconds, max_seconds, warmup_runs, warmup_seconds, blocks, pause_seconds, seed)
-    _whole("threads", threads, 1)
+    threads = checks.threads("benchmark", threads)
+    for name, value in (("xnnpack", xnnpack), ("memory", memory)):
+        checks.flag("benchmark", name, value)
+    verbose = checks.verbosity("benchmark", verbose)
+    checks.data("benchmark", "data", data)
     say = _Progress(verbose)
     entrants = _load(lineup(artifacts), threads, xnnpack, data, seed, say)
     for entrant in entrants:
@@ -128,12 +136,11 @@ class _Protocol:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, least in {"runs": 1, "warmup_runs": 1, "blocks": 1, "seed": 0}.items():
-            _whole(name, getattr(self, name), least)
+        for name in ("runs", "warmup_runs", "blocks"):
+            checks.whole("benchmark", name, getattr(self, name), 1, MOST_RUNS)
+        checks.seed("benchmark", self.seed)
         for name in ("min_seconds", "max_seconds", "warmup_seconds", "pause_seconds"):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"benchmark: {name} must be 0 or more seconds and finite. Received: {name}={value}.")
+            checks.number("benchmark", name, getattr(self, name), least=0, most=LONGEST_SECONDS)
 
     @property
     def timed(self) -> LoopRule:
@@ -171,6 +178,7 @@ def _load(
         say(f"loading {name}")
         try:
             codes = _codes(artifact, data, seed)
+            artifact.try_apart(codes, threads, xnnpack)
             if not entrants:
                 # The first interpreter of a process pays for the runtime library itself; this one
                 # is dropped, so that init_us of the first model compares with the others.
@@ -279,12 +287,6 @@ def _result(entrant: _Entrant, threads: int, xnnpack: bool, peak: PeakMemory) ->
     }
 
 
-def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(f"benchmark: {name} must be a whole number, {least} or more. Received: {name}={value}.")
-    return int(value)
-
-
 class _Progress:
     """One line on stderr that is written over on a terminal, or lines elsewhere."""
 
@@ -295,7 +297,7 @@ class _Progress:
     def __call__(self, text: str) -> None:
         if self.verbose:
             lead, tail = ("\r\x1b[K", "") if self.terminal else ("", "\n")
-            print(f"{lead}benchmark: {text}", end=tail, file=sys.stderr, flush=True)
+            print(f"{lead}benchmark: {printable(text)}", end=tail, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         if self.verbose and self.terminal:

@@ -51,12 +51,13 @@ def add_comparison(report: Report, comparison: Comparison, highlight: str | None
 
 
 def add_file(report: Report, artifact: Artifact) -> None:
-    """Adds what a file holds: zeros by kernel, ranges of its activations, and its kernels.
+    """Adds how faithful a file is and what it holds: zeros by kernel, ranges of its activations, and its kernels.
 
     Args:
         report: Report to add to.
         artifact: The file.
     """
+    add_fidelity(report, artifact)
     kernels, ranges = kernel_table(artifact), range_table(artifact)
     if kernels:
         zeros = dict(zip(_unique(kernels, "layer"), (row["sparsity"] for row in kernels), strict=True))
@@ -84,6 +85,46 @@ def add_file(report: Report, artifact: Artifact) -> None:
             },
             note="Values: distinct codes in the kernel, and the most in one output channel.",
         )
+
+
+def add_fidelity(report: Report, artifact: Artifact) -> None:
+    """Adds how far the answers of a file are from those of the model it was made of.
+
+    Args:
+        report: Report to add to.
+        artifact: The file; nothing is added where it was never compared.
+    """
+    found = artifact.fidelity
+    if found is None:
+        return
+    rows = [
+        {
+            "output": row.output,
+            "against": row.reference,
+            "kernels": "XNNPACK" if row.xnnpack else "plain",
+            "agreement": row.agreement,
+            "error": row.error,
+            "largest": row.largest_error,
+            "channel": row.channel_error,
+            "codes": row.codes,
+            "saturated": row.saturated,
+        }
+        for row in found.outputs
+    ]
+    columns = {"output": "output", "against": "against", "kernels": "kernels", "agreement": "same class"}
+    columns |= {"error": "error", "largest": "largest error", "channel": "worst channel"}
+    columns |= {"codes": "codes used", "saturated": "saturated"}
+    note = f"{found.sentence()}. On calibration samples; errors as a fraction of the output's spread."
+    report.add_table("Fidelity", rows, columns=columns, note=note)
+    if found.lost_at:
+        report.add_warning(f"The largest loss arises at {found.lost_at['layer']}.")
+    if found.remedies:
+        tried = [
+            {"what": r["what"], "agreement": r["agreement"], "error": r["error"], "channel": r["channel_error"]}
+            for r in found.remedies
+        ]
+        titles = {"what": "what was tried", "agreement": "same class", "error": "error", "channel": "worst channel"}
+        report.add_table("What helps", tried, columns=titles)
 
 
 def add_surgery(report: Report, artifact: Artifact) -> None:

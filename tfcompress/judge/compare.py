@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfcompress.deploy.artifact import Artifact, Samples
+from tfcompress.facts import checks
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.holdings import holdings
@@ -133,6 +134,16 @@ def compare(
         print(compare(model, {"float32": content}, (x, y), latency=False).text())
         ```
     """
+    threads = checks.threads("compare", threads)
+    threshold = checks.number("compare", "threshold", threshold)
+    verbose = checks.verbosity("compare", verbose)
+    if not isinstance(latency, BenchReport):
+        checks.flag("compare", "latency", latency)
+    if output is not None:
+        checks.text("compare", "output", output)
+    if data is None:
+        checks.refuse(ValueError, "compare", "data", "(x, y) or x", data)
+    checks.data("compare", "data", data)
     entrants = lineup(artifacts)
     if "original" in entrants:
         raise ValueError("compare: the name 'original' is taken by the original. Rename it.")

@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from tfcompress.deploy.artifact import Artifact
+from tfcompress.facts.printable import shown
 
 ArtifactLike = Artifact | str | PathLike | bytes
 Artifacts = ArtifactLike | Mapping[str, ArtifactLike] | Sequence[ArtifactLike]
@@ -44,7 +45,7 @@ def lineup(artifacts: Artifacts) -> dict[str, Artifact]:
     result: dict[str, Artifact] = {}
     for name, given in named:
         if name is not None and not (isinstance(name, str) and name):
-            raise ValueError(f"artifacts: names must be non-empty strings. Received: {name!r}.")
+            raise ValueError(f"artifacts: names must be non-empty strings. Received: {shown(name)}.")
         artifact = _artifact(given)
         result[_free(name or _name(given, artifact), result)] = artifact
     return result
@@ -54,7 +55,7 @@ def _artifact(given: ArtifactLike) -> Artifact:
     if isinstance(given, Artifact):
         return given
     if isinstance(given, bytes):
-        return Artifact(given)
+        return Artifact.foreign(given)
     if isinstance(given, (str, PathLike)):
         return Artifact.load(given)
     raise TypeError(

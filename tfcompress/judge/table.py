@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from tfcompress.facts.printable import inline
+
 Cell = str | int | float | None
 
 
@@ -26,6 +28,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         a         9
     """
     _check(header, rows)
+    rows = [[inline(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -58,7 +61,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     _check(header, rows)
     marks = [":---", *["---:"] * (len(header) - 1)]
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in [header, *rows]]
+    escaped = [[inline(cell).replace("|", "\\|") for cell in line] for line in [header, *rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in [escaped[0], marks, *escaped[1:]])
 
 

@@ -12,14 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tfcompress.legacy.guard import DAMAGE, LARGEST_TEXT, WEIGHTS, check_archive, first_line, read_member
 from tfcompress.legacy.placing import finish, snake_case
 from tfcompress.legacy.ported import Ported
 from tfcompress.legacy.refused import NotPorted
 
 # Where versions put the layers of a model.
 _LAYERS = ("layers", "_layer_checkpoint_dependencies")
-_WEIGHTS = "model.weights.h5"
-_UNREADABLE = (KeyError, OSError, ValueError, TypeError, zipfile.BadZipFile)
 _DAMAGED = "Store the model again where it was made, or as an .h5 file."
 
 
@@ -29,8 +28,10 @@ def is_old(path: str | os.PathLike) -> bool:
         return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return str(json.loads(archive.read("metadata.json"))["keras_version"]).startswith("2.")
-    except _UNREADABLE:
+            if archive.getinfo("metadata.json").file_size > LARGEST_TEXT:
+                return False
+            return str(json.loads(read_member(archive, "metadata.json"))["keras_version"]).startswith("2.")
+    except DAMAGE:
         return False
 
 
@@ -45,8 +46,9 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
-    except _UNREADABLE as error:
+            check_archive(archive, os.path.getsize(path))
+            return json.loads(read_member(archive, "config.json"))
+    except DAMAGE as error:
         raise _unreadable(path, error) from error
 
 
@@ -62,10 +64,11 @@ def place(model: Ported, path: str | os.PathLike) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            content = io.BytesIO(archive.read(_WEIGHTS))
+            check_archive(archive, os.path.getsize(path))
+            content = io.BytesIO(read_member(archive, WEIGHTS))
         with h5py.File(content, "r") as file:
             _place_twins(model, _place_model(model, file))
-    except _UNREADABLE as error:
+    except DAMAGE as error:
         if isinstance(error, NotPorted):
             raise
         raise _unreadable(path, error) from error
@@ -73,7 +76,7 @@ def place(model: Ported, path: str | os.PathLike) -> None:
 
 
 def _unreadable(path, error):
-    reason = f"a part of the file does not read: {(str(error).splitlines() or [repr(error)])[0]}."
+    reason = f"a part of the file does not read: {first_line(error)}."
     return NotPorted("", f"the model in {os.fspath(path)!r}", reason, _DAMAGED)
 
 
@@ -152,7 +155,7 @@ def _parts(model):
 
 def _place_object(part: Ported, owner: Any, group: h5py.Group) -> int:
     """Puts the weights of one object and of those it holds as attributes or in lists; returns how many."""
-    stored = {key: np.asarray(value) for key, value in group.get("vars", {}).items()}
+    stored = {key: _array(key, value) for key, value in group.get("vars", {}).items()}
     try:
         if stored:
             owner.load_own_variables(stored)
@@ -173,6 +176,13 @@ def _place_object(part: Ported, owner: Any, group: h5py.Group) -> int:
         else:
             placed += _place_object(part, inner, group[key])
     return placed
+
+
+def _array(key, dataset):
+    # text of any length, references and compounds are no weights
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiub":
+        raise ValueError(f"the weight {key!r:.80} is no array of numbers")
+    return np.asarray(dataset)
 
 
 def _numbered(objects):

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tfcompress.legacy.guard import DAMAGE, check_hdf5, first_line
 from tfcompress.legacy.placing import Stored
 from tfcompress.legacy.refused import NotPorted
 
@@ -20,7 +21,7 @@ def is_old(path: str | os.PathLike) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "model_config" in file.attrs and not _text(file.attrs.get("keras_version", "")).startswith("3")
-    except OSError:  # cut off
+    except DAMAGE:  # cut off
         return False
 
 
@@ -38,16 +39,17 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Stored], di
     """
     try:
         with h5py.File(path, "r") as file:
+            check_hdf5(file, os.path.getsize(path))
             config = json.loads(_text(file.attrs["model_config"]))
             training = json.loads(_text(file.attrs.get("training_config", "null")))
             group = file["model_weights"] if "model_weights" in file else file
             _check_writer(file, group)
             names = _names(group, "layer_names")
             return config, {name: _weights(name, group) for name in names}, training
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGE as error:
         if isinstance(error, NotPorted):
             raise
-        reason = f"a part of the file does not read: {(str(error).splitlines() or [repr(error)])[0]}."
+        reason = f"a part of the file does not read: {first_line(error)}."
         raise NotPorted("", f"the model in {os.fspath(path)!r}", reason, "Copy or store the file again.") from error
 
 
@@ -68,10 +70,17 @@ def _check_writer(file, group):
 
 def _weights(layer: str, group: h5py.Group) -> Stored:
     try:
-        return [(name, np.asarray(group[layer][name])) for name in _names(group[layer], "weight_names")]
-    except (OSError, KeyError) as error:
-        reason = f"a weight of it does not read: {(str(error).splitlines() or [repr(error)])[0]}."
+        return [(name, _array(group[layer][name])) for name in _names(group[layer], "weight_names")]
+    except DAMAGE as error:
+        reason = f"a weight of it does not read: {first_line(error)}."
         raise NotPorted(layer, "in the file", reason, "Copy or store the file again.") from error
+
+
+def _array(dataset):
+    # text of any length, references and compounds are no weights
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiub":
+        raise ValueError("it is no array of numbers")
+    return np.asarray(dataset)
 
 
 def _names(group, attribute):

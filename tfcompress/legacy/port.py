@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from tfcompress.legacy import archive, hdf5, placing
+from tfcompress.legacy.guard import DAMAGE, check_file
 from tfcompress.legacy.network import network
 from tfcompress.legacy.ported import Ported
 from tfcompress.legacy.proof import prove
@@ -64,6 +65,7 @@ def port(
 
     Raises:
         NotPorted: A ValueError that names the layer, what is in the way, and what to do.
+        ValueError: If a file leads out of itself, claims more than it can hold, or is damaged.
         TypeError: If `source` is no model of Keras 2.
 
     Example:
@@ -75,6 +77,8 @@ def port(
     model = port(old)  # or port("model.h5")
     ```
     """
+    if isinstance(source, str | os.PathLike):
+        check_file(source)
     asked = Asked(dict(custom_objects or {}), safe_mode)
     if not is_old(source):
         raise TypeError(
@@ -94,7 +98,7 @@ def port(
         archive.place(ported, source)
     try:
         compile_as_before(ported.layer, training, asked.custom_objects)
-    except (ValueError, TypeError, KeyError) as error:
+    except DAMAGE as error:
         warnings.warn(
             f"load_model: the training configuration does not load ({_line(error)}); the model is not compiled. "
             "Call model.compile(...) before training it.",
@@ -123,7 +127,7 @@ def _network(config: dict[str, Any], asked: Asked) -> Ported:
         return network(config, asked)
     except NotPorted:
         raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         reason = f"its configuration does not read ({type(error).__name__}: {_line(error)})."
         raise NotPorted("", "the model", reason) from error
 

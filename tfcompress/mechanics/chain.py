@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of, weight
 from tfcompress.mechanics.adapters import Adapter, adapter_of, adapters
+from tfcompress.mechanics.constraints import constrained
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
@@ -66,7 +67,10 @@ class Chain:
 
     def value(self, lasting: bool = False):
         """Returns the transformed weight; with `lasting`, without the rounding that only the file does."""
-        w = self.plain()
+        return self.through(self.plain(), lasting)
+
+    def through(self, w, lasting: bool = False):
+        """Returns what the transforms make of a value of the weight."""
         for transform in self.transforms:
             if transform.lasting or not lasting:
                 w = transform(w)
@@ -120,7 +124,7 @@ class Treatment:
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""
         for chain in self.chains.values():
-            value = chain.value(lasting=True)
+            value = constrained(chain, chain.value(lasting=True))
             for transform in chain.transforms:
                 if hasattr(transform, "settle"):
                     transform.settle(chain.plain())

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.facts import checks
 from tfcompress.facts.spec import spec_of, weight
 from tfcompress.mechanics.channels import Channels
 from tfcompress.mechanics.graph import full_precision, overridden
@@ -86,8 +87,12 @@ def channel_criterion(name: str, data: bool = False, labels: bool = False, absol
         ...     for made, values in producers(scene):
         ...         yield made, np.abs(values).max(1)
     """
+    checks.text("channel_criterion", "name", name)
+    for each, value in (("data", data), ("labels", labels), ("absolute", absolute)):
+        checks.flag("channel_criterion", each, value)
 
     def register(function):
+        checks.function("channel_criterion", "function", function)
         _table[name] = ChannelCriterion(function, data, labels, absolute)
         return function
 
@@ -100,9 +105,7 @@ def find(name: str) -> ChannelCriterion:
     Raises:
         ValueError: If nobody registered that name; the message lists those there are.
     """
-    if name not in _table:
-        raise ValueError(f"PruneChannels: criterion must be one of {sorted(_table)}. Received: criterion={name!r}.")
-    return _table[name]
+    return _table[checks.choice("PruneChannels", "criterion", name, sorted(_table))]
 
 
 def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:

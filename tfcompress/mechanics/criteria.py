@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcompress.facts import checks
 from tfcompress.mechanics.transforms.scores import STATISTICS
 
 
@@ -45,8 +46,10 @@ def criterion(name: str) -> Callable[[Score], Score]:
         >>> tfc.Prune(0.5, criterion="squared").criterion
         'squared'
     """
+    checks.text("criterion", "name", name)
 
     def register(function: Score) -> Score:
+        checks.function("criterion", "function", function)
         _table[name] = function
         return function
 
@@ -59,9 +62,7 @@ def find(name: str) -> Score:
     Raises:
         ValueError: If nobody registered that name; the message lists those there are.
     """
-    if name not in _table:
-        raise ValueError(f"Prune: criterion must be one of {sorted(_table)}. Received: criterion={name!r}.")
-    return _table[name]
+    return _table[checks.choice("Prune", "criterion", name, sorted(_table))]
 
 
 def needs_gradient(name: str) -> bool:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src import backend
+from keras.src.backend.common import global_state
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.ops.operation import Operation
 from keras.src.utils import tf_utils
@@ -440,6 +441,12 @@ def unconverted(model: keras.Model) -> list[tuple[object, str, object]]:
     graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
     name = "_convert_inputs_to_tensors"
     return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
+
+
+def is_training() -> bool:
+    """Whether the call of a model or layer that is running now was asked for with `training=True`."""
+    context = global_state.get_global_attribute("current_call_ctx")
+    return bool(context is not None and context.get_value("training"))
 
 
 def takes_training(layer: Operation) -> bool:

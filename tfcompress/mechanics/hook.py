@@ -10,12 +10,13 @@ import contextlib
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
 from tfcompress.mechanics.chain import Mode, Treatment, run
-from tfcompress.mechanics.graph import overridden, unconverted
+from tfcompress.mechanics.graph import is_training, overridden, unconverted
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.mechanics.variables import Reading
 
@@ -23,28 +24,27 @@ _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 
 
 @contextlib.contextmanager
-def laid(model: keras.Model, state, mode: Mode, extra: tuple = ()) -> Iterator[None]:
+def laid(model: keras.Model, state, mode: Mode | None, extra: tuple = ()) -> Iterator[None]:
     """Lays the treatments of `state` over the model's operations while the block runs.
 
     Args:
         model: A built model.
         state: What holds `treatments` and `inputs`, the ranges of the model's inputs.
-        mode: What the pass is for.
+        mode: What the passes are for; None for what each call says by its argument `training`.
         extra: Further `(owner, attribute, value)` overrides, such as a model's `compute_loss`.
     """
     with overridden([*_changes(model, state, mode), *extra]):
         yield
 
 
-def _changes(model, state, mode: Mode) -> list[tuple]:
-    changes = [(t.op, "call", _call(t, t.op.call, mode)) for t in state.treatments]
+def _changes(model, state, mode: Mode | None) -> list[tuple]:
+    changes = [(t.op, "call", _call(t, _own_call(t.op), mode)) for t in state.treatments]
     if any(span is not None for span in state.inputs):
-        changes.append((model, "call", _entrance(model, model.call, state.inputs, mode)))
+        changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, mode)))
     lent = [c for t in state.treatments for c in t.chains.values() if c.is_borrowed]
     if lent and mode is not Mode.EXPORT:  # an export has constants for everybody
-        changes.append(
-            (model, "call", _lending(model, changes[-1][2] if changes[-1][0] is model else model.call, lent))
-        )
+        inner = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
+        changes.append((model, "call", _lending(model, inner, lent)))
     return changes
 
 
@@ -61,21 +61,33 @@ def _lending(model, plain: Callable, chains: list) -> Callable:
             variable.assign(value)
         return outputs
 
+    call.tfcompress_plain = _own_call(model)
     return call
 
 
-def _call(treatment: Treatment, plain: Callable, mode: Mode) -> Callable:
+def _own_call(op) -> Callable:
+    """The call of an operation itself: what is laid takes the place of what lies there, it does not add to it."""
+    return getattr(op.call, "tfcompress_plain", op.call)
+
+
+def _now() -> Mode:
+    """What the call that is running is for, as it says itself."""
+    return Mode.TRAIN if is_training() else Mode.TEST
+
+
+def _call(treatment: Treatment, plain: Callable, mode: Mode | None) -> Callable:
     def call(*args, **kwargs):
-        return run(treatment, plain, args, kwargs, mode)
+        return run(treatment, plain, args, kwargs, mode or _now())
 
+    call.tfcompress_plain = plain
     return call
 
 
-def _entrance(model, plain: Callable, spans: list, mode: Mode) -> Callable:
+def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callable:
     """The model's own call, with ranges on its inputs; integers that have one go on as floats."""
 
     def call(inputs, *args, **kwargs):
-        flat = keras.tree.flatten(inputs)
+        flat, mode = keras.tree.flatten(inputs), given or _now()
         for k, span in enumerate(spans):
             if span is not None:
                 x = tf.convert_to_tensor(flat[k])
@@ -85,6 +97,7 @@ def _entrance(model, plain: Callable, spans: list, mode: Mode) -> Callable:
         with overridden(unconverted(model)):
             return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
 
+    call.tfcompress_plain = plain
     return call
 
 
@@ -126,70 +139,110 @@ class Training:
         return False
 
 
-class StepFunctions:
-    """The model's train, test and predict functions, rebuilt to run under treatments.
+@dataclass
+class Member:
+    """A compression that takes part in the steps of a model.
 
     Args:
-        model: The compiled model.
+        network: The model it compresses: the one that trains, or one inside it.
         state: As for `laid`.
-        extra: Function that returns further overrides for a mode; asked once for each training.
+        extra: Function that returns further overrides for a mode; asked when functions are made.
         before: Called before each call of the train function.
         after: Called after it.
     """
 
+    network: keras.Model
+    state: object
+    extra: Callable[[Mode], tuple] = lambda mode: ()
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
+
+
+class StepFunctions:
+    """The train, test and predict functions of a model, made anew to run under treatments.
+
+    Args:
+        model: The compiled model that `fit` trains.
+        training: The one training they serve.
+    """
+
     _names = {"train": Mode.TRAIN, "test": Mode.TEST, "predict": Mode.TEST}
 
-    def __init__(
-        self,
-        model: keras.Model,
-        state,
-        extra: Callable[[Mode], tuple] = lambda mode: (),
-        before: Callable[[], None] = lambda: None,
-        after: Callable[[], None] = lambda: None,
-    ):
-        self.model, self.state, self.extra = model, state, extra
-        self.before, self.after = before, after
-        self._training: Training | None = None
+    def __init__(self, model: keras.Model, training: Training):
+        self.model, self.training = model, training
+        self.members: list[Member] = []
+        self._made: list[Callable] = []
 
     @property
     def is_running(self) -> bool:
-        """Whether the training that asked for the functions is on the stack."""
-        return self._training is not None and self._training.is_running()
+        """Whether the training that the functions serve is on the stack."""
+        return self.training.is_running()
 
-    def install(self, training: Training) -> None:
-        """Puts the wrapped functions on the model, for one training."""
-        self._training = training
-        for name, mode in self._names.items():
-            self._wrap(name, mode)
+    def install(self) -> None:
+        """Puts the functions on the model."""
+        self._made = [self._wrap(name, mode) for name, mode in self._names.items()]
+
+    def are_installed(self) -> bool:
+        """Whether the model's train function is ours, or one of somebody else's that calls ours."""
+        return bool(self._made) and calls(self.model.train_function, self._made[0])
 
     def remove(self) -> None:
         """Takes them away; Keras makes plain ones when it needs them."""
-        self._training = None
         for name in self._names:
             setattr(self.model, f"{name}_function", None)
 
-    def _wrap(self, name, mode):
-        changes = [*_changes(self.model, self.state, mode), *self.extra(mode)]
-        training = self._training
+    def _overrides(self, mode) -> list[tuple]:
+        """What all members lay; each lays its own over what those before it laid."""
+        changes = []
+        for member in self.members:
+            with overridden(changes):
+                changes += [*_changes(member.network, member.state, mode), *member.extra(mode)]
+        return changes
+
+    def _wrap(self, name, mode) -> Callable:
+        changes = self._overrides(mode)
         with overridden(changes):
-            getattr(self.model, f"make_{name}_function")(force=True)
-        plain = getattr(self.model, f"{name}_function")
+            plain = self._plain(name)
 
         def function(*args, **kwargs):
-            if not training.is_running():
+            if not self.is_running:
                 self.remove()
-                getattr(self.model, f"make_{name}_function")(force=True)
-                return getattr(self.model, f"{name}_function")(*args, **kwargs)
-            if mode is not Mode.TRAIN:
-                with overridden(changes):
-                    return plain(*args, **kwargs)
-            self.before()
+                return self._plain(name)(*args, **kwargs)
+            if mode is Mode.TRAIN:
+                return self._step(changes, plain, args, kwargs)
             with overridden(changes):
-                outputs = plain(*args, **kwargs)
-            self.after()
-            return outputs
+                return plain(*args, **kwargs)
 
         setattr(self.model, f"{name}_function", function)
+        return function
+
+    def _plain(self, name: str) -> Callable:
+        getattr(self.model, f"make_{name}_function")(force=True)
+        return getattr(self.model, f"{name}_function")
+
+    def _step(self, changes, plain, args, kwargs):
+        for member in self.members:
+            member.before()
+        with overridden(changes):
+            outputs = plain(*args, **kwargs)
+        for member in self.members:
+            member.after()
+        return outputs
+
+
+def calls(function: object, wanted: Callable, depth: int = 3) -> bool:
+    """Whether a function is `wanted`, or has it among what it holds: a wrapper around it."""
+    if function is wanted:
+        return True
+    if function is None or not depth:
+        return False
+    held = [getattr(function, name, None) for name in ("__wrapped__", "func", "__self__")]
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # a cell that is empty yet
+            held.append(cell.cell_contents)
+    if not isinstance(function, keras.Model):
+        held += list(getattr(function, "__dict__", {}).values())
+    return any(callable(x) and calls(x, wanted, depth - 1) for x in held)
 
 
 def at_first_step(model: keras.Model, training: Training, start: Callable[[object], None]) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NM, _BLOCK = re.compile(r"(\d+):(\d+)"), re.compile(r"(\d+)x(\d+)")
+from tfcompress.facts.printable import shown
+
+_NM, _BLOCK = re.compile(r"([0-9]{1,4}):([0-9]{1,4})"), re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def pattern(name: str):
     raise ValueError(
         "pattern must be 'unstructured', 'channel', N:M with 0 < N < M such as '2:4', or a block "
         "RxC such as '4x4'. "
-        f"Received: pattern={name!r}."
+        f"Received: pattern={shown(name)}."
     )
 
 

@@ -61,10 +61,15 @@ class CompressionState(keras.layers.Layer):
             pair for part in [*self.ranges, *self.extras] if hasattr(part, "own_weights") for pair in part.own_weights()
         ]
 
-    def prepare_optimizer(self, learning_rate: float) -> None:
-        """Makes the optimizer of what is not the model's; it is saved with the state."""
+    def prepare_optimizer(self, learning_rate: float, before: "CompressionState | None" = None) -> None:
+        """Makes the optimizer of what is not the model's, or takes over that of a state with the same variables.
+
+        It is saved with the state.
+        """
         own = [variable for variable, _ in self.own_weights()]
-        if own:
+        if own and before is not None and list(map(id, own)) == [id(v) for v, _ in before.own_weights()]:
+            self.__dict__["optimizer"] = before.optimizer
+        elif own:
             self.__dict__["optimizer"] = keras.optimizers.Adam(learning_rate)
             self.optimizer.build(own)
 

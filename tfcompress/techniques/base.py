@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
+from tfcompress.facts.restoring import restored
 from tfcompress.facts.select import Where, resolve, where
 from tfcompress.facts.spec import LayerSpec
 from tfcompress.mechanics.chain import Chain
@@ -71,6 +74,11 @@ class Memory:
     found: object = None  # what the technique found out about the model, once
 
 
+def percent(value: object) -> str:
+    """What a fraction that is given in per cent may have been meant to be, for an error message."""
+    return f"Did you mean {value / 100:g}?" if checks.is_number(value) and 1 < value <= 100 else ""
+
+
 def level_at(plan, moment: Moment) -> float:
     """Returns the value of a schedule at a moment; at the end its last one, however early that came."""
     if moment.last:
@@ -115,17 +123,32 @@ class Technique:
 
     def __post_init__(self):
         """Stores `where` and the keys of `overrides` in the one form that goes to JSON and back."""
-        object.__setattr__(self, "where", None if self.where is None else where(self.where))
+        chosen = checks.within(self.name, "where", lambda: None if self.where is None else where(self.where))
+        object.__setattr__(self, "where", chosen)
         if self.overrides is None:
             return
         if not isinstance(self.overrides, Mapping):
             raise TypeError(
                 f"{self.name}: overrides must map a layer name pattern or layer type to a value. "
-                f"Received: overrides={self.overrides!r}."
+                f"Received: overrides={shown(self.overrides)}."
             )
-        keys = [Where(layers=key).layers[0] for key in self.overrides]
-        values = [None if v is None else self.stored(v) for v in self.overrides.values()]
-        object.__setattr__(self, "overrides", dict(zip(keys, values, strict=True)))
+        object.__setattr__(self, "overrides", checks.within(self.name, "overrides", self._stored_overrides))
+
+    def _stored_overrides(self) -> dict:
+        found = {}
+        for key, value in self.overrides.items():
+            if not isinstance(key, str | type):
+                raise TypeError(f"a key must be a layer name pattern or a layer type. Received: {shown(key)}.")
+            (name,) = Where(layers=key).layers
+            if name in found:
+                raise ValueError(f"each layer name or type may come once. Received twice: {shown(name)}.")
+            found[name] = None if value is None else self.stored(value)
+        return found
+
+    def set(self, **fields: object) -> None:
+        """Stores checked fields while the frozen dataclass is being made."""
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     shape_changing = False
     """Whether the technique changes the graph or shapes of weights, which takes `tfc.compress`."""
@@ -166,6 +189,10 @@ class Technique:
         """Says in a few words what is done to a target, for the plan."""
         return self.name
 
+    def remarks(self, model: keras.Model) -> list[str]:
+        """Returns sentences for the end of the plan: what of this technique can't take effect, and a way out."""
+        return []
+
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Moves the transforms' state; runs eagerly before a step, and once at the end (`last`).
 
@@ -192,4 +219,4 @@ class Technique:
     @classmethod
     def from_config(cls, config: dict) -> "Technique":
         """Inverse of `get_config`."""
-        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
+        return cls(**restored(config))

@@ -12,12 +12,13 @@ from numbers import Integral
 import keras
 import numpy as np
 
-from tfcompress.facts.schedule import finite_number
+from tfcompress.facts import checks
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.transforms.centroids import Centroids
 from tfcompress.mechanics.transforms.mask import Mask
 from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique
 
+_FRACTION = "It is a fraction of the training."
 _LLOYD = 20  # rounds of k-means at the start; values of one dimension settle in fewer
 
 
@@ -82,13 +83,14 @@ class Cluster(Technique):
     def __post_init__(self):
         """Validates."""
         super().__post_init__()
-        object.__setattr__(self, "clusters", self.stored(self.clusters))
-        if self.start not in STARTS:
-            raise ValueError(f"Cluster: start must be one of {sorted(STARTS)}. Received: start={self.start!r}.")
-        if not 0 <= finite_number("Cluster", "begin", self.begin) <= 1:
-            raise ValueError(
-                f"Cluster: begin must be a fraction of the training in [0, 1]. Received: begin={self.begin}."
-            )
+        self.set(
+            clusters=self.stored(self.clusters),
+            start=checks.choice("Cluster", "start", self.start, sorted(STARTS)),
+            per_channel=checks.flag("Cluster", "per_channel", self.per_channel),
+            keep_zeros=checks.flag("Cluster", "keep_zeros", self.keep_zeros),
+            begin=checks.number("Cluster", "begin", self.begin, least=0, most=1, hint="As a fraction of the training."),
+            seed=checks.seed("Cluster", self.seed),
+        )
 
     def default(self):
         """The number of clusters."""
@@ -96,8 +98,8 @@ class Cluster(Technique):
 
     def accept(self, value):
         """Validates a number of clusters."""
-        if isinstance(value, bool) or not isinstance(value, Integral) or not 2 <= value <= 256:
-            raise ValueError(f"Cluster: clusters must be an integer in 2..256. Received: clusters={value!r}.")
+        if not isinstance(value, Integral) or isinstance(value, bool) or not 2 <= value <= 256:
+            checks.refuse(ValueError, "Cluster", "clusters", "an integer in 2..256", value)
         return int(value)
 
     def stored(self, value):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.facts.schedule import finite_number
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.techniques.base import Memory, Technique
 from tfcompress.techniques.lesson import Lesson
 from tfcompress.techniques.teaching import LINEAR, SIGMOID, SOFTMAX, find_path
@@ -58,56 +59,56 @@ class Distill(Technique):
     seed: int = 0
 
     def __post_init__(self):
-        """Validates and stores lists as tuples."""
+        """Validates and stores lists as tuples; there is no `where` to store."""
         given = self.teacher if isinstance(self.teacher, (list, tuple)) else (self.teacher,)
         for t in given:
             if not isinstance(t, (keras.Model, str, os.PathLike)):
                 raise TypeError(
                     "Distill: teacher must be a Keras model, the path of one, or a list of these. "
-                    f"Received: {t!r} of type {type(t).__name__}."
+                    f"Received: {shown(t)} of type {type(t).__name__}."
                 )
-        teachers = tuple(os.fspath(t) if isinstance(t, os.PathLike) else t for t in given)
-        object.__setattr__(self, "teacher", teachers)
-        for name in ("weights", "features", "answers"):
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "features", tuple(map(_pair, self.features)))
-        self._check_numbers()
-        self._check_choices()
-
-    def _check_numbers(self):
-        for name in ("temperature", "alpha", "feature_weight"):
-            finite_number("Distill", name, getattr(self, name))
-        if not self.temperature > 0:
-            raise ValueError(f"Distill: temperature must be above 0. Received: temperature={self.temperature}.")
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(
-                f"Distill: alpha, the weight of the labels, must be in [0, 1]. Received: alpha={self.alpha}."
-            )
-        if self.feature_weight < 0:
-            raise ValueError(f"Distill: feature_weight must be >= 0. Received: feature_weight={self.feature_weight}.")
-        for w in self.weights or ():
-            finite_number("Distill", "weights", w)
-        if self.weights is not None and (
-            len(self.weights) != len(self.teacher) or min(self.weights) < 0 or not sum(self.weights)
-        ):
-            raise ValueError(
-                f"Distill: weights must be one number >= 0 for each of the {len(self.teacher)} "
-                f"teachers, not all 0. Received: weights={self.weights}."
-            )
-
-    def _check_choices(self):
-        if not self.teacher:
-            raise ValueError("Distill: at least one teacher is needed. Received: teacher=[].")
-        asked = (self.answers,) if isinstance(self.answers, str) else self.answers or ()
-        if set(asked) - set(_KINDS):
-            raise ValueError(f"Distill: answers must be of {_KINDS}. Received: answers={self.answers!r}.")
+        if not given:
+            raise ValueError("Distill: teacher: at least one teacher is needed. Received: teacher=[].")
+        teachers = (t if isinstance(t, keras.Model) else checks.path("Distill", "teacher", t) for t in given)
+        self.set(
+            teacher=tuple(teachers),
+            temperature=checks.number("Distill", "temperature", self.temperature, above=0),
+            alpha=checks.number("Distill", "alpha", self.alpha, least=0, most=1),
+            feature_weight=checks.number("Distill", "feature_weight", self.feature_weight, least=0),
+            features=_pairs(self.features),
+            seed=checks.seed("Distill", self.seed),
+        )
+        self._check_weights()
+        self._check_answers()
         if self.where is not None or self.overrides is not None:
             raise ValueError(
                 "Distill: the loss is the whole model's, `where` and `overrides` choose weights. "
-                f"Received: where={self.where!r}, overrides={self.overrides!r}. Leave them out; "
+                f"Received: where={shown(self.where)}, overrides={shown(self.overrides)}. Leave them out; "
                 "`features` names layers."
             )
+
+    def _check_weights(self):
+        if self.weights is None:
+            return
+        wanted = f"one number >= 0 for each of the {len(self.teacher)} teachers, not all 0"
+        given = checks.held(self.weights)
+        if given is None or isinstance(self.weights, set | frozenset):
+            checks.refuse(TypeError, "Distill", "weights", wanted, self.weights)
+        weights = tuple(checks.number("Distill", "weights", w, least=0, accepted=wanted) for w in given)
+        if len(weights) != len(self.teacher) or not sum(weights):
+            checks.refuse(ValueError, "Distill", "weights", wanted, self.weights)
+        self.set(weights=weights)
+
+    def _check_answers(self):
+        if self.answers is None:
+            return
+        asked = (self.answers,) if isinstance(self.answers, str) else self.answers
+        if not isinstance(asked, tuple | list):
+            checks.refuse(TypeError, "Distill", "answers", f"of {_KINDS}, or one for each output", self.answers)
+        if not asked or not all(isinstance(each, str) and each in _KINDS for each in asked):
+            checks.refuse(ValueError, "Distill", "answers", f"of {_KINDS}", self.answers)
+        if not isinstance(self.answers, str):
+            self.set(answers=tuple(asked))
 
     def get_config(self) -> dict:
         """Fields; teachers by their paths.
@@ -157,11 +158,17 @@ class Distill(Technique):
         return self.alpha * (total - regularization) + regularization + extra
 
 
+def _pairs(value) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, tuple | list):
+        checks.refuse(TypeError, "Distill", "features", "a list of pairs (teacher layer, student layer)", value)
+    return tuple(_pair(each) for each in value)
+
+
 def _pair(pair) -> tuple[str, str]:
     is_pair = isinstance(pair, (list, tuple)) and len(pair) == 2
     if not is_pair or not all(isinstance(name, str) for name in pair):
         raise ValueError(
             "Distill: features must be a list of pairs (teacher layer, student layer). "
-            f"Received: {pair!r} in it. For one pair: features=[('conv', 'conv')]."
+            f"Received: {shown(pair)} in it. For one pair: features=[('conv', 'conv')]."
         )
-    return tuple(pair)
+    return tuple(checks.text("Distill", "features", name) for name in pair)

@@ -6,12 +6,12 @@ networks behave like ensembles of relatively shallow networks", 2016).
 
 import sys
 from dataclasses import dataclass
-from numbers import Real
 
 import keras
 import numpy as np
 
-from tfcompress.facts.schedule import finite_number
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
 from tfcompress.mechanics.graph import leaves
@@ -19,6 +19,7 @@ from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.sensitivity import MEASURES, Sensitivity
 from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
 
+MOST_LAYERS = 10**6
 _KINDS = {"both": (BLOCK, LAYER), "blocks": (BLOCK,), "layers": (LAYER,)}
 
 
@@ -71,28 +72,28 @@ class DropLayers(Surgery):
         """Validates."""
         given = {k: getattr(self, k) for k in ("amount", "budget", "names") if getattr(self, k) is not None}
         if len(given) != 1:
-            raise ValueError(f"DropLayers: give one of amount, budget, names. Received: {given or 'none'}.")
+            raise ValueError(
+                f"DropLayers: give one of amount, budget, names. Received: {shown(given) if given else 'none'}."
+            )
         if self.amount is not None:
-            _check_amount(self.amount)
-        if self.budget is not None and finite_number("DropLayers", "budget", self.budget) < 0:
-            raise ValueError(f"DropLayers: budget must be >= 0. Received: budget={self.budget}.")
+            self.set(amount=_amount(self.amount))
+        if self.budget is not None:
+            self.set(budget=checks.number("DropLayers", "budget", self.budget, least=0))
         if self.names is not None:
-            names = (self.names,) if isinstance(self.names, str) else tuple(self.names)
-            if not names or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"DropLayers: names must be names of sums and layers. Received: names={self.names!r}.")
-            object.__setattr__(self, "names", names)
-        if self.measure not in (None, *MEASURES):
-            raise ValueError(f"DropLayers: measure must be one of {MEASURES}. Received: measure={self.measure!r}.")
+            self.set(names=checks.texts("DropLayers", "names", self.names, "names of sums and layers"))
+            if not self.names:
+                checks.refuse(ValueError, "DropLayers", "names", "names of sums and layers", self.names)
+        if self.measure is not None:
+            checks.choice("DropLayers", "measure", self.measure, MEASURES)
         if self.names is not None and self.measure is not None:
             raise ValueError("DropLayers: with names nothing is measured. Leave measure out, or give amount or budget.")
-        if self.what not in _KINDS:
-            raise ValueError(f"DropLayers: what must be one of {tuple(_KINDS)}. Received: what={self.what!r}.")
+        checks.choice("DropLayers", "what", self.what, _KINDS)
         super().__post_init__()
 
     def accept(self, value):
         """An override can only leave a layer alone."""
         if value is not True:
-            raise ValueError(f"DropLayers: an override must be None (leave alone) or True. Received: {value!r}.")
+            raise ValueError(f"DropLayers: an override must be None (leave alone) or True. Received: {shown(value)}.")
         return value
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
@@ -179,14 +180,14 @@ class DropLayers(Surgery):
         return costs
 
 
-def _check_amount(amount):
-    is_number = isinstance(amount, Real) and not isinstance(amount, bool)
-    whole = is_number and float(amount).is_integer() and isinstance(amount, int)
-    if not is_number or not (amount >= 1 if whole else 0 < amount < 1):
-        raise ValueError(
-            "DropLayers: amount must be a count from 1 on (an int) or a fraction in (0, 1). "
-            f"Received: amount={amount!r}."
-        )
+def _amount(amount):
+    wanted = "a count from 1 on (an int) or a fraction in (0, 1)"
+    if not checks.is_number(amount):
+        checks.refuse(TypeError, "DropLayers", "amount", wanted, amount)
+    is_count = isinstance(amount, int | np.integer)
+    if not (1 <= amount <= MOST_LAYERS if is_count else 0 < amount < 1):
+        checks.refuse(ValueError, "DropLayers", "amount", wanted, amount)
+    return int(amount) if is_count else float(amount)
 
 
 def _change(ops, d: Droppable, why: str) -> Change:

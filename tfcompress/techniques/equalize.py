@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import keras
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.mechanics.bias_correction import correct
 from tfcompress.mechanics.draft import Draft, Node
 from tfcompress.mechanics.equalizing import Link, equalize, input_ranges, link, ranges, unclipped
@@ -58,18 +60,14 @@ class Equalize(Surgery):
     def __post_init__(self):
         """Validates."""
         for name in ("relu6", "bias_correction", "per_channel"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"Equalize: {name} must be True or False. Received: {name}={getattr(self, name)!r}.")
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int):
-            raise TypeError(f"Equalize: bits must be an int. Received: bits={self.bits!r}.")
-        if not 2 <= self.bits <= 16:
-            raise ValueError(f"Equalize: bits must be in 2..16. Received: bits={self.bits}.")
+            self.set(**{name: checks.flag("Equalize", name, getattr(self, name))})
+        self.set(bits=checks.whole("Equalize", "bits", self.bits, 2, 16))
         super().__post_init__()
 
     def accept(self, value: object) -> object:
         """An override can only leave a layer alone."""
         if value is not True:
-            raise ValueError(f"Equalize: an override must be None (leave alone) or True. Received: {value!r}.")
+            raise ValueError(f"Equalize: an override must be None (leave alone) or True. Received: {shown(value)}.")
         return value
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from tfcompress.facts.printable import shown
 from tfcompress.mechanics.channels import groups
 from tfcompress.mechanics.constant_channels import Constants, unread
 from tfcompress.mechanics.draft import Draft, Node
@@ -48,7 +49,7 @@ class Fold(Surgery):
     def accept(self, value: object) -> object:
         """An override can only leave a layer alone."""
         if value is not True:
-            raise ValueError(f"Fold: an override must be None (leave alone) or True. Received: {value!r}.")
+            raise ValueError(f"Fold: an override must be None (leave alone) or True. Received: {shown(value)}.")
         return value
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:

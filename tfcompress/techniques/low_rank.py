@@ -6,23 +6,26 @@ Law: at full rank nothing changes; a layer whose factors would not be cheaper st
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 
 import keras
 import numpy as np
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.judge.macs import macs as macs_of
 from tfcompress.mechanics.copying import rewritten
 from tfcompress.mechanics.factorable import CONVOLUTION, MATRIX, factorings
 from tfcompress.mechanics.factoring import Factoring, Rank
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.watching import answers, watch
+from tfcompress.techniques.base import percent
 from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.rank_allocation import steps
 from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
 
 _LOOKS = 64  # samples that layer errors are measured on
 _SAMPLES = 256  # samples that the model's error is measured on
+LARGEST_RANK = 2**24  # no kernel has as many rows
 _SIZES = ("rank", "energy", "macs", "error")
 
 
@@ -74,10 +77,11 @@ class LowRank(Surgery):
             raise ValueError(
                 f"LowRank: give one of rank, energy, macs, error. Received: {', '.join(given) or 'none of them'}."
             )
-        if self.scope not in ("layer", "model") or self.scope == "model" and self.macs is None:
+        checks.choice("LowRank", "scope", self.scope, ("layer", "model"))
+        if self.scope == "model" and self.macs is None:
             raise ValueError(
                 f"LowRank: scope must be 'layer', or with macs=... 'model'. Received: scope={self.scope!r}, "
-                f"{given[0]}={getattr(self, given[0])!r}."
+                f"{given[0]}={shown(getattr(self, given[0]))}."
             )
         object.__setattr__(self, "method", _methods(self.method))
         object.__setattr__(self, given[0], self.stored(self.default()))
@@ -85,7 +89,7 @@ class LowRank(Surgery):
         if self._is_shared and any(v is not None for v in (self.overrides or {}).values()):
             raise ValueError(
                 "LowRank: with a budget for the whole model an override can only be None (leave alone). "
-                f"Received: overrides={self.overrides}."
+                f"Received: overrides={shown(self.overrides)}."
             )
 
     @property
@@ -105,12 +109,8 @@ class LowRank(Surgery):
         """Validates a rank, energy, fraction of MACs or error."""
         if self._size == "rank":
             return _rank(value, self.method)
-        top = "]" if self._size == "energy" else ")"
-        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not 0 < value <= 1 or value == 1 and top == ")":
-            hint = f" Did you mean {value / 100:g}?" if number and 1 < value < 100 else ""
-            raise ValueError(f"LowRank: {self._size} must be in (0, 1{top}. Received: {self._size}={value!r}.{hint}")
-        return float(value)
+        top = {"most": 1} if self._size == "energy" else {"below": 1}
+        return checks.number("LowRank", self._size, value, above=0, **top, hint=percent(value))
 
     def stored(self, value: object) -> object:
         """The validated value."""
@@ -185,28 +185,26 @@ class LowRank(Surgery):
 
 def _methods(value) -> tuple[str, str]:
     """One method for matrices and one for convolutions."""
-    given = [] if value is None else [value] if isinstance(value, str) else list(value)
+    given = [] if value is None else checks.texts("LowRank", "method", value)
     matrix = [m for m in given if m in MATRIX]
     convolution = [m for m in given if m in CONVOLUTION]
     if len(matrix) + len(convolution) != len(given) or len(matrix) > 1 or len(convolution) > 1:
         raise ValueError(
             f"LowRank: method must be one of {MATRIX} for Dense layers, one of {tuple(CONVOLUTION)} for convolutions, "
-            f"or one of each. Received: method={value!r}."
+            f"or one of each. Received: method={shown(value)}."
         )
     return (*(matrix or ["svd"]), *(convolution or ["spatial"]))
 
 
 def _rank(value, methods):
     pair = isinstance(value, (tuple, list)) and len(value) == 2
-    numbers = list(value) if pair else [value]
-    if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
-        raise ValueError(
-            f"LowRank: rank must be an int >= 1, or a pair of them with 'tucker'. Received: rank={value!r}. "
-            "For a fraction use energy=... or macs=...."
-        )
+    wanted, hint = "an int >= 1, or a pair of them with 'tucker'", "For a fraction use energy=... or macs=...."
+    numbers = [checks.whole("LowRank", "rank", n, 1, LARGEST_RANK, hint, wanted) for n in (value if pair else [value])]
     if pair and methods[1] != "tucker":
-        raise ValueError(f"LowRank: a pair of ranks needs method='tucker'. Received: rank={value!r}, method={methods}.")
-    return tuple(int(n) for n in numbers) if pair else int(value)
+        raise ValueError(
+            f"LowRank: a pair of ranks needs method='tucker'. Received: rank={shown(value)}, method={methods}."
+        )
+    return tuple(numbers) if pair else numbers[0]
 
 
 def _elements(op) -> int:

@@ -7,17 +7,19 @@ made of what stays by least squares.
 import heapq
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from numbers import Real
 
 import keras
 import numpy as np
 
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.alike import Alike, ByWeights, alike
 from tfcompress.mechanics.channel_merging import merged, merges, representatives
 from tfcompress.mechanics.channels import Channels, groups
 from tfcompress.mechanics.coactivity import ByActivity, is_seen
 from tfcompress.mechanics.likeness import Likeness, likeness
+from tfcompress.techniques.base import percent
 from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
 
@@ -84,17 +86,16 @@ class MergeChannels(Surgery):
         if (self.amount is None) == (self.threshold is None):
             raise ValueError(
                 "MergeChannels: give either amount or threshold. "
-                f"Received: amount={self.amount}, threshold={self.threshold}."
+                f"Received: amount={shown(self.amount)}, threshold={shown(self.threshold)}."
             )
         for name, allowed in (("similarity", ("cosine", "activation")), ("scope", ("layer", "global"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"MergeChannels: {name} must be one of {allowed}. Received: {getattr(self, name)!r}.")
-        self.accept(self.default())
+            checks.choice("MergeChannels", name, getattr(self, name), allowed)
+        self.set(**{"threshold" if self.amount is None else "amount": self.accept(self.default())})
         super().__post_init__()
         if self.scope == "global" and any(v is not None for v in (self.overrides or {}).values()):
             raise ValueError(
                 "MergeChannels: with scope='global' an override can only be None (leave alone). "
-                f"Received: overrides={self.overrides}. Use scope='layer'."
+                f"Received: overrides={shown(self.overrides)}. Use scope='layer'."
             )
         if self.scope == "global" and self.amount is None:
             raise ValueError(
@@ -107,13 +108,13 @@ class MergeChannels(Surgery):
 
     def accept(self, value):
         """Validates an amount or a threshold."""
-        name = "threshold" if self.amount is None else "amount"
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not (0 < value <= 1 if name == "threshold" else 0 <= value < 1):
-            hint = f" Did you mean {value / 100:g}?" if is_number and 1 < value < 100 else ""
-            interval = "(0, 1]" if name == "threshold" else "[0, 1)"
-            raise ValueError(f"MergeChannels: {name} must be in {interval}. Received: {name}={value!r}.{hint}")
-        return value
+        if self.amount is None:
+            return checks.number("MergeChannels", "threshold", value, above=0, most=1, hint=percent(value))
+        return checks.number("MergeChannels", "amount", value, least=0, below=1, hint=percent(value))
+
+    def stored(self, value):
+        """A Python float."""
+        return self.accept(value)
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
         """Merges channels of a flat model.

@@ -8,15 +8,18 @@ import numpy as np
 from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.chain_conversion import Link, convert_links, outputs_of
 from tfcompress.deploy.chained import ChainedArtifact
+from tfcompress.deploy.convert import MODES, MOST_SAMPLES
 from tfcompress.deploy.export import named_outputs
 from tfcompress.deploy.routing import LOGITS, Run, Stage, checked_thresholds, lowest_threshold, routed
 from tfcompress.deploy.runner import check_inputs
 from tfcompress.deploy.tensorspec import TensorSpec
+from tfcompress.facts import checks
 from tfcompress.mechanics.chain import Treatment
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.split import Course, Tensor
 
 CALIBRATION = 256  # samples
+LARGEST_BATCH = 2**31
 
 
 class Parts:
@@ -116,6 +119,7 @@ class Parts:
         return Run(outputs, found.parts_run, found.macs)
 
     def _run(self, x, batch_size, stages, wanted: Sequence[str] = ()) -> Run:
+        batch_size = checks.whole("Parts", "batch_size", batch_size, 1, LARGEST_BATCH)
         given = [
             TensorSpec(t.name, tuple(-1 if s is None else s for s in t.shape), t.dtype) for t in self._course.inputs
         ]
@@ -188,6 +192,10 @@ class Parts:
             ValueError: If the calibration data are missing or do not fit.
             RuntimeError: If TensorFlow's converter fails.
         """
+        checks.choice("convert", "mode", mode, MODES)
+        allow_float = checks.texts("convert", "allow_float", allow_float)
+        limit = checks.whole("convert", "limit", limit, 1, MOST_SAMPLES)
+        checks.data("convert", "calibration", calibration)
         triples, values = input_triples(self._course.model), None
         if calibration is not None:
             found = samples(calibration, triples, limit=limit, value_range=value_range)

@@ -5,20 +5,20 @@ follows Frankle et al., "Stabilizing the Lottery Ticket Hypothesis", 2019.
 """
 
 from dataclasses import dataclass
-from numbers import Real
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.schedule import finite_number
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.facts.schedules import polynomial, schedule
 from tfcompress.mechanics import criteria
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.patterns import Groups, Unstructured, lowest_off, pattern
 from tfcompress.mechanics.transforms.mask import Mask
 from tfcompress.mechanics.transforms.scores import ScoredMask
-from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique, is_due, is_reached, level_at
+from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique, is_due, is_reached, level_at, percent
 
 RAMP = 0.5  # fraction of the training over which a plain number is reached
 
@@ -68,27 +68,30 @@ class Prune(Technique):
     def __post_init__(self):
         """Validates; a foreign schedule is stored as one of ours, so that it can go to JSON."""
         self._check_choices()
-        for name in ("threshold", "l1", "rewind"):
-            if getattr(self, name) is not None:
-                finite_number("Prune", name, getattr(self, name))
+        self._check_numbers()
         shape = pattern(self.pattern)
         if isinstance(shape, Groups) and self.sparsity is None:
             object.__setattr__(self, "sparsity", shape.sparsity)
         if (self.sparsity is None) == (self.threshold is None):
             raise ValueError(
                 "Prune: give either sparsity or threshold. "
-                f"Received: sparsity={self.sparsity}, threshold={self.threshold}."
+                f"Received: sparsity={shown(self.sparsity)}, threshold={self.threshold}."
             )
         if self.sparsity is not None:
-            object.__setattr__(self, "sparsity", self.stored(self.sparsity))
+            self.set(sparsity=self.stored(self.sparsity))
         super().__post_init__()
-        self._check_numbers()
+        if self.scope == "global" and any(v is not None for v in (self.overrides or {}).values()):
+            raise ValueError(
+                "Prune: with scope='global' an override can only be None (leave alone); "
+                f"one sparsity holds for all. Received: overrides={shown(self.overrides)}."
+            )
         self._check_rewind()
 
     def _check_choices(self):
         criteria.find(self.criterion)
-        if self.scope not in ("layer", "global"):
-            raise ValueError(f"Prune: scope must be 'layer' or 'global'. Received: scope={self.scope!r}.")
+        if not isinstance(self.scope, str) or self.scope not in ("layer", "global"):
+            checks.refuse(ValueError, "Prune", "scope", "'layer' or 'global'", self.scope)
+        checks.text("Prune", "pattern", self.pattern)
         if not isinstance(pattern(self.pattern), Unstructured) and (
             self.scope == "global" or self.threshold is not None
         ):
@@ -99,23 +102,15 @@ class Prune(Technique):
             )
 
     def _check_numbers(self):
-        given = (self.overrides or {}).values()
-        if self.scope == "global" and any(v is not None for v in given):
-            raise ValueError(
-                "Prune: with scope='global' an override can only be None (leave alone); "
-                f"one sparsity holds for all. Received: overrides={self.overrides}."
-            )
-        for name in ("threshold", "l1"):
-            if getattr(self, name) is not None and getattr(self, name) < 0:
-                raise ValueError(f"Prune: {name} must be >= 0. Received: {name}={getattr(self, name)}.")
+        self.set(l1=checks.number("Prune", "l1", self.l1, least=0), seed=checks.seed("Prune", self.seed))
+        if self.threshold is not None:
+            self.set(threshold=checks.number("Prune", "threshold", self.threshold, least=0))
+        if self.rewind is not None:
+            self.set(rewind=checks.number("Prune", "rewind", self.rewind, least=0, below=1))
 
     def _check_rewind(self):
         if self.rewind is None:
             return
-        if not 0 <= self.rewind < 1:
-            raise ValueError(
-                f"Prune: rewind must be a fraction of the training in [0, 1). Received: rewind={self.rewind}."
-            )
         plans = [self.accept(v) for v in (self.sparsity, *(self.overrides or {}).values()) if v]
         stops = [getattr(p, "stop", None) for p in plans if self.threshold is None]
         if not stops or None in stops:
@@ -139,17 +134,15 @@ class Prune(Technique):
     def stored(self, value):
         """A number stays a number, anything else becomes one of our schedules."""
         plan = self.accept(value)
-        return float(value) if isinstance(value, Real) else plan
+        return float(value) if checks.is_number(value) else plan
 
     def accept(self, value):
         """Makes a schedule of a sparsity."""
         if self.threshold is not None:
-            return finite_number("Prune", "threshold", value)
+            return checks.number("Prune", "threshold", value, least=0)
         shape = pattern(self.pattern)
-        if isinstance(value, Real) and not isinstance(value, bool):
-            if not 0 <= value < 1:
-                hint = f" Did you mean {value / 100:g}?" if 1 < value <= 100 else ""
-                raise ValueError(f"Prune: sparsity must be in [0, 1). Received: sparsity={value}.{hint}")
+        if checks.is_number(value):
+            value = checks.number("Prune", "sparsity", value, least=0, below=1, hint=percent(value))
             if isinstance(shape, Groups) and abs(value - shape.sparsity) > 1e-6:
                 raise ValueError(
                     f"Prune: pattern {self.pattern!r} has sparsity {shape.sparsity:g} by itself. "
@@ -162,7 +155,9 @@ class Prune(Technique):
         except TypeError as error:
             raise TypeError(f"Prune: sparsity: {error}") from error
         if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
-            raise ValueError(f"Prune: the sparsity of a schedule must stay in [0, 1). Received: {plan!r}.")
+            raise ValueError(
+                f"Prune: the sparsity of a schedule must stay in [0, 1). Received: sparsity={shown(plan)}."
+            )
         return plan
 
     def transforms(self, target: Target, setting, seed: int) -> list:
@@ -178,12 +173,12 @@ class Prune(Technique):
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
         """The weights that rewinding goes back to."""
-        return [] if self.rewind is None else [Snapshot([tuple(v.shape) for v in model.trainable_variables])]
+        return [] if self.rewind is None else [Snapshot(model.trainable_variables)]
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Chooses the masks anew; once the schedule has reached its end they stay as they are."""
         for snapshot in memory.extras:
-            snapshot.take(memory.model, moment.progress >= self.rewind)
+            snapshot.take(moment.progress >= self.rewind)
         if not kernels or memory.is_final:
             return
         first = moment.step if memory.looked is None else memory.looked + 1
@@ -199,7 +194,7 @@ class Prune(Technique):
         if moment.last or self.threshold is None and all(is_reached(k.setting, moment) for k in kernels):
             memory.is_final = True
             for snapshot in memory.extras:
-                snapshot.give_back(memory.model, moment.last)
+                snapshot.give_back(moment.last)
 
     def _choose(self, moment, group):
         """Gives new masks to kernels that are chosen together (with scope "layer" a single one)."""
@@ -259,24 +254,36 @@ def _shown(final: float | None) -> str:
 
 @keras.saving.register_keras_serializable("tfcompress")
 class Snapshot(keras.layers.Layer):
-    """The trainable weights of a model at one moment, to be given back once."""
+    """The weights of a model that train, as they are at one moment, to be given back once."""
 
-    def __init__(self, shapes: list[tuple[int, ...]]):
+    def __init__(self, variables: list[keras.Variable]):
         super().__init__(dtype="float32", trainable=False)
+        self.__dict__["of"] = list(variables)  # not ours to save
         self.stage = self.add_weight(name="stage", shape=(), initializer="zeros", trainable=False)
-        self.values = [self.add_weight(name=f"value_{k}", shape=s, trainable=False) for k, s in enumerate(shapes)]
+        self.values = [
+            self.add_weight(name=f"value_{k}", shape=tuple(v.shape), trainable=False) for k, v in enumerate(self.of)
+        ]
         self.built = True
 
-    def take(self, model: keras.Model, now: bool) -> None:
+    def renewed(self, model: keras.Model) -> "Snapshot":
+        """Returns a snapshot of the same moment for what trains now; weights that did not train have not moved."""
+        held = {id(v): value for v, value in zip(self.of, self.values, strict=True)}
+        made = Snapshot(model.trainable_variables)
+        for variable, mine in zip(made.of, made.values, strict=True):
+            mine.assign(held.get(id(variable), variable))
+        made.stage.assign(self.stage)
+        return made
+
+    def take(self, now: bool) -> None:
         """Copies the weights, the first time it is time to."""
         if now and float(full_precision(self.stage)) == 0:
-            for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
+            for mine, theirs in zip(self.values, self.of, strict=True):
                 mine.assign(theirs)
             self.stage.assign(1.0)
 
-    def give_back(self, model: keras.Model, too_late: bool) -> None:
+    def give_back(self, too_late: bool) -> None:
         """Puts the weights back, unless no training is left that could use them."""
         if float(full_precision(self.stage)) == 1 and not too_late:
-            for mine, theirs in zip(self.values, model.trainable_variables, strict=True):
+            for mine, theirs in zip(self.values, self.of, strict=True):
                 theirs.assign(mine)
             self.stage.assign(2.0)

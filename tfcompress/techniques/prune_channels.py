@@ -4,13 +4,15 @@ Channels that can only go together are found by label propagation (`mechanics/ch
 where they are read while training goes on, and cut at its end.
 """
 
+import warnings
 from dataclasses import dataclass
-from numbers import Real
 
 import keras
 import numpy as np
 
-from tfcompress.facts.schedule import finite_number
+from tfcompress.deploy.convert import MODES
+from tfcompress.facts import checks
+from tfcompress.facts.printable import shown
 from tfcompress.facts.schedules import schedule
 from tfcompress.facts.select import resolve, where
 from tfcompress.facts.spec import weight
@@ -21,13 +23,15 @@ from tfcompress.mechanics.channels import READS, Channels, groups
 from tfcompress.mechanics.copying import renamed
 from tfcompress.mechanics.shrink import shrink
 from tfcompress.mechanics.transforms.channel_mask import ChannelMask
-from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at
+from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at, percent
 from tfcompress.techniques.budget import Costs
 from tfcompress.techniques.choosing import Family, by_budget, by_latency, by_rank, by_share, dead, families
 from tfcompress.techniques.latency import converted, latencies
 from tfcompress.techniques.surgery import Change, Cut, Evidence, Left, Operated, Surgery
 
 _BUDGETS = ("macs", "parameters", "latency")
+LARGEST_MULTIPLE = 2**16  # no layer has as many channels
+MOST_ROUNDS = 1000  # each scores the whole model anew
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -84,14 +88,13 @@ class PruneChannels(Surgery):
         named = ("amount", *_BUDGETS, "schedule")
         given = [name for name in named if getattr(self, name) is not None]
         if len(given) != 1:
-            shown = {name: getattr(self, name) for name in given} or "none"
-            raise ValueError(f"PruneChannels: give one of {', '.join(named)}. Received: {shown}.")
+            received = shown({name: getattr(self, name) for name in given}) if given else "none"
+            raise ValueError(f"PruneChannels: give one of {', '.join(named)}. Received: {received}.")
         for name in _BUDGETS:
-            value = getattr(self, name)
-            if value is not None and not finite_number("PruneChannels", name, value) > 0:
-                raise ValueError(f"PruneChannels: {name} must be above 0. Received: {name}={value}.")
+            if getattr(self, name) is not None:
+                self.set(**{name: checks.number("PruneChannels", name, getattr(self, name), above=0)})
         if self.amount is not None:
-            self.accept(self.amount)
+            self.set(amount=self.accept(self.amount))
         if self.schedule is not None:
             self._store_schedule()
         self._check_choices()
@@ -99,25 +102,33 @@ class PruneChannels(Surgery):
         if self.overrides and self.scope == "global" and any(v is not None for v in self.overrides.values()):
             raise ValueError(
                 "PruneChannels: with scope='global' an override can only be None (leave alone). "
-                f"Received: overrides={self.overrides}. Use scope='layer'."
+                f"Received: overrides={shown(self.overrides)}. Use scope='layer'."
             )
 
     def _store_schedule(self):
-        plan = schedule(self.schedule)
+        plan = checks.within("PruneChannels", "schedule", lambda: schedule(self.schedule))
         if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
-            raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {plan!r}.")
-        object.__setattr__(self, "schedule", plan)
+            raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {shown(plan)}.")
+        self.set(schedule=plan)
 
     def _check_choices(self):
         criterion = channel_scores.find(self.criterion)
-        if self.scope not in ("global", "layer"):
-            raise ValueError(f"PruneChannels: scope must be 'global' or 'layer'. Received: scope={self.scope!r}.")
-        for name in ("round_to", "steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"PruneChannels: {name} must be a whole number, 1 or more. Received: {name}={value!r}."
-                )
+        checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"))
+        checks.choice("PruneChannels", "mode", self.mode, MODES)
+        for name, most in (("round_to", LARGEST_MULTIPLE), ("steps", MOST_ROUNDS)):
+            self.set(
+                **{
+                    name: checks.whole(
+                        "PruneChannels",
+                        name,
+                        getattr(self, name),
+                        1,
+                        most,
+                        "",
+                        f"a whole number, 1 or more and at most {most}",
+                    )
+                }
+            )
         if self.schedule is not None and (criterion.data or self.steps > 1):
             raise ValueError(
                 "PruneChannels: while training goes on, channels are scored by their weights alone. Received: "
@@ -131,10 +142,11 @@ class PruneChannels(Surgery):
 
     def accept(self, value):
         """Validates an amount."""
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-            hint = f" Did you mean {value / 100:g}?" if isinstance(value, Real) and 1 < value < 100 else ""
-            raise ValueError(f"PruneChannels: amount must be in [0, 1). Received: amount={value!r}.{hint}")
-        return value
+        return checks.number("PruneChannels", "amount", value, least=0, below=1, hint=percent(value))
+
+    def stored(self, value):
+        """A Python float."""
+        return self.accept(value)
 
     @property
     def is_gradual(self) -> bool:
@@ -153,6 +165,15 @@ class PruneChannels(Surgery):
     def action(self, target: Target, setting) -> str:
         """Names the end of the schedule and the criterion."""
         return f"{self.name}: hides channels by a schedule ({self.criterion}), cut at the end"
+
+    def remarks(self, model: keras.Model) -> list[str]:
+        """Layers that can lose nothing, whatever the schedule says."""
+        channels = groups(model)
+        if not self.is_gradual or not len(channels.groups):
+            return []
+        scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
+        narrow = [f for f in self.families(model, channels, scene) if not f.most]
+        return [f"{self.name}: {', '.join(f.layers)}: {_why_all_stay(len(f.groups), self.round_to)}" for f in narrow]
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Chooses anew which channels are hidden; once the schedule has reached its end they stay as they are."""
@@ -191,7 +212,11 @@ class PruneChannels(Surgery):
                 break
             gone, note = self._chosen(small, channels, evidence, (step + 1) / self.steps, model)
             small = shrink(small, channels, gone) if len(gone) else small
-        return Operated(small, (*note, *rows_of(model, small)))
+        rows = rows_of(model, small, self.round_to)
+        if small is model and self.amount != 0:
+            reasons = "; ".join(f"{row.layer}: {row.reason}" for row in rows if isinstance(row, Left))
+            warnings.warn(f"{self.name} cut nothing. {reasons or 'No channels of it can be cut.'}", stacklevel=3)
+        return Operated(small, (*note, *rows))
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
         """Returns the families of groups that may be cut, with their scores."""
@@ -277,8 +302,14 @@ def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variab
     return [(mask, made) for mask, made in found if made is not None]
 
 
-def rows_of(before: keras.Model, after: keras.Model) -> tuple:
-    """Returns a row for every layer that makes channels: how many it had and has, or why it could not lose any."""
+def rows_of(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple:
+    """Returns a row for every layer that makes channels: how many it had and has, or why it lost none.
+
+    Args:
+        before: The model before the cut.
+        after: The model after it.
+        round_to: The multiple that every layer keeps.
+    """
     channels, left = groups(before), groups(after)
     kept, small = channels.kept(), {path: len(made) for path, made in left.made_by().items()}
     found = []
@@ -290,5 +321,14 @@ def rows_of(before: keras.Model, after: keras.Model) -> tuple:
         elif small.get(name, len(made)) != len(made):
             found.append(Change(path, "channels cut", len(made), small[name]))
         else:
-            found.append(Left(path, "all of its channels stay"))
+            found.append(Left(path, _why_all_stay(len(made), round_to)))
     return tuple(found)
+
+
+def _why_all_stay(count: int, round_to: int) -> str:
+    stay = f"all of its {count} channels stay"
+    if count <= round_to:
+        return f"{stay}, since every layer keeps a multiple of round_to={round_to}; round_to=1 would cut here"
+    if round_to > 1:
+        return f"{stay}: fewer than a block of round_to={round_to} were to go"
+    return f"{stay}: those of other layers are worth less"

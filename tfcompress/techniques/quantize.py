@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.facts.quantspec import QuantSpec, quant_spec
+from tfcompress.facts import checks
+from tfcompress.facts.quantspec import RANGES, QuantSpec, by_channel, quant_spec
 from tfcompress.mechanics.transforms.centroids import Centroids
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
@@ -51,8 +52,14 @@ class Quantize(Technique):
 
     def __post_init__(self):
         """Validates."""
+        if self.ranges is not None:
+            self.set(ranges=checks.choice("Quantize", "ranges", self.ranges, RANGES))
+        if self.per_channel is not None:
+            self.set(per_channel=by_channel("Quantize", self.per_channel))
         super().__post_init__()
-        self.accept(self.scheme)
+        if isinstance(self.scheme, Quantize):
+            checks.refuse(TypeError, "Quantize", "scheme", "a preset such as 'int8' or a QuantSpec", self.scheme)
+        checks.within("Quantize", "scheme", lambda: self.accept(self.scheme))
 
     @property
     def spec(self) -> QuantSpec:
@@ -66,6 +73,10 @@ class Quantize(Technique):
     def accept(self, value) -> QuantSpec:
         """Makes a `QuantSpec` of a scheme, a `Quantize` or a spec."""
         if isinstance(value, Quantize):  # an override with choices of its own
+            if value.where is not None or value.overrides is not None:
+                raise ValueError(
+                    "Quantize: a Quantize among the overrides chooses no layers. Leave out its where and overrides."
+                )
             return value.spec
         spec = quant_spec(value)
         changes = {"ranges": self.ranges, "per_channel": self.per_channel}
@@ -97,7 +108,18 @@ class Quantize(Technique):
     def action(self, target: Target, setting: QuantSpec) -> str:
         """Names bits and scales."""
         by = "one scale per channel" if self._by_channel(target, setting) else "one scale per tensor"
-        return f"Quantize {setting.weight_bits} bits, {by}"
+        return f"Quantize {setting.weight_bits} bits, {by}" + (", in simulation only" if setting.unstored else "")
+
+    def remarks(self, model: keras.Model) -> list[str]:
+        """Schemes that can be trained but not stored."""
+        schemes = [self.scheme, *(v for v in (self.overrides or {}).values() if v is not None)]
+        lost = dict.fromkeys(what for s in schemes if (what := self.accept(s).unstored))
+        return [
+            f"Quantize: a .tflite file of this converter holds symmetric 8-bit weights with 8- or 16-bit activations; "
+            f"{what} exist in simulation only, and convert will refuse an integer file. Train with "
+            "tfc.Quantize('int8'), or expect mode='float32'."
+            for what in lost
+        ]
 
     def range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:
         """Returns a fresh activation range of the scheme's kind."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfcompress.deploy.chain_conversion import Link
 from tfcompress.deploy.loading import load_model
+from tfcompress.facts import checks
 from tfcompress.judge.macs_model import model_macs
 from tfcompress.mechanics.copying import renamed
 from tfcompress.mechanics.graph import input_specs
@@ -22,6 +23,8 @@ from tfcompress.mechanics.wrapping import finished, is_wrapped
 from tfcompress.techniques.exits import HEADS, answer_of, apply, head_on, read_at
 from tfcompress.techniques.parts import Parts
 
+MOST_PARTS = 10_000
+LARGEST_BUDGET = 2**62
 _OPTIONS = {
     "modular": {"at": None},
     "recursive": {"parts": None, "budget": None, "by": "macs"},
@@ -135,14 +138,13 @@ def split(
 
 
 def _options(how: str, given: dict) -> dict:
-    if how not in _OPTIONS:
-        raise ValueError(f"split: how must be one of {tuple(_OPTIONS)}. Received: how={how!r}.")
+    checks.choice("split", "how", how, _OPTIONS)
     foreign = sorted(set(given) - set(_OPTIONS[how]))
     if foreign:
         raise ValueError(f"split: how={how!r} takes {', '.join(_OPTIONS[how])}. Received also: {', '.join(foreign)}.")
     options = {**_OPTIONS[how], **given}
-    if isinstance(options.get("at"), str):
-        options["at"] = [options["at"]]
+    if options.get("at") is not None:
+        options["at"] = list(checks.texts("split", "at", options["at"]))
     if how == "recursive":
         _check_recursive(options)
     if how == "hierarchical":
@@ -152,27 +154,30 @@ def _options(how: str, given: dict) -> dict:
 
 def _check_recursive(options: dict) -> None:
     parts, budget, by = options["parts"], options["budget"], options["by"]
-    if by not in ("macs", "bytes"):
-        raise ValueError(f"split: by must be 'macs' or 'bytes'. Received: by={by!r}.")
+    checks.choice("split", "by", by, ("macs", "bytes"))
     if parts is not None and budget is not None:
         raise ValueError(f"split: give parts or budget, not both. Received: parts={parts}, budget={budget}.")
     if parts is None and budget is None:
         options["parts"] = 2
-    for name, least in (("parts", 2), ("budget", 1)):
-        value = options[name]
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < least):
-            raise ValueError(f"split: {name} must be a whole number of at least {least}. Received: {name}={value}.")
+    for name, least, most in (("parts", 2, MOST_PARTS), ("budget", 1, LARGEST_BUDGET)):
+        if options[name] is not None:
+            options[name] = checks.whole(
+                "split", name, options[name], least, most, "", f"a whole number of at least {least} and at most {most}"
+            )
 
 
 def _check_hierarchical(options: dict, given: dict) -> None:
     if options["at"] is not None and ("levels" in given or "first" in given):
         raise ValueError("split: at names where exits are; levels and first choose them. Give one or the other.")
-    if isinstance(options["levels"], bool) or int(options["levels"]) != options["levels"] or options["levels"] < 1:
-        raise ValueError(f"split: levels must be a whole number of at least 1. Received: levels={options['levels']}.")
-    if not 0 < options["first"] < 1:
-        raise ValueError(f"split: first must be a share in (0, 1). Received: first={options['first']}.")
-    if options["head"] not in HEADS:
-        raise ValueError(f"split: head must be one of {HEADS}. Received: head={options['head']!r}.")
+    options["levels"] = checks.whole(
+        "split", "levels", options["levels"], 1, MOST_PARTS, "", f"a whole number in 1..{MOST_PARTS}"
+    )
+    options["first"] = checks.number("split", "first", options["first"], above=0, below=1, accepted="a share in (0, 1)")
+    checks.choice("split", "head", options["head"], HEADS)
+    checks.flag("split", "trainable_trunk", options["trainable_trunk"])
+    checks.seed("split", options["seed"])
+    for each in options["threshold"] if isinstance(options["threshold"], tuple | list) else (options["threshold"],):
+        checks.number("split", "threshold", each, least=0, most=1, accepted="a probability in [0, 1]")
 
 
 # where to cut

@@ -5,29 +5,27 @@ step; between steps nothing does. At the end the weights hold their final values
 writes the integer file.
 """
 
+import copy
 import sys
+from collections.abc import Iterator
 
 import keras
-import numpy as np
 
-from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.convert import convert
-from tfcompress.deploy.simulate import observe, simulate
+from tfcompress.deploy.simulate import simulate
 from tfcompress.mechanics.chain import Mode
-from tfcompress.mechanics.graph import build, full_precision, input_triples, is_built
-from tfcompress.mechanics.hook import StepFunctions, Training, at_first_step, laid
-from tfcompress.mechanics.state import CompressionState
-from tfcompress.techniques.base import Memory
-from tfcompress.training.clock import Clock
+from tfcompress.mechanics.graph import build, is_built
+from tfcompress.mechanics.hook import Member, StepFunctions, Training, at_first_step, laid
+from tfcompress.training.binding import network_of
 from tfcompress.training.ends import running_list, surround
-from tfcompress.training.figures import facts, recipe_facts, summary
-from tfcompress.training.keeping import load_compression, restore, save_compression
-from tfcompress.training.objective import Objective
-from tfcompress.training.plan import Plan, make_plan
+from tfcompress.training.figures import recipe_facts
+from tfcompress.training.keeping import load_compression, save_compression
+from tfcompress.training.loop import Loop
 from tfcompress.training.recipe import Recipe
+from tfcompress.training.run import AS_THEY_WERE, CompressionRun
 
 
-class Compression(keras.callbacks.Callback):
+class Compression(CompressionRun, keras.callbacks.Callback):
     """Compresses a model while `fit` trains it.
 
     Args:
@@ -65,75 +63,61 @@ class Compression(keras.callbacks.Callback):
         seed: int = 0,
         verbose: int = 1,
     ):
-        super().__init__()
-        self.recipe = Recipe(techniques)
-        if update_every is not None and update_every < 1:
-            raise ValueError(
-                f"Compression: update_every must be at least 1 step. Received: update_every={update_every}."
-            )
-        self.calibration, self.update_every = calibration, update_every
-        self.learning_rate, self.seed, self.verbose = learning_rate, seed, verbose
-        self.notes: list[str] = []
-        self._target: keras.Model | None = None
-        self._plan: Plan | None = None
-        self.saved: dict | None = None
+        keras.callbacks.Callback.__init__(self)
+        CompressionRun.__init__(
+            self,
+            techniques,
+            calibration=calibration,
+            update_every=update_every,
+            learning_rate=learning_rate,
+            seed=seed,
+            verbose=verbose,
+        )
+        self.loop: Loop | None = None
+        self._asked: keras.Model | None = None  # what the user named
         self._functions: StepFunctions | None = None
+        self._member: Member | None = None
+
+    def __deepcopy__(self, memo):
+        """A callback of the same settings, for another training; model, teachers and data are not copied."""
+        made = copy.copy(self)
+        memo[id(self)] = made
+        made.notes, made.recipe = list(self.notes), Recipe(self.recipe)
+        made.loop = made._functions = made._member = None
+        return made
 
     # attaching
-
-    @property
-    def plan(self) -> Plan | None:
-        """What is done to each weight and activation; None before a model is known."""
-        return self._plan
-
-    @property
-    def state(self) -> CompressionState:
-        """Step counters, transforms and ranges.
-
-        Raises:
-            ValueError: If no model is known yet.
-        """
-        self._need_model()
-        return self._plan.state
 
     def set_model(self, model: keras.Model) -> None:
         """Makes the plan for a built model and hangs the state on it, so that checkpoints carry it.
 
         Keras calls this at the start of `fit`; a model that is built by its first batch gets its
-        plan then. Call it yourself to see `plan` before training, or before `model.load_weights` of
-        a checkpoint whose masks, ranges and schedule shall go on.
+        plan then. Call it yourself to see `plan` before training, before `model.load_weights` of
+        a checkpoint whose masks, ranges and schedule shall go on, or to name the network to
+        compress inside a model that only holds it (a GAN, a contrastive learner, a distiller):
+        `compression.set_model(trainer.network)`, then `trainer.fit(..., callbacks=[compression])`.
+
+        The plan is made anew each time: what began to train meanwhile is treated, and what was
+        there goes on.
+
+        Raises:
+            ValueError: If the model only holds networks and none of them was named.
         """
+        if model is not None and running_list(self) is None:
+            self._asked = model
+        self._bind(model)
+
+    def _bind(self, model):
         super().set_model(model)
-        if model is None or model is self._target:
+        if model is None:
             return
-        self._target = self._plan = None
-        if is_built(model):
-            self._attach(model, self._make_plan(model))
-
-    def _make_plan(self, model) -> Plan:
-        with model.distribute_strategy.scope():
-            return make_plan(model, self.recipe, self.seed)
-
-    def _attach(self, model, plan):
-        self._target, self._plan = model, plan
-        plan.state.hang(model)
-        self.memories = {t.name: Memory(model, plan.extras[t.name], plain=self.file_model) for t in self.recipe}
-        self.clock = Clock(plan.state)
-        self.objective = Objective(model, self.recipe, plan, self.memories)
-        self._functions = StepFunctions(model, self._hooked(), self._extra, self._before_step, self._after_step)
-        with model.distribute_strategy.scope():
-            plan.state.prepare_optimizer(self.learning_rate)
-        if self.saved is not None:
-            restore(self, self.saved)
-            self.saved = None
-            self.clock.read()
-
-    def _hooked(self):
-        """The state that is laid over live layers; a session's treatments lie in wrappers."""
-        return self._plan.state
-
-    def _extra(self, mode: Mode) -> tuple:
-        return self.objective.overrides() if mode is Mode.TRAIN else ()
+        self.trained, network = model, network_of(model, self._asked)
+        if network is self.network:
+            self._renew()
+            return
+        self.network = self._plan = None
+        if is_built(network):
+            self._attach(network, self._make_plan(network))
 
     def resume(self, model: keras.Model, checkpoint) -> None:
         """Goes on from a checkpoint written during an earlier training with the same techniques.
@@ -143,7 +127,7 @@ class Compression(keras.callbacks.Callback):
             checkpoint: Path of the `.keras` or `.weights.h5` file; weights, masks, clusters, ranges
                 and the place in the schedule come from it.
         """
-        self.set_model(model)
+        self._bind(model)
         self._need_model()
         if model.optimizer is not None and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)  # or Keras could not load it
@@ -153,75 +137,62 @@ class Compression(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Lays the step functions; what `BackupAndRestore` loads is there, or comes right after."""
+        if self.loop is not None:
+            raise RuntimeError("Compression: fit was called inside `with compression.training(...)`. Use one of them.")
         callbacks = running_list(self)
         self._is_surrounded = callbacks is not None
-        if callbacks is not None:
-            surround(callbacks, self)
-        self._training = Training(callbacks)
-        if self._target is not None:
+        companions = surround(callbacks, self) if callbacks is not None else []
+        self._is_alone = not companions
+        running = (c._functions for c in companions if c._functions is not None and c._functions.is_running)
+        self._functions = next(running, None) or StepFunctions(self.model, Training(callbacks))
+        if self.network is not None:
             self._begin()
         else:
-            at_first_step(self.model, self._training, self._meet)
+            at_first_step(self.model, self._functions.training, self._meet)
 
     def _begin(self):
-        self.clock.start(self.params.get("epochs", 1), self.params.get("steps"))
-        self._baked, self._ending, self._begun_at = None, False, self.clock.step
-        for memory in self.memories.values():
-            memory.is_final = memory.is_final and self.clock.is_over
-        if self.verbose:
-            print(self._plan.text(), file=sys.stderr)
-        if self.calibration is not None and self.state.ranges and not self.clock.step:
-            self._calibrate()
-        self._functions.install(self._training)
+        self.prepare(self.params.get("epochs", 1), self.params.get("steps"))
+        self._member = Member(self.network, self.hooked(), self._extra, self.before_step, self._after_call)
+        self._functions.members.append(self._member)
+        self._functions.install()
+        self._known = self.model.train_function
 
     def _meet(self, batch):
         """Meets a model that only its first batch could build."""
         build(self.model, batch)
         self._attach(self.model, self._make_plan(self.model))
         self._begin()
-        self.clock.begin_epoch(self._epoch)
+        self.begin_epoch(self._epoch)
 
-    def _calibrate(self):
-        observe(self._target, self._hooked(), samples(self.calibration, input_triples(self._target)))
+    def follow(self) -> None:
+        """Goes on where another callback compiled the model anew, or changed what trains and made a new function."""
+        if self._member is None or self.model.train_function is self._known:
+            return
+        if self._renew():
+            self._member.state = self.hooked()
+            self.laps.start_late()
+            self.objective.change(self._plan)
+            if self.verbose:
+                print(self._plan.text(), file=sys.stderr)
+        elif self._functions.are_installed():
+            self._known = self.model.train_function
+            return
+        self._functions.install()
+        self._known = self.model.train_function
 
     def on_epoch_begin(self, epoch, logs=None):
         """Tells the clock."""
         self._epoch = epoch
-        if self._target is not None:
-            self.clock.begin_epoch(epoch)
+        if self.network is not None:
+            self.begin_epoch(epoch)
 
-    def _before_step(self):
-        """Moves masks and clusters on when it is time."""
-        if self.clock.is_due(self.update_every) and not self.clock.is_over:
-            self._advance(last=False)
-
-    def _after_step(self):
-        """Counts; at the end of an epoch weights take lasting values, for every checkpoint."""
-        self.objective.after_step()
-        self.clock.ran(self._target.steps_per_execution)
-        if self.clock.ends_epoch:
-            self._bake()
-
-    def _bake(self):
-        if self._baked != self.clock.step:
-            self.state.bake()
-            self._baked = self.clock.step
+    def _after_call(self):
+        self.after_step(self.model.steps_per_execution)
 
     def on_epoch_end(self, epoch, logs=None):
         """Does what stands before all callbacks, where nothing could be put there."""
         if not self._is_surrounded:
             self.settle_epoch(logs)
-
-    def settle_epoch(self, logs: dict | None) -> None:
-        """Ends an epoch before any other callback: lasting weights, facts in `logs`."""
-        self.clock.end_epoch()
-        self._bake()
-        if logs is not None:
-            logs.update(facts(self.state))
-
-    def _advance(self, last: bool):
-        for t in sorted(self.recipe, key=lambda t: -t.order):
-            t.advance(self.clock.moment(last), self._plan.kernels[t.name], self.memories[t.name])
 
     def on_train_end(self, logs=None):
         """Does what stands around all callbacks, where nothing could be put there."""
@@ -229,57 +200,69 @@ class Compression(keras.callbacks.Callback):
             self.settle_training()
             self.close()
 
-    def settle_training(self) -> None:
-        """Ends the training before any other callback does: plain functions, final weights."""
-        early, self._ending = self.clock.progress, True
-        self._functions.remove()
-        if self.clock.step == self._begun_at:
-            self._note("no training step ran under the techniques: they were applied to the weights as they were")
-        self._settle()
-        if early < 0.999:
-            self._note(
-                f"training ended at {early:.0%} of the schedule; the techniques were brought to their final values then"
+    def training(self, epochs: int = 1, steps: int | None = None) -> Loop:
+        """Compresses a network in a training loop of your own (`GradientTape`, `train_on_batch`).
+
+        While the block runs, each call of the network is one of the compressed network, with
+        `training=True` or without; `step()` moves the schedules. A step function of yours must be
+        traced inside the block, not before it.
+
+        Args:
+            epochs: Number of epochs.
+            steps: Steps an epoch; there `step()` is called.
+
+        Returns:
+            A context manager. When the block ends the techniques come to their end; after an
+            exception `finish()`, `convert()` or another block goes on.
+
+        Raises:
+            ValueError: If no model is known (`set_model`), or a number is below 1.
+
+        Example:
+            >>> import keras, numpy as np, tensorflow as tf, tfcompress as tfc
+            >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+            >>> x, optimizer = np.ones((32, 8), "float32"), keras.optimizers.Adam()
+            >>> compression = tfc.Compression([tfc.Prune(0.5), tfc.Quantize("int8")], verbose=0)
+            >>> compression.set_model(model)
+            >>> with compression.training(epochs=1, steps=4):
+            ...     for _ in range(4):
+            ...         with tf.GradientTape() as tape:
+            ...             loss = tf.reduce_mean(model(x, training=True) ** 2)
+            ...         gradients = tape.gradient(loss, model.trainable_variables)
+            ...         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+            ...         compression.step()
+            >>> int((model.layers[0].kernel.numpy() == 0).sum())
+            8
+        """
+        self._need_model()
+        if self.loop is not None or self._is_running:
+            raise RuntimeError("Compression.training: a training with this compression is running already.")
+        self._is_alone = True
+        return Loop(self, epochs, steps)
+
+    def step(self) -> None:
+        """Counts one step of a loop of your own; call it after each step of the optimizer.
+
+        Raises:
+            RuntimeError: Outside of `with compression.training(...)`.
+        """
+        if self.loop is None:
+            raise RuntimeError(
+                "Compression.step belongs into `with compression.training(epochs=..., steps=...):`; fit counts its "
+                "steps by itself."
             )
+        self.loop.step()
 
-    def close(self) -> None:
-        """Settles what other callbacks put back since; called behind all of them."""
-        self._settle_changes()
-        if self.verbose:
-            print("tfcompress: " + "; ".join([summary(self.state), *self.notes]), file=sys.stderr)
+    @property
+    def _is_running(self) -> bool:
+        return self._functions is not None and self._functions.is_running
 
-    def _settle(self):
-        """Brings the techniques to their end and the weights to their final values."""
-        for memory in self.memories.values():
-            memory.is_final = False
-        self._advance(last=True)
-        self.clock.finish()
-        self.state.bake()
-
-    def _settle_changes(self):
-        """Settles anew where the weights no longer hold what was baked."""
-        changed = [
-            c for c in self.state.chains() if not np.array_equal(c.value(lasting=True), full_precision(c.variable))
-        ]
-        if changed:
-            self._note(
-                f"the weights of {len(changed)} kernels changed after the training's end "
-                "(restored from an earlier epoch, or assigned); "
-                "masks and clusters were chosen anew for them"
-            )
-            self._settle()
-
-    def _note(self, text):
-        if text not in self.notes:
-            self.notes.append(text)
+    def _let_go(self):
+        if self._functions is not None:
+            self._functions.remove()
+        self._functions = self._member = None
 
     # afterwards
-
-    def _need_model(self):
-        if self._target is None:
-            raise ValueError(
-                "This compression has no model yet. Pass it to fit: "
-                "model.fit(..., callbacks=[compression]), or call set_model(model)."
-            )
 
     def finish(self) -> keras.Model:
         """Makes sure the model holds its final weights and no hooks; returns it.
@@ -291,23 +274,20 @@ class Compression(keras.callbacks.Callback):
             The same model.
         """
         self._need_model()
-        if self._functions.is_running and not self._ending:
+        if self.loop is not None or self._is_running and not self._ending:
             raise RuntimeError(
                 "Compression.finish and convert end the schedule, so they can't be called while fit "
                 "goes on. Call them after fit, or in on_train_end; predict and evaluate show the "
                 "compressed model meanwhile."
             )
-        self._functions.remove()
-        if self.clock.is_over:
-            self._settle_changes()
-        else:
+        if not self._is_running:
+            self._let_go()
+        if not self.laps.is_over:
+            if not self.clock.step and self.recipe:
+                self._note(f"no training step was counted: {AS_THEY_WERE}")
             self._settle()
+        self._settle_changes()
         return self.file_model
-
-    @property
-    def file_model(self) -> keras.Model | None:
-        """The plain model a file is made of; for a session the one inside the wrappers."""
-        return self._target
 
     def convert(self, path=None, calibration=None, mode: str | None = None, **options):
         """Writes the trained model as a `.tflite` file that is proven to be what was trained.
@@ -315,16 +295,26 @@ class Compression(keras.callbacks.Callback):
         Args:
             path: Where to save; None to only return the artifact.
             calibration: Representative data; needed without `Quantize`, and where operations have
-                inner values that no range was trained for. With it, simulation and file are
-                compared on it.
+                inner values that no range was trained for. The file is compared with the model and
+                with the simulation on it. None for what the compression itself was given.
             mode: As for `tfc.convert`; None for what the recipe's `Quantize` says, "int8" without
                 one.
             **options: Further options of `tfc.convert`.
 
         Returns:
             The `Artifact`.
+
+        Raises:
+            ValueError: If the training diverged, so that weights are not finite; what `tfc.convert` raises.
         """
         model = self.finish()
+        if self._diverged:
+            raise ValueError(f"Compression.convert: {self._diverged}.")
+        is_lasting = calibration is not None and not isinstance(calibration, Iterator)
+        if self.calibration is None and is_lasting and not {"scale", "offset"} & options.keys():
+            self.calibration = calibration  # should predict need ranges that no training has set
+        if calibration is None and not {"scale", "offset"} & options.keys():
+            calibration = self._samples_at_hand()
         told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes), **self._told()}
         artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
         if path is not None:
@@ -337,6 +327,8 @@ class Compression(keras.callbacks.Callback):
 
     def _mode(self) -> str:
         spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)
+        if spec is not None and (spec.weight_bits, spec.activation_bits) == (8, 16):
+            return "int16x8"
         return "dynamic" if spec is not None and spec.activation_bits is None else "int8"
 
     def predict(self, x, batch_size: int = 128):
@@ -348,21 +340,26 @@ class Compression(keras.callbacks.Callback):
 
         Returns:
             Outputs as float32 arrays, in the structure of the model's.
+
+        Raises:
+            ValueError: If the activation ranges have seen no data and there is no `calibration`.
         """
         self._need_model()
+        self._need_ranges()
         return simulate(self.file_model, self.state, x, batch_size)
 
     def evaluate(self, *args, **kwargs):
         """`model.evaluate` with quantization simulated; same arguments, same result."""
         self._need_model()
-        model = self._target
+        self._need_ranges()
+        model = self.trained
         held, model.test_function = model.test_function, None
         try:
-            with laid(model, self._hooked(), Mode.FOLDED):
+            with laid(self.network, self.hooked(), Mode.FOLDED):
                 return model.evaluate(*args, **kwargs)
         finally:
             # inside fit, validation goes on with the function it has
-            model.test_function = held if self._functions.is_running else None
+            model.test_function = held if self._is_running else None
 
     # keeping
 

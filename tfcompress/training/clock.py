@@ -14,7 +14,7 @@ class Clock:
     """Steps done, of how many.
 
     Args:
-        state: Where the count is saved.
+        state: Where the count is saved; None for a count that is not.
 
     Attributes:
         step: Steps done.
@@ -22,15 +22,25 @@ class Clock:
         progress: Fraction of it that is done, 0..1.
     """
 
-    def __init__(self, state: CompressionState):
-        self.state = state
+    def __init__(self, state: CompressionState | None = None):
         self.epochs, self.per_epoch, self.epoch, self._seen = 1, None, 0, 0
+        self.step, self.total, self.progress, self._looked = 0, 0, 0.0, 0
         self._fresh = True
+        self.state = state
         self.read()
+        if state is not None:
+            state.count_with(self)
+
+    def follow(self, state: CompressionState) -> None:
+        """Goes on counting for another state."""
+        self.state = state
+        self.write()
         state.count_with(self)
 
     def read(self) -> None:
         """Takes the count from the state, which was just loaded."""
+        if self.state is None:
+            return
         # replicas of a distribution strategy each hold a copy, which Python can't make a number of
         self.step, self.total = (int(full_precision(v)) for v in (self.state.step, self.state.total))
         self.progress = float(full_precision(self.state.progress))
@@ -38,6 +48,8 @@ class Clock:
 
     def write(self) -> None:
         """Brings the state up to date."""
+        if self.state is None:
+            return
         self.state.step.assign(self.step)
         self.state.total.assign(self.total)
         self.state.progress.assign(self.progress)

@@ -8,6 +8,8 @@ import sys
 
 import keras
 
+from tfcompress.training.binding import overlap
+
 
 class FirstWord(keras.callbacks.Callback):
     """Stands before all callbacks of one training."""
@@ -32,6 +34,16 @@ class LastWord(keras.callbacks.Callback):
         super().__init__()
         self.compression = compression
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Looks whether another callback compiled the model anew, or put a train function of its own on it."""
+        self.compression.follow()
+
+    on_train_batch_begin = on_epoch_begin
+
+    def on_test_begin(self, logs=None):
+        """The same before validation."""
+        self.compression.follow()
+
     def on_train_end(self, logs=None):
         """Looks whether anybody changed the weights since, and closes."""
         self.compression.close()
@@ -49,17 +61,24 @@ def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackLi
     return None
 
 
-def surround(callbacks: keras.callbacks.CallbackList, compression) -> None:
+def surround(callbacks: keras.callbacks.CallbackList, compression) -> list:
     """Puts the first and the last word around all other callbacks.
 
+    Returns:
+        The other compressions of the training, in their order.
+
     Raises:
-        ValueError: If the list holds another compression.
+        ValueError: If another compression is for the same layers.
     """
-    others = [c for c in callbacks.callbacks if not isinstance(c, (FirstWord, LastWord))]
-    if any(isinstance(c, type(compression)) and c is not compression for c in others):
-        raise ValueError(
-            "A training takes one Compression. Received: two in `callbacks`. "
-            "Give one of them the techniques of both: tfc.Compression([*first, *second])."
-        )
+    others = [c for c in callbacks.callbacks if getattr(c, "compression", None) is not compression]
+    companions = [c for c in others if isinstance(c, type(compression)) and c is not compression]
+    for other in companions:
+        if None in (other.network, compression.network) or overlap(other.network, compression.network):
+            raise ValueError(
+                "A training takes one Compression for each network. Received: two in `callbacks` for the same layers. "
+                "Give one of them the techniques of both: tfc.Compression([*first, *second]); or, where the model "
+                "that trains holds several networks, name one for each before fit: compression.set_model(network)."
+            )
     # a new list: the running loop over the old one must not meet `compression` twice
     callbacks.callbacks = [FirstWord(compression), *others, LastWord(compression)]
+    return companions

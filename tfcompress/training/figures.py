@@ -9,28 +9,41 @@ from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.mask import Mask
 
 
-def facts(state: CompressionState) -> dict[str, float]:
+def facts(state: CompressionState, name: str = "") -> dict[str, float]:
     """Returns what goes to `logs` after an epoch, so that TensorBoard and CSVLogger show it.
+
+    Args:
+        state: The state.
+        name: Stands before every key, where several networks are compressed in one training.
 
     Returns:
         `sparsity`, the fraction of masked weights among those under a mask, and `range/<name>/low`
         and `range/<name>/high` of every activation range.
     """
     found = {}
-    masks = [np.asarray(full_precision(mask.mask)) for _, _, mask in state.find(Mask)]
-    if masks:
-        kept = sum(int(np.count_nonzero(m)) for m in masks)
-        found["sparsity"] = 1.0 - kept / sum(m.size for m in masks)
+    masked, under = masked_of(state)
+    if under:
+        found[f"{name}sparsity"] = masked / under
     for span in state.ranges:
-        found[f"range/{span.title}/low"], found[f"range/{span.title}/high"] = span.limits()
+        key = f"{name}range/{span.title}"
+        found[f"{key}/low"], found[f"{key}/high"] = span.limits()
     return found
 
 
+def masked_of(state: CompressionState) -> tuple[int, int]:
+    """Returns how many weights are masked, and how many are under a mask: the sparsity, in `logs` and at the end."""
+    masks = [np.asarray(full_precision(mask.mask)) for _, _, mask in state.find(Mask)]
+    return sum(m.size - int(np.count_nonzero(m)) for m in masks), sum(m.size for m in masks)
+
+
 def summary(state: CompressionState) -> str:
-    """Returns how many weights are treated, and how many of them are zero."""
-    weights = [chain.variable.numpy() for chain in state.chains()]
-    zero = sum(w.size - int(np.count_nonzero(w)) for w in weights)
-    return f"{sum(w.size for w in weights):,} treated weights, {zero:,} of them zero"
+    """Returns how many weights are treated, and the sparsity of those under a mask."""
+    treated = sum(int(np.prod(chain.variable.shape)) for chain in state.chains())
+    masked, under = masked_of(state)
+    if not under:
+        return f"{treated:,} treated weights"
+    share = masked / under
+    return f"{treated:,} treated weights; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
 
 
 def recipe_facts(recipe) -> list:

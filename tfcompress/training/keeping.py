@@ -5,10 +5,10 @@ import json
 import os
 import sys
 import zipfile
-import zlib
 
 import numpy as np
 
+from tfcompress.deploy.array_files import load_arrays
 from tfcompress.deploy.atomic import write_files
 from tfcompress.techniques.distill import Distill
 from tfcompress.training.recipe import Recipe
@@ -96,15 +96,15 @@ def _read(path):
     if not zipfile.is_zipfile(name):
         raise ValueError(f"{name!r} is no compression saved by Compression.save, or is cut off.")
     try:
-        with np.load(name, allow_pickle=False) as file:
-            facts = json.loads(bytes(file["facts"]))
-            if facts["format"] != FORMAT:
-                raise ValueError(f"its format is {facts['format']!r}, read is {FORMAT!r}")
-            values = [file[f"v{k}"] for k in range(facts["count"])]
-            lesson = [file[f"lesson{k}"] for k in range(facts["lesson"])]
-            # each fact is needed; one that is missing is a damaged file as well
-            _ = facts["recipe"], facts["notes"], facts["options"], facts["had_distill"]
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        file = load_arrays(name)
+        facts = json.loads(bytes(file["facts"]))
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']!r}, read is {FORMAT!r}")
+        values = [file[f"v{k}"] for k in range(facts["count"])]
+        lesson = [file[f"lesson{k}"] for k in range(facts["lesson"])]
+        # each fact is needed; one that is missing is a damaged file as well
+        _ = facts["recipe"], facts["notes"], facts["options"], facts["had_distill"]
+    except (LookupError, TypeError, ValueError, OSError, RecursionError) as error:
         raise ValueError(f"{name!r} is no compression saved by Compression.save, or is damaged: {error}.") from error
     return facts, values, lesson
 

@@ -32,17 +32,25 @@ class Objective:
         self.penalized = [t for t in self.techniques if getattr(t, "l1", 0)]
         self.was_reached = False
 
+    def change(self, plan: Plan) -> None:
+        """Goes on with another plan; a new train function has to ask for the loss anew."""
+        self.kernels, self.state, self.was_reached = plan.kernels, plan.state, False
+
     @property
     def is_needed(self) -> bool:
         """Whether any technique adds a term."""
         return bool(self.losses or self.penalized)
 
-    def overrides(self) -> tuple:
-        """Returns what has to be laid over the model during a train step."""
+    def overrides(self, own: bool = True) -> tuple:
+        """Returns what has to be laid over the model during a train step.
+
+        Args:
+            own: Whether what is not the model's trains in the model's `train_step`.
+        """
         changes = []
         if self.is_needed:
             changes.append((self.model, "compute_loss", self._around(self.model.compute_loss)))
-        if self.state.own_weights() and not self._has_replicas:
+        if own and self.state.own_weights() and not self._has_replicas:
             changes.append((self.model, "train_step", self._with_own(self.model.train_step)))
         return tuple(changes)
 
@@ -61,14 +69,14 @@ class Objective:
 
         return train_step
 
-    def after_step(self) -> None:
-        """Looks whether the loss was asked for; trains what the step of replicas could not.
+    def after_step(self, trains_own: bool = False) -> None:
+        """Looks whether the loss was asked for; trains what the step of replicas, or a loop by hand, could not.
 
         Raises:
             ValueError: If the loss was not asked for.
         """
         self.check_reached()
-        if self._has_replicas:
+        if self._has_replicas or trains_own:
             self.state.train_own()
 
     def check_reached(self) -> None:
@@ -81,7 +89,7 @@ class Objective:
             names = ", ".join(t.name for t in [*self.losses, *self.penalized])
             raise ValueError(
                 f"{names} add to the loss, but the train_step of model {self.model.name!r} "
-                f"({type(self.model).__name__}) never calls self.compute_loss(x=x, y=y, "
+                f"({type(self.model).__name__}), or the loop around it, never calls self.compute_loss(x=x, y=y, "
                 "y_pred=y_pred, sample_weight=...). Call it there, or leave these techniques out."
             )
 

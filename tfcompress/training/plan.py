@@ -19,16 +19,31 @@ from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
 from tfcompress.techniques.quantize import Quantize
+from tfcompress.training.heritage import Heritage
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the plan: what happens to a weight ("" is an output), or why nothing does."""
+    """One line of the plan: what happens to a weight ("" is an output), or why nothing does.
+
+    Args:
+        layer: Path of the layer.
+        weight: Path of the weight in it.
+        action: What is done, or why nothing is.
+        is_treated: Whether anything is done.
+        left: Why further techniques leave a weight alone that others treat.
+    """
 
     layer: str
     weight: str
     action: str
     is_treated: bool = True
+    left: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What is done and what is not, as the plan shows it."""
+        return "; ".join([self.action if self.is_treated else f"- {self.action}", *(f"- {why}" for why in self.left)])
 
 
 @dataclass
@@ -40,29 +55,44 @@ class Plan:
         state: The state that does it.
         kernels: Technique name to its treated weights.
         extras: Technique name to further state it keeps.
+        remarks: What else is to be known before training, one sentence each.
+        new: Technique name to the weights it did not treat before, for a plan made anew.
+        choices: What every technique chose for every weight; equal choices make equal plans.
+        placement: What the ranges were placed for, and where they lie.
     """
 
     rows: list[Row] = field(default_factory=list)
     state: CompressionState | None = None
     kernels: dict[str, list[Kernel]] = field(default_factory=dict)
     extras: dict[str, list[keras.layers.Layer]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    new: dict[str, list[Kernel]] = field(default_factory=dict)
+    choices: tuple = ()
+    placement: tuple | None = None
 
     def text(self) -> str:
         """Returns the plan as a table."""
         head = ("layer", "weight", "what is done, or why not")
         cells = [
             head,
-            *((r.layer, r.weight or "(output)", r.action if r.is_treated else f"- {r.action}") for r in self.rows),
+            *((r.layer, r.weight or "(output)", r.text) for r in self.rows),
         ]
         wide = [max(len(c[k]) for c in cells) for k in range(2)]
-        return "\n".join(f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in cells)
+        lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in cells]
+        return "\n".join([*lines, *(f"Note: {remark}" for remark in self.remarks)])
 
     def __str__(self) -> str:
         """The table."""
         return self.text()
 
 
-def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0, can_cut: bool = False) -> Plan:
+def make_plan(
+    model: keras.Model,
+    techniques: list[Technique],
+    seed: int = 0,
+    can_cut: bool = False,
+    before: Plan | None = None,
+) -> Plan:
     """Decides what is done to a built model, and makes the state that does it.
 
     The model is not changed.
@@ -72,6 +102,8 @@ def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0, ca
         techniques: The recipe.
         seed: Seed of what is drawn at random.
         can_cut: Whether shapes may change when training has ended.
+        before: An earlier plan of the same model and techniques; transforms and ranges that it has go on in the new
+            one, and if every technique still chooses the same, it is returned itself.
 
     Returns:
         The plan.
@@ -81,12 +113,32 @@ def make_plan(model: keras.Model, techniques: list[Technique], seed: int = 0, ca
             override names no layer, or if activations are to be quantized in a model whose graph
             can't be followed.
     """
-    return _Planner(model, techniques, seed, can_cut).plan()
+    planner = _Planner(model, techniques, seed, can_cut, before)
+    return before if before is not None and _same(before.choices, planner.choices) else planner.plan()
+
+
+def _same(one, two) -> bool:
+    try:
+        return bool(one == two)
+    except ValueError:  # settings of a technique of the user's that can't be compared at once
+        return False
+
+
+def waiting(plan: Plan, model: keras.Model) -> dict[str, list[str]]:
+    """Returns by technique the layers it left alone because they did not train, and that do train now."""
+    still, found = frozen(model), {}
+    for path, op, *weights in plan.choices:
+        for _, choices in weights:
+            for name, setting, is_stopped in choices:
+                if is_stopped and id(op) not in still and not isinstance(setting, Skip):
+                    found.setdefault(name, []).append(path)
+    return found
 
 
 class _Planner:
-    def __init__(self, model, techniques, seed, can_cut):
+    def __init__(self, model, techniques, seed, can_cut, before):
         self.model, self.seed, self.can_cut = model, seed, can_cut
+        self.heritage = Heritage(before)
         self.techniques = sorted(techniques, key=lambda t: t.order)
         self.leaves = leaves(model)
         self.frozen = frozen(model)
@@ -95,12 +147,26 @@ class _Planner:
         self.captured = {path for t in self.techniques for path in t.captured(model)}
         self.rows: list[Row] = []
         self.kernels: dict[str, list[Kernel]] = {t.name: [] for t in self.techniques}
+        self.new: dict[str, list[Kernel]] = {t.name: [] for t in self.techniques}
+        self.choices = tuple((path, op, *self._choices(path, op)) for path, op in self.leaves)
+
+    def _choices(self, path, op) -> list:
+        """What every technique chooses for the weights of an operation."""
+        spec = spec_of(op)
+        targets = [Target(path, op, n, spec, Chain(n, weight(op, n)), False) for n in spec.kernels]
+        return [(t.weight, [(x.name, x.setting(t), self._is_stopped(x, op)) for x in self._weighty]) for t in targets]
+
+    @property
+    def _weighty(self) -> list[Technique]:
+        """The techniques that transform weights."""
+        return [t for t in self.techniques if type(t).transforms is not Technique.transforms]
 
     def plan(self) -> Plan:
         self._refuse()
-        spots, inputs = self._placement()
+        placement = self._placement()
+        spots, inputs = placement[1]
         treatments = [self._treatment(k, path, op, spots) for k, (path, op) in enumerate(self.leaves)]
-        extras = {t.name: t.extras(self.model) for t in self.techniques}
+        extras = {t.name: self.heritage.extras(t, self.model) for t in self.techniques}
         state = CompressionState(
             [t for t in treatments if t is not None],
             inputs,
@@ -116,7 +182,8 @@ class _Planner:
                 "Set `trainable = True` on what you want compressed, loosen `where`, or describe "
                 "your layers (tfc.describe)."
             )
-        return Plan(self.rows, state, self.kernels, extras)
+        remarks = [remark for t in self.techniques for remark in t.remarks(self.model)]
+        return Plan(self.rows, state, self.kernels, extras, remarks, self.new, self.choices, placement)
 
     def _refuse(self):
         if is_wrapped(self.model):
@@ -166,15 +233,19 @@ class _Planner:
     # activations
 
     def _placement(self):
+        """What the ranges are placed for, with the spots and the ranges of the inputs."""
         spec = self.quantize.spec if self.quantize else None
         if spec is None or spec.activation_bits is None:
-            return {}, []
+            return None, ({}, [])
+        key = tuple((op, self._scheme(op), self._left_out(op)) for _, op in self.leaves)
+        if (held := self.heritage.placement(key)) is not None:
+            return key, held
 
         def make(span, op):
             setting = self._scheme(op) if op is not None else spec
-            return self.quantize.range(setting or spec, span.name, span.positive)
+            return self.heritage.range(self.quantize.range(setting or spec, span.name, span.positive))
 
-        return ranged(self.model, make, self._left_out, "Quantize")
+        return key, ranged(self.model, make, self._left_out, "Quantize")
 
     def _scheme(self, op) -> QuantSpec | None:
         value = resolve(op, self.quantize.scheme, self.quantize.overrides)
@@ -217,26 +288,49 @@ class _Planner:
         chain.is_borrowed = id(chain.variable) in self.own.borrowed
         target = Target(t.path, t.op, name, spec, chain, t.norm is not None)
         done, left = [], []
-        for technique in self.techniques:
-            if type(technique).transforms is Technique.transforms:
-                continue
+        for technique in self._weighty:
             setting = technique.setting(target)
-            # the rounding of Quantize leaves the weights of a frozen layer as they are, and the
-            # file needs it
-            if id(t.op) in self.frozen and not self._asked(technique, t.op) and not isinstance(technique, Quantize):
-                setting = Skip(f"{technique.name}: trainable=False (name the layer in `where` to treat it)")
             if isinstance(setting, Skip):
                 left.append(setting.reason)
                 continue
-            for transform in technique.transforms(target, setting, self.seed):
-                chain.add(transform)
-            number = len(self.kernels[technique.name])
-            self.kernels[technique.name].append(Kernel(f"{t.path}/{name}", chain, target.axes, setting, number))
+            made = technique.transforms(target, setting, self.seed)
+            held = self.heritage.transforms(t.op, name, made)
+            if self._is_stopped(technique, t.op):
+                left.append(self._stay(technique, chain, held))
+                continue
+            for new, old in zip(made, held, strict=True):
+                chain.add(new if old is None else old)
+            self._note_kernel(technique, target, setting, is_new=None in held)
             done.append(technique.action(target, setting))
         if chain.transforms:
             t.chains[name] = chain
-        if done or left:
-            self.rows.append(Row(t.path, name, "; ".join(done) if done else "; ".join(left), bool(done)))
+        if done:
+            self.rows.append(Row(t.path, name, "; ".join(done), left=tuple(left)))
+        elif left:
+            self.rows.append(Row(t.path, name, "; ".join(left), bool(chain.transforms)))
+
+    def _is_stopped(self, technique, op) -> bool:
+        """Whether a technique leaves a layer alone because it does not train.
+
+        The rounding of Quantize leaves the weights of a frozen layer as they are, and the file needs it.
+        """
+        return id(op) in self.frozen and not self._asked(technique, op) and not isinstance(technique, Quantize)
+
+    @staticmethod
+    def _stay(technique, chain, held) -> str:
+        """Keeps what lies on a weight that no longer trains, and says so."""
+        if not held or None in held:
+            return f"{technique.name}: trainable=False (name the layer in `where` to treat it)"
+        for old in held:
+            chain.add(old)
+        return f"{technique.name}: trainable=False; what it did to the weight before stays as it is"
+
+    def _note_kernel(self, technique, target, setting, is_new):
+        number = len(self.kernels[technique.name])
+        kernel = Kernel(f"{target.path}/{target.weight}", target.chain, target.axes, setting, number)
+        self.kernels[technique.name].append(kernel)
+        if is_new:
+            self.new[technique.name].append(kernel)
 
     @staticmethod
     def _asked(technique, op) -> bool:

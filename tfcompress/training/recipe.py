@@ -1,6 +1,5 @@
 """A recipe: a list of techniques that goes to JSON and back."""
 
-import dataclasses
 import importlib
 import json
 import os
@@ -11,7 +10,10 @@ from pathlib import Path
 import keras
 
 from tfcompress import techniques
+from tfcompress.deploy import strict_json
 from tfcompress.deploy.atomic import write_files
+from tfcompress.facts.printable import shown
+from tfcompress.facts.restoring import made
 from tfcompress.techniques.base import Technique
 
 
@@ -33,14 +35,15 @@ class Recipe(list):
     """
 
     def __init__(self, techniques: Technique | Iterable[Technique] = ()):
-        single = isinstance(techniques, Technique) or not isinstance(techniques, Iterable)
+        # an array without dimensions says that it can be iterated, and can't
+        single = isinstance(techniques, Technique | str | bytes) or not _is_iterable(techniques)
         found = [techniques] if single else list(techniques)
         for t in found:
             if not isinstance(t, Technique):
                 raise TypeError(
                     "A recipe holds techniques such as tfc.Prune(0.8), tfc.Cluster(16), "
                     "tfc.Quantize('int8'), tfc.Distill(teacher). "
-                    f"Received: {t!r} of type {type(t).__name__}."
+                    f"Received: {shown(t)} of type {type(t).__name__}."
                 )
         kinds = [type(t) for t in found if t.is_gradual]
         for kind in set(kinds):
@@ -59,20 +62,25 @@ class Recipe(list):
             ValueError: If a technique holds something that JSON can't (a condition in code, a live
                 teacher).
         """
-        return json.dumps([keras.saving.serialize_keras_object(t) for t in self], indent=1)
+        text = json.dumps([keras.saving.serialize_keras_object(t) for t in self], indent=1, allow_nan=False)
+        strict_json.parse(text.encode("utf-8", "surrogatepass"))  # what could not be read again is not written
+        return text
 
     @classmethod
-    def from_json(cls, text: str) -> "Recipe":
+    def from_json(cls, text: str | bytes) -> "Recipe":
         """Inverse of `to_json`.
 
         Raises:
-            ValueError: If the text is no recipe, or names what is no technique.
+            TypeError: If it is no text.
+            ValueError: If the text is no recipe, names what is no technique, or has a key twice.
         """
+        if not isinstance(text, str | bytes):
+            raise TypeError(f"A recipe is JSON text. Received: {shown(text)} of type {type(text).__name__}.")
         try:
-            found = json.loads(text)
-        except json.JSONDecodeError as error:
+            found = strict_json.parse_recipe(text)
+        except ValueError as error:
             raise ValueError(
-                f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}."
+                f"A recipe is JSON text, written by Recipe.to_json. Received text that is not JSON: {error}"
             ) from error
         if not isinstance(found, list):
             raise ValueError(f"A recipe is a JSON list of techniques. Received: {type(found).__name__}.")
@@ -86,7 +94,18 @@ class Recipe(list):
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":
         """Reads a recipe file."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        try:
+            return cls.from_json(Path(path).read_bytes())
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{os.fspath(path)}: {error}") from error
+
+
+def _is_iterable(value) -> bool:
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _register() -> None:
@@ -102,16 +121,12 @@ def _technique(entry, number: int) -> Technique:
     if not (isinstance(kind, type) and issubclass(kind, Technique)):
         known = sorted(k.__name__ for k in Technique.__subclasses__())
         raise ValueError(
-            f"Entry {number} of the recipe is no technique: registered_name={name!r}. Known are "
+            f"Entry {number} of the recipe is no technique: registered_name={shown(name)}. Known are "
             f"{', '.join(known)}; a technique of your own must be imported first, and registered "
             "with keras.saving.register_keras_serializable."
         )
     config = entry.get("config")
-    fields = {f.name for f in dataclasses.fields(kind)}
-    if not isinstance(config, dict) or set(config) - fields:
-        strange = sorted(set(config) - fields) if isinstance(config, dict) else config
-        raise ValueError(
-            f"Entry {number} of the recipe: {kind.__name__} has no fields {strange}. "
-            f"It has {', '.join(sorted(fields))}."
-        )
-    return keras.saving.deserialize_keras_object(entry)
+    try:
+        return made(kind, config)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Entry {number} of the recipe: {error}") from error

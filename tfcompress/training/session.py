@@ -10,11 +10,9 @@ from types import SimpleNamespace
 
 import keras
 
-from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.loading import load_model
-from tfcompress.deploy.simulate import observe
+from tfcompress.facts import checks
 from tfcompress.mechanics.copying import copied
-from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.moving import moved
 from tfcompress.mechanics.own_code import check_no_borrowed
 from tfcompress.mechanics.shrink import kept, shrunk
@@ -24,9 +22,10 @@ from tfcompress.techniques.prune_channels import rows_of
 from tfcompress.techniques.surgery import Change, evidence
 from tfcompress.training.callback import Compression
 from tfcompress.training.figures import recipe_facts
-from tfcompress.training.plan import Plan, Row, make_plan
+from tfcompress.training.plan import Plan, Row, make_plan, waiting
 from tfcompress.training.recipe import Recipe
 
+_OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
 _NOTHING = SimpleNamespace(treatments=[], inputs=[])
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
@@ -65,6 +64,14 @@ class Session:
         """Outputs with quantization simulated as in the file, dequantized."""
         return self.callback.predict(x, batch_size)
 
+    def training(self, epochs: int = 1, steps: int | None = None):
+        """For a training loop of your own around `session.model`; as `Compression.training`."""
+        return self.callback.training(epochs, steps)
+
+    def step(self) -> None:
+        """Counts one step of such a loop; as `Compression.step`."""
+        self.callback.step()
+
 
 class _WrappedCompression(Compression):
     """The callback of a session: the treatments lie in the wrappers, so nothing is laid over live layers."""
@@ -75,14 +82,20 @@ class _WrappedCompression(Compression):
         self._given, self._plain = plan, plain
         self.operated, self._cuts = list(operated), []
 
-    def _make_plan(self, model):
+    def _make_plan(self, model, before=None):
         return self._given
 
-    def _hooked(self):
+    def hooked(self):
         return _NOTHING
 
-    def _calibrate(self):
-        observe(self._plain, self.state, samples(self.calibration, input_triples(self._plain)))
+    def _renew(self):
+        """A session's wrappers stay as they are; what could be treated now is told."""
+        for name, paths in waiting(self._given, self._plain).items():
+            self._note(
+                f"{', '.join(paths)} began to train after tfc.compress, and {name} does not treat them. Go on with "
+                "session = tfc.compress(session.model, recipe), which keeps masks, clusters and ranges"
+            )
+        return False
 
     def finish(self):
         """As for every compression; the ranges go to the plain model as well, where `tfc.convert` looks for them."""
@@ -101,7 +114,7 @@ class _WrappedCompression(Compression):
         if not len(cut.dead):
             return plain, state
         small, places = shrunk(plain, cut.channels, cut.dead)
-        self._cuts.append((technique.name, rows_of(plain, small)))
+        self._cuts.append((technique.name, rows_of(plain, small, technique.round_to)))
         return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
 
     def _told(self):
@@ -155,6 +168,14 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
         64
     """
     recipe = Recipe(recipe)
+    strange = sorted(set(options) - set(_OPTIONS))
+    if strange:
+        raise TypeError(
+            f"compress: there is no argument {', '.join(strange)}. Further options are {', '.join(_OPTIONS)}."
+        )
+    Compression([t for t in recipe if t.is_gradual], calibration=data, **options)  # checks them before any work
+    checks.data("compress", "labels", labels)
+    _check_loss(loss)
     model = load_model(model)
     _warn_of_steps(model)
     before = clock = None
@@ -174,6 +195,16 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
         if before is not None:
             _carry(before, plan.state, goes_on)
         return Session(plain, plan, recipe, rows, calibration=data, **options)
+
+
+def _check_loss(loss) -> None:
+    if isinstance(loss, str):
+        try:
+            keras.losses.get(loss)
+        except ValueError as error:
+            raise ValueError(f"compress: loss must be a loss of Keras. Received: loss={loss!r}.") from error
+    elif loss is not None and not callable(loss):
+        checks.refuse(TypeError, "compress", "loss", "a loss function, the name of one of Keras, or None", loss)
 
 
 def _operated(model, plain, recipe, data, labels, loss, options) -> list[tuple]:

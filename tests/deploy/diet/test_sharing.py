@@ -152,3 +152,18 @@ def test_state_is_never_shared(tiny_files):
 def test_another_word_is_refused(tiny_files, argument):
     with pytest.raises(ValueError, match=f"{argument} must be one of .*Received: {argument}='few'"):
         shared(tiny_files["int8"], **{argument: "few"})
+
+
+def test_activations_that_refer_to_one_empty_buffer_stay_apart(tiny_files):
+    model = unpacked(tiny_files["int8"])
+    graph = model.subgraphs[0]
+    (conv, *_) = graph.operators
+    model.buffers.append(schema.BufferT())
+    for _ in range(2):  # two that have all but their number in common
+        graph.tensors.append(schema.TensorT(**vars(graph.tensors[conv.outputs[0]])))
+        graph.tensors[-1].buffer, graph.tensors[-1].name = len(model.buffers) - 1, b""
+        op = schema.OperatorT(**vars(conv))
+        op.outputs = np.array([len(graph.tensors) - 1], np.int32)
+        graph.operators.insert(1, op)
+    first, second, third, *_ = read(shared(packed(model), "io")).graphs[0].ops
+    assert len({first.outputs, second.outputs, third.outputs}) == 3

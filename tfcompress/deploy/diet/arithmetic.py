@@ -137,7 +137,7 @@ def _codes(value: float | None, scale: float, zero: int, otherwise: int) -> tupl
     if value is None:
         return otherwise, otherwise
     exact = value / scale + zero
-    found = int(np.floor(exact + 0.5 - _ROUNDING)), int(np.floor(exact + 0.5 + _ROUNDING))
+    found = np.floor(exact + 0.5 - _ROUNDING), np.floor(exact + 0.5 + _ROUNDING)
     found = (zero, zero) if value == 0 else found
     return tuple(int(np.clip(code, LOWEST, HIGHEST)) for code in found)
 

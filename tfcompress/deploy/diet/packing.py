@@ -7,6 +7,7 @@ and it forgets that the contents of buffers are aligned to 16 bytes. `packed` do
 import io
 import struct
 import zipfile
+import zlib
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -16,6 +17,8 @@ from tfcompress.deploy.diet.recording import Recorder
 from tfcompress.deploy.flatbuffer import IDENTIFIER, read
 
 _ALIGNMENT = 16  # bytes; the schema's `force_align` of the contents of a buffer
+# Labels and vocabularies; a megabyte of zip can hold a gigabyte of zeros.
+LARGEST_ARCHIVE = 1 << 28
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, KeyError, OverflowError, AttributeError)
 
 
@@ -88,24 +91,42 @@ def archive(content: bytes) -> zipfile.ZipFile | None:
 
     Returns:
         The archive, or None without one.
+
+    Raises:
+        ValueError: If it would unpack to more than `LARGEST_ARCHIVE` bytes, or is packed in another way than tools do.
     """
     # the last record of an archive may be followed by a comment of 64 kB
     if b"PK\x05\x06" not in content[-66_000:]:
         return None
     try:
-        return zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
+        found = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, *_DAMAGE, NotImplementedError):
         return None
+    total = sum(entry.file_size for entry in found.infolist())
+    if total > LARGEST_ARCHIVE:
+        raise ValueError(
+            f"the archive behind the model unpacks to {total:,} bytes; at most {LARGEST_ARCHIVE:,} are read."
+        )
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in found.infolist()):
+        raise ValueError("the archive behind the model is packed neither plainly nor by deflate.")
+    return found
 
 
 def with_archive(content: bytes, files: zipfile.ZipFile | None) -> bytes:
-    """Appends an archive to another file, its entries and their dates unchanged."""
+    """Appends an archive to another file, its entries and their dates unchanged.
+
+    Raises:
+        ValueError: If an entry is damaged or encrypted.
+    """
     if files is None:
         return content
     stream = io.BytesIO(content)
-    with zipfile.ZipFile(stream, "a") as copy:
-        for entry in files.infolist():
-            copy.writestr(entry, files.read(entry))
+    try:
+        with zipfile.ZipFile(stream, "a") as copy:
+            for entry in files.infolist():
+                copy.writestr(entry, files.read(entry))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, *_DAMAGE) as error:
+        raise ValueError(f"the archive behind the model is damaged: {error}.") from error
     return stream.getvalue()
 
 

@@ -75,14 +75,16 @@ def _pooled(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
 def _averaged(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
     axes = circuit.constant(circuit.inputs(op)[1])
     rank = len(circuit.shape(circuit.inputs(op)[0]))
-    if axes is None or rank - 1 in axes % rank:
+    # one axis may be a scalar
+    if axes is None or not rank or rank - 1 in np.ravel(axes) % rank:
         return None
     return _same(circuit, op)
 
 
 def _padded(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
     paddings = circuit.constant(circuit.inputs(op)[1])
-    if paddings is None or paddings.ndim != 2 or paddings[-1].any():
+    rank = len(circuit.shape(circuit.inputs(op)[0]))
+    if paddings is None or paddings.shape != (rank, 2) or paddings[-1].any():
         return None
     ties = _same(circuit, op)
     return ties if ties and circuit.same_scale(ties[0].first, ties[0].second) else None

@@ -18,6 +18,7 @@ from tfcompress.deploy.diet.products import Product
 
 _BLOCK = 16
 _SHIFT = 20  # bits by which the kernels widen codes before they add
+_MOST = 62  # a shift that leaves nothing of 64 bits
 _WRONG = -999  # no code
 _CODES = np.arange(-128, 128, dtype=np.int64)
 
@@ -157,11 +158,15 @@ def _divided(values: np.ndarray, shift: int) -> np.ndarray:
     """Divided by a power of two, halves away from zero."""
     if shift <= 0:
         return values << -shift
+    if shift > _MOST:
+        return np.zeros_like(values)
     return np.sign(values) * ((np.abs(values) + (1 << (shift - 1))) >> shift)
 
 
 def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
     """Divided by a power of two, halves up."""
+    if shift > _MOST:
+        return np.zeros_like(values)
     return values << -shift if shift <= 0 else (values + (1 << (shift - 1))) >> shift
 
 

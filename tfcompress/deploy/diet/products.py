@@ -179,7 +179,7 @@ def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
         grouped, packed weights, several scales of the input, ...).
     """
     name, given = circuit.name(op), circuit.inputs(op)
-    if name not in NAMES or len(given) < 2 or op.builtinOptions is None:
+    if name not in NAMES or len(given) < 2 or len(circuit.outputs(op)) != 1 or op.builtinOptions is None:
         return None
     x, (y,) = given[0], circuit.outputs(op)
     kernel = circuit.constant(given[1])
@@ -192,7 +192,7 @@ def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
     ordered = kernel.transpose(order)
     weights = ordered.reshape(len(ordered), -1, ordered.shape[-1])
     slots = _slots(circuit, op, weights)
-    bias = _bias(circuit, given, len(weights))
+    bias = _bias(circuit, given, len(weights), scales)
     if slots is None or bias is None or circuit.width(y) != len(weights):
         return None
     factor = np.broadcast_to(circuit.scale(x) * scales / circuit.scale(y), len(weights))
@@ -205,20 +205,26 @@ def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.nd
     if name == "CONV_2D":
         return np.arange(width)[None] if inputs == width and len(shape) == 4 else None
     if name == "DEPTHWISE_CONV_2D":
-        return np.arange(len(weights))[:, None] // (len(weights) // width) if len(weights) % width == 0 else None
+        fits = inputs == 1 and len(shape) == 4 and len(weights) % width == 0
+        return np.arange(len(weights))[:, None] // (len(weights) // width) if fits else None
     options = op.builtinOptions
     if options.weightsFormat:
         return None
     # a dense layer may take the rows of an image together
-    flattens = not options.keepNumDims and min(shape[1:]) > 0 and np.prod(shape[1:]) == inputs
+    flattens = not options.keepNumDims and min(shape[1:], default=0) > 0 and np.prod(shape[1:]) == inputs
     return np.arange(inputs)[None] % width if inputs == width or flattens else None
 
 
-def _bias(circuit: Circuit, given: list[int], outputs: int) -> np.ndarray | None:
+def _bias(circuit: Circuit, given: list[int], outputs: int, scales: np.ndarray) -> np.ndarray | None:
     if len(given) < 3 or given[2] < 0:
         return np.zeros(outputs, np.int64)
     found = circuit.constant(given[2])
     usable = found is not None and found.dtype == np.int32 and found.size == outputs and found.ndim == 1
+    # some kernels compare its scale with that of the products, others don't: it must not matter which of them runs
+    stored = circuit.tensor(given[2]).quantization
+    if usable and stored is not None and numbers(stored.scale):
+        held, expected = np.float64(stored.scale), circuit.scale(given[0]) * scales
+        usable = held.size in (1, outputs) and bool(np.all(np.abs(held - expected) <= 0.01 * expected))
     return found.astype(np.int64) if usable else None
 
 
@@ -229,7 +235,7 @@ def _kernel_scales(kernel: schema.TensorT, axis: int) -> np.ndarray | None:
     scales, shape = numbers(found.scale), numbers(kernel.shape)
     if len(shape) <= axis or (len(scales) > 1 and found.quantizedDimension != axis):
         return None
-    return np.array(scales, np.float64) if len(scales) in (1, shape[axis]) and min(scales) > 0 else None
+    return np.array(scales, np.float64) if len(scales) in (1, shape[axis]) and min(scales, default=0) > 0 else None
 
 
 def _edge(op: schema.OperatorT, sides: tuple[int, ...]) -> np.ndarray:

@@ -74,7 +74,13 @@ def has_free_numbers(model: schema.ModelT) -> bool:
     """Whether nothing but graphs and signatures refers to tensors and operations by number."""
     plain = {(each.name or b"").decode() for each in model.metadata or ()} <= _WITHOUT_NUMBERS
     marked = [*model.subgraphs, *(op for graph in model.subgraphs for op in graph.operators or ())]
-    return plain and all(each.debugMetadataIndex == -1 for each in marked)
+    # scales of blocks of weights stand in a tensor of their own
+    has_blocks = any(
+        isinstance(getattr(tensor.quantization, "details", None), schema.BlockwiseQuantizationT)
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+    )
+    return plain and not has_blocks and all(each.debugMetadataIndex == -1 for each in marked)
 
 
 def ends_of(model: schema.ModelT, number: int) -> set[int]:
@@ -155,8 +161,10 @@ def _share_tensors_of(model: schema.ModelT, number: int) -> None:
     graph, ends = model.subgraphs[number], ends_of(model, number)
     first: dict[Hashable, int] = {}
     same = list(range(len(graph.tensors)))
+    # activations may refer to an empty buffer, one for all of them or one each
+    filled = [each.data is not None and len(each.data) > 0 for each in model.buffers or ()]
     for index, tensor in enumerate(graph.tensors):
-        if tensor.buffer and not tensor.isVariable and tensor.sparsity is None and index not in ends:
+        if filled[tensor.buffer] and not tensor.isVariable and tensor.sparsity is None and index not in ends:
             same[index] = first.setdefault(_content(tensor), index)
     used = set(ends)
     for op in graph.operators or ():

@@ -56,10 +56,10 @@ class ActivationRange(Transform):
 
     def bounds(self):
         """Returns `(low, high)` as tensors, with low <= 0 <= high and a span above zero."""
-        low, high = (
-            tf.minimum(tf.convert_to_tensor(self.low), 0.0),
-            tf.maximum(tf.convert_to_tensor(self.high), 0.0),
-        )
+        return self._grid(tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high))
+
+    def _grid(self, low, high):
+        low, high = tf.minimum(low, 0.0), tf.maximum(high, 0.0)
         high = tf.where(high - low > 1e-6, high, low + 1e-6)
         if self.symmetric:
             high = tf.maximum(high, -low)
@@ -85,12 +85,21 @@ class ActivationRange(Transform):
             return x
         if how == TRAIN:
             low, high = self.extremes(tf.stop_gradient(x))
+            # a batch that overflowed says nothing, and would never be forgotten
+            is_finite = tf.math.is_finite(high - low)
+            low, high = tf.where(is_finite, low, self.low), tf.where(is_finite, high, self.high)
             keep = tf.minimum(self.momentum, self.seen / (self.seen + 1.0))
             self.low.assign(keep * self.low + (1.0 - keep) * low)
             self.high.assign(keep * self.high + (1.0 - keep) * high)
-            self.seen.assign(self.seen + 1.0)
+            self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
+            return fake_quant(x, *self.bounds(), self.bits)
+        return fake_quant(x, *self._known(x), self.bits)
+
+    def _known(self, x):
+        """The bounds; those of the values themselves as long as no data was seen."""
         low, high = self.bounds()
-        return fake_quant(x, low, high, self.bits)
+        was_seen = tf.convert_to_tensor(self.seen) > 0
+        return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self.extremes(x)))
 
     def _widen(self, low, high):
         fresh = tf.convert_to_tensor(self.seen) > 0
@@ -169,7 +178,8 @@ class LearnedRange(ActivationRange):
         start = tf.math.log(tf.maximum(tf.stack(self._outer(x)), 1e-6))
         exponents = tf.convert_to_tensor(self.exponents)
         if how == TRAIN:
-            fresh = tf.convert_to_tensor(self.seen) < 1.0
+            is_finite = tf.reduce_all(tf.math.is_finite(start))
+            fresh = (tf.convert_to_tensor(self.seen) < 1.0) & is_finite
             exponents = tf.where(fresh, start, exponents)
             self.exponents.assign(exponents)
             # LSQ's gradient scale keeps the step of the range in proportion to that of the weights
@@ -179,9 +189,9 @@ class LearnedRange(ActivationRange):
         if how == TRAIN:
             self.low.assign(low)
             self.high.assign(high)
-            self.seen.assign(self.seen + 1.0)
+            self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
             return tf.quantization.fake_quant_with_min_max_vars(x, low, high, self.bits)
-        return fake_quant(x, *self.bounds(), self.bits)
+        return fake_quant(x, *self._known(x), self.bits)
 
     def _outer(self, x):
         low, high = self.extremes(tf.stop_gradient(x))

@@ -1,0 +1,49 @@
+"""Some hundreds of damaged files of each kind, by seed; tens of thousands are the matter of `tests/bench/fuzz.py`.
+
+A file is refused with one ValueError, or answers, and its slimmer copy answers the same. Runs are in processes of
+their own: a file that the runtime does not survive is an error, not the end.
+"""
+
+import importlib.util
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+
+
+def _module(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # what it imports by name is found
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    _module(HERE / "fuzzing.py")
+    module = _module(HERE / "bench" / "fuzz.py")
+    found = module.Jobs(None, careful=True)
+    found.place = tmp_path_factory.mktemp("fuzz")
+    return module, found
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("tflite_bytes", 60),
+        ("tflite_fields", 40),
+        ("h5", 25),
+        ("keras", 25),
+        ("manifest", 60),
+        ("report", 60),
+        ("sidecar", 30),
+    ],
+)
+def test_a_damaged_file_is_refused_or_answers(jobs, kind, count):
+    module, runs = jobs
+    results = {f"{kind}:{number}": runs.run(kind, number) for number in range(count)}
+    assert {job: result for job, result in results.items() if result not in module.GOOD} == {}
+    assert "refused" in results.values() or "left out" in results.values()

@@ -1,0 +1,219 @@
+"""Whether what a `.tflite` file says fits together: shapes, contents, quantization, arguments, order of execution.
+
+A runtime that is handed a file in which these contradict each other may end the process instead of refusing it, so
+they are looked at when a file is read. What a later operation version may do differently is left to the runtime.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .op_shapes import check_shapes
+from .op_signatures import LEAST, OPTIONAL, RANKS
+
+if TYPE_CHECKING:
+    from .flatbuffer import Graph, Op, Tensor
+
+# No single activation takes more on the devices these files are for, and the runtime counts with 32 bits in places.
+LARGEST_BYTES = 2**31 - 1
+_BITS = {"int4": 4, "uint4": 4, "int2": 2, "bfloat16": 16}
+# The product of two scales may underflow, so 0 is the scale of some biases. TensorFlow's 16-bit mode gives it to what
+# was zero for all samples.
+_MAY_HAVE_ZERO_SCALE = ("int16", "int32", "int64", "uint32", "uint64")
+_CODES = {"int2": (-2, 1), "int4": (-8, 7), "uint4": (0, 15)}
+
+
+def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> None:
+    """Returns if shape, contents and quantization of a tensor are possible.
+
+    Args:
+        tensor: The tensor.
+        zero_points: Its zero points as stored: none, or as many as scales.
+        has_details: Whether its quantization says more than scales, such as blocks.
+
+    Raises:
+        ValueError: If they are not; the tensor is named.
+    """
+    try:
+        _check_shape(tensor)
+        _check_contents(tensor)
+        if tensor.scale is not None and not tensor.is_float:
+            _check_quantization(tensor, zero_points, has_details)
+    except ValueError as error:
+        raise ValueError(f"tensor {tensor.index} ({tensor.name!r:.60}): {error}") from None
+
+
+def check_graph(graph: Graph) -> None:
+    """Returns if every operation has its arguments, reads what is there by then, and the outputs are written.
+
+    Args:
+        graph: The graph; its numbers of tensors exist or are -1.
+
+    Raises:
+        ValueError: If not; the operation is named.
+    """
+    _check_ends(graph)
+    written = {tensor.index for tensor in graph.tensors if _is_there(tensor)} | set(graph.inputs)
+    made: set[int] = set()
+    for op in graph.ops:
+        _check_arguments(graph, op)
+        check_shapes(graph, op)
+        for index in op.inputs:
+            if index >= 0 and index not in written:
+                raise ValueError(f"{_title(op)} reads tensor {index}, which nothing has written by then")
+        for index in op.outputs:
+            tensor = graph.tensors[index]
+            if index in made or tensor.is_constant or index in graph.inputs and not tensor.is_variable:
+                raise ValueError(f"{_title(op)} writes tensor {index}, which has contents already")
+        made |= {index for index in op.outputs if not graph.tensors[index].is_variable}
+        written |= set(op.outputs)
+    for index in graph.outputs:
+        if index not in written:
+            raise ValueError(f"output tensor {index} of graph {graph.subgraph} is never written")
+
+
+def check_calls(calls: Sequence[Iterable[int]]) -> None:
+    """Returns if graphs call graphs that exist, and none itself, over others or at once.
+
+    Args:
+        calls: For each graph, the numbers of those that its operations call.
+
+    Raises:
+        ValueError: If one calls what is not there, or never comes to an end.
+    """
+    for number, called in enumerate(calls):
+        for other in called:
+            if not 0 <= other < len(calls):
+                raise ValueError(f"graph {number} calls graph {other}, which does not exist")
+    open_graphs, done = set(range(len(calls))), set()
+    while open_graphs:
+        ready = {number for number in open_graphs if set(calls[number]) <= done}
+        if not ready:
+            raise ValueError(f"graph {min(open_graphs)} calls itself")
+        done |= ready
+        open_graphs -= ready
+
+
+def check_signature(name: str, entry: dict[str, Any], graphs: Sequence[Graph]) -> None:
+    """Returns if a signature names inputs and outputs of a graph that exists.
+
+    Args:
+        name: Name of the signature.
+        entry: `inputs` and `outputs` by name, and `subgraph`.
+        graphs: All graphs.
+
+    Raises:
+        ValueError: If it names something else.
+    """
+    if not 0 <= entry["subgraph"] < len(graphs):
+        raise ValueError(f"signature {name!r:.60} is that of graph {entry['subgraph']}, which does not exist")
+    graph = graphs[entry["subgraph"]]
+    for kind, ends in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        for key, index in entry[kind].items():
+            if index not in ends:
+                raise ValueError(
+                    f"signature {name!r:.60} calls tensor {index} {key!r:.60}, which is none of its {kind}"
+                )
+
+
+def _title(op: Op) -> str:
+    return f"operation {op.index} ({op.name:.60})"
+
+
+def _is_there(tensor: Tensor) -> bool:
+    # contents of zero elements take no bytes
+    return tensor.is_constant or tensor.is_variable or 0 in tensor.shape
+
+
+def _check_shape(tensor: Tensor) -> None:
+    for shape, least in ((tensor.shape, 0), (tensor.shape_signature, -1)):
+        if min(shape, default=0) < least:
+            raise ValueError(f"no tensor has the shape {shape}")
+    if len(tensor.shape) != len(tensor.shape_signature) or any(
+        stated not in (-1, size) for size, stated in zip(tensor.shape, tensor.shape_signature, strict=True)
+    ):
+        raise ValueError(f"its shape {tensor.shape} and the signature of it {tensor.shape_signature} contradict")
+    if _bytes(tensor) > LARGEST_BYTES and not tensor.is_constant:
+        raise ValueError(f"its shape {tensor.shape} takes {_bytes(tensor):,} bytes, at most {LARGEST_BYTES:,} are read")
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Bytes of its elements; 0 for types whose elements have no fixed size."""
+    bits = _BITS.get(tensor.dtype)
+    if bits is None:
+        try:
+            bits = 8 * np.dtype(tensor.dtype).itemsize
+        except TypeError:
+            bits = 0
+    return (math.prod(tensor.shape) * bits + 7) // 8
+
+
+def _check_contents(tensor: Tensor) -> None:
+    needed = _bytes(tensor)
+    if tensor.is_constant and not tensor.is_sparse and tensor.dtype not in ("string", "resource", "variant"):
+        if needed != tensor.buffer_bytes:
+            raise ValueError(
+                f"its shape {tensor.shape} and type {tensor.dtype} need {needed:,} bytes, its buffer holds "
+                f"{tensor.buffer_bytes:,}"
+            )
+
+
+def _check_quantization(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> None:
+    scale = np.asarray(tensor.scale)
+    bad = ~np.isfinite(scale) | (scale < 0 if tensor.dtype in _MAY_HAVE_ZERO_SCALE else scale <= 0)
+    if bad.any():
+        raise ValueError(f"{scale[bad][0]} is no scale")
+    if zero_points.size not in (0, scale.size):
+        raise ValueError(f"it has {scale.size} scales and {zero_points.size} zero points")
+    lowest, highest = _limits(tensor.dtype)
+    for zero_point in (zero_points.min(initial=0), zero_points.max(initial=0)):
+        if not lowest <= zero_point <= highest:
+            raise ValueError(f"{zero_point} is no zero point of the type {tensor.dtype}")
+    if scale.size == 1 or has_details or not tensor.shape:
+        return
+    # Files for microcontrollers may name a dimension of the kernel in the bias, which has one only.
+    dimension = 0 if len(tensor.shape) == 1 else tensor.quantized_dimension
+    if not 0 <= dimension < len(tensor.shape) or tensor.shape[dimension] != scale.size:
+        raise ValueError(f"{scale.size} scales along dimension {dimension} do not fit its shape {tensor.shape}")
+
+
+def _limits(dtype: str) -> tuple[int, int]:
+    if dtype in _CODES:
+        return _CODES[dtype]
+    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.iinfo(np.int64)
+    return int(limits.min), int(limits.max)
+
+
+def _check_ends(graph: Graph) -> None:
+    for kind, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for index in indices:
+            if index < 0:
+                raise ValueError(f"an {kind} of graph {graph.subgraph} is tensor {index}")
+    for index in graph.inputs:
+        if graph.tensors[index].is_constant:
+            raise ValueError(f"input tensor {index} of graph {graph.subgraph} has contents in the file")
+
+
+def _check_arguments(graph: Graph, op: Op) -> None:
+    if min(op.outputs, default=0) < 0 and not op.is_custom:
+        raise ValueError(f"an output of {_title(op)} is tensor -1")
+    least_inputs, least_outputs = LEAST.get(op.name, (0, 0))
+    if len(op.inputs) < least_inputs or len(op.outputs) < least_outputs:
+        raise ValueError(
+            f"{_title(op)} has {len(op.inputs)} inputs and {len(op.outputs)} outputs; it needs {least_inputs} and "
+            f"{least_outputs}"
+        )
+    if op.is_custom:
+        return
+    optional = OPTIONAL.get(op.name, ())
+    for position, index in enumerate(op.inputs):
+        if index < 0 and position not in optional and not op.name.startswith("BUILTIN_"):
+            raise ValueError(f"input {position} of {_title(op)} is tensor {index}")
+    for position, rank in RANKS.get(op.name, {}).items():
+        tensor = graph.tensors[op.inputs[position]]
+        if tensor.is_constant and len(tensor.shape) != rank:
+            raise ValueError(f"input {position} of {_title(op)} must have {rank} dimensions, not {tensor.shape}")

@@ -1,0 +1,132 @@
+"""What a measured file means for its user: a warning that names the layer and a way out, or a refusal."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+
+import keras
+import numpy as np
+
+from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.diagnosis import SAMPLES, Culprit, culprit
+from tfcompress.deploy.export import named_outputs
+from tfcompress.deploy.fidelity import Fidelity, FidelityWarning, NotFaithful, OutputFidelity, compare_output
+from tfcompress.deploy.image_folder import evenly
+from tfcompress.deploy.remedies import Loss, Remedy, try_remedies
+
+SHOWN = 2  # remedies in a warning; all of them stand in the metadata
+
+
+def judged(
+    artifact: Artifact, job, require: Mapping[str, float] | None, diagnose: bool, again: Callable[..., Fidelity]
+) -> None:
+    """Warns of a loss, or refuses a file that misses what was required.
+
+    Args:
+        artifact: The measured file; what is found out is added to its metadata.
+        job: The conversion: `model`, `mode`, `state`, `inputs`, `packed`.
+        require: Requirements of the user, or None.
+        diagnose: Whether to look for the layer and for ways out.
+        again: Converts anew with other options and measures.
+
+    Raises:
+        NotFaithful: If a requirement is missed.
+    """
+    fidelity = Fidelity.of(artifact.metadata["fidelity"])
+    missed = fidelity.missed(require) if require else []
+    lost = fidelity.lost()
+    if not lost and not missed:
+        return
+    row = lost[0] if lost else _worst(fidelity)
+    place = remedies = None
+    if diagnose:
+        place = _place(job, row)
+        remedies = try_remedies(_loss(job, row, place), again)
+        fidelity = replace(fidelity, lost_at=_facts(place), remedies=tuple(asdict(r) for r in remedies))
+        artifact.metadata["fidelity"] = fidelity.facts()
+    told = _told(job, row, place, remedies)
+    if missed:
+        listed = "\n".join(f"  {m}" for m in missed)
+        raise NotFaithful(f"convert: the file is not as faithful as required:\n{listed}\n{told}", fidelity)
+    warnings.warn(f"fidelity: {told}", FidelityWarning, stacklevel=_LEVEL)
+
+
+_LEVEL = 3  # the caller of convert
+
+
+def _worst(fidelity: Fidelity) -> OutputFidelity:
+    return max(fidelity.outputs, key=lambda r: (1.0 - (1.0 if r.agreement is None else r.agreement), r.error or 0.0))
+
+
+def _place(job, row: OutputFidelity) -> Culprit | None:
+    if job.state is None or not job.state.ranges or row.error is None:
+        return None
+    names = list(job.float_outputs)
+    chosen = evenly(len(job.samples), SAMPLES)
+    x = keras.tree.map_structure(lambda a: np.asarray(a)[chosen], job.packed)
+    wanted = job.float_outputs[row.output][chosen]
+
+    def error_of(outputs) -> float:
+        got = compare_output(row.output, named_outputs(job.model, outputs)[row.output], wanted, row.kind)
+        return got.channel_error if row.has_lost_channel else got.error
+
+    return culprit(job.model, job.state, x, error_of, names.index(row.output))
+
+
+def _loss(job, row: OutputFidelity, place: Culprit | None) -> Loss:
+    return Loss(
+        model=job.model if job.source is None else None,
+        row=row,
+        op=None if place is None else place.op,
+        is_input=place is not None and place.op is None,
+        trained=any("quantization-aware training" in note for note in job.notes),
+        mode=job.mode,
+        inputs=job.inputs,
+    )
+
+
+def _facts(place: Culprit | None) -> dict:
+    if place is None:
+        return {}
+    noise = {} if place.noise is None else {"decibel": round(place.noise.decibel, 1), "fed": round(place.noise.fed, 4)}
+    return {"layer": place.path, "error_without": round(place.error, 5), **noise}
+
+
+def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy] | None) -> str:
+    lines = [_what(job, row)]
+    if place is not None:
+        lines.append(_where(job, row, place))
+    if remedies:
+        lines.append("What helps: " + "; ".join(r.sentence() for r in remedies[:SHOWN]) + ".")
+    elif remedies is not None and job.mode in ("int8", "int16x8"):
+        lines.append(
+            "None of the ways tried brought more; train on with tfc.Compression([tfc.Quantize('int8')]), which lets "
+            "the weights follow the rounding, or convert with mode='float16'."
+        )
+    return " ".join(lines)
+
+
+def _what(job, row: OutputFidelity) -> str:
+    kernels = "" if row.xnnpack else " with plain kernels"
+    parts = []
+    if row.agreement is not None:
+        parts.append(f"names the same class as the {row.reference} on {row.same:,} of {row.positions:,}")
+    if row.error is not None:
+        parts.append(f"its error is {100 * row.error:.3g} % of the output's spread")
+    if row.has_lost_channel:
+        parts.append(
+            f"channel {row.worst_channel} is left with {row.channel_codes} distinct values "
+            f"(error {100 * row.channel_error:.3g} % of its spread)"
+        )
+    return f"output {row.output!r} of the {job.mode} file{kernels}: {', '.join(parts)}."
+
+
+def _where(job, row: OutputFidelity, place: Culprit) -> str:
+    what = "channel error" if row.has_lost_channel else "error"
+    name = place.path
+    if place.op is None:
+        names = list(job.inputs)
+        name = f"input {names[int(place.path.split()[-1])]!r}, whose values share one scale"
+        return f"It arises at {name}: with that in float the {what} is {100 * place.error:.2g} %."
+    noise = f" (signal-to-noise {place.noise.decibel:.0f} dB)" if place.noise is not None else ""
+    return f"It arises at layer {name!r}{noise}: with that layer in float the {what} is {100 * place.error:.2g} %."

@@ -1,0 +1,111 @@
+"""Whether the tensors of an operation fit each other: shapes around a kernel or a reshape, types where they are one.
+
+XNNPACK takes them as the file states them: where a bias is shorter than its kernel has outputs, it reads whatever
+lies behind it. Dimensions that are known only when the file runs are not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .flatbuffer import Graph, Op, Tensor
+
+Shape = tuple[int, ...]
+
+
+def check_shapes(graph: Graph, op: Op) -> None:
+    """Returns if the shapes around an operation fit, as far as they are known.
+
+    Args:
+        graph: Where it stands.
+        op: The operation; it has the inputs and outputs it needs.
+
+    Raises:
+        ValueError: If they don't.
+    """
+    if op.name not in _RULES and op.name not in _OF_ONE_TYPE:
+        return
+    tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
+    output = graph.tensors[op.outputs[0]]
+    fault = _types(tensors[: _OF_ONE_TYPE.get(op.name, 0)], output)
+    if op.name in _RULES:
+        fault = fault or _RULES[op.name](tensors, output)
+    if fault:
+        raise ValueError(f"operation {op.index} ({op.name}): {fault}")
+
+
+def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int], bool]) -> Callable:
+    """The rule of an operation whose kernel has its outputs along an axis.
+
+    Args:
+        axis: Axis of the outputs in the kernel.
+        x_at: Position of the input.
+        bias_at: Position of the bias.
+        channels: Whether a kernel takes this number of channels.
+    """
+
+    def rule(inputs: Sequence[Tensor | None], y: Tensor) -> str:
+        kernel = inputs[1].shape
+        if len(kernel) <= axis:
+            return ""
+        bias = inputs[bias_at] if len(inputs) > bias_at else None
+        if bias is not None and bias.is_constant and math.prod(bias.shape) != kernel[axis]:
+            return f"its bias has {math.prod(bias.shape)} elements, its kernel {kernel} gives {kernel[axis]} outputs"
+        x = inputs[x_at].shape_signature
+        if x and x[-1] > 0 and not channels(kernel, x[-1]):
+            return f"its kernel {kernel} takes another number of channels than its input {x} has"
+        out = y.shape_signature
+        if out and out[-1] > 0 and out[-1] != kernel[axis]:
+            return f"its kernel {kernel} gives another number of channels than its output {out} has"
+        return ""
+
+    return rule
+
+
+def _dense(inputs: Sequence[Tensor | None], y: Tensor) -> str:
+    x, kernel = inputs[0].shape_signature, inputs[1].shape
+    if len(kernel) == 2 and x and min(x) > 0 and kernel[1] and math.prod(x) % kernel[1]:
+        return f"its input {x} can't be cut into rows of {kernel[1]}"
+    return _kernel(0, 0, 2, lambda kernel, count: True)(inputs, y)
+
+
+def _reshape(inputs: Sequence[Tensor | None], y: Tensor) -> str:
+    x, out = inputs[0].shape_signature, y.shape_signature
+    # an empty shape may stand for one that nobody knows
+    known = x and out and min(*x, *out) > 0
+    return f"{x} can't become {out}" if known and math.prod(x) != math.prod(out) else ""
+
+
+def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
+    others = [x.dtype for x in inputs if x.dtype != y.dtype]
+    return f"it makes {y.dtype} of {others[0]}" if others else ""
+
+
+def _divides(kernel: Shape, channels: int) -> bool:
+    return kernel[-1] > 0 and channels % kernel[-1] == 0
+
+
+def _multiplies(kernel: Shape, channels: int) -> bool:
+    return kernel[-1] % channels == 0
+
+
+_RULES: dict[str, Callable[[Sequence[Tensor | None], Tensor], str]] = {
+    "CONV_2D": _kernel(0, 0, 2, _divides),
+    "DEPTHWISE_CONV_2D": _kernel(3, 0, 2, _multiplies),
+    "TRANSPOSE_CONV": _kernel(0, 2, 3, _divides),
+    "FULLY_CONNECTED": _dense,
+    "RESHAPE": _reshape,
+}
+# Operations whose output has the type of their input, or of both.
+_PASSING = """
+AVERAGE_POOL_2D BATCH_TO_SPACE_ND DEPTH_TO_SPACE EXPAND_DIMS GATHER HARD_SWISH LEAKY_RELU MAX_POOL_2D MIRROR_PAD PAD
+PADV2 RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SLICE SPACE_TO_BATCH_ND
+SPACE_TO_DEPTH SQUEEZE STRIDED_SLICE TILE TRANSPOSE
+"""
+_OF_ONE_TYPE = {
+    **dict.fromkeys(_PASSING.split(), 1),
+    **dict.fromkeys(("ADD", "CONCATENATION", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB"), 2),
+}

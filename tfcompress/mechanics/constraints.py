@@ -1,0 +1,42 @@
+"""Weight constraints (`kernel_constraint=`) on lasting values: what a mask or shared values leave, put back into them.
+
+The optimizer applies a constraint to the weight it trains. Zeros that are put in afterwards, or means in place of
+weights, can lead out of it again (a kernel of unit norm is shorter without half of its weights).
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_ROUNDS = 20
+
+
+def is_kept(variable: keras.Variable, value) -> bool:
+    """Whether a value of a variable is within its constraint."""
+    rule = getattr(variable, "constraint", None)
+    if rule is None:
+        return True
+    return np.allclose(np.asarray(rule(tf.convert_to_tensor(value))), np.asarray(value), rtol=1e-4, atol=1e-6)
+
+
+def constrained(chain, value):
+    """Returns the lasting value of a weight, within the weight's constraint where that is possible.
+
+    Zeros stay zeros and shared values stay shared: constraint and transforms are applied in turns until both hold, or
+    the whole weight is made smaller by one factor. Where neither will do the value is returned as it is.
+
+    Args:
+        chain: The chain of the weight.
+        value: What its lasting transforms make of the weight.
+    """
+    if is_kept(chain.variable, value):
+        return value
+    rule, turned = chain.variable.constraint, value
+    for _ in range(_ROUNDS):
+        turned = chain.through(tf.convert_to_tensor(rule(turned)), lasting=True)
+        if is_kept(chain.variable, turned):
+            return turned
+    given, wanted = np.asarray(value), np.asarray(rule(tf.convert_to_tensor(value)))
+    shares = np.abs(wanted[given != 0] / given[given != 0])
+    smaller = value * float(shares.min()) if shares.size else value
+    return smaller if is_kept(chain.variable, smaller) else value
