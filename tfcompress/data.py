@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcompress.deploy.array_sizes import check_sizes
 from tfcompress.drawn import draw_digits
 
 _IDX_FILES = {
@@ -24,6 +25,7 @@ _IDX_FILES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
+_LARGEST_IDX = 2**30  # the largest file of these data sets has 47 MB
 _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 _STALL_SECONDS = 8.0
 
@@ -198,8 +200,10 @@ def _read(place: pathlib.Path, name: str, source: str) -> Digits:
             parts = {part: _read_idx(_idx_file(place, part), part) for part in _IDX_FILES}
         else:
             # Opened here: NumPy leaves a file open that is no whole archive.
-            with open(place, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                parts = {part: file[part] for part in _IDX_FILES}
+            with open(place, "rb") as stream:
+                check_sizes(stream)
+                with np.load(stream, allow_pickle=False) as file:
+                    parts = {part: file[part] for part in _IDX_FILES}
     except FileNotFoundError:
         raise
     except _UNREADABLE as error:
@@ -224,7 +228,9 @@ def _read_idx(file: pathlib.Path | None, part: str) -> np.ndarray:
         raise FileNotFoundError(f"{_IDX_FILES[part]} (plain or .gz) is missing beside the others.")
     opener = gzip.open if file.suffix == ".gz" else open
     with opener(file, "rb") as stream:
-        content = stream.read()
+        content = stream.read(_LARGEST_IDX + 1)
+    if len(content) > _LARGEST_IDX:
+        raise ValueError(f"{file.name} unfolds to more than {_LARGEST_IDX:,} bytes")
     if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise ValueError(f"{file.name} is not an idx file of bytes")
     rank = content[3]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfcompress.cli.array_sizes import check_sizes
+from tfcompress.deploy.array_sizes import check_sizes
 from tfcompress.facts.printable import shown
 
 

@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 
+from tfcompress.deploy.array_sizes import check_sizes
 from tfcompress.deploy.atomic import write_files
 from tfcompress.techniques.distill import Distill
 from tfcompress.training.recipe import Recipe
@@ -96,6 +97,8 @@ def _read(path):
     if not zipfile.is_zipfile(name):
         raise ValueError(f"{name!r} is no compression saved by Compression.save, or is cut off.")
     try:
+        with open(name, "rb") as stream:
+            check_sizes(stream)
         with np.load(name, allow_pickle=False) as file:
             facts = json.loads(bytes(file["facts"]))
             if facts["format"] != FORMAT:
@@ -103,8 +106,21 @@ def _read(path):
             values = [file[f"v{k}"] for k in range(facts["count"])]
             lesson = [file[f"lesson{k}"] for k in range(facts["lesson"])]
             # each fact is needed; one that is missing is a damaged file as well
-            _ = facts["recipe"], facts["notes"], facts["options"], facts["had_distill"]
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            _ = facts["recipe"], facts["had_distill"]
+            strange = sorted(set(dict(facts["options"])) - set(_OPTIONS))
+            if strange or not isinstance(facts["notes"], list):
+                raise ValueError(f"its options are {', '.join(_OPTIONS)}, and its notes a list")
+    except (
+        RecursionError,
+        NotImplementedError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ValueError(f"{name!r} is no compression saved by Compression.save, or is damaged: {error}.") from error
     return facts, values, lesson
 
