@@ -103,7 +103,10 @@ def _read(path):
         values = [file[f"v{k}"] for k in range(facts["count"])]
         lesson = [file[f"lesson{k}"] for k in range(facts["lesson"])]
         # each fact is needed; one that is missing is a damaged file as well
-        _ = facts["recipe"], facts["notes"], facts["options"], facts["had_distill"]
+        _ = facts["recipe"], facts["had_distill"]
+        strange = sorted(set(dict(facts["options"])) - set(_OPTIONS))
+        if strange or not isinstance(facts["notes"], list):
+            raise ValueError(f"its options are {', '.join(_OPTIONS)}, and its notes a list")
     except (LookupError, TypeError, ValueError, OSError, RecursionError) as error:
         raise ValueError(f"{name!r} is no compression saved by Compression.save, or is damaged: {error}.") from error
     return facts, values, lesson
