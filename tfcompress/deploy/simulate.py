@@ -1,11 +1,14 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
-from tfcompress.mechanics.chain import Mode
+from tfcompress.mechanics.chain import Mode, prepare
 from tfcompress.mechanics.graph import float32, input_specs
 from tfcompress.mechanics.hook import laid
 
@@ -48,13 +51,25 @@ def _batches(model, state, x, batch_size, mode):
     count = len(keras.tree.flatten(x)[0])
     parts = []
     # TensorFlow warns of functions made anew; this one is, for every state of the model
-    with quiet(), float32(model), laid(model, state, mode):
+    with quiet(), float32(model), laid(model, state, mode), _prepared(state, mode):
         forward = _traced(model, x)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
             outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
             parts.append(keras.tree.map_structure(np.asarray, outputs))
     return keras.tree.map_structure(lambda *p: np.concatenate(p).astype("float32"), *parts)
+
+
+@contextlib.contextmanager
+def _prepared(state, mode) -> Iterator[None]:
+    """In the simulation weights and bounds are final: they are read once, not anew in each batch."""
+    try:
+        for t in state.treatments if mode is Mode.FOLDED else ():
+            prepare(t, mode)
+        yield
+    finally:
+        for t in state.treatments:
+            t.ready = None
 
 
 def _traced(model, x):
