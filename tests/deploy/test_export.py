@@ -6,6 +6,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import tfcompress as tfc
+from tfcompress.deploy import export
 
 pytestmark = pytest.mark.e2e
 
@@ -54,6 +55,18 @@ def test_two_inputs_and_two_outputs(exporter, names, second_first):
         for found, plain, right in zip(artifact.predict(given).values(), numbered, wanted, strict=True):
             assert np.abs(found - right).max() < 0.05 * np.ptp(right)
             np.testing.assert_array_equal(found, plain)
+
+
+def test_a_large_model_goes_by_a_saved_model_and_keeps_its_order(monkeypatch):
+    model = siamese(keras, ("b", "a"), True)
+    x = [k * RNG.random((32, 6), np.float32) for k in (1, 3)]
+    plain = tfc.convert(model, calibration=x, mode="int16x8")
+    monkeypatch.setattr(export, "LARGE_MODEL", 0)
+    large = tfc.convert(model, calibration=x, mode="int16x8")
+    assert export.exported(model, None).module is not None
+    assert [(s.name, s.shape, s.scale) for s in large.inputs] == [(s.name, s.shape, s.scale) for s in plain.inputs]
+    for name, value in large.predict(x).items():
+        np.testing.assert_array_equal(value, plain.predict(x)[name])
 
 
 def test_names_of_nested_outputs_are_their_paths():

@@ -182,6 +182,18 @@ def test_a_saved_model_of_tensorflow_1_converts(tmp_path, pair):
     assert artifact.is_integer and error(artifact, pair, answers(folder, pair)) < 0.05
 
 
+def test_a_model_that_holds_a_saved_model_has_no_range_twice(tmp_path):
+    x = RNG.normal(size=(40, 16, 8, 1)).astype("float32")
+    inner = keras.Sequential([keras.Input((16, 8, 1)), *image_layers(keras.layers)])
+    layer = keras.layers.TFSMLayer(keras_folder(inner, tmp_path), call_endpoint="serve")
+    inputs = keras.Input((16, 8, 1), name="x")
+    model = keras.Model(inputs, keras.layers.Dense(3)(layer(inputs)))
+    artifact = tfc.convert(model, calibration=x)
+    assert artifact.is_integer and "QUANTIZE" not in {row["op"] for row in artifact.ops_table()}
+    wanted = {artifact.outputs[0].name: model.predict(x, verbose=0)}
+    assert error(artifact, x, wanted) < 0.05
+
+
 def test_one_scale_for_each_kernel_is_what_it_says(tmp_path):
     model = keras.Sequential([keras.Input((8, 8, 1), name="x"), *image_layers(keras.layers)])
     folder, x = keras_folder(model, tmp_path), RNG.normal(size=(20, 8, 8, 1)).astype("float32")

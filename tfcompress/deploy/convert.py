@@ -142,7 +142,7 @@ def convert(
             "float32" for int16x8.
         allow_float: Names of LiteRT operations or of layers that may stay float in an int8 file.
         leave_float: Layers to keep float, by name pattern or type; only where everything behind them is left out as
-            well.
+            well. A SavedModel has no layers to name.
         scales: Weight scales of a model that was not quantized in training: "channel"; "tensor", one for each kernel
             (not where a BatchNormalization is folded in); or "auto": per channel, but one for
             each clustered kernel where that costs no agreement and zips smaller.

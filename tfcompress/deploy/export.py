@@ -36,6 +36,8 @@ from tfcompress.mechanics.hook import laid
 from tfcompress.mechanics.variables import Constants
 
 DEFAULT_SIGNATURE = "serving_default"
+# Bytes of weights from which on the converter gets a SavedModel: it copies what is frozen a dozen times.
+LARGE_MODEL = 2**25
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Export:
     """What the converter takes: one function of tensors with batch 1.
 
     Args:
-        function: The concrete function; its arguments and results lie in the model's order.
+        function: The concrete function; its arguments, named by `argument`, and results lie in the model's order.
         inputs: Names of the inputs, in that order.
         outputs: Names of the outputs, in that order.
         held: The variables that the function refers to, which it does not keep alive.
@@ -72,6 +74,31 @@ def float_inputs(model: keras.Model) -> set[str]:
     if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
         return set()
     return set(trace(model).float_inputs.values())
+
+
+def argument(number: int) -> str:
+    """Returns the name of an argument of an exported function: those of models may not be free."""
+    return f"in_{number}"
+
+
+def traced(serve, specs, held, module: tf.Module | None = None) -> tuple:
+    """Traces a function for an `Export`.
+
+    Args:
+        serve: Function of tensors, one after the other, that returns a list of tensors.
+        specs: `TensorSpec` of each argument.
+        held: The variables it refers to; those that come up while it is traced are added.
+        module: What holds the variables, if there is something; large models get one.
+
+    Returns:
+        The concrete function, and the module if the converter shall store it as a SavedModel.
+    """
+    named = [tf.TensorSpec(s.shape, s.dtype, argument(k)) for k, s in enumerate(specs)]
+    function = tf.function(serve, autograph=False).get_concrete_function(*named)
+    if module is None and sum(v.dtype.size * v.shape.num_elements() for v in held) >= LARGE_MODEL:
+        module = tf.Module()
+        module.held = [*held, *function.graph.variables]
+    return function, module
 
 
 def exported(model: keras.Model, state, draws: Draws) -> Export:
@@ -118,12 +145,12 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
         for t in every.treatments:
             afterwards.callback(t.exported.clear)
         held = [v for t in every.treatments for v in prepare_export(t)]
-        constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()})
-        function = tf.function(serve, autograph=False).get_concrete_function(*flat)
+        constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()}, held)
+        function, module = traced(serve, flat, held)
         refuse_lacking(function.graph, paths)
         # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
-        held += [*constants.held, *function.graph.variables]
-    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, None, paths, frozenset(floats))
+        held += function.graph.variables
+    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, module, paths, frozenset(floats))
 
 
 def _token(number: int) -> str:
@@ -274,4 +301,6 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
 def _representative(export: Export, samples) -> Iterator:
     """Samples as the calibrator takes them: by name where there is a signature, else in the order of the inputs."""
     for s in samples:
-        yield (DEFAULT_SIGNATURE, s) if export.module is not None else [s[name] for name in export.inputs]
+        arrays = [s[name] for name in export.inputs]
+        named = {argument(k): x for k, x in enumerate(arrays)}
+        yield (DEFAULT_SIGNATURE, named) if export.module is not None else arrays

@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.deploy.diet.packing import packed, unpacked
 from tfcompress.deploy.diet.sharing import share
+from tfcompress.deploy.export import argument
 from tfcompress.deploy.flatbuffer import Model
 
 
@@ -32,11 +33,11 @@ class Ends:
 
 
 def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: Sequence[str]) -> Ends:
-    """Finds the tensors of named inputs and outputs.
+    """Finds the tensors of inputs and outputs.
 
     Args:
-        file: What the converter made. With a signature it is asked by name; without one, its inputs and outputs lie
-            in the order of the function that was converted.
+        file: What the converter made of an `Export`. Where it went by a SavedModel the file has a signature, which
+            numbers arguments and results; otherwise they lie in their order.
         signature: Name of the signature to be.
         inputs: Names of the inputs, in the wanted order.
         outputs: Names of the outputs, in the wanted order.
@@ -48,14 +49,15 @@ def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: S
         ValueError: If the file has other inputs or outputs.
     """
     graph = file.graphs[0]
-    known = next(iter(file.signatures.values()), None)
-    found = []
-    for kind, names, at in (("inputs", inputs, graph.inputs), ("outputs", outputs, graph.outputs)):
-        by_name = known[kind] if known is not None else dict(zip(names, at, strict=False))
-        if len(at) != len(names) or set(by_name) != set(names):
-            raise ValueError(f"The file has the {kind} {sorted(by_name)} ({len(at)}), expected were {list(names)}.")
-        found.append(tuple((name, by_name[name]) for name in names))
-    return Ends(signature, *found)
+    at, made = graph.inputs, graph.outputs
+    for known in file.signatures.values():
+        at = [known["inputs"].get(argument(k)) for k in range(len(known["inputs"]))]
+        made = [known["outputs"].get(f"output_{k}") for k in range(len(known["outputs"]))]
+    if len(at) != len(inputs) or len(made) != len(outputs) or None in (*at, *made):
+        raise ValueError(
+            f"The file has {len(at)} inputs and {len(made)} outputs, the model {list(inputs)} and {list(outputs)}."
+        )
+    return Ends(signature, tuple(zip(inputs, at, strict=True)), tuple(zip(outputs, made, strict=True)))
 
 
 def rewritten(

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.export import Export, run_converter
+from tfcompress.deploy.export import Export, run_converter, traced
 from tfcompress.deploy.loading import SavedModelSignature
 from tfcompress.deploy.quiet import quiet
 from tfcompress.deploy.verify import FloatOp
@@ -69,25 +69,21 @@ class Signature:
 
     def export(self) -> Export:
         """Returns the signature for the converter, at its fixed batch."""
-        pairs = list(zip(self.inputs, self.specs, strict=True))
-        specs = [tf.TensorSpec((self.batch, *spec.shape[1:]), spec.dtype, name) for name, spec in pairs]
+        specs = [tf.TensorSpec((self.batch, *spec.shape[1:]), spec.dtype) for spec in self.specs]
         if self._is_old():
             return Export(_frozen(self, specs), self.inputs, self.outputs)
-        module, whole = tf.Module(), self._is_fused()
-        module.owner = self.owner
+        module = None
+        if self._is_fused():
+            module = tf.Module()
+            module.owner = self.owner
 
-        def serve(*tensors, **named):
-            given = named or dict(zip(self.inputs, tensors, strict=True))
-            made = self.function(**given)
-            return {n: made[n] for n in self.outputs} if whole else [made[n] for n in self.outputs]
+        def serve(*tensors):
+            made = self.function(**dict(zip(self.inputs, tensors, strict=True)))
+            return [made[n] for n in self.outputs]
 
-        module.serve = tf.function(serve, autograph=False)
         with quiet():
-            if whole:
-                function = module.serve.get_concrete_function(**dict(zip(self.inputs, specs, strict=True)))
-            else:
-                function = module.serve.get_concrete_function(*specs)
-        return Export(function, self.inputs, self.outputs, self.owner, module if whole else None)
+            function, module = traced(serve, specs, self.function.graph.variables, module)
+        return Export(function, self.inputs, self.outputs, self.owner, module)
 
     @property
     def parameters(self) -> int:

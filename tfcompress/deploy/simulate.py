@@ -1,6 +1,7 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
 import contextlib
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import keras
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
-from tfcompress.mechanics.chain import Mode
+from tfcompress.mechanics.chain import Mode, prepare
 from tfcompress.mechanics.draws import Draws, drawing
 from tfcompress.mechanics.graph import float32, inference, input_specs, overridden
 from tfcompress.mechanics.hook import laid
@@ -58,7 +59,10 @@ def _batches(model, state, x, batch_size, mode):
     draws, parts = Draws(), []
     # TensorFlow warns of functions made anew; this one is, for every state of the model
     random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
-    with quiet(), float32(model), random, overridden(inference(model)), laid(model, state, mode):
+    run = (random, overridden(inference(model)), laid(model, state, mode), _prepared(state, mode))
+    with quiet(), float32(model), contextlib.ExitStack() as stack:
+        for each in run:
+            stack.enter_context(each)
         forward = _traced(model, x, draws)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
@@ -71,6 +75,18 @@ def _joined(*parts):
     """One array; classes and masks keep their type."""
     whole = np.concatenate(parts)
     return whole if whole.dtype.kind in "iub" else whole.astype("float32")
+
+
+@contextlib.contextmanager
+def _prepared(state, mode) -> Iterator[None]:
+    """In the simulation weights and bounds are final: they are read once, not anew in each batch."""
+    try:
+        for t in state.treatments if mode is Mode.FOLDED else ():
+            prepare(t, mode)
+        yield
+    finally:
+        for t in state.treatments:
+            t.ready = None
 
 
 def _traced(model, x, draws):

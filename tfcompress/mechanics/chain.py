@@ -102,6 +102,7 @@ class Treatment:
         source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
         captures: Whether the output is kept for a loss between features.
         exported: `(variable, value, what holds it)` for every constant of an export under way.
+        ready: What the operation reads in passes under way in which nothing trains; None in all others.
     """
 
     path: str
@@ -120,6 +121,7 @@ class Treatment:
     source: object = None
     captures: bool = False
     exported: list = field(default_factory=list)
+    ready: tuple | None = None
 
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""
@@ -177,7 +179,7 @@ def _through(t, call, args, kwargs, mode):
         return inner(*args, **kwargs)
     with overridden([adapter.off for adapter in adapters(t.op).values()]):
         outputs = _stateless(t.op, values, inner, args, kwargs)
-    bias = _late_bias(t, mode, values)
+    bias = _late_bias(t, mode, values) if t.ready is None else t.ready[1]
     return outputs if bias is None else outputs + bias
 
 
@@ -188,7 +190,7 @@ def _activation(t, mode):
     def activation(x):
         if t.before is None:
             return plain(x)
-        return plain(tf.cast(t.before(x, how=how, export=mode is Mode.EXPORT), x.dtype))
+        return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, mode)), x.dtype))
 
     return activation
 
@@ -223,7 +225,22 @@ def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
     """Variables of the layer and what the call shall read instead."""
     if mode is Mode.EXPORT:
         return [(v, _on_one_scale(t, v, value, held)) for v, value, held in t.exported]
+    if t.ready is not None:
+        return [(v, tf.convert_to_tensor(value)) for v, value in t.ready[0]]
     return list(_read(t, mode).values())
+
+
+def prepare(t: Treatment, mode: Mode) -> None:
+    """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
+
+    In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
+
+    Args:
+        t: The treatment; its `ready` is filled, to be made None when the passes are done.
+        mode: What the passes are for.
+    """
+    values = list(_read(t, mode).values())
+    t.ready = values, _late_bias(t, mode, values)
 
 
 def prepare_export(t: Treatment) -> list[tf.Variable]:
@@ -369,7 +386,7 @@ def _finished(t: Treatment, outputs, mode: Mode):
         if mode is Mode.FOLDED and span is t.source and span.bits == 8 and _averages(t):
             flat[k] = tf.cast(averaged(flat[k], *span.bounds()), flat[k].dtype)
             continue
-        flat[k] = tf.cast(span(flat[k], how=how, export=mode is Mode.EXPORT), flat[k].dtype)
+        flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode)), flat[k].dtype)
     if t.fixed is not None and _shows_fixed(t, mode):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed), x.dtype) for x in flat]
     if t.captures:
@@ -379,6 +396,11 @@ def _finished(t: Treatment, outputs, mode: Mode):
     if not t.outputs and t.fixed is None:
         return outputs
     return keras.tree.pack_sequence_as(outputs, flat)
+
+
+def _knows_bounds(t, mode) -> bool:
+    """Whether ranges are final, so that their bounds can be numbers in the graph."""
+    return mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None
 
 
 def _averages(t) -> bool:

@@ -50,14 +50,15 @@ class Constants(Reading):
 
     Args:
         values: Function by the id of a variable that has another value than its own: `() -> array`.
+        held: List that gets TensorFlow's variables for the large constants; a new one by default.
 
     Attributes:
         held: TensorFlow's variables that hold the large constants.
     """
 
-    def __init__(self, values: dict):
+    def __init__(self, values: dict, held: list | None = None):
         super().__init__()
-        self.values, self.held = values, []
+        self.values, self.held = values, [] if held is None else held
         self._made: dict[int, tuple] = {}
         self._looks = False
 
