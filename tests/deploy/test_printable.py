@@ -1,7 +1,6 @@
 """Text of foreign files as a terminal may see it."""
 
 import pytest
-
 from tfcompress.deploy.printable import printable
 
 
