@@ -221,7 +221,7 @@ def convert(
     )
     artifact = _made(job, scales)
     for note in job.notes:
-        if "random numbers" in note:
+        if "holds one draw" in note:
             warnings.warn(f"convert: {note}", stacklevel=2)
     if "fidelity" in artifact.metadata:
         _warn_of_scaling(job, artifact)
