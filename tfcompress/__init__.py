@@ -34,6 +34,7 @@ _HOMES: dict[str, str | None] = {
     "LayerSpec": "facts.spec",
     "LowRank": "techniques.low_rank",
     "MergeChannels": "techniques.merge_channels",
+    "NotConvertible": "deploy.unconvertible",
     "NotFaithful": "deploy.fidelity",
     "NotFullyInteger": "deploy.verify",
     "Prune": "techniques.prune",
