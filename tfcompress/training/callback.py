@@ -351,6 +351,7 @@ class Compression(keras.callbacks.Callback):
         Returns:
             Outputs as float32 arrays, in the structure of the model's.
         """
+        batch_size = checks.whole("predict", "batch_size", batch_size, 1, 2**31)
         self._need_model()
         return simulate(self.file_model, self.state, x, batch_size)
 
