@@ -142,6 +142,15 @@ def test_damaged_files_are_named(damage, form, arrays, tmp_path):
         load_mnist(tmp_path)
 
 
+def test_small_files_that_unfold_without_end_are_refused(arrays, tmp_path, monkeypatch):
+    from tfcompress import data
+
+    monkeypatch.setattr(data, "_LARGEST_IDX", 1000)
+    write_idx(tmp_path, arrays)
+    with pytest.raises(ValueError, match="unfolds to more than 1,000 bytes"):
+        load_mnist(tmp_path)
+
+
 def test_a_missing_idx_file_is_named(arrays, tmp_path):
     write_idx(tmp_path, arrays)
     (tmp_path / (FILES["y_test"] + ".gz")).unlink()

@@ -23,6 +23,7 @@ from tfcompress.demo_report import demo_report
 from tfcompress.demo_training import Stage, train
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.atomic import whole_file, write_files
+from tfcompress.facts import checks
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.compare import Comparison, compare
 
@@ -138,8 +139,7 @@ def demo(
         print(demo("mnist.npz", "out").text())
         ```
     """
-    if not effort > 0:
-        raise ValueError(f"demo: effort must be above 0. Received: effort={effort}")
+    effort, seed = checks.number("demo", "effort", effort, above=0), checks.seed("demo", seed)
     digits = load_mnist(data, seed=seed)
     folder = pathlib.Path(out)
     folder.mkdir(parents=True, exist_ok=True)

@@ -277,7 +277,7 @@ class Artifact:
             "bytes": self.size,
             "metadata": self.metadata,
         }
-        write_pair(path, self.content, sidecar, _json)
+        write_pair(checks.path("Artifact.save", "path", path), self.content, sidecar, _json)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Artifact":
@@ -294,7 +294,7 @@ class Artifact:
             FileNotFoundError: if there is no such file.
             ValueError: if it is not a `.tflite` file.
         """
-        path = os.fspath(path)
+        path = checks.path("Artifact.load", "path", path)
         content, *sidecar = read_pair(path)
         try:
             artifact = cls(content)

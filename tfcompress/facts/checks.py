@@ -159,14 +159,14 @@ def verbosity(owner: str, value: object) -> int:
     return int(value) if isinstance(value, bool | np.bool_) else whole(owner, "verbose", value, 0, 2)
 
 
-def choice(owner: str, name: str, value: object, choices: Collection[str]) -> str:
-    """One of some words.
+def choice(owner: str, name: str, value: object, choices: Collection[str], accepted: str = "") -> str:
+    """One of some words; `accepted` says them in other words.
 
     Raises:
         TypeError: If it is no text.
         ValueError: If it is none of them.
     """
-    wanted = f"one of {tuple(choices)}"
+    wanted = accepted or f"one of {tuple(choices)}"
     if not isinstance(value, str):
         refuse(TypeError, owner, name, wanted, value)
     if value not in choices:

@@ -62,6 +62,6 @@ def schedule(value: Any) -> Schedule:
     if callable(value) and hasattr(value, "get_config") and not isinstance(value, type):
         return from_tfmot(value)
     raise TypeError(
-        "schedule: value: A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
-        f"Received: {shown(value)} of type {type(value).__name__}."
+        "A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
+        f"Received: value={shown(value)} of type {type(value).__name__}."
     )

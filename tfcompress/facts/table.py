@@ -23,6 +23,7 @@ JOIN = "join"  # all inputs and the output share one scale (Concatenate)
 NONE = "none"  # no int8 output (integers, or an operation LiteRT runs in float only)
 
 
+_GRIDS = (OWN, SAME, AVERAGE, FIXED, FUSE, FOLD, JOIN, NONE)
 _LETTERS = "iocmxyzgndrevj"
 _CHANNELS = "ocmgnd"  # axes of what a layer makes; it sums over the others
 
@@ -87,6 +88,29 @@ class LayerSpec:
     written: Callable | None = None
     inside: tuple[str, ...] = ()
     outside: str | None = None
+
+    def __post_init__(self) -> None:
+        """Validates."""
+        if not isinstance(self.axes, Mapping) or not all(isinstance(path, str) for path in self.axes):
+            checks.refuse(TypeError, "LayerSpec", "axes", "a dict of weight path -> axis letters", self.axes)
+        for path, letters in self.axes.items():
+            if not isinstance(letters, str) or set(letters) - set(_LETTERS):
+                checks.refuse(ValueError, "LayerSpec", f"axes of weight {path!r}", f"letters of {_LETTERS!r}", letters)
+        checks.text("LayerSpec", "flow", self.flow)
+        checks.choice("LayerSpec", "grid", self.grid, _GRIDS)
+        if self.width is not None:
+            checks.text("LayerSpec", "width", self.width)
+        if self.fixed is not None:
+            low, high = (checks.number("LayerSpec", "fixed", v) for v in checks.pair("LayerSpec", "fixed", self.fixed))
+            if not low < high:
+                checks.refuse(ValueError, "LayerSpec", "fixed", "(low, high) with low < high", self.fixed)
+        for name in ("pushes", "step", "affine"):
+            checks.flag("LayerSpec", name, getattr(self, name))
+        for name in ("kernels", "float_ops", "inner", "inside"):
+            object.__setattr__(self, name, checks.texts("LayerSpec", name, getattr(self, name)))
+        for name in ("resize", "written"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                checks.refuse(TypeError, "LayerSpec", name, "a function or None", getattr(self, name))
 
     @property
     def is_known(self) -> bool:

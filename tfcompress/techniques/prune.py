@@ -89,8 +89,7 @@ class Prune(Technique):
 
     def _check_choices(self):
         criteria.find(self.criterion)
-        if not isinstance(self.scope, str) or self.scope not in ("layer", "global"):
-            checks.refuse(ValueError, "Prune", "scope", "'layer' or 'global'", self.scope)
+        checks.choice("Prune", "scope", self.scope, ("layer", "global"), "'layer' or 'global'")
         checks.text("Prune", "pattern", self.pattern)
         if not isinstance(pattern(self.pattern), Unstructured) and (
             self.scope == "global" or self.threshold is not None

@@ -113,7 +113,7 @@ class PruneChannels(Surgery):
 
     def _check_choices(self):
         criterion = channel_scores.find(self.criterion)
-        checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"))
+        checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"), "'global' or 'layer'")
         checks.choice("PruneChannels", "mode", self.mode, MODES)
         for name, most in (("round_to", LARGEST_MULTIPLE), ("steps", MOST_ROUNDS)):
             self.set(

@@ -154,7 +154,7 @@ def _options(how: str, given: dict) -> dict:
 
 def _check_recursive(options: dict) -> None:
     parts, budget, by = options["parts"], options["budget"], options["by"]
-    checks.choice("split", "by", by, ("macs", "bytes"))
+    checks.choice("split", "by", by, ("macs", "bytes"), "'macs' or 'bytes'")
     if parts is not None and budget is not None:
         raise ValueError(f"split: give parts or budget, not both. Received: parts={parts}, budget={budget}.")
     if parts is None and budget is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.image_folder import evenly
+from tfcompress.facts import checks
 from tfcompress.mechanics.channels import Channels
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import input_triples
@@ -169,4 +170,5 @@ class Surgery(Technique):
             A new model, not compiled.
         """
         check_no_borrowed(model, type(self).__name__)
+        seed = checks.seed(f"{self.name}.apply", seed)
         return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model

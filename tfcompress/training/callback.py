@@ -344,6 +344,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         Raises:
             ValueError: If the activation ranges have seen no data and there is no `calibration`.
         """
+        batch_size = checks.whole("predict", "batch_size", batch_size, 1, 2**31)
         self._need_model()
         self._need_ranges()
         return simulate(self.file_model, self.state, x, batch_size)

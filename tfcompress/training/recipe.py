@@ -12,6 +12,7 @@ import keras
 from tfcompress import techniques
 from tfcompress.deploy import strict_json
 from tfcompress.deploy.atomic import write_files
+from tfcompress.facts.checks import WrongKind
 from tfcompress.facts.printable import shown
 from tfcompress.facts.restoring import made
 from tfcompress.techniques.base import Technique
@@ -97,7 +98,7 @@ class Recipe(list):
         try:
             return cls.from_json(Path(path).read_bytes())
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{os.fspath(path)}: {error}") from error
+            raise _alike(error, f"{os.fspath(path)}: {error}") from error
 
 
 def _is_iterable(value) -> bool:
@@ -129,4 +130,9 @@ def _technique(entry, number: int) -> Technique:
     try:
         return made(kind, config)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"Entry {number} of the recipe: {error}") from error
+        raise _alike(error, f"Entry {number} of the recipe: {error}") from error
+
+
+def _alike(error: Exception, text: str) -> Exception:
+    """An error with another text; constructors of foreign classes may take anything."""
+    return WrongKind(text) if isinstance(error, TypeError) else ValueError(text)

@@ -39,7 +39,9 @@ class CompressionRun:
     def __init__(self, techniques, *, calibration, update_every, learning_rate, seed, verbose):
         self.recipe = Recipe(techniques)
         if update_every is not None:
-            update_every = checks.whole("Compression", "update_every", update_every, 1, MOST_STEPS)
+            update_every = checks.whole(
+                "Compression", "update_every", update_every, 1, MOST_STEPS, accepted="at least 1 step"
+            )
         self.calibration, self.update_every = checks.data("Compression", "calibration", calibration), update_every
         self.learning_rate = checks.number("Compression", "learning_rate", learning_rate, least=0)
         self.seed = checks.seed("Compression", seed)
