@@ -33,10 +33,10 @@ def jobs(tmp_path_factory):
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        ("tflite_bytes", 60),
-        ("tflite_fields", 40),
-        ("h5", 25),
-        ("keras", 25),
+        ("tflite_bytes", 40),
+        ("tflite_fields", 30),
+        ("h5", 12),
+        ("keras", 12),
         ("manifest", 60),
         ("report", 60),
         ("sidecar", 30),

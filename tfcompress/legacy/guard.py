@@ -116,7 +116,7 @@ def check_file(path: str | os.PathLike) -> None:
     state = os.stat(path)
     fault = _fault_apart(path, state.st_mtime_ns, state.st_size)
     if fault:
-        raise ValueError(f"{path!r} is not read: {fault}.")
+        raise ValueError(f"{path!r} is cut off, damaged or not as Keras writes it: {fault}.")
 
 
 @functools.lru_cache(maxsize=64)

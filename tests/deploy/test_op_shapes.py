@@ -1,0 +1,53 @@
+"""Tensors around an operation that don't fit each other are refused before a runtime reads behind one of them."""
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from tfcompress.deploy import flatbuffer
+
+
+def edited(content, change):
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    change(model, model.subgraphs[0])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), flatbuffer.IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def tensor(position, what, **values):
+    """Changes the input (or output -1) of the first operation of a name."""
+
+    def change(model, graph):
+        names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+        codes = [max(each.builtinCode, each.deprecatedBuiltinCode) for each in model.operatorCodes]
+        op = next(op for op in graph.operators if names[codes[op.opcodeIndex]] == what)
+        index = op.outputs[0] if position < 0 else op.inputs[position]
+        for field, value in values.items():
+            setattr(graph.tensors[index], field, value)
+
+    return change
+
+
+def short_bias(model, graph):
+    bias = graph.tensors[graph.operators[0].inputs[2]]
+    bias.shape, bias.buffer = [2], len(model.buffers)
+    bias.quantization = None
+    model.buffers.append(schema.BufferT(data=np.zeros(8, np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (short_bias, r"\(CONV_2D\): its bias has 2 elements, its kernel \(4, 3, 3, 1\) gives 4 outputs"),
+        (tensor(1, "CONV_2D", shape=[4, 1, 3, 3]), r"\(CONV_2D\): its kernel .* takes another number of channels"),
+        (tensor(-1, "CONV_2D", shape=[1, 6, 6, 5]), r"\(CONV_2D\): its kernel .* gives another number of channels"),
+        (tensor(-1, "RESHAPE", shape=[1, 65]), r"\(RESHAPE\): \(1, 4, 4, 4\) can't become \(1, 65\)"),
+        (tensor(-1, "RESHAPE", type=schema.TensorType.INT16), r"\(RESHAPE\): it makes int16 of int8"),
+        (tensor(0, "FULLY_CONNECTED", shape=[1, 63]), r"\(RESHAPE\)|can't be cut into rows of 64"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tiny_files, change, message):
+    with pytest.raises(ValueError, match=message):
+        flatbuffer.read(edited(tiny_files["int8"], change))
