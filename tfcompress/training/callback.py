@@ -316,6 +316,8 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             raise ValueError(f"Compression.convert: {self._diverged}.")
         if self.calibration is None and calibration is not None and not isinstance(calibration, Iterator):
             self.calibration = calibration  # should predict need ranges that no training has set
+        if self._is_calibrated and not self.clock.step:
+            self._note("activation ranges come from calibration: no training step has moved them")
         told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes), **self._told()}
         artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
         if path is not None:
