@@ -55,6 +55,21 @@ def test_pin_autocast_scope():
         assert graph.full_precision(layer.kernel).dtype.name == "float32"
 
 
+def test_pin_call_context():
+    seen = []
+
+    class Look(keras.layers.Layer):
+        def call(self, x):
+            seen.append(graph.is_training())
+            return x
+
+    model = keras.Sequential([keras.Input((2,)), Look()])
+    seen.clear()
+    for training in (True, False, None):
+        model(np.ones((1, 2)), training=training)
+    assert seen == [True, False, False] and not graph.is_training()
+
+
 def test_pin_flatten_layers():
     outer = keras.Sequential([keras.Input((4,)), sequential(), L.Dense(1, name="end")])
     direct = outer._flatten_layers(include_self=False, recursive=False)

@@ -314,3 +314,21 @@ def test_a_function_that_wraps_ours_stays(dense_net, points, laws):
     model.fit(*points, epochs=2, verbose=0, callbacks=[compression, Watch()])
     assert len(calls) == 6 and compression.clock.step == 6
     laws(model, compression)
+
+
+def test_the_step_is_traced_once(dense_net, points):
+    """Variables that an optimizer makes inside its first step have TensorFlow trace the whole of it twice."""
+    traced = []
+
+    def loss(y_true, y_pred):
+        traced.append(1)
+        return tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True))
+
+    counts = []
+    for callbacks in ([], [tfc.Compression(TECHNIQUES, verbose=0)]):
+        model = dense_net()
+        model.compile("adam", loss, jit_compile=False)
+        traced.clear()
+        model.fit(*points, epochs=1, verbose=0, callbacks=callbacks)
+        counts.append(len(traced))
+    assert counts == [2, 1]

@@ -351,3 +351,17 @@ def test_bad_input(given, error, text):
     model, recipe = given
     with pytest.raises(error, match=text):
         tfc.compress(dense() if model is None else model, recipe)
+
+
+def test_unfreezing_a_session_trains_its_layers_and_nothing_of_ours(points):
+    x, y = points
+    inner = keras.layers.Dense(12, activation="relu", name="hidden", trainable=False)
+    model = keras.Sequential([keras.Input((6,)), inner, keras.layers.Dense(3, name="head")])
+    session = tfc.compress(model, tfc.Quantize("int8", ranges="learned"), verbose=0)
+    assert [v.path for v in session.model.trainable_variables] == ["head/kernel", "head/bias"]
+    session.model.trainable = False
+    session.model.trainable = True
+    assert len(session.model.trainable_variables) == 4  # kernels and biases; ranges have an optimizer of their own
+    session.model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    session.model.fit(x, y, epochs=1, verbose=0, callbacks=session.callbacks)
+    assert session.callback.notes == []

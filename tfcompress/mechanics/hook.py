@@ -180,7 +180,19 @@ class StepFunctions:
 
     def install(self) -> None:
         """Puts the functions on the model."""
+        self._build_optimizer()
         self._made = [self._wrap(name, mode) for name, mode in self._names.items()]
+
+    def _build_optimizer(self) -> None:
+        """Makes the optimizer's variables before the step is traced; made inside, TensorFlow traces everything twice.
+
+        A `train_step` of the user's may give the optimizer other variables than the model's, so it is left alone.
+        """
+        model, optimizer = self.model, self.model.optimizer
+        is_plain = type(model).train_step is keras.Model.train_step
+        if is_plain and model.built and isinstance(optimizer, keras.optimizers.Optimizer) and not optimizer.built:
+            with model.distribute_strategy.scope():
+                optimizer.build(model.trainable_variables)
 
     def are_installed(self) -> bool:
         """Whether the model's train function is ours, or one of somebody else's that calls ours."""

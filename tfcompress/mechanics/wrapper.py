@@ -47,6 +47,8 @@ class Compressed(keras.layers.Wrapper):
     ):
         kwargs.setdefault("name", layer.name)
         kwargs.setdefault("dtype", layer.dtype_policy)
+        # or `trainable = True` on a wrapper around a frozen layer would change nothing and pass unnoticed
+        kwargs.setdefault("trainable", layer.trainable)
         # the layer inside casts its inputs by itself
         super().__init__(layer, autocast=False, **kwargs)
         self.supports_masking = layer.supports_masking

@@ -13,6 +13,7 @@ import keras
 
 from tfcompress.deploy.convert import convert
 from tfcompress.deploy.simulate import simulate
+from tfcompress.facts import checks
 from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import build, is_built
 from tfcompress.mechanics.hook import Member, StepFunctions, Training, at_first_step, laid
@@ -315,6 +316,8 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             self.calibration = calibration  # should predict need ranges that no training has set
         if calibration is None and not {"scale", "offset"} & options.keys():
             calibration = self._samples_at_hand()
+        if self._is_calibrated and not self.clock.step:
+            self._note("activation ranges come from calibration: no training step has moved them")
         told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes), **self._told()}
         artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
         if path is not None:

@@ -248,7 +248,7 @@ class CompressionRun:
             raise ValueError(
                 "Compression.predict and evaluate show the quantized model, whose activation ranges have seen no "
                 "data yet. Train first (fit with this callback, or `with compression.training(...)`), or give "
-                "representative data: tfc.Compression(..., calibration=x[:200])."
+                "representative data: tfc.Compression(..., calibration=x[:200]), tfc.compress(..., data=x[:200])."
             )
         self._calibrate()
 

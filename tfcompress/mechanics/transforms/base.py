@@ -34,6 +34,15 @@ class Transform(keras.layers.Layer):
         self.axes = axes
         self.supports_masking = True  # a mask of padded steps goes through
 
+    @property
+    def trainable(self) -> bool:
+        """False, whatever is set: `trainable = True` on a model says nothing of what its techniques keep."""
+        return False
+
+    @trainable.setter
+    def trainable(self, value):
+        pass
+
     def state(
         self,
         name: str,
