@@ -20,6 +20,7 @@ from tfcompress.deploy.export import (
     run_converter,
     saved_model,
 )
+from tfcompress.deploy.finite import check_answers, check_outputs, check_ranges, check_weights
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
@@ -40,6 +41,7 @@ from tfcompress.deploy.verify import (
     parity,
     predicted_float_ops,
 )
+from tfcompress.mechanics.floors import lift
 from tfcompress.mechanics.graph import full_precision, input_specs, input_triples
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
@@ -132,6 +134,7 @@ def convert(
     found = None
     if calibration is not None:
         found = calibration_samples(calibration, input_triples(model), limit=limit, value_range=value_range)
+    check_weights(model)
     left = tuple(leave_float)
     job = _Job(
         model,
@@ -143,6 +146,8 @@ def convert(
         found,
         notes=notes,
     )
+    if found is not None and (mode != "int8" or CompressionState.of(model) is not None):
+        check_answers(model, found)  # without trained ranges calibration looks at the same answers
     if mode == "int8":
         artifact = _int8(job, scales)
     else:
@@ -175,6 +180,7 @@ def _int8(job: _Job, scales: str) -> Artifact:
     if trained is not None and trained.ranges and all(r.is_set for r in trained.ranges):
         _check_bits(trained)
         job.state = trained
+        _check_state(job)
         job.notes.append("activation ranges were trained (quantization-aware training)")
         return _proven(job)
     job.notes.append("activation ranges come from calibration (post-training quantization)")
@@ -184,6 +190,14 @@ def _int8(job: _Job, scales: str) -> Artifact:
             "Pass calibration=x[:200], or train with tfc.Compression([tfc.Quantize('int8')])."
         )
     return _post_training(job, scales)
+
+
+def _check_state(job: _Job):
+    """Ranges are finite, and wide enough for the kernels that will fill them."""
+    check_ranges(job.state)
+    if dead := lift(job.model, job.state):
+        shown = ", ".join(map(repr, dead[:4])) + (" and more" if len(dead) > 4 else "")
+        job.notes.append(f"only zeros were seen at {shown}: its range was set by the ranges before it")
 
 
 def _check_bits(state: CompressionState):
@@ -210,9 +224,11 @@ def _post_training(job: _Job, scales: str) -> Artifact:
     except ValueError as error:
         if job.leave_float:
             raise
+        check_answers(job.model, job.samples)
         job.notes.append(f"ranges by TensorFlow's calibrator, no simulation: {error}")
         return _checked(job, _attempt(job, filled=True))
-    observe(job.model, job.state, job.samples)
+    check_outputs(job.model, observe(job.model, job.state, job.samples), job.samples)
+    _check_state(job)
     artifact = _proven(job)
     if scales == "auto" and any(is_shared(full_precision(c.variable)) for c in job.state.chains()):
         return _better_scales(job, artifact, left_out)

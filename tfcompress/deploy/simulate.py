@@ -25,7 +25,7 @@ def simulate(model: keras.Model, state, x, batch_size: int = 128):
     return _batches(model, state, x, batch_size, Mode.FOLDED)
 
 
-def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32) -> None:
+def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32):
     """Lets the activation ranges of a state look at representative samples.
 
     Args:
@@ -33,11 +33,14 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
         state: What holds `treatments` and `inputs`.
         samples: One dict by input name per sample, as `calibration.samples` makes them.
         batch_size: Samples at a time.
+
+    Returns:
+        What the float model answers, as `simulate` returns it.
     """
     specs = input_specs(model)
     names = [s.name for s in keras.tree.flatten(specs)]
     arrays = [np.concatenate([s[n] for s in samples]) for n in names]
-    _batches(model, state, keras.tree.pack_sequence_as(specs, arrays), batch_size, Mode.OBSERVE)
+    return _batches(model, state, keras.tree.pack_sequence_as(specs, arrays), batch_size, Mode.OBSERVE)
 
 
 def _batches(model, state, x, batch_size, mode):

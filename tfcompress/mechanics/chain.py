@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
+from tfcompress.mechanics.attention import inner_parts
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
@@ -145,21 +146,31 @@ def _through(t, call, args, kwargs, mode):
     if t.affine and mode in _FOLDED:
         return _scaled(t, call, args[0], mode)
     values = _values(t, mode)
-    inner = call
-    if t.written and spec_of(t.op).written is not None:
-        inner = _formed(t, mode)
-    elif t.before is not None or _rewritten(t, mode) is not None:
-
-        def inner(*a, **k):
-            with overridden([(t.op, "activation", _activation(t, mode))]):
-                return call(*a, **k)
-
+    inner = _laid_over(t, call, mode)
     if not values:
         return inner(*args, **kwargs)
     state = [v for span in (t.before, *t.inside.values()) if span is not None for v in span.variables]
     outputs = _stateless(t.op, values, state, inner, args, kwargs)
     bias = _late_bias(t, mode, values)
     return outputs if bias is None else outputs + bias
+
+
+def _laid_over(t, call, mode):
+    """The call with the layer's activation, its parts or all of it as the file computes them."""
+    spec, changes = spec_of(t.op), []
+    if t.before is not None or _rewritten(t, mode) is not None:
+        changes.append((t.op, "activation", _activation(t, mode)))
+    form = _formed(t, mode) if t.written and spec.written is not None else call
+    if not changes and not (t.written and spec.within is not None):
+        return form
+
+    def inner(*args, **kwargs):
+        parts = inner_parts(spec.within, t.op, _inside(t, mode)) if t.written and spec.within is not None else []
+        with overridden([*changes, *(p for p in parts if p[0] is not t.op or p[1] != "call")]):
+            own = next((value for owner, name, value in parts if owner is t.op and name == "call"), form)
+            return own(*args, **kwargs)
+
+    return inner
 
 
 def _activation(t, mode):
@@ -177,10 +188,10 @@ def _activation(t, mode):
 def _rewritten(t: Treatment, mode: Mode):
     """The operation's activation as the file computes it, where that differs from Keras' own."""
     function = getattr(t.op, "activation", None)
-    if not callable(function):
+    if not callable(function) or not spec_of(t.op).is_known:
         return None
     spec = activation_spec(function)
-    if t.written and spec.written is not None:
+    if t.written and spec.written is not None and not spec_of(t.op).step:
         return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
     return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) else None
 
@@ -249,11 +260,25 @@ def _read(t: Treatment, mode: Mode) -> dict:
     return values
 
 
+def largest_weight(t: Treatment) -> float | None:
+    """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
+    spec = spec_of(t.op)
+    if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
+        return float(np.abs(norm_constants(t.op)[0]).max())
+    if not t.chains or spec.step or spec.inner:
+        return None
+    read = _read(t, Mode.FOLDED)
+    peaks = [float(np.abs(read[id(c.variable)][1]).max()) for c in t.chains.values()]
+    return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
+
+
 def _rounded_bias(t: Treatment, bias, values: dict):
     """The bias as the file holds it; known for layers with one quantized kernel and one source."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
     if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
+        return bias
+    if not spec.is_known:
         return bias
     if spec.step or getattr(t.source, "bits", 8) != 8:
         return bias

@@ -19,6 +19,7 @@ from tfcompress.facts.spec import (
     JOIN,
     NONE,
     SAME,
+    LayerSpec,
     activation_spec,
     spec_of,
 )
@@ -59,10 +60,18 @@ class Spot:
 
 @dataclass
 class Placement:
-    """Spots by `id(operation)`, and the ranges of the model's inputs (None for integer inputs)."""
+    """Where every range lies.
+
+    Args:
+        spots: By `id(operation)`.
+        inputs: Ranges of the model's inputs (None for integer inputs).
+        behind: What each tensor of the trace has its scale from: a range, fixed limits, or None where a later operation
+            gives it one.
+    """
 
     spots: dict[int, Spot]
     inputs: list[Span | None]
+    behind: dict[int, Span | tuple[float, float] | None]
 
 
 def place(
@@ -110,7 +119,7 @@ class _Placer:
                 self._fold(call)
         for call in self.trace.calls:
             self._visit(call)
-        return Placement(dict(self.spots), inputs)
+        return Placement(dict(self.spots), inputs, self.behind)
 
     def _only_user(self, t) -> Call | None:
         """The one operation that reads a tensor, if the model does not return it as well."""
@@ -138,7 +147,9 @@ class _Placer:
     def _carries(self, call) -> bool:
         """Whether a normalization can be folded into the kernel of this call."""
         spec, function = spec_of(call.op), getattr(call.op, "activation", None)
-        if not spec.kernels or spec.step or spec.inner or self.left_out(call.op) or self.times[id(call.op)] > 1:
+        if not spec.kernels or spec.step or spec.inner or not spec.is_known:
+            return False
+        if self.left_out(call.op) or self.times[id(call.op)] > 1:
             return False
         if function not in (None, keras.activations.linear):
             return False
@@ -161,16 +172,19 @@ class _Placer:
             self._output(call, spot, spec, k, t)
 
     def _inner(self, call, spot, spec):
-        form = _integer_form(call.op)
-        if form is not None and call.dtypes[0].startswith("float"):
+        forms = _integer_forms(call.op)
+        if spec.within == "masked softmax" and not call.masked:
+            return
+        if forms and call.dtypes[0].startswith("float"):
             spot.written = True
-            for name in form.inside:
+            for name in (name for form in forms for name in form.inside):
                 spot.inside.setdefault(name, Span(f"{self.name(call.op)} ({name})"))
-        if spec.kernels and not spec.step and not spec.inner and not _fuses(call.op):
+        if spec.kernels and not spec.step and not spec.inner and spec.is_known and not _fuses(call.op):
             spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
 
     def _output(self, call, spot, spec, k, t):
-        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if spec.kernels else None
+        activated = spec.kernels and spec.is_known
+        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
         if fixed is not None:
             spot.fixed, self.behind[t] = fixed, fixed
             return
@@ -215,12 +229,13 @@ class _Placer:
     def _lends(self, op, spec) -> bool:
         """Whether LiteRT fuses a ReLU into this operation."""
         plain = getattr(op, "activation", None) in (None, keras.activations.linear)
-        return plain and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
+        return plain and spec.is_known and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
 
     @staticmethod
     def _positive(op) -> bool:
         return (
             getattr(op, "activation", None) in _POSITIVE
+            and spec_of(op).is_known
             or isinstance(op, keras.layers.ReLU)
             and not op.negative_slope
             or type(op).__name__ in ("Relu", "Relu6")  # nodes of keras.ops
@@ -244,7 +259,7 @@ def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:
     for call in trace.calls:
         function = getattr(call.op, "activation", None)
         ops = spec_of(call.op).float_ops
-        if function and _integer_form(call.op) is None:
+        if function and not any(form.written for form in _integer_forms(call.op) if not isinstance(form, LayerSpec)):
             ops += activation_spec(function).float_ops
         if ops:
             reasons[id(call.op)] = tuple(dict.fromkeys(ops))
@@ -264,12 +279,11 @@ def _inner_fixed(layer) -> tuple[float, float] | None:
     return spec.fixed if spec is not None and spec.grid == FIXED else None
 
 
-def _integer_form(op):
-    """Returns the facts that hold the integer form of an operation, or of its activation function; else None."""
+def _integer_forms(op) -> list:
+    """Returns the facts that hold the integer forms of an operation and of its activation function."""
     spec, function = spec_of(op), getattr(op, "activation", None)
-    if spec.written is not None:
-        return spec
-    if function is None or spec.step or spec.inner:
-        return None
+    found = [spec] if spec.written is not None or spec.within is not None else []
+    if function is None or spec.step or spec.inner or not spec.is_known:
+        return found
     act = activation_spec(function)
-    return act if act.written is not None else None
+    return [*found, act] if act.written is not None else found
