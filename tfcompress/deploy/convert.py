@@ -26,6 +26,7 @@ from tfcompress.deploy.naming import tensor_names
 from tfcompress.deploy.post_training import channels, clustered, is_shared, quantized_state, tensors
 from tfcompress.deploy.rewriting import rewritten
 from tfcompress.deploy.simulate import observe, simulate
+from tfcompress.deploy.sixteen import check_sixteen, masks_only, observed, with_trained
 from tfcompress.deploy.staying_float import (
     allowed_names,
     left_layers,
@@ -305,9 +306,7 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
         raise NotFullyInteger(with_left(lost, _left(job)))
     check_loads(artifact)
     if job.state is not None and job.samples is not None:
-        simulated = _simulated(job, job.state)
-        found = [parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)]
-        artifact.metadata["parity"] = found
+        artifact.metadata["parity"] = _parities(job, artifact)
     return artifact
 
 
@@ -359,17 +358,46 @@ def _other(job: _Job) -> Artifact:
             converter.target_spec.supported_ops = [ops]
             converter.inference_input_type = converter.inference_output_type = _IO[job.io]
 
-    artifact = _converted(job, setup, job.samples if job.mode == "int16x8" else None)
+    if job.mode == "int16x8":
+        return _sixteen(job, setup)
+    artifact = _converted(job, setup, None)
     check_loads(artifact)
     return artifact
 
 
-def _converted(job: _Job, setup, data) -> Artifact:
+def _sixteen(job: _Job, setup) -> Artifact:
+    """Trained ranges where there are any; else calibration, with the values inside attention as in int8."""
+    trained, seen = CompressionState.of(job.model), {}
+    if trained is not None and trained.ranges and all(r.is_set for r in trained.ranges):
+        check_sixteen(trained)
+        job.state = trained
+        _check_state(job)
+        seen = observed(job.model, trained, job.samples)
+        job.notes.append("activation ranges were trained for 16 bits (quantization-aware training)")
+    else:
+        job.state = masks_only(job.model, job.samples)
+        job.notes.append("activation ranges come from calibration (post-training quantization)")
+    artifact = _converted(job, setup, job.samples, seen)
+    check_loads(artifact)
+    if seen:
+        artifact.metadata["parity"] = _parities(job, artifact)
+    return artifact
+
+
+def _parities(job: _Job, artifact: Artifact) -> list[dict]:
+    simulated = _simulated(job, job.state)
+    return [parity(artifact, simulated, _inputs(job), xnnpack=x).facts() for x in (True, False)]
+
+
+def _converted(job: _Job, setup, data, seen=None) -> Artifact:
     with saved_model(job.model, job.state, job.signature) as folder:
         content = run_converter(folder, job.signature, setup, data)
     paths = {t.index: t.path for t in complete(job.model, job.state).treatments}
     found = Artifact(content, {})
     found.metadata["layers"] = layer_names(found, paths)
+    if seen:
+        content = with_trained(content, job.state, seen, found.metadata["layers"])
+        found = Artifact(content, found.metadata)
     content = rewritten(content, tensor_names(found), mistaken_biases(found.model))
     # tables and buffers that are alike lie there once, and constants where the runtime wants them
     return Artifact(shared(content), found.metadata)

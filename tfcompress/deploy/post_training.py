@@ -31,7 +31,10 @@ def clustered(w, is_folded: bool) -> bool:
 
 
 def quantized_state(
-    model: keras.Model, left_out: Callable[[object], bool], one_scale: Callable[[np.ndarray, bool], bool] = channels
+    model: keras.Model,
+    left_out: Callable[[object], bool],
+    one_scale: Callable[[np.ndarray, bool], bool] = channels,
+    bits: int = 8,
 ) -> CompressionState:
     """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
 
@@ -40,6 +43,7 @@ def quantized_state(
         left_out: Whether an operation stays float.
         one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
             scale instead of one per channel: `channels`, `tensors` or `clustered`.
+        bits: Bits of the activations; those of 16 bits are symmetric.
 
     Returns:
         The state, not attached to the model.
@@ -49,7 +53,7 @@ def quantized_state(
     """
 
     def make(span, op):
-        made = ActivationRange(positive=span.positive)
+        made = ActivationRange(bits, symmetric=bits == 16, positive=span.positive and bits != 16)
         made.title = span.name
         return made
 

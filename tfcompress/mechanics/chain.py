@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
 from tfcompress.mechanics.attention import inner_parts
 from tfcompress.mechanics.graph import constants, full_precision, overridden
-from tfcompress.mechanics.inside import Inside, scaled
+from tfcompress.mechanics.inside import Inside, fixed_limits, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
@@ -193,7 +193,7 @@ def _rewritten(t: Treatment, mode: Mode):
     spec = activation_spec(function)
     if t.written and spec.written is not None and not spec_of(t.op).step:
         return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
-    return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) else None
+    return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) and _bits(t) == 8 else None
 
 
 def _formed(t: Treatment, mode: Mode) -> Callable:
@@ -206,9 +206,13 @@ def _formed(t: Treatment, mode: Mode) -> Callable:
 
 
 def _inside(t: Treatment, mode: Mode) -> Inside:
-    spans = [*t.inside.values(), *t.outputs.values(), *([] if t.before is None else [t.before])]
-    bits = spans[0].bits if spans else 8
-    return Inside(t.inside, bits, _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED, t.source)
+    return Inside(t.inside, _bits(t), _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED, t.source)
+
+
+def _bits(t: Treatment) -> int:
+    """Bits of the activations of an operation."""
+    spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
+    return next((span.bits for span in spans if isinstance(span, ActivationRange)), 8)
 
 
 def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
@@ -390,7 +394,7 @@ def _finished(t: Treatment, outputs, mode: Mode):
             continue
         flat[k] = tf.cast(span(flat[k], how=how, export=mode is Mode.EXPORT), flat[k].dtype)
     if t.fixed is not None and _shows_fixed(t, mode):
-        flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed), x.dtype) for x in flat]
+        flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
     if t.captures:
         if not hasattr(captured, "features"):
             captured.features = {}
@@ -411,5 +415,5 @@ def _shows_fixed(t, mode) -> bool:
     return mode is Mode.FOLDED or not t.is_last
 
 
-def _fixed(x, limits):
-    return tf.quantization.fake_quant_with_min_max_args(x, *limits)
+def _fixed(x, limits, bits):
+    return tf.quantization.fake_quant_with_min_max_args(x, *fixed_limits(limits, bits), bits)

@@ -67,7 +67,7 @@ class Inside:
 
     def known(self, x, limits: tuple[float, float]):
         """Returns `x` on the grid that LiteRT gives an operation by itself (Softmax, tanh)."""
-        return x if self.exports or self.how == OBSERVE else self.fixed(x, *limits)
+        return x if self.exports or self.how == OBSERVE else self.fixed(x, *fixed_limits(limits, self.bits))
 
     def masked(self, name: str, x, mask, is_ranged: bool = False):
         """Returns logits on the grid of the range of that name, widened downwards for what is masked.
@@ -87,7 +87,7 @@ class Inside:
             x = seen if self.ranges[name].own_weights() else x
         low, high = self.bounds(name)
         floor = low - MASK_GAP - math.log(x.shape[-1] or 1)
-        if self.exports and self.bits != 8:  # LiteRT has no 16-bit SELECT
+        if self.bits != 8:  # LiteRT has no 16-bit SELECT, and a sum, whose scale leaves room above and below
             return x + (tf.cast(mask, x.dtype) - 1.0) * (high - floor)
         if self.exports and (is_ranged or is_fixed(mask)):  # a sum takes two scales, and known masks need no SELECT
             x = x if is_ranged else self.fixed(x, floor, high)
@@ -140,6 +140,16 @@ class Inside:
         if self.simulates:
             shift = on_bias_grid(shift, factor, "c", (0,), self.ranges[name])
         return scaled(x, factor, shift)
+
+
+def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
+    """Returns the range that LiteRT gives an operation by itself; in 16 bits all have steps of 1/32768.
+
+    Args:
+        limits: The range in 8 bits.
+        bits: Bits of the activations.
+    """
+    return (-1.0, 1.0 - 2.0**-15) if bits == 16 and limits[0] >= -1.0 else limits
 
 
 def is_fixed(x) -> bool:
