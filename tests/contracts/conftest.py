@@ -299,7 +299,7 @@ PLAIN = [
     _row("Masking", L.Masking, shape=SERIES),
     _row("Masking-by-ones", L.Masking, 1.0, shape=SERIES),
     Case("Attention", _plain_attention(L.Attention), SERIES, (L.Attention,), gap=2),
-    Case("AdditiveAttention", _plain_attention(L.AdditiveAttention), SERIES, (L.AdditiveAttention,), gap=4),
+    Case("AdditiveAttention", _plain_attention(L.AdditiveAttention), SERIES, (L.AdditiveAttention,), gap=8),
     _row("Softmax", L.Softmax, shape=VECTOR),
     _row("ReLU", L.ReLU),
     _row("ReLU-capped", L.ReLU, max_value=2.0, gap=2),

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
 from tfcompress.mechanics.attention import inner_parts
+from tfcompress.mechanics.fronts import scaled_kernel
 from tfcompress.mechanics.graph import constants, full_precision, overridden
 from tfcompress.mechanics.inside import Inside, fixed_limits, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
@@ -81,7 +82,8 @@ class Treatment:
         written: Whether the operation or its activation function is computed in its integer form.
         inside: Name to the range of a value inside that form.
         norm: BatchNormalization that is folded into this layer in the file.
-        folds: Whether this operation is such a BatchNormalization.
+        folds: Whether this operation is such a BatchNormalization, or a factor that the layers behind take over.
+        front: Layer in front of the model whose factor and offset this layer takes over in the file.
         affine: Whether the file holds this operation as a factor and a shift per channel.
         source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
         captures: Whether the output is kept for a loss between features.
@@ -100,6 +102,7 @@ class Treatment:
     inside: dict[str, ActivationRange] = field(default_factory=dict)
     norm: object = None
     folds: bool = False
+    front: object = None
     affine: bool = False
     source: object = None
     captures: bool = False
@@ -255,6 +258,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
 
 def _read(t: Treatment, mode: Mode) -> dict:
     values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+    if t.front is not None and mode in _FOLDED:
+        values |= _fronted(t, values)
     if t.norm is not None and mode in _FOLDED:
         values |= _folded(t, values)
     bias = getattr(t.op, "bias", None)
@@ -325,6 +330,22 @@ def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
     return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
 
 
+def _fronted(t: Treatment, values: dict) -> dict:
+    """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
+    kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
+    new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
+    bias = getattr(t.op, "bias", None)
+    if shift is not None and bias is not None:
+        new[id(bias)] = (bias, full_precision(bias) + tf.reshape(shift, bias.shape))
+    return new
+
+
+def _first_kernel(t: Treatment, values: dict) -> tuple:
+    path = spec_of(t.op).kernels[0]
+    variable = t.chains[path].variable if path in t.chains else _variable(t.op, path)
+    return values.get(id(variable), (variable, full_precision(variable)))
+
+
 def _folded(t: Treatment, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
@@ -335,18 +356,35 @@ def _folded(t: Treatment, values: dict) -> dict:
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
     bias = getattr(t.op, "bias", None)
     if bias is not None:
-        new[id(bias)] = (bias, full_precision(bias) * factor + shift)
+        held = values.get(id(bias), (bias, full_precision(bias)))[1]
+        new[id(bias)] = (bias, held * factor + shift)
     return new
 
 
 def _late_bias(t: Treatment, mode: Mode, values: list):
     """The folded shift of a layer that has no bias of its own to carry it."""
-    if t.norm is None or mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
+    if mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
         return None
-    shift = norm_constants(t.norm, mode)[1]
     if mode is Mode.EXPORT:
-        return shift
+        with tf.init_scope():
+            shift = _shift(t)
+            return None if shift is None else np.asarray(shift)
+    shift = _shift(t)
+    if shift is None:
+        return None
     return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
+
+
+def _shift(t: Treatment):
+    """What a normalization behind and an offset in front add to every output channel, together."""
+    shift = None
+    if t.front is not None:
+        values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+        shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])[1]
+    if t.norm is None:
+        return shift
+    factor, own = norm_constants(t.norm)
+    return own if shift is None else own + factor * shift
 
 
 def fold_target(layer) -> tuple[str, str]:

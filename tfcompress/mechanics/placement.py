@@ -24,6 +24,7 @@ from tfcompress.facts.spec import (
     spec_of,
 )
 from tfcompress.mechanics.chain import Treatment, fold_target
+from tfcompress.mechanics.fronts import moves_front, one_factor, takes_front
 from tfcompress.mechanics.graph import Call, Trace
 
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
@@ -49,6 +50,7 @@ class Spot:
     inside: dict[str, Span] = field(default_factory=dict)
     norm: object = None
     folds: bool = False
+    front: object = None
     affine: bool = False
     source: object = None
 
@@ -118,6 +120,9 @@ class _Placer:
             if not self.left_out(call.op):
                 self._fold(call)
         for call in self.trace.calls:
+            if call.inputs and call.inputs[0] in self.trace.inputs:
+                self._front(call)
+        for call in self.trace.calls:
             self._visit(call)
         return Placement(dict(self.spots), inputs, self.behind)
 
@@ -136,6 +141,37 @@ class _Placer:
         if self._affine(call):
             self.spots[id(maker.op)].norm = norm
             self.spots[id(norm)].folds = True
+
+    def _front(self, call):
+        """Lets the layers behind take over a factor for the whole input, and an offset where nothing pads by zeros."""
+        if self.left_out(call.op) or self.times[id(call.op)] > 1 or not call.dtypes[0].startswith("float"):
+            return
+        pair = one_factor(call.op)
+        readers = None if pair is None else self._readers(call.outputs[0], pair)
+        if readers:
+            self.spots[id(call.op)].folds = True
+            for reader in readers:
+                self.spots[id(reader.op)].front = call.op
+
+    def _readers(self, tensor, pair) -> list[Call] | None:
+        """The layers with kernels that read a tensor, others only moving its values; None if there are others."""
+        found = []
+        for user in self.users[tensor]:
+            spec = spec_of(user.op)
+            if tensor in user.outputs:  # it hands its input through; who reads that reads this tensor
+                continue
+            if self.left_out(user.op) or self.times[id(user.op)] > 1 or user.inputs.count(tensor) > 1:
+                return None
+            if takes_front(user.op, *pair) and not self.spots[id(user.op)].folds:
+                found.append(user)
+            elif spec.grid == SAME and spec.flow in ("move", "pass") and len(user.outputs) == 1 and not spec.written:
+                behind = self._readers(user.outputs[0], pair) if moves_front(user.op, *pair) else None
+                if behind is None:
+                    return None
+                found += behind
+            else:
+                return None
+        return None if tensor in self.last else found
 
     @staticmethod
     def _affine(call) -> bool:
@@ -187,6 +223,9 @@ class _Placer:
         fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
         if fixed is not None:
             spot.fixed, self.behind[t] = fixed, fixed
+            return
+        if spot.folds and spec.grid != FOLD:  # codes stay as they are
+            self.behind[t] = self.behind.get(call.inputs[0])
             return
         source = self.behind.get(call.inputs[0]) if call.inputs else None
         if spec.grid in (SAME, FUSE) and self.floats & set(call.inputs):

@@ -73,7 +73,7 @@ _COUNTERS = ("step", "total", "progress")
 
 
 def _does_something(t: Treatment) -> bool:
-    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.affine, t.written)
+    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.front, t.affine, t.written)
     return any(x is not None and x is not False and x != {} for x in found)
 
 
@@ -97,7 +97,8 @@ def _place(t: Treatment, numbers: dict[int, int]) -> dict:
     if t.before is not None:
         ranges["before"] = numbers[id(t.before)]
     norm = t.norm.name if t.norm is not None else None
-    return {"norm": norm, "folds": t.folds, "affine": t.affine, "source": source, "ranges": ranges}
+    front = t.front.name if t.front is not None else None
+    return {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "source": source, "ranges": ranges}
 
 
 def _ranged(outputs, t: Treatment, numbers):
@@ -172,6 +173,7 @@ class _Gatherer:
             wrapper = self.wrappers.get(id(t.op))
             if wrapper is not None:
                 t.norm = norms.get(wrapper.place.get("norm"))
+                t.front = norms.get(wrapper.place.get("front"))
                 source = wrapper.place.get("source")
                 t.source = tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
         return CompressionState(treatments, self.inputs if any(self.inputs) else [])
