@@ -86,6 +86,7 @@ class Treatment:
         front: Layer in front of the model whose factor and offset this layer takes over in the file.
         affine: Whether the file holds this operation as a factor and a shift per channel.
         source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
+        table: Range that gives what is looked up its scale; in the file the table itself lies on it.
         captures: Whether the output is kept for a loss between features.
         exported: `(variable, value, what holds it)` for every constant of an export under way.
     """
@@ -105,6 +106,7 @@ class Treatment:
     front: object = None
     affine: bool = False
     source: object = None
+    table: object = None
     captures: bool = False
     exported: list = field(default_factory=list)
 
@@ -249,6 +251,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
     """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
     chain = next((c for c in t.chains.values() if c.variable is variable), None)
     held = tf.convert_to_tensor(held)
+    if t.table is not None and chain is not None and len(t.chains) == 1:
+        return t.table(held, export=True)  # what is looked up keeps the table's scale
     grid = chain.find(QuantizeWeight) if chain is not None else None
     if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
         return held

@@ -53,6 +53,7 @@ class Spot:
     front: object = None
     affine: bool = False
     source: object = None
+    table: object = None
 
     def onto(self, treatment: Treatment) -> None:
         """Lays what was found at the operation on its treatment."""
@@ -124,7 +125,19 @@ class _Placer:
                 self._front(call)
         for call in self.trace.calls:
             self._visit(call)
+        for call in self.trace.calls:
+            if self.times[id(call.op)] == 1 and "v" in "".join(spec_of(call.op).axes.values()):
+                self.spots[id(call.op)].table = self._scale_of(call.outputs[0])
         return Placement(dict(self.spots), inputs, self.behind)
+
+    def _scale_of(self, t) -> Span | None:
+        """The range that gives a tensor its scale, also where what joins it with others holds it."""
+        while (span := self.behind.get(t)) is None:
+            user = self._only_user(t)
+            if user is None or spec_of(user.op).grid not in (JOIN, SAME):
+                return None
+            t = user.outputs[0]
+        return span if isinstance(span, Span) else None
 
     def _only_user(self, t) -> Call | None:
         """The one operation that reads a tensor, if the model does not return it as well."""
@@ -252,15 +265,18 @@ class _Placer:
         op, at, index = call.op, t, k
         while (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
             op, at, index = user.op, user.outputs[0], 0
+        if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
+            self.behind[at] = None
+            return
         span = self.spots[id(op)].outputs.get(index) or Span(self.name(call.op), self._positive(call.op))
         self.spots[id(op)].outputs[index] = span
         self.behind[t] = self.behind[at] = span
 
-    def _taken_over(self, call, spec, user) -> bool:
-        """Whether the operation behind gives this tensor its scale: it fuses, folds or joins."""
+    def _taken_over(self, call, spec, user, moved: bool = False) -> bool:
+        """Whether the operation behind gives this tensor its scale: it joins; or fuses or folds, if none moves it."""
         grid = spec_of(user.op).grid
-        if grid == JOIN:
-            return spec.grid != AVERAGE
+        if grid == JOIN or moved:
+            return grid == JOIN and spec.grid != AVERAGE
         if grid == FOLD:
             return self.spots[id(user.op)].folds
         return grid == FUSE and self._lends(call.op, spec)

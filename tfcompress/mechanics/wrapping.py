@@ -96,6 +96,8 @@ def _place(t: Treatment, numbers: dict[int, int]) -> dict:
     ranges = {str(k): numbers[id(r)] for k, r in t.outputs.items()}
     if t.before is not None:
         ranges["before"] = numbers[id(t.before)]
+    if t.table is not None:
+        ranges["table"] = numbers[id(t.table)]
     norm = t.norm.name if t.norm is not None else None
     front = t.front.name if t.front is not None else None
     return {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "source": source, "ranges": ranges}
@@ -175,6 +177,7 @@ class _Gatherer:
                 t.norm = norms.get(wrapper.place.get("norm"))
                 t.front = norms.get(wrapper.place.get("front"))
                 source = wrapper.place.get("source")
+                t.table = self.real.get(wrapper.place.get("ranges", {}).get("table"))
                 t.source = tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
         return CompressionState(treatments, self.inputs if any(self.inputs) else [])
 
