@@ -114,7 +114,7 @@ class _Placer:
     def placement(self) -> Placement:
         inputs = []
         for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
-            span = Span(f"input {k}") if dtype.startswith("float") else None
+            span = Span(f"input {k}") if dtype.startswith("float") and not self._only_joined(t) else None
             self.behind[t] = span
             inputs.append(span)
         for call in self.trace.calls:
@@ -129,6 +129,11 @@ class _Placer:
             if self.times[id(call.op)] == 1 and "v" in "".join(spec_of(call.op).axes.values()):
                 self.spots[id(call.op)].table = self._scale_of(call.outputs[0])
         return Placement(dict(self.spots), inputs, self.behind)
+
+    def _only_joined(self, t) -> bool:
+        """Whether an input is only read by what joins it with others, on whose scale it then lies."""
+        user = self._only_user(t)
+        return user is not None and spec_of(user.op).grid == JOIN and len(set(user.inputs)) > 1
 
     def _scale_of(self, t) -> Span | None:
         """The range that gives a tensor its scale, also where what joins it with others holds it."""
