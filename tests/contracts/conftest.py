@@ -99,6 +99,19 @@ def _attention():
     return lambda x: layer(x, x)
 
 
+def _grouped_attention():
+    layer = L.GroupQueryAttention(3, 4, 2, name="attention")
+    return lambda x: layer(x, x, use_causal_mask=True)
+
+
+def _plain_attention(kind):
+    def make():
+        layer = kind(name="attention")
+        return lambda x: layer([x, x], use_causal_mask=True)
+
+    return make
+
+
 def _layer(kind, *args, **kwargs):
     return lambda: kind(*args, name="it", **kwargs)
 
@@ -181,6 +194,7 @@ KERNELS = [
         (L.TimeDistributed,),
     ),
     Case("MultiHeadAttention", _attention, SERIES, (L.MultiHeadAttention,), gap=4),
+    Case("GroupQueryAttention", _grouped_attention, SERIES, (L.GroupQueryAttention,), gap=4),
     Case(
         "Conv2D-BN-ReLU",
         lambda: [L.Conv2D(5, 3, use_bias=False), L.BatchNormalization(), L.ReLU()],
@@ -284,6 +298,8 @@ PLAIN = [
     _row("SpatialDropout3D", L.SpatialDropout3D, 0.2, shape=VOLUME),
     _row("Masking", L.Masking, shape=SERIES),
     _row("Masking-by-ones", L.Masking, 1.0, shape=SERIES),
+    Case("Attention", _plain_attention(L.Attention), SERIES, (L.Attention,), gap=2),
+    Case("AdditiveAttention", _plain_attention(L.AdditiveAttention), SERIES, (L.AdditiveAttention,), gap=8),
     _row("Softmax", L.Softmax, shape=VECTOR),
     _row("ReLU", L.ReLU),
     _row("ReLU-capped", L.ReLU, max_value=2.0, gap=2),

@@ -25,6 +25,7 @@ from tfcompress.deploy.export import (
 )
 from tfcompress.deploy.export_check import check_exportable
 from tfcompress.deploy.fidelity import FLOAT_MODEL, SIMULATION, Fidelity, check_requirement
+from tfcompress.deploy.finite import check_outputs, check_ranges, check_weights
 from tfcompress.deploy.judging import judged
 from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.naming import tensor_names
@@ -33,6 +34,7 @@ from tfcompress.deploy.post_training import channels, clustered, is_shared, quan
 from tfcompress.deploy.rewriting import ends_in_order, rewritten
 from tfcompress.deploy.saved_model import Signature, check_no_layers, signature_of, without_layers
 from tfcompress.deploy.simulate import float_outputs, observe, simulate
+from tfcompress.deploy.sixteen import check_sixteen, masks_only, observed, with_trained
 from tfcompress.deploy.staying_float import (
     allowed_names,
     left_layers,
@@ -52,6 +54,7 @@ from tfcompress.facts import checks
 from tfcompress.facts.select import Where
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.draws import Draws
+from tfcompress.mechanics.floors import lift
 from tfcompress.mechanics.graph import full_precision, input_specs, input_triples, leaves
 from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.state import CompressionState
@@ -207,6 +210,7 @@ def convert(
         found = calibration_samples(
             calibration, triples, limit=limit, value_range=value_range, scale=scale, offset=offset
         )
+    check_weights(model)
     job = _Job(
         model,
         mode,
@@ -219,6 +223,8 @@ def convert(
         notes=notes,
         source=source,
     )
+    if found is not None and source is None:
+        check_outputs(model, list(job.float_outputs.values()), found)
     artifact = _made(job, scales)
     for note in job.notes:
         if "holds one draw" in note:
@@ -317,6 +323,7 @@ def _int8(job: _Job, scales: str) -> Artifact:
                 "tfc.Quantize('int8', ranges='percentile') instead."
             )
         job.state = trained
+        _check_state(job)
         job.notes.append("activation ranges were trained (quantization-aware training)")
         return _proven(job)
     if job.source is not None and job.source.has_ranges:
@@ -329,6 +336,14 @@ def _int8(job: _Job, scales: str) -> Artifact:
             "Pass calibration=x[:200], or train with tfc.Compression([tfc.Quantize('int8')])."
         )
     return _post_training(job, scales)
+
+
+def _check_state(job: _Job):
+    """Ranges are finite, and wide enough for the kernels that will fill them."""
+    check_ranges(job.state)
+    if dead := lift(job.model, job.state):
+        shown = ", ".join(map(repr, dead[:4])) + (" and more" if len(dead) > 4 else "")
+        job.notes.append(f"only zeros were seen at {shown}: its range was set by the ranges before it")
 
 
 def _check_bits(state: CompressionState):
@@ -361,6 +376,7 @@ def _post_training(job: _Job, scales: str) -> Artifact:
         job.notes.append(f"ranges by TensorFlow's calibrator, no simulation: {error}")
         return _checked(job, _attempt(job, filled=True))
     observe(job.model, job.state, job.samples)
+    _check_state(job)
     artifact = _proven(job)
     if scales == "auto" and any(is_shared(full_precision(c.variable)) for c in job.state.chains()):
         return _better_scales(job, artifact, left_out)
@@ -432,7 +448,7 @@ def _checked(job: _Job, artifact: Artifact) -> Artifact:
     return artifact
 
 
-def _measure(artifact: Artifact, job: _Job) -> None:
+def _measure(artifact: Artifact, job: _Job, is_simulated: bool = True) -> None:
     """Compares the file with the float model, and with the simulation where there is one."""
     if job.samples is None:
         return
@@ -442,7 +458,7 @@ def _measure(artifact: Artifact, job: _Job) -> None:
     got = measuring.answers(artifact, job.inputs)
     references = {FLOAT_MODEL: job.float_outputs}
     found_losses = losses(job.model, list(job.float_outputs))
-    if job.state is not None:
+    if job.state is not None and is_simulated:
         simulated = job.simulated(job.state)
         artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
         if CompressionState.of(job.model) is job.state:  # the simulation is what was trained
@@ -500,7 +516,9 @@ def _other(job: _Job) -> Artifact:
             converter.target_spec.supported_ops = [ops]
             converter.inference_input_type = converter.inference_output_type = _IO[job.io]
 
-    artifact = _converted(job, setup, job.samples if job.mode == "int16x8" else None)
+    if job.mode == "int16x8":
+        return _sixteen(job, setup)
+    artifact = _converted(job, setup, None)
     check_loads(artifact, job.samples)
     if job.mode == "dynamic" and not any(k.dtype == np.int8 for k in artifact.kernels().values()):
         job.notes.append(
@@ -510,7 +528,25 @@ def _other(job: _Job) -> Artifact:
     return artifact
 
 
-def _converted(job: _Job, setup, data) -> Artifact:
+def _sixteen(job: _Job, setup) -> Artifact:
+    """Trained ranges where there are any; else calibration, with the values inside attention as in int8."""
+    trained, seen = None if job.source is not None else CompressionState.of(job.model), {}
+    if trained is not None and trained.ranges and all(r.is_set for r in trained.ranges):
+        check_sixteen(trained)
+        job.state = trained
+        _check_state(job)
+        seen = observed(job.model, trained, job.samples)
+        job.notes.append("activation ranges were trained for 16 bits (quantization-aware training)")
+    else:
+        job.state = masks_only(job.model, job.samples) if job.source is None else None
+        job.notes.append("activation ranges come from calibration (post-training quantization)")
+    artifact = _converted(job, setup, job.samples, seen)
+    check_loads(artifact, job.samples)
+    _measure(artifact, job, is_simulated=bool(seen))
+    return artifact
+
+
+def _converted(job: _Job, setup, data, seen=None) -> Artifact:
     if job.source is not None:
         export, found = job.source.converted(setup, data, job.mode)
     else:
@@ -519,6 +555,9 @@ def _converted(job: _Job, setup, data) -> Artifact:
         found = Artifact(run_converter(export, setup, data), {})
         found.metadata["layers"] = layer_names(found, export.paths)
         job.notes.extend(note for note in draws.notes(export.paths) if note not in job.notes)
+    if seen:
+        content = with_trained(found.content, job.state, seen, found.metadata["layers"])
+        found = Artifact(content, found.metadata)
     ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
     content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     return Artifact(content, found.metadata)

@@ -36,6 +36,7 @@ def quantized_state(
     left_out: Callable[[object], bool],
     one_scale: Callable[[np.ndarray, bool], bool] = channels,
     percentile: float | None = None,
+    bits: int = 8,
 ) -> CompressionState:
     """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
 
@@ -45,6 +46,7 @@ def quantized_state(
         one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
             scale instead of one per channel: `channels`, `tensors` or `clustered`.
         percentile: Per cent of the values inside a range; None for all of them.
+        bits: Bits of the activations; those of 16 bits are symmetric.
 
     Returns:
         The state, not attached to the model.
@@ -54,7 +56,7 @@ def quantized_state(
     """
 
     def make(span, op):
-        made = _range(span.positive, percentile)
+        made = _range(span.positive, percentile, bits)
         made.title = span.name
         return made
 
@@ -80,10 +82,11 @@ def _check_inside(model: keras.Model) -> None:
         raise ValueError(f"convert: the layers {opaque} are SavedModels, whose inside takes no ranges.")
 
 
-def _range(positive: bool, percentile: float | None) -> ActivationRange:
+def _range(positive: bool, percentile: float | None, bits: int) -> ActivationRange:
+    options = {"bits": bits, "symmetric": bits == 16, "positive": positive and bits != 16}
     if percentile is None:
-        return ActivationRange(positive=positive)
-    return PercentileRange(percentile=float(percentile), positive=positive)
+        return ActivationRange(**options)
+    return PercentileRange(percentile=float(percentile), **options)
 
 
 def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:

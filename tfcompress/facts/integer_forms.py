@@ -122,6 +122,17 @@ def unit_normalization(layer, x, grid):
     return _normalized(x, axes, 0.0, grid, ops.sum)
 
 
+def separable_convolution(layer, x, grid):
+    """Its depthwise and its pointwise half, with the value between them on a grid."""
+    side = {"padding": layer.padding, "data_format": layer.data_format, "dilation_rate": layer.dilation_rate}
+    y = ops.depthwise_conv(x, layer.depthwise_kernel, strides=layer.strides, **side)
+    y = ops.conv(grid("between", y), layer.pointwise_kernel, 1, "valid", layer.data_format)
+    if layer.bias is not None:
+        first = (1, layer.filters, *[1] * layer.rank)
+        y = y + (layer.bias if layer.data_format == "channels_last" else ops.reshape(layer.bias, first))
+    return y if layer.activation is None else layer.activation(y)
+
+
 def max_pooling3d(layer, x, grid):
     """The largest of a volume: of planes, then along the first axis."""
     return _pooled(ops.max_pool, layer, x, lambda y: y)

@@ -137,7 +137,40 @@ def _heads(layer, spec):
     names = [n for n in ("query_dense", "key_dense", "value_dense", "output_dense") if hasattr(layer, n)]
     kernels = {f"{n}/kernel": "reo" if n == "output_dense" else "ind" for n in names}
     biases = {path.replace("kernel", "bias"): letters[1:].replace("eo", "o") for path, letters in kernels.items()}
-    return replace(spec, axes=kernels | (biases if layer.get_config()["use_bias"] else {}), kernels=tuple(kernels))
+    return replace(
+        spec,
+        axes=kernels | (biases if layer.get_config()["use_bias"] else {}),
+        kernels=tuple(kernels),
+        inside=_HEADS + (("gate", "attended") if layer.get_config().get("use_gate") else ()),
+    )
+
+
+_HEADS = ("query", "key", "scores", "value", "context")
+
+
+def _grouped_heads(layer, spec):
+    """The same with several query heads for one key and value; nothing of it is cut."""
+    names = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
+    kernels = {f"{n}/kernel": "jjo" if n == "_output_dense" else "ind" for n in names if hasattr(layer, n)}
+    return replace(
+        spec, axes=kernels, kernels=tuple(kernels), inside=_HEADS + (("gate", "attended") if layer.use_gate else ())
+    )
+
+
+def _dot_attention(layer, spec):
+    names = ("scaled", "scores") if layer.use_scale else ("scores",)
+    return (
+        replace(spec, inside=names)
+        if layer.score_mode == "dot"
+        else replace(spec, within="joined", inside=("sum", *names))
+    )
+
+
+def _softmax(layer, spec):
+    """Over several axes at once Keras takes no Softmax."""
+    over = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    last = list(over) in ([-1], [len(layer.input_spec.shape) - 1] if getattr(layer, "input_spec", None) else [-1])
+    return spec if last else replace(spec, within=None, inside=())
 
 
 def _attention(layer, left):
@@ -197,6 +230,8 @@ describe(
     pointwise_kernel="xio",
     bias="o",
     refine=_last,
+    written=forms.separable_convolution,
+    inside=("between",),
 )
 describe(
     L.SeparableConv2D,
@@ -206,6 +241,8 @@ describe(
     pointwise_kernel="xyio",
     bias="o",
     refine=_last,
+    written=forms.separable_convolution,
+    inside=("between",),
 )
 describe(L.Embedding, flow="mix", width="output_dim", embeddings="vo")
 
@@ -236,7 +273,10 @@ describe(
 )
 describe(L.Bidirectional, flow="both", inner=("forward_layer", "backward_layer"), refine=_wrapped, resize=_inside)
 describe(L.TimeDistributed, flow="each step", inner=("layer",), refine=_wrapped, resize=_inside)
-describe(L.MultiHeadAttention, flow="attention", refine=_heads, resize=_attention)
+describe(L.MultiHeadAttention, flow="attention", within="heads", refine=_heads, resize=_attention)
+describe(L.GroupQueryAttention, flow="still", within="heads", refine=_grouped_heads)
+describe(L.Attention, flow="still", within="dot", inside=("scores",), refine=_dot_attention)
+describe(L.AdditiveAttention, flow="still", within="additive", inside=("sum", "scores"))
 
 describe(
     L.BatchNormalization,
@@ -307,6 +347,8 @@ describe(
 
 describe(L.Activation, refine=_by_activation)
 describe(L.ReLU, grid=FUSE, refine=_relu)
-describe(L.Softmax, flow="whole", grid=FIXED, fixed=PROBABILITY)
+describe(
+    L.Softmax, flow="whole", grid=FIXED, fixed=PROBABILITY, within="masked softmax", inside=("logits",), refine=_softmax
+)
 describe(L.LeakyReLU)
 describe(L.ELU, written=lambda layer, x, grid: forms.elu(x, grid, layer.alpha), inside=forms.BENT)

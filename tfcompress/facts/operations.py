@@ -12,10 +12,18 @@ def _over_last(op, spec):
     return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
 
 
+def _unit_length(op, spec):
+    """Vectors of length one, as UnitNormalization; other norms as Keras has them."""
+    if op.order != 2 or op.axis is None:
+        return spec
+    return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
+
+
 describe_operation("Relu", "Relu6", grid=FUSE)
 describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY)
 describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last)
 describe_operation("LogSoftmax", refine=_over_last)
+describe_operation("Normalize", flow="whole", refine=_unit_length)
 describe_operation("Tanh", grid=FIXED, fixed=TANH)
 describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha), inside=forms.BENT)
 describe_operation("Negative", written=forms.negative)

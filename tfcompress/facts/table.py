@@ -6,6 +6,7 @@ of its own inside (recurrent units or heads, dimensions of a head), `v` vocabula
 what else is never cut.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -69,7 +70,9 @@ class LayerSpec:
             integer file holds as one depthwise 1x1 convolution.
         written: The same layer as a function `(layer, x, grid)` in operations that LiteRT runs in int8, `grid` rounding
             the values in between; None where its own call does.
-        inside: Names of those values whose range data must show.
+        within: What is laid over the layer's own parts so that the values inside lie on grids, a name of
+            `mechanics/attention.py`; None where nothing is.
+        inside: Names of those values whose range data must show, for `written` and `within`.
         outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
     """
 
@@ -86,6 +89,7 @@ class LayerSpec:
     step: bool = False
     affine: bool = False
     written: Callable | None = None
+    within: str | None = None
     inside: tuple[str, ...] = ()
     outside: str | None = None
 
@@ -194,16 +198,38 @@ def describe_operation(
 
 
 def spec_of(layer: object) -> LayerSpec:
-    """Returns the facts about a layer or operation, `UNKNOWN` for a type that nobody described."""
+    """Returns the facts about a layer or operation, `UNKNOWN` for a type that nobody described.
+
+    A type of yours that computes otherwise than the described type it inherits from has the axes of its weights; of
+    what it does nobody knows anything.
+    """
     for cls in type(layer).__mro__:
         if cls in _table:
             spec = _table[cls]
             refine = _refine.get(cls)
-            return refine(layer, spec) if refine else spec
+            spec = refine(layer, spec) if refine else spec
+            return LayerSpec(spec.axes, "unknown", kernels=spec.kernels) if _differs(type(layer), cls) else spec
     if isinstance(layer, keras.Operation) and type(layer).__module__.startswith("keras."):
         spec, refine = _operations.get(type(layer).__name__, (UNKNOWN, None))
         return refine(layer, spec) if refine else spec
     return UNKNOWN
+
+
+# What a subclass may write anew without computing anything else.
+_HARMLESS = {
+    "__init__", "__repr__", "__doc__", "__module__", "__dict__", "__weakref__", "__qualname__", "__firstlineno__",
+    "__static_attributes__", "__annotations__", "__slots__", "build", "get_config", "from_config", "get_build_config",
+    "build_from_config", "compute_output_shape", "compute_output_spec", "save_own_variables", "load_own_variables",
+    "save_assets", "load_assets", "quantize", "quantized_build",
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _differs(cls: type, described: type) -> bool:
+    """Whether a class from outside of Keras replaces anything by which the described class computes."""
+    before = cls.__mro__[: cls.__mro__.index(described)]
+    own = {name for c in before if not c.__module__.startswith("keras.") for name in vars(c)}
+    return any(hasattr(described, name) for name in own - _HARMLESS)
 
 
 def arguments(layer: object, left: Left) -> dict:

@@ -16,9 +16,11 @@ import tensorflow as tf
 
 from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of, weight
 from tfcompress.mechanics.adapters import Adapter, adapter_of, adapters
+from tfcompress.mechanics.attention import inner_parts
 from tfcompress.mechanics.constraints import constrained
+from tfcompress.mechanics.fronts import scaled_kernel
 from tfcompress.mechanics.graph import constants, full_precision, overridden
-from tfcompress.mechanics.inside import Inside, scaled
+from tfcompress.mechanics.inside import Inside, fixed_limits, scaled
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
@@ -97,9 +99,11 @@ class Treatment:
         written: Whether the operation or its activation function is computed in its integer form.
         inside: Name to the range of a value inside that form.
         norm: BatchNormalization that is folded into this layer in the file.
-        folds: Whether this operation is such a BatchNormalization.
+        folds: Whether this operation is such a BatchNormalization, or a factor that the layers behind take over.
+        front: Layer in front of the model whose factor and offset this layer takes over in the file.
         affine: Whether the file holds this operation as a factor and a shift per channel.
         source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
+        table: Range that gives what is looked up its scale; in the file the table itself lies on it.
         captures: Whether the output is kept for a loss between features.
         exported: `(variable, value, what holds it)` for every constant of an export under way.
         ready: What the operation reads in passes under way in which nothing trains; None in all others.
@@ -117,8 +121,10 @@ class Treatment:
     inside: dict[str, ActivationRange] = field(default_factory=dict)
     norm: object = None
     folds: bool = False
+    front: object = None
     affine: bool = False
     source: object = None
+    table: object = None
     captures: bool = False
     exported: list = field(default_factory=list)
     ready: tuple | None = None
@@ -166,21 +172,31 @@ def _through(t, call, args, kwargs, mode):
     if t.affine and mode in _FOLDED:
         return _scaled(t, call, args[0], mode)
     values = _values(t, mode)
-    inner = call
-    if t.written and spec_of(t.op).written is not None:
-        inner = _formed(t, mode)
-    elif t.before is not None or _rewritten(t, mode) is not None:
-
-        def inner(*a, **k):
-            with overridden([(t.op, "activation", _activation(t, mode))]):
-                return call(*a, **k)
-
+    inner = _laid_over(t, call, mode)
     if not values:
         return inner(*args, **kwargs)
     with overridden([adapter.off for adapter in adapters(t.op).values()]):
         outputs = _stateless(t.op, values, inner, args, kwargs)
     bias = _late_bias(t, mode, values) if t.ready is None else t.ready[1]
     return outputs if bias is None else outputs + bias
+
+
+def _laid_over(t, call, mode):
+    """The call with the layer's activation, its parts or all of it as the file computes them."""
+    spec, changes = spec_of(t.op), []
+    if t.before is not None or _rewritten(t, mode) is not None:
+        changes.append((t.op, "activation", _activation(t, mode)))
+    form = _formed(t, mode) if t.written and spec.written is not None else call
+    if not changes and not (t.written and spec.within is not None):
+        return form
+
+    def inner(*args, **kwargs):
+        parts = inner_parts(spec.within, t.op, _inside(t, mode)) if t.written and spec.within is not None else []
+        with overridden([*changes, *(p for p in parts if p[0] is not t.op or p[1] != "call")]):
+            own = next((value for owner, name, value in parts if owner is t.op and name == "call"), form)
+            return own(*args, **kwargs)
+
+    return inner
 
 
 def _activation(t, mode):
@@ -198,12 +214,12 @@ def _activation(t, mode):
 def _rewritten(t: Treatment, mode: Mode):
     """The operation's activation as the file computes it, where that differs from Keras' own."""
     function = getattr(t.op, "activation", None)
-    if not callable(function):
+    if not callable(function) or not spec_of(t.op).is_known:
         return None
     spec = activation_spec(function)
-    if t.written and spec.written is not None:
+    if t.written and spec.written is not None and not spec_of(t.op).step:
         return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
-    return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) else None
+    return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) and _bits(t) == 8 else None
 
 
 def _formed(t: Treatment, mode: Mode) -> Callable:
@@ -216,9 +232,13 @@ def _formed(t: Treatment, mode: Mode) -> Callable:
 
 
 def _inside(t: Treatment, mode: Mode) -> Inside:
-    spans = [*t.inside.values(), *t.outputs.values(), *([] if t.before is None else [t.before])]
-    bits = spans[0].bits if spans else 8
-    return Inside(t.inside, bits, _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED, t.source)
+    return Inside(t.inside, _bits(t), _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED, t.source)
+
+
+def _bits(t: Treatment) -> int:
+    """Bits of the activations of an operation."""
+    spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
+    return next((span.bits for span in spans if isinstance(span, ActivationRange)), 8)
 
 
 def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
@@ -267,6 +287,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
     """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
     chain = next((c for c in t.chains.values() if c.variable is variable), None)
     held = tf.convert_to_tensor(held)
+    if t.table is not None and chain is not None and len(t.chains) == 1:
+        return t.table(held, export=True)  # what is looked up keeps the table's scale
     grid = chain.find(QuantizeWeight) if chain is not None else None
     if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
         return held
@@ -277,6 +299,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
 def _read(t: Treatment, mode: Mode) -> dict:
     chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
     values = {id(c.variable): (c.variable, c.value()) for c in chains}
+    if t.front is not None and mode in _FOLDED:
+        values |= _fronted(t, values)
     if t.norm is not None and mode in _FOLDED:
         values |= _folded(t, values)
     bias = getattr(t.op, "bias", None)
@@ -286,11 +310,25 @@ def _read(t: Treatment, mode: Mode) -> dict:
     return values
 
 
+def largest_weight(t: Treatment) -> float | None:
+    """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
+    spec = spec_of(t.op)
+    if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
+        return float(np.abs(norm_constants(t.op)[0]).max())
+    if not t.chains or spec.step or spec.inner:
+        return None
+    read = _read(t, Mode.FOLDED)
+    peaks = [float(np.abs(read[id(c.variable)][1]).max()) for c in t.chains.values()]
+    return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
+
+
 def _rounded_bias(t: Treatment, bias, values: dict):
     """The bias as the file holds it; known for layers with one quantized kernel and one source."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
     if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
+        return bias
+    if not spec.is_known:
         return bias
     if spec.step or getattr(t.source, "bits", 8) != 8:
         return bias
@@ -326,6 +364,22 @@ def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
     return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
 
 
+def _fronted(t: Treatment, values: dict) -> dict:
+    """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
+    kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
+    new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
+    bias = getattr(t.op, "bias", None)
+    if shift is not None and bias is not None:
+        new[id(bias)] = (bias, full_precision(bias) + tf.reshape(shift, bias.shape))
+    return new
+
+
+def _first_kernel(t: Treatment, values: dict) -> tuple:
+    path = spec_of(t.op).kernels[0]
+    variable = weight(t.op, path)
+    return values.get(id(variable), (variable, full_precision(variable)))
+
+
 def _folded(t: Treatment, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
@@ -336,18 +390,35 @@ def _folded(t: Treatment, values: dict) -> dict:
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
     bias = getattr(t.op, "bias", None)
     if bias is not None:
-        new[id(bias)] = (bias, full_precision(bias) * factor + shift)
+        held = values.get(id(bias), (bias, full_precision(bias)))[1]
+        new[id(bias)] = (bias, held * factor + shift)
     return new
 
 
 def _late_bias(t: Treatment, mode: Mode, values: list):
     """The folded shift of a layer that has no bias of its own to carry it."""
-    if t.norm is None or mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
+    if mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
         return None
-    shift = norm_constants(t.norm, mode)[1]
     if mode is Mode.EXPORT:
-        return shift
+        with tf.init_scope():
+            shift = _shift(t)
+            return None if shift is None else np.asarray(shift)
+    shift = _shift(t)
+    if shift is None:
+        return None
     return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
+
+
+def _shift(t: Treatment):
+    """What a normalization behind and an offset in front add to every output channel, together."""
+    shift = None
+    if t.front is not None:
+        values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+        shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])[1]
+    if t.norm is None:
+        return shift
+    factor, own = norm_constants(t.norm)
+    return own if shift is None else own + factor * shift
 
 
 def fold_target(layer) -> tuple[str, str]:
@@ -388,7 +459,7 @@ def _finished(t: Treatment, outputs, mode: Mode):
             continue
         flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode)), flat[k].dtype)
     if t.fixed is not None and _shows_fixed(t, mode):
-        flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed), x.dtype) for x in flat]
+        flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
     if t.captures:
         if not hasattr(captured, "features"):
             captured.features = {}
@@ -414,5 +485,5 @@ def _shows_fixed(t, mode) -> bool:
     return mode is Mode.FOLDED or not t.is_last
 
 
-def _fixed(x, limits):
-    return tf.quantization.fake_quant_with_min_max_args(x, *limits)
+def _fixed(x, limits, bits):
+    return tf.quantization.fake_quant_with_min_max_args(x, *fixed_limits(limits, bits), bits)

@@ -42,7 +42,8 @@ def is_container(op: Operation) -> bool:
     """Whether the operation is a model, or a layer of unknown type made of other layers, to be looked into."""
     if isinstance(op, keras.Model):
         return True
-    return not spec_of(op).is_known and bool(children(op))
+    spec = spec_of(op)  # with axes: a type of yours that inherits them, whose weights are known by their paths
+    return not spec.is_known and not spec.axes and bool(children(op))
 
 
 def leaves(model: keras.Model) -> list[tuple[str, Operation]]:
@@ -146,13 +147,17 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an operation; `inputs` and `outputs` name tensors by number, None where the source is unknown."""
+    """One call of an operation; `inputs` and `outputs` name tensors by number, None where the source is unknown.
+
+    Of masks, which are no values, only `masked` tells.
+    """
 
     op: Operation
     inputs: tuple[int | None, ...]
     outputs: tuple[int, ...]
     shapes: tuple[tuple[int | None, ...], ...]
     dtypes: tuple[str, ...]
+    masked: bool = False
 
 
 @dataclass
@@ -266,7 +271,8 @@ def trace(model: keras.Model) -> Trace:
     def recording(op, call):
         def recorded(*args, **kwargs):
             # a mask of padded steps says what counts, it is no value
-            given = [x for x in _tensors((args, kwargs)) if x.dtype != tf.bool]
+            passed = _tensors((args, kwargs))
+            given = [x for x in passed if x.dtype != tf.bool]
             sources = tuple(number(x) for x in given)
             with noticed.inside(op), tf.name_scope(f"tfc{places[id(op)]}_"):
                 outputs = call(*args, **kwargs)
@@ -274,7 +280,8 @@ def trace(model: keras.Model) -> Trace:
             # an operation that hands its input through (Dropout) makes no new tensor
             new = tuple(number(x, new=True) for x in made)
             shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
-            found.calls.append(Call(op, sources, new, shapes, dtypes))
+            masked = len(passed) > len(given) or kwargs.get("mask") is not None
+            found.calls.append(Call(op, sources, new, shapes, dtypes, masked))
             return outputs
 
         return recorded
@@ -428,6 +435,58 @@ def inference(model: keras.Model) -> list[tuple[object, str, object]]:
     """Returns overrides by which recurrent layers draw no dropout masks, which they do even where none is used."""
     cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
     return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
+
+
+@dataclass(frozen=True)
+class AttentionParts:
+    """What a layer of attention heads is made of.
+
+    Args:
+        query: Projection of the queries.
+        key: Projection of the keys.
+        value: Projection of the values.
+        output: Projection of the result.
+        gate: Projection of a gate on the result, or None.
+        scores: Equation of the scores.
+        key_first: Whether the keys are the equation's first operand.
+        combine: Equation of weights and values.
+        factor: Factor of the scores.
+        axes: Number of axes that a softmax goes over.
+        dropout: The layer that drops weights.
+        drops: Whether it does.
+    """
+
+    query: Operation
+    key: Operation
+    value: Operation
+    output: Operation
+    gate: Operation | None
+    scores: str
+    key_first: bool
+    combine: str
+    factor: float
+    axes: int
+    dropout: Operation
+    drops: bool
+
+
+def attention_parts(layer: keras.layers.Layer) -> AttentionParts:
+    """Returns the parts of a built MultiHeadAttention or GroupQueryAttention."""
+    grouped = isinstance(layer, keras.layers.GroupQueryAttention)
+    return AttentionParts(
+        layer._query_dense,
+        layer._key_dense,
+        layer._value_dense,
+        layer._output_dense,
+        getattr(layer, "_gate_dense", None),
+        layer._dot_product_equation,
+        not grouped,
+        layer._combine_equation,
+        layer._inverse_sqrt_head_dim if grouped else layer._inverse_sqrt_key_dim,
+        1 if grouped else len(layer._attention_axes),
+        layer._dropout_layer,
+        layer.dropout > 0,
+    )
 
 
 def output_names(model: keras.Model) -> list[str]:

@@ -4,10 +4,17 @@ What `facts/integer_forms.py` calls `grid`. A value whose bounds follow from oth
 have one that is filled and trained like those between layers, so the simulation knows every rounding of the file.
 """
 
+import math
+
 import tensorflow as tf
 
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
-from tfcompress.mechanics.transforms.ranges import OBSERVE, ActivationRange, fake_quant
+from tfcompress.mechanics.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
+
+MASK_GAP = 10.0
+"""Logarithm of how little all masked places together weigh against the smallest logit."""
+HIDDEN = -1e9
+"""What a masked logit is while ranges look on."""
 
 
 class Inside:
@@ -41,10 +48,7 @@ class Inside:
 
     def high(self, name: str):
         """Returns the upper bound of a range that was called before: a number in an export, else a tensor."""
-        if not self.exports:
-            return self.ranges[name].bounds()[1]
-        with tf.init_scope():
-            return self.ranges[name].limits()[1]
+        return self.bounds(name)[1]
 
     def least(self, a, b):
         """Returns the smaller of two bounds."""
@@ -52,12 +56,58 @@ class Inside:
 
     def fixed(self, x, low, high):
         """Returns `x` on the grid between known bounds; only between them while ranges look on."""
+        if self.exports and self.bits != 8:
+            return x  # see ActivationRange.call
         if self.exports:
             return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
         low, high = tf.convert_to_tensor(low, tf.float32), tf.convert_to_tensor(high, tf.float32)
         if self.how == OBSERVE:
             return tf.clip_by_value(x, low, high)
         return fake_quant(x, low, high, self.bits)
+
+    def known(self, x, limits: tuple[float, float]):
+        """Returns `x` on the grid that LiteRT gives an operation by itself (Softmax, tanh)."""
+        return x if self.exports or self.how == OBSERVE else self.fixed(x, *fixed_limits(limits, self.bits))
+
+    def masked(self, name: str, x, mask, is_ranged: bool = False):
+        """Returns logits on the grid of the range of that name, widened downwards for what is masked.
+
+        Args:
+            name: Name of the range; it sees the logits before the mask.
+            x: Logits `(batch, ..., keys)` of a softmax over the last axis.
+            mask: Booleans that broadcast to `x`; where False, the logit becomes the lowest value less a gap.
+            is_ranged: Whether the logits come with a scale of their own.
+        """
+        if name not in self.ranges:
+            return tf.where(mask, x, tf.constant(HIDDEN, x.dtype))
+        if self.how == OBSERVE:
+            return tf.where(mask, self(name, x), tf.constant(HIDDEN, x.dtype))
+        if self.how == TRAIN:
+            seen = self(name, x)  # follows the batch
+            x = seen if self.ranges[name].own_weights() else x
+        low, high = self.bounds(name)
+        floor = low - MASK_GAP - math.log(x.shape[-1] or 1)
+        if self.bits != 8:  # LiteRT has no 16-bit SELECT, and a sum, whose scale leaves room above and below
+            return x + (tf.cast(mask, x.dtype) - 1.0) * (high - floor)
+        if self.exports and (is_ranged or is_fixed(mask)):  # a sum takes two scales, and known masks need no SELECT
+            x = x if is_ranged else self.fixed(x, floor, high)
+            return self.fixed(x + self.fixed(tf.where(mask, 0.0, floor - high), floor - high, 0.0), floor, high)
+        if self.exports:
+            return self.fixed(tf.where(mask, self.fixed(x, floor, high), floor), floor, high)
+        return self.fixed(tf.where(mask, x, floor), floor, high)
+
+    def chosen(self, mask, x):
+        """Returns `x` where the mask is True, else zero."""
+        if self.exports and self.bits != 8:
+            return x * tf.cast(mask, x.dtype)
+        return tf.where(mask, x, tf.zeros((), x.dtype))
+
+    def bounds(self, name: str):
+        """Returns the bounds of a range: numbers in an export, else tensors."""
+        if not self.exports:
+            return self.ranges[name].bounds()
+        with tf.init_scope():
+            return self.ranges[name].limits()
 
     def average(self, x):
         """Returns averages of the layer's input on the grid of that input, where LiteRT puts them."""
@@ -90,6 +140,32 @@ class Inside:
         if self.simulates:
             shift = on_bias_grid(shift, factor, "c", (0,), self.ranges[name])
         return scaled(x, factor, shift)
+
+
+def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
+    """Returns the range that LiteRT gives an operation by itself; in 16 bits all have steps of 1/32768.
+
+    Args:
+        limits: The range in 8 bits.
+        bits: Bits of the activations.
+    """
+    return (-1.0, 1.0 - 2.0**-15) if bits == 16 and limits[0] >= -1.0 else limits
+
+
+def is_fixed(x) -> bool:
+    """Whether a tensor of a graph follows from constants alone."""
+    if not hasattr(x, "op") or tf.executing_eagerly():
+        return True
+    seen, left = set(), [x.op]
+    while left:
+        op = left.pop()
+        if op.name in seen or op.type == "Shape" and op.inputs[0].shape.is_fully_defined():
+            continue
+        if op.type in ("Placeholder", "PlaceholderWithDefault", "ReadVariableOp"):
+            return False
+        seen.add(op.name)
+        left += [tensor.op for tensor in op.inputs]
+    return True
 
 
 def _float(variable):

@@ -20,10 +20,12 @@ from tfcompress.facts.spec import (
     NONE,
     OWN,
     SAME,
+    LayerSpec,
     activation_spec,
     spec_of,
 )
 from tfcompress.mechanics.chain import Treatment, fold_target
+from tfcompress.mechanics.fronts import moves_front, one_factor, takes_front
 from tfcompress.mechanics.graph import Call, Trace
 
 _WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
@@ -51,8 +53,10 @@ class Spot:
     inside: dict[str, Span] = field(default_factory=dict)
     norm: object = None
     folds: bool = False
+    front: object = None
     affine: bool = False
     source: object = None
+    table: object = None
 
     def onto(self, treatment: Treatment) -> None:
         """Lays what was found at the operation on its treatment."""
@@ -62,10 +66,18 @@ class Spot:
 
 @dataclass
 class Placement:
-    """Spots by `id(operation)`, and the ranges of the model's inputs (None for integer inputs)."""
+    """Where every range lies.
+
+    Args:
+        spots: By `id(operation)`.
+        inputs: Ranges of the model's inputs (None for integer inputs).
+        behind: What each tensor of the trace has its scale from: a range, fixed limits, or None where a later operation
+            gives it one.
+    """
 
     spots: dict[int, Spot]
     inputs: list[Span | None]
+    behind: dict[int, Span | tuple[float, float] | None]
 
 
 def place(
@@ -106,15 +118,35 @@ class _Placer:
         inputs = []
         for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
             is_float = dtype.startswith("float") or k in self.trace.float_inputs
-            span = Span(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float else None
+            span = Span(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
             self.behind[t] = span
             inputs.append(span)
         for call in self.trace.calls:
             if not self.left_out(call.op):
                 self._fold(call)
         for call in self.trace.calls:
+            if call.inputs and call.inputs[0] in self.trace.inputs:
+                self._front(call)
+        for call in self.trace.calls:
             self._visit(call)
-        return Placement(dict(self.spots), inputs)
+        for call in self.trace.calls:
+            if self.times[id(call.op)] == 1 and "v" in "".join(spec_of(call.op).axes.values()):
+                self.spots[id(call.op)].table = self._scale_of(call.outputs[0])
+        return Placement(dict(self.spots), inputs, self.behind)
+
+    def _only_joined(self, t) -> bool:
+        """Whether an input is only read by what joins it with others, on whose scale it then lies."""
+        user = self._only_user(t)
+        return user is not None and spec_of(user.op).grid == JOIN and len(set(user.inputs)) > 1
+
+    def _scale_of(self, t) -> Span | None:
+        """The range that gives a tensor its scale, also where what joins it with others holds it."""
+        while (span := self.behind.get(t)) is None:
+            user = self._only_user(t)
+            if user is None or spec_of(user.op).grid not in (JOIN, SAME):
+                return None
+            t = user.outputs[0]
+        return span if isinstance(span, Span) else None
 
     def _only_user(self, t) -> Call | None:
         """The one operation that reads a tensor, if the model does not return it as well."""
@@ -132,6 +164,37 @@ class _Placer:
             self.spots[id(maker.op)].norm = norm
             self.spots[id(norm)].folds = True
 
+    def _front(self, call):
+        """Lets the layers behind take over a factor for the whole input, and an offset where nothing pads by zeros."""
+        if self.left_out(call.op) or self.times[id(call.op)] > 1 or not call.dtypes[0].startswith("float"):
+            return
+        pair = one_factor(call.op)
+        readers = None if pair is None else self._readers(call.outputs[0], pair)
+        if readers:
+            self.spots[id(call.op)].folds = True
+            for reader in readers:
+                self.spots[id(reader.op)].front = call.op
+
+    def _readers(self, tensor, pair) -> list[Call] | None:
+        """The layers with kernels that read a tensor, others only moving its values; None if there are others."""
+        found = []
+        for user in self.users[tensor]:
+            spec = spec_of(user.op)
+            if tensor in user.outputs:  # it hands its input through; who reads that reads this tensor
+                continue
+            if self.left_out(user.op) or self.times[id(user.op)] > 1 or user.inputs.count(tensor) > 1:
+                return None
+            if takes_front(user.op, *pair) and not self.spots[id(user.op)].folds:
+                found.append(user)
+            elif spec.grid == SAME and spec.flow in ("move", "pass") and len(user.outputs) == 1 and not spec.written:
+                behind = self._readers(user.outputs[0], pair) if moves_front(user.op, *pair) else None
+                if behind is None:
+                    return None
+                found += behind
+            else:
+                return None
+        return None if tensor in self.last else found
+
     @staticmethod
     def _affine(call) -> bool:
         """Whether an operation only scales and shifts the channels of the last axis."""
@@ -142,7 +205,9 @@ class _Placer:
     def _carries(self, call) -> bool:
         """Whether a normalization can be folded into the kernel of this call."""
         spec, function = spec_of(call.op), getattr(call.op, "activation", None)
-        if not spec.kernels or spec.step or spec.inner or self.left_out(call.op) or self.times[id(call.op)] > 1:
+        if not spec.kernels or spec.step or spec.inner or not spec.is_known:
+            return False
+        if self.left_out(call.op) or self.times[id(call.op)] > 1:
             return False
         if function not in (None, keras.activations.linear):
             return False
@@ -167,18 +232,24 @@ class _Placer:
             self._output(call, spot, spec, k, t)
 
     def _inner(self, call, spot, spec):
-        form = _integer_form(call.op)
-        if form is not None and call.dtypes[0].startswith("float"):
+        forms = _integer_forms(call.op)
+        if spec.within == "masked softmax" and not call.masked:
+            return
+        if forms and call.dtypes[0].startswith("float"):
             spot.written = True
-            for name in form.inside:
+            for name in (name for form in forms for name in form.inside):
                 spot.inside.setdefault(name, Span(f"{self.name(call.op)} ({name})"))
-        if spec.kernels and not spec.step and not spec.inner and not _fuses(call.op):
+        if spec.kernels and not spec.step and not spec.inner and spec.is_known and not _fuses(call.op):
             spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
 
     def _output(self, call, spot, spec, k, t):
-        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if spec.kernels else None
+        activated = spec.kernels and spec.is_known
+        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
         if fixed is not None:
             spot.fixed, self.behind[t] = fixed, fixed
+            return
+        if spot.folds and spec.grid != FOLD:  # codes stay as they are
+            self.behind[t] = self.behind.get(call.inputs[0])
             return
         source = self.behind.get(call.inputs[0]) if call.inputs else None
         if spec.grid in (SAME, FUSE) and self.floats & set(call.inputs):
@@ -205,15 +276,18 @@ class _Placer:
         op, at, index = call.op, t, k
         while (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
             op, at, index = user.op, user.outputs[0], 0
+        if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
+            self.behind[at] = None
+            return
         span = self.spots[id(op)].outputs.get(index) or Span(self.name(call.op), self._positive(call.op))
         self.spots[id(op)].outputs[index] = span
         self.behind[t] = self.behind[at] = span
 
-    def _taken_over(self, call, spec, user) -> bool:
-        """Whether the operation behind gives this tensor its scale: it fuses, folds or joins."""
+    def _taken_over(self, call, spec, user, moved: bool = False) -> bool:
+        """Whether the operation behind gives this tensor its scale: it joins; or fuses or folds, if none moves it."""
         grid = spec_of(user.op).grid
-        if grid == JOIN:
-            return spec.grid != AVERAGE
+        if grid == JOIN or moved:
+            return grid == JOIN and spec.grid != AVERAGE
         if grid == FOLD:
             return self.spots[id(user.op)].folds
         return grid == FUSE and self._lends(call.op, spec)
@@ -221,12 +295,13 @@ class _Placer:
     def _lends(self, op, spec) -> bool:
         """Whether LiteRT fuses a ReLU into this operation."""
         plain = getattr(op, "activation", None) in (None, keras.activations.linear)
-        return plain and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
+        return plain and spec.is_known and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
 
     @staticmethod
     def _positive(op) -> bool:
         return (
             getattr(op, "activation", None) in _POSITIVE
+            and spec_of(op).is_known
             or isinstance(op, keras.layers.ReLU)
             and not op.negative_slope
             or type(op).__name__ in ("Relu", "Relu6")  # nodes of keras.ops
@@ -250,7 +325,7 @@ def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:
     for call in trace.calls:
         function = getattr(call.op, "activation", None)
         ops = spec_of(call.op).float_ops
-        if function and _integer_form(call.op) is None:
+        if function and not any(form.written for form in _integer_forms(call.op) if not isinstance(form, LayerSpec)):
             ops += activation_spec(function).float_ops
         if ops:
             reasons[id(call.op)] = tuple(dict.fromkeys(ops))
@@ -270,12 +345,11 @@ def _inner_fixed(layer) -> tuple[float, float] | None:
     return spec.fixed if spec is not None and spec.grid == FIXED else None
 
 
-def _integer_form(op):
-    """Returns the facts that hold the integer form of an operation, or of its activation function; else None."""
+def _integer_forms(op) -> list:
+    """Returns the facts that hold the integer forms of an operation and of its activation function."""
     spec, function = spec_of(op), getattr(op, "activation", None)
-    if spec.written is not None:
-        return spec
-    if function is None or spec.step or spec.inner:
-        return None
+    found = [spec] if spec.written is not None or spec.within is not None else []
+    if function is None or spec.step or spec.inner or not spec.is_known:
+        return found
     act = activation_spec(function)
-    return act if act.written is not None else None
+    return [*found, act] if act.written is not None else found

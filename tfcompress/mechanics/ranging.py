@@ -48,6 +48,8 @@ def ranged(
         spot.inside = {name: real(span, ops[key]) for name, span in spot.inside.items()}
         if isinstance(spot.source, Span):
             spot.source = real(spot.source, ops[key])
+    for spot in found.spots.values():  # now that every range is made, by the operation it belongs to
+        spot.table = made.get(id(spot.table))
     return found.spots, [real(span, None) for span in found.inputs]
 
 

@@ -73,7 +73,7 @@ _COUNTERS = ("step", "total", "progress")
 
 
 def _does_something(t: Treatment) -> bool:
-    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.affine, t.written)
+    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.front, t.affine, t.written)
     return any(x is not None and x is not False and x != {} for x in found)
 
 
@@ -96,8 +96,11 @@ def _place(t: Treatment, numbers: dict[int, int]) -> dict:
     ranges = {str(k): numbers[id(r)] for k, r in t.outputs.items()}
     if t.before is not None:
         ranges["before"] = numbers[id(t.before)]
+    if t.table is not None:
+        ranges["table"] = numbers[id(t.table)]
     norm = t.norm.name if t.norm is not None else None
-    return {"norm": norm, "folds": t.folds, "affine": t.affine, "source": source, "ranges": ranges}
+    front = t.front.name if t.front is not None else None
+    return {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "source": source, "ranges": ranges}
 
 
 def _ranged(outputs, t: Treatment, numbers):
@@ -172,7 +175,9 @@ class _Gatherer:
             wrapper = self.wrappers.get(id(t.op))
             if wrapper is not None:
                 t.norm = norms.get(wrapper.place.get("norm"))
+                t.front = norms.get(wrapper.place.get("front"))
                 source = wrapper.place.get("source")
+                t.table = self.real.get(wrapper.place.get("ranges", {}).get("table"))
                 t.source = tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
         return CompressionState(treatments, self.inputs if any(self.inputs) else [])
 

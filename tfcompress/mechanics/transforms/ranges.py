@@ -15,6 +15,10 @@ from tfcompress.mechanics.transforms.taps import note_gradient
 TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
 # Values a percentile is taken of: a full sort of every activation would cost more than the step.
 _SAMPLE = 16384
+# Keeps a range that saw only zeros from dividing by zero; what a file needs, `mechanics/floors.py` finds.
+_NOTHING = 1e-30
+# Part of a trained range's longer side that the shorter has at least, so that its exponent can move.
+_SIDE = 1e-6
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -60,7 +64,7 @@ class ActivationRange(Transform):
 
     def _grid(self, low, high):
         low, high = tf.minimum(low, 0.0), tf.maximum(high, 0.0)
-        high = tf.where(high - low > 1e-6, high, low + 1e-6)
+        high = tf.where(high - low > _NOTHING, high, low + _NOTHING)
         if self.symmetric:
             high = tf.maximum(high, -low)
             low = -high
@@ -74,8 +78,11 @@ class ActivationRange(Transform):
     def call(self, x, how: str = APPLY, export: bool = False):
         """Returns `x` on the grid ("train", "apply"), or `x` itself while only looking ("observe").
 
-        With `export`, the bounds become attributes of the node, where the converter looks for them.
+        With `export`, the bounds become attributes of the node, where the converter looks for them. It takes every
+        such node for 8 bits, so other widths make none; `deploy/sixteen.py` brings 16-bit ranges into the file.
         """
+        if export and self.bits != 8:
+            return x
         if export:
             with tf.init_scope():
                 low, high = self.limits()
@@ -107,6 +114,11 @@ class ActivationRange(Transform):
         self.high.assign(tf.where(fresh, tf.maximum(self.high, high), high))
         self.seen.assign(self.seen + 1.0)
 
+    def widen(self, low: float, high: float) -> None:
+        """Sets the range to other bounds than those that were seen."""
+        self.low.assign(low)
+        self.high.assign(high)
+
     @property
     def is_set(self) -> bool:
         """Whether any batch was seen."""
@@ -116,6 +128,10 @@ class ActivationRange(Transform):
         """Returns `(low, high)` as Python numbers."""
         low, high = self.bounds()
         return float(low), float(high)
+
+    def own_weights(self) -> list[tuple]:
+        """Returns the pairs (variable, noted gradient) that need an optimizer of their own; a moving range has none."""
+        return []
 
     def get_config(self):
         """Constructor arguments."""
@@ -175,7 +191,7 @@ class LearnedRange(ActivationRange):
         """Returns `x` on the grid; while training the bounds receive their gradient."""
         if export or how == OBSERVE:
             return super().call(x, how, export)
-        start = tf.math.log(tf.maximum(tf.stack(self._outer(x)), 1e-6))
+        start = _logarithms(tf.stack(self._outer(x)))
         exponents = tf.convert_to_tensor(self.exponents)
         if how == TRAIN:
             is_finite = tf.reduce_all(tf.math.is_finite(start))
@@ -206,11 +222,24 @@ class LearnedRange(ActivationRange):
 
     def _widen(self, low, high):
         super()._widen(low, high)
-        self.exponents.assign(tf.math.log(tf.maximum(tf.stack([-self.low, tf.convert_to_tensor(self.high)]), 1e-6)))
+        self._take_exponents()
 
-    def own_weights(self):
+    def _take_exponents(self):
+        self.exponents.assign(_logarithms(tf.stack([-self.low, tf.convert_to_tensor(self.high)])))
+
+    def widen(self, low: float, high: float) -> None:
+        """Sets the range and the exponents it is trained by."""
+        super().widen(low, high)
+        self._take_exponents()
+
+    def own_weights(self) -> list[tuple]:
         """Returns the pairs (variable, noted gradient) that need an optimizer of their own."""
         return [(self.exponents, self.gradients)]
+
+
+def _logarithms(sides):
+    """Logarithms of the two sides of a range, neither far below the other."""
+    return tf.math.log(tf.maximum(sides, tf.maximum(_SIDE * tf.reduce_max(sides), _NOTHING)))
 
 
 def fake_quant(x, low, high, bits: int = 8):
