@@ -230,7 +230,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             ...         with tf.GradientTape() as tape:
             ...             loss = tf.reduce_mean(model(x, training=True) ** 2)
             ...         gradients = tape.gradient(loss, model.trainable_variables)
-            ...         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+            ...         _ = optimizer.apply_gradients(zip(gradients, model.trainable_variables))
             ...         compression.step()
             >>> int((model.layers[0].kernel.numpy() == 0).sum())
             8

@@ -70,7 +70,8 @@ def surround(callbacks: keras.callbacks.CallbackList, compression) -> list:
     Raises:
         ValueError: If another compression is for the same layers.
     """
-    others = [c for c in callbacks.callbacks if getattr(c, "compression", None) is not compression]
+    mine = [c for c in callbacks.callbacks if isinstance(c, (FirstWord, LastWord)) and c.compression is compression]
+    others = [c for c in callbacks.callbacks if c not in mine]
     companions = [c for c in others if isinstance(c, type(compression)) and c is not compression]
     for other in companions:
         if None in (other.network, compression.network) or overlap(other.network, compression.network):
