@@ -181,6 +181,7 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     recipe.save(folder / "recipe.json")
     print(compared.text())
     print(f"\nWrote {file} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped) and {page}.")
+    print(artifact.verdict())
     return 0
 
 

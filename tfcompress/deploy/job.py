@@ -1,0 +1,150 @@
+"""One conversion on its way: what was asked, the file it gives, and how that file is measured."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import keras
+import numpy as np
+
+from tfcompress.deploy import measuring
+from tfcompress.deploy.answers import losses
+from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.biases import mistaken_biases
+from tfcompress.deploy.export import exported, named_outputs, run_converter
+from tfcompress.deploy.fidelity import FLOAT_MODEL, SIMULATION
+from tfcompress.deploy.finite import check_ranges
+from tfcompress.deploy.naming import tensor_names
+from tfcompress.deploy.rewriting import ends_in_order, rewritten
+from tfcompress.deploy.saved_model import Signature
+from tfcompress.deploy.simulate import float_outputs, simulate
+from tfcompress.deploy.sixteen import with_trained
+from tfcompress.deploy.staying_float import allowed_names, left_layers
+from tfcompress.deploy.verify import layer_names, parity
+from tfcompress.mechanics.draws import Draws
+from tfcompress.mechanics.floors import lift
+from tfcompress.mechanics.graph import input_specs
+from tfcompress.mechanics.state import CompressionState
+
+
+@dataclass
+class Job:
+    """One conversion on its way.
+
+    Attributes:
+        model: The model as it was given.
+        mode: "int8", "float32", "float16", "dynamic" or "int16x8".
+        io: Type of inputs and outputs of an integer file.
+        signature: Name of the signature in the file.
+        allow_float: Names of operations or layers that may stay float.
+        leave_float: Patterns and types of the layers to keep float.
+        scales: "auto", "channel" or "tensor".
+        samples: Calibration samples by input name, each `(1, ...)`; None without.
+        percentile: Per cent of the values inside a range that calibration sets; None for all.
+        state: The treatments the file is made under; None until they are made, and for a SavedModel.
+        notes: What the user should know.
+        source: The signature that is converted, for a SavedModel.
+    """
+
+    model: keras.Model
+    mode: str
+    io: str
+    signature: str
+    allow_float: tuple
+    leave_float: tuple
+    scales: str
+    samples: list | None
+    percentile: float | None = None
+    state: CompressionState | None = None
+    notes: list[str] = field(default_factory=list)
+    source: Signature | None = None
+
+    @cached_property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The samples as one array for each input."""
+        return {name: np.concatenate([s[name] for s in self.samples]) for name in self.samples[0]}
+
+    @cached_property
+    def packed(self):
+        """The same in the structure that the model takes."""
+        specs = input_specs(self.model)
+        return keras.tree.pack_sequence_as(specs, [self.inputs[s.name] for s in keras.tree.flatten(specs)])
+
+    @cached_property
+    def float_outputs(self) -> dict[str, np.ndarray]:
+        """What the model answers as it was given."""
+        if self.source is not None:
+            return self.source.run(self.inputs)
+        return named_outputs(self.model, float_outputs(self.model, self.packed))
+
+    def simulated(self, state) -> dict[str, np.ndarray]:
+        """What the simulation of a state answers."""
+        return named_outputs(self.model, simulate(self.model, state, self.packed))
+
+    def allowed(self) -> set[str]:
+        """Names of operations and layers that may be float."""
+        return allowed_names(self.model, self.allow_float, self.leave_float)
+
+    def left(self) -> set[str]:
+        """Paths of the layers that were left out of int8."""
+        return left_layers(self.model, self.state, self.leave_float)
+
+
+def converted(job: Job, setup, data, seen=None) -> Artifact:
+    """Makes the file of a job.
+
+    Args:
+        job: The conversion.
+        setup: Function that sets options on TensorFlow's converter.
+        data: Representative samples for its calibrator; None for none.
+        seen: What `sixteen.observed` returned, where 16-bit ranges were trained.
+
+    Returns:
+        The file, its operations led back to layers, named and in the model's order.
+    """
+    if job.source is not None:
+        export, found = job.source.converted(setup, data, job.mode)
+    else:
+        draws = Draws.of(job.mode, job.allow_float)
+        export = exported(job.model, job.state, draws)
+        found = Artifact(run_converter(export, setup, data), {})
+        found.metadata["layers"] = layer_names(found, export.paths)
+        job.notes.extend(note for note in draws.notes(export.paths) if note not in job.notes)
+    if seen:
+        content = with_trained(found.content, job.state, seen, found.metadata["layers"])
+        found = Artifact(content, found.metadata)
+    ends = ends_in_order(found.model, job.signature, export.inputs, export.outputs)
+    content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
+    return Artifact(content, found.metadata)
+
+
+def measure(artifact: Artifact, job: Job, is_simulated: bool = True) -> None:
+    """Compares a file with the float model, and with the simulation where there is one; the metadata get the figures.
+
+    Args:
+        artifact: The file.
+        job: The conversion it comes from; nothing is measured without samples.
+        is_simulated: Whether the job's state simulates the file.
+    """
+    if job.samples is None:
+        return
+    if {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"} & set(artifact.op_versions):
+        job.notes.append("not compared with the float model: both draw random numbers anew at each call")
+        return
+    got = measuring.answers(artifact, job.inputs)
+    references = {FLOAT_MODEL: job.float_outputs}
+    found_losses = losses(job.model, list(job.float_outputs))
+    if job.state is not None and is_simulated:
+        simulated = job.simulated(job.state)
+        artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
+        if CompressionState.of(job.model) is job.state:  # the simulation is what was trained
+            references = {SIMULATION: simulated, **references}
+    weights = 4 * (job.model.count_params() if job.source is None else job.source.parameters)
+    artifact.metadata["fidelity"] = measuring.fidelity(artifact, got, references, found_losses, weights).facts()
+
+
+def check_state(job: Job):
+    """Makes sure that ranges are finite, and wide enough for the kernels that will fill them."""
+    check_ranges(job.state)
+    if dead := lift(job.model, job.state):
+        shown = ", ".join(map(repr, dead[:4])) + (" and more" if len(dead) > 4 else "")
+        job.notes.append(f"only zeros were seen at {shown}: its range was set by the ranges before it")
