@@ -159,3 +159,12 @@ def test_percentile_ranges_cut_outliers_off(rng):
     assert errors[1] < errors[0] / 5
     with pytest.raises(ValueError, match="percentile must be above 50"):
         tfc.convert(model, calibration=x, percentile=1.5)
+
+
+@pytest.mark.e2e
+def test_a_model_that_mixes_samples_is_told_so(rng):
+    i = keras.Input((6,))
+    h = L.Dense(8, activation="relu")(i)
+    model = keras.Model(i, L.Dense(3)(h - keras.ops.mean(h, axis=0, keepdims=True)))
+    _, text = warned(model, rng.random((20, 6)).astype("float32"), mode="float32")
+    assert "mixes the samples of a batch" in text

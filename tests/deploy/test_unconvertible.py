@@ -48,3 +48,22 @@ def test_the_remedy_of_an_operation_without_an_integer_kernel_works(function):
     names = {f.op for f in info.value.float_ops}
     assert all("allow_float" in f.remedy or "beside it" in f.remedy for f in info.value.float_ops)
     tfc.convert(model, calibration=X, allow_float=names)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("function", "mode", "op"),
+    [
+        (keras.ops.erf, "float32", "Erf"),
+        (lambda h: keras.ops.cumsum(h, axis=1), "int16x8", "CUMSUM"),
+        (lambda h: keras.ops.top_k(h, 3)[0], "int16x8", "TOPK_V2"),
+    ],
+)
+def test_the_layer_is_named_where_the_message_does_not(function, mode, op):
+    i = keras.Input((6,))
+    made = function(keras.layers.Dense(6)(i))
+    model = keras.Model(i, keras.layers.Dense(2)(made))
+    with pytest.raises(NotConvertible) as refused:
+        tfc.convert(model, mode, calibration=np.random.default_rng(0).random((12, 6)).astype("float32"))
+    (found,) = refused.value.refused
+    assert found.op == op and found.layer == model.layers[2].name

@@ -294,7 +294,7 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
             return converter.convert()
         except Exception as error:
             text = str(error).strip() or said.getvalue().strip()
-            found = converter_failure(text, export.paths)
+            found = converter_failure(text, export.paths, export.function.graph)
             raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
 
 

@@ -13,6 +13,7 @@ from tfcompress.deploy.export import named_outputs
 from tfcompress.deploy.fidelity import Fidelity, FidelityWarning, NotFaithful, OutputFidelity, compare_output
 from tfcompress.deploy.image_folder import evenly
 from tfcompress.deploy.remedies import Loss, Remedy, try_remedies
+from tfcompress.deploy.simulate import float_outputs
 
 SHOWN = 2  # remedies in a warning; all of them stand in the metadata
 
@@ -39,12 +40,17 @@ def judged(
         return
     row = lost[0] if lost else _worst(fidelity)
     place = remedies = None
-    if diagnose:
+    if diagnose and not _mixes_samples(job, row):
         place = _place(job, row)
         remedies = try_remedies(_loss(job, row, place), again)
         fidelity = replace(fidelity, lost_at=_facts(place), remedies=tuple(asdict(r) for r in remedies))
         artifact.metadata["fidelity"] = fidelity.facts()
     told = _told(job, row, place, remedies)
+    if diagnose and remedies is None:
+        told += (
+            " The model mixes the samples of a batch (an operation goes over the first axis), and a file takes one "
+            "sample at a time: its answers are those of batches of one. Let the operation go over other axes."
+        )
     if missed:
         listed = "\n".join(f"  {m}" for m in missed)
         raise NotFaithful(f"convert: the file is not as faithful as required:\n{listed}\n{told}", fidelity)
@@ -104,6 +110,16 @@ def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy
             "the weights follow the rounding, or convert with mode='float16'."
         )
     return " ".join(lines)
+
+
+def _mixes_samples(job, row: OutputFidelity) -> bool:
+    """Whether an answer depends on the other samples of a batch; a file takes one sample at a time."""
+    if job.source is not None or len(job.samples) < 2:
+        return False
+    few = keras.tree.map_structure(lambda a: np.asarray(a)[:2], job.packed)
+    alone = named_outputs(job.model, float_outputs(job.model, few, batch_size=1))[row.output]
+    together = job.float_outputs[row.output][:2]
+    return not np.allclose(alone, together, rtol=1e-3, atol=1e-3 * float(np.abs(together).max(initial=0.0)))
 
 
 def _what(job, row: OutputFidelity) -> str:

@@ -104,26 +104,48 @@ def _behind(tensors) -> list:
     return list(found.values())
 
 
-def converter_failure(text: str, paths: dict[int, str]) -> list[Refused]:
+_SIXTEEN = (
+    "LiteRT has no kernel with 16-bit activations for it: convert with mode='int8' or mode='float16', replace it, or "
+    "move it out of the model"
+)
+
+
+def converter_failure(text: str, paths: dict[int, str], graph=None) -> list[Refused]:
     """Reads the operations out of a message of TensorFlow's converter.
 
     Args:
         text: The message.
         paths: Number in the exported names to the path of the layer.
+        graph: The graph that was converted, for operations whose layer the message does not tell; None if unknown.
     """
     found = {}
     for line in text.splitlines():
         ops = re.findall(r"'tf\.(\w+)' op", line) or re.findall(r'fused\["(\w+):"', line)[:1]
         if "rror" in line and ops and not ops[0].endswith("PartitionedCall"):
-            numbers = _TOKEN.findall(line)
-            found[ops[0], paths.get(int(numbers[-1]), "") if numbers else ""] = remedy(ops[0]) or _ANY
+            for layer in _numbered(line, paths) or _layers(ops[0], graph, paths):
+                found[ops[0], layer] = remedy(ops[0]) or _ANY
+    for op in re.findall(r"16x8-bit not yet supported for op: '(\w+)'", text):
+        found |= {(op, layer): _SIXTEEN for layer in _layers(op, graph, paths)}
     failed = re.search(r"(?s)\.cc:\d+ (.*?) ?Node number \d+ \((\w+)\) failed to (invoke|prepare)", text)
     if failed and not found:
-        found[failed[2], ""] = (
+        way = (
             f"its kernel fails on the calibration samples ({failed[1].strip()}): look at the samples for values that "
             "the layer divides by or looks up, or convert with mode='float32' to see which layer it is"
         )
+        found |= {(failed[2], layer): way for layer in _layers(failed[2], graph, paths)}
     return [Refused(op, layer, way) for (op, layer), way in found.items()]
+
+
+def _numbered(line: str, paths: dict[int, str]) -> list[str]:
+    """The layer whose number stands last in a line of a message."""
+    return [paths.get(int(n), "") for n in _TOKEN.findall(line)[-1:]]
+
+
+def _layers(op: str, graph, paths: dict[int, str]) -> list[str]:
+    """The layers with an operation of that name, LiteRT's (`TOPK_V2`) or TensorFlow's (`TopKV2`); else one unknown."""
+    wanted = op.replace("_", "").lower()
+    same = [] if graph is None else [o for o in graph.get_operations() if o.type.lower() == wanted]
+    return list(dict.fromkeys(layer for o in same for layer in _numbered(o.name, paths))) or [""]
 
 
 def runtime_failure(text: str, artifact) -> list[Refused]:
