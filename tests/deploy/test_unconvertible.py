@@ -66,4 +66,4 @@ def test_the_layer_is_named_where_the_message_does_not(function, mode, op):
     with pytest.raises(NotConvertible) as refused:
         tfc.convert(model, mode, calibration=np.random.default_rng(0).random((12, 6)).astype("float32"))
     (found,) = refused.value.refused
-    assert found.op == op and found.layer == model.layers[2].name
+    assert found.op == op and found.layer == made._keras_history.operation.name
