@@ -147,7 +147,7 @@ def test_small_files_that_unfold_without_end_are_refused(arrays, tmp_path, monke
 
     monkeypatch.setattr(data, "_LARGEST_IDX", 1000)
     write_idx(tmp_path, arrays)
-    with pytest.raises(ValueError, match="unfolds to more than 1,000 bytes"):
+    with pytest.raises(ValueError, match="unpacks to more than 1,000 bytes"):
         load_mnist(tmp_path)
 
 

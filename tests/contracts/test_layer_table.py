@@ -18,7 +18,8 @@ L = keras.layers
 def test_every_row_has_a_case(all_cases):
     covered = {t for case in all_cases for t in case.types()}
     rows = {t for t in spec.rows() if t.__module__.startswith("keras.")} - {L.InputLayer}
-    assert rows - covered == set()
+    in_no_file = {t for t in rows if spec.rows()[t].outside}  # tests/deploy/test_export_check.py
+    assert rows - covered == in_no_file
     assert len(rows) >= 36
 
 

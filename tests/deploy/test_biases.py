@@ -11,6 +11,7 @@ from tfcompress.deploy.export import exported, run_converter
 from tfcompress.deploy.post_training import quantized_state
 from tfcompress.deploy.rewriting import rewritten
 from tfcompress.deploy.simulate import observe
+from tfcompress.mechanics.draws import Draws
 
 
 def recurrent():
@@ -32,7 +33,7 @@ def raw_file(model, x):
         ops = tf.lite.OpsSet
         converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8, ops.TFLITE_BUILTINS]
 
-    return run_converter(exported(model, state), setup, samples)
+    return run_converter(exported(model, state, Draws()), setup, samples)
 
 
 def test_biases_of_unrolled_steps_are_mended():

@@ -156,7 +156,7 @@ def test_functions_of_yours_that_take_each_value_for_itself():
     x = inputs = keras.Input((4,))
     kept = groups(keras.Model(inputs, L.Dense(2, name="end")(L.Dense(4, activation=cubed, name="d")(x)))).kept()
     assert list(kept) == ["end"]
-    with pytest.raises(TypeError, match="a function is expected. Received: 'relu'"):
+    with pytest.raises(TypeError, match="function must be a function. Received: function='relu'"):
         elementwise("relu")
 
 

@@ -207,7 +207,7 @@ def test_the_seed_of_kmeans_plus_plus_is_repeatable(net, driven):
         ({"clusters": True}, ValueError, "integer in 2..256"),
         ({"start": "random"}, ValueError, "start must be one of.*density.*kmeans.*linear"),
         ({"begin": 1.5}, ValueError, "fraction of the training"),
-        ({"begin": "soon"}, TypeError, "begin must be a number"),
+        ({"begin": "soon"}, TypeError, "begin must be in"),
         ({"overrides": {"head": 1}}, ValueError, "integer in 2..256"),
     ],
 )

@@ -206,7 +206,7 @@ def _activation(t, mode):
     def activation(x):
         if t.before is None:
             return plain(x)
-        return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, mode)), x.dtype))
+        return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, mode, t.before)), x.dtype))
 
     return activation
 
@@ -457,7 +457,7 @@ def _finished(t: Treatment, outputs, mode: Mode):
         if mode is Mode.FOLDED and span is t.source and span.bits == 8 and _averages(t):
             flat[k] = tf.cast(averaged(flat[k], *span.bounds()), flat[k].dtype)
             continue
-        flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode)), flat[k].dtype)
+        flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode, span)), flat[k].dtype)
     if t.fixed is not None and _shows_fixed(t, mode):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
     if t.captures:
@@ -469,9 +469,9 @@ def _finished(t: Treatment, outputs, mode: Mode):
     return keras.tree.pack_sequence_as(outputs, flat)
 
 
-def _knows_bounds(t, mode) -> bool:
-    """Whether ranges are final, so that their bounds can be numbers in the graph."""
-    return mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None
+def _knows_bounds(t, mode, span) -> bool:
+    """Whether a range is final, so that its bounds can be numbers in the graph; an export has none of other widths."""
+    return mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None and span.bits == 8
 
 
 def _averages(t) -> bool:

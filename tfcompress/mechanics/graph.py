@@ -105,9 +105,10 @@ def frozen(model: keras.Model) -> set[int]:
 
 
 def full_precision(variable: keras.Variable):
-    """Returns a variable's value without the cast to a layer's float16 or bfloat16."""
+    """Returns a variable's value without the cast to a layer's float16 or bfloat16; a half float as float32."""
     with AutocastScope(None):
-        return tf.convert_to_tensor(variable.value)
+        value = tf.convert_to_tensor(variable.value)
+    return tf.cast(value, tf.float32) if value.dtype.name in HALF else value
 
 
 @contextlib.contextmanager
