@@ -245,10 +245,6 @@ def child(name: str, training: bool) -> dict:
     except Exception as error:
         return {"int8": f"not built: {text_of(error)}"}
     row = {"parameters": model.count_params(), **int8(model, x)}
-    try:
-        row["stock"], row["stock_float"] = stock(model, x)
-    except Exception as error:
-        row["stock_failed"] = text_of(error)
     row |= other_modes(model, x)
     for key, work in (("qat", trained), ("channels", cut)) if training else ():
         try:
@@ -258,16 +254,32 @@ def child(name: str, training: bool) -> dict:
     return row
 
 
-def measured(name: str, timeout: float, training: bool) -> dict:
-    """Runs a child process and returns its row."""
-    command = [sys.executable, __file__, "--child", name, *([] if training else ["--no-training"])]
+def stock_child(name: str) -> dict:
+    """Measures the stock converter on one net."""
+    warnings.simplefilter("ignore")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return {"name": name, "int8": f"timeout after {timeout:g} s"}
-    if done.returncode:
-        return {"name": name, "int8": f"DIED with {done.returncode}: {done.stderr.strip()[-200:]}"}
-    return {"name": name, **json.loads(done.stdout.splitlines()[-1])}
+        error, floats = stock(*built(name))
+        return {"stock": error, "stock_float": floats}
+    except Exception as error:
+        return {"stock_failed": text_of(error)}
+
+
+def measured(name: str, timeout: float, training: bool) -> dict:
+    """Runs two child processes, ours and the stock converter, which dies of some nets, and returns the row."""
+    row = {"name": name}
+    for arm in ("--child", "--stock"):
+        command = [sys.executable, __file__, arm, name, *([] if training else ["--no-training"])]
+        key = "int8" if arm == "--child" else "stock_failed"
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            row[key] = f"timeout after {timeout:g} s"
+            continue
+        if done.returncode:
+            row[key] = f"DIED with {done.returncode}: {done.stderr.strip()[-200:]}"
+        else:
+            row |= json.loads(done.stdout.splitlines()[-1])
+    return row
 
 
 def table(rows: list[dict]) -> str:
@@ -313,7 +325,11 @@ def main():
     parser.add_argument("--no-training", action="store_true", help="without QAT and channels")
     parser.add_argument("--json", help="file with the rows; those in it are not measured again")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--stock", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.stock:
+        print(json.dumps(stock_child(args.stock)))
+        return
     if args.child:
         print(json.dumps(child(args.child, not args.no_training)))
         return

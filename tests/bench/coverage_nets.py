@@ -126,7 +126,7 @@ def densenet(rng):
         for _ in range(2):
             g = L.Conv2D(8, 3, padding="same")(L.ReLU()(L.BatchNormalization()(h)))
             h = L.Concatenate()([h, g])
-        h = L.AveragePooling2D()(L.Conv2D(12, 1)(L.ReLU()(L.BatchNormalization()(h))))
+        h = L.AveragePooling2D(2)(L.Conv2D(12, 1)(L.ReLU()(L.BatchNormalization()(h))))
     return keras.Model(i, L.Dense(10)(L.GlobalAveragePooling2D()(h))), pictures(rng)
 
 
@@ -309,7 +309,7 @@ def metric_learning(rng):
 def siamese(rng):
     a, b = keras.Input((24, 24, 1), name="left"), keras.Input((24, 24, 1), name="right")
     shared = keras.Sequential(
-        [keras.Input((24, 24, 1)), L.Conv2D(8, 3, 2, activation="tanh"), L.AveragePooling2D(), L.Flatten(), L.Dense(8)]
+        [keras.Input((24, 24, 1)), L.Conv2D(8, 3, 2, activation="tanh"), L.AveragePooling2D(2), L.Flatten(), L.Dense(8)]
     )
     d = L.Subtract()([shared(a), shared(b)])
     y = L.Dense(1, activation="sigmoid")(L.BatchNormalization()(L.Multiply()([d, d])))
@@ -434,8 +434,8 @@ def _hub(name, build, side=32):
 _hub(
     "hub_resnet",
     lambda hub: hub.ResNetBackbone(
-        input_conv_filters=[8], input_conv_kernel_sizes=[3], stackwise_num_filters=[8, 16], stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2], block_type="basic_block", image_shape=(32, 32, 3),
+        input_conv_filters=[8], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 16],
+        stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block", image_shape=(32, 32, 3),
     ),
 )  # fmt: skip
 _hub(
@@ -452,7 +452,7 @@ _hub(
     "hub_cspnet",
     lambda hub: hub.CSPNetBackbone(
         stem_filters=8, stem_kernel_size=3, stem_strides=2, stackwise_depth=[1, 1], stackwise_strides=[1, 2],
-        stackwise_num_filters=[16, 24], block_type="dark_block", image_shape=(32, 32, 3),
+        stackwise_num_filters=[16, 24], block_type="dark", image_shape=(32, 32, 3),
     ),
 )  # fmt: skip
 # composite layers: no raw error of TensorFlow may come from them either

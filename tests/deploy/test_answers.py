@@ -24,6 +24,8 @@ def test_meaning_by_the_last_operation(rng):
     assert kind(rng, L.Flatten(), L.Dense(1, activation="sigmoid")) == THRESHOLD
     assert kind(rng, L.Flatten(), L.Dense(3)) == CLASSES
     assert kind(rng, L.Flatten(), L.Dense(1)) == VALUES
+    assert kind(rng, L.Conv2D(1, 1, activation="sigmoid")) == VALUES
+    assert kind(rng, L.Conv2D(1, 1, activation="sigmoid"), loss="binary_crossentropy") == THRESHOLD
     assert kind(rng, L.Conv2D(3, 1)) == VALUES
     assert kind(rng, L.Flatten(), L.Dense(3, activation="sigmoid")) == VALUES
 

@@ -114,3 +114,21 @@ def test_an_output_may_be_an_input_or_stand_twice():
 def test_files_without_an_order_still_load(tiny_files):
     artifact = tfc.Artifact(tiny_files["two_int8"])
     assert {s.name for s in artifact.inputs} == {"left", "right"}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("mode", ["float32", "float16", "int16x8"])
+def test_operations_that_litert_lacks_are_written_in_others_in_every_mode(mode):
+    L = keras.layers
+    x = np.random.default_rng(0).random((12, 6, 8, 8, 1)).astype("float32")
+    i = keras.Input((6, 8, 8, 1))
+    h = L.MaxPooling3D()(keras.ops.square(keras.ops.negative(i)))
+    model = keras.Model(i, L.Dense(3)(L.Flatten()(h)))
+    artifact = tfc.convert(model, mode, calibration=x)
+    assert artifact.fidelity.error < {"float32": 1e-5, "float16": 2e-3, "int16x8": 0.06}[mode]  # of 8-bit weights
+
+
+def test_whole_numbers_have_no_16_bit_file():
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), keras.layers.Embedding(9, 4), keras.layers.Flatten()])
+    with pytest.raises(tfc.NotConvertible, match="takes float inputs only.*int32.*mode='int8'"):
+        tfc.convert(model, "int16x8", calibration=np.ones((12, 5), "int32") * np.arange(12)[:, None] % 9)

@@ -33,7 +33,8 @@ def kind_of(artifact: Artifact, spec: TensorSpec, loss: str = "") -> str:
         return PROBABILITIES
     if "categorical" in loss and width > 1:
         return CLASSES
-    if maker == "LOGISTIC" and width == 1:
+    # one probability a sample, or a map of them under a cross-entropy; a picture ends in a sigmoid as well
+    if maker == "LOGISTIC" and width == 1 and (len(spec.shape) <= 2 or "crossentropy" in loss):
         return THRESHOLD
     # a vector of scores as a Dense layer leaves it, unless the loss is of something else
     is_regression = any(word in loss for word in _REGRESSIONS)

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
 from tfcompress.deploy.unconvertible import NotConvertible, converter_failure, lacking
+from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.chain import Mode, Treatment, prepare_export
 from tfcompress.mechanics.draws import Draws, drawing
 from tfcompress.mechanics.exporting import convertible
@@ -250,13 +251,18 @@ def _paths(places, count: int) -> list[str]:
 
 
 def complete(model: keras.Model, state):
-    """Returns treatments for every operation: those of the state, and empty ones that make constants and names."""
+    """Returns treatments for every operation: those of the state, and empty ones that make constants and names.
+
+    Forms without values to round (3-D pooling by planes, `x * x`, `x * -1`) are exact: they are laid in every mode,
+    also where LiteRT, or its 16-bit activations, lack the operation itself.
+    """
     known = {id(t.op): t for t in state.treatments} if state is not None else {}
     number = max((t.index for t in known.values()), default=-1) + 1
     treatments = []
     for path, op in leaves(model):
         if id(op) not in known:
-            known[id(op)] = Treatment(path, op, number)
+            spec = spec_of(op)
+            known[id(op)] = Treatment(path, op, number, written=spec.written is not None and not spec.inside)
             number += 1
         treatments.append(known[id(op)])
     return SimpleNamespace(treatments=treatments, inputs=list(state.inputs) if state is not None else [])

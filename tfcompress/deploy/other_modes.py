@@ -4,10 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.export import float_inputs
 from tfcompress.deploy.int8 import IO
 from tfcompress.deploy.job import Job, check_state, converted, measure
 from tfcompress.deploy.sixteen import check_sixteen, masks_only, observed
+from tfcompress.deploy.unconvertible import NotConvertible
 from tfcompress.deploy.verify import check_loads
+from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.state import CompressionState
 
 
@@ -48,8 +51,21 @@ def other(job: Job) -> Artifact:
     return artifact
 
 
+def _check_inputs(job: Job):
+    """TensorFlow's 16-bit quantizer records ranges of floats only, and lacks CAST."""
+    triples = input_triples(job.model) if job.source is None else job.source.triples
+    known = float_inputs(job.model) if job.source is None else set()
+    whole = [f"{name!r} ({dtype})" for name, _, dtype in triples if not dtype.startswith("float") and name not in known]
+    if whole:
+        raise NotConvertible(
+            f"convert: a file of mode 'int16x8' takes float inputs only, and this model takes {', '.join(whole)}. Use "
+            "mode='int8' or mode='dynamic', or build the model from the layer behind these inputs on"
+        )
+
+
 def _sixteen(job: Job, setup) -> Artifact:
     """Trained ranges where there are any; else calibration, with the values inside attention as in int8."""
+    _check_inputs(job)
     trained, seen = None if job.source is not None else CompressionState.of(job.model), {}
     if trained is not None and trained.ranges and all(r.is_set for r in trained.ranges):
         check_sixteen(trained)
