@@ -2,9 +2,9 @@
 
 Both arms convert the same net with the same calibration data in one process, in turns, so that a busy machine slows
 both. The first turn of each warms up and is not counted. Printed are medians of the seconds, and the ratio of the
-medians. A row `SavedModel` starts from the folder that `model.export` writes, in both arms. The comparison with the float
-model is part of the time; the search for the layer of a loss is not: it runs only where something was lost, which nets
-of random weights do and trained ones seldom.
+medians. A row `SavedModel` starts from the folder that `model.export` writes, in both arms. The comparison with the
+float model is part of the time; the search for the layer of a loss is not: it runs only where something was lost, as in
+nets of random weights and seldom in trained ones.
 
     python tests/bench/convert_time.py [--nets resnet8,mobilenet_v2] [--modes int8,dynamic] [--rounds 5] [--samples 100]
 """
