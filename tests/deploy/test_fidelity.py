@@ -83,7 +83,7 @@ def test_codes_in_use_and_saturation():
 
 def test_probabilities_far_from_a_decision_may_be_coarse(rng):
     wanted = np.full((50, 100), 1e-4, "float32")
-    wanted[:, 3] = 0.99 + rng.random(50) * 1e-3
+    wanted[np.arange(50), np.arange(50) % 2] = 0.99 + rng.random(50) * 1e-3
     got = np.round(wanted * 256) / 256
     row = compared(got, wanted, PROBABILITIES)
     assert row.agreement == 1.0 and row.channel_error > 0.25 and not row.is_lost
@@ -123,3 +123,26 @@ def test_requirements_that_can_not_be_checked_are_refused(require):
         check_requirement(require)
     with pytest.raises(TypeError, match="must be a dict such as"):
         check_requirement([require])
+
+
+def test_a_slice_along_another_axis_that_is_all_but_gone(rng):
+    wanted = rng.random((40, 6, 30)).astype("float32")
+    wanted[:, :4] *= 300.0  # boxes before scores, anchors behind
+    got = np.round(wanted / 1.3) * 1.3
+    row = compared(got, wanted)
+    assert row.worst_axis == 1 and row.worst_channel in (4, 5) and row.channel_codes <= 2 and row.is_lost
+    assert compared(wanted, wanted).worst_axis == -1
+
+
+def test_decisions_that_are_all_the_same_prove_nothing(rng):
+    wanted = (0.0003 + rng.random((200, 1)) * 1e-4).astype("float32")
+    row = compared(np.zeros_like(wanted), wanted, THRESHOLD)
+    assert row.agreement == 1.0 and row.decisions == 1 and row.is_lost
+    wanted[::2] += 0.9
+    row = compared(np.where(wanted > 0.5, 1.0, 0.0), wanted, THRESHOLD)
+    assert row.decisions == 2 and not row.is_lost
+
+
+def test_what_can_not_be_measured_is_no_met_requirement():
+    (told,) = Fidelity((compared([[1.0], [2.0]], [[1.0], [2.0]]),)).missed({"agreement": 0.9})
+    assert "no output has classes" in told

@@ -74,3 +74,19 @@ def test_a_training_that_diverged_is_refused_by_name():
     model.fit(x, np.arange(96) % 3, epochs=2, verbose=0, callbacks=[stop, compression])
     with pytest.raises(ValueError, match="weights of 'first'.* are not finite: the training diverged"):
         compression.convert(calibration=x)
+
+
+@pytest.mark.parametrize("technique", [tfc.PruneChannels(0.5), tfc.Fold(), tfc.LowRank(energy=0.9)])
+def test_surgery_refuses_them_too(technique):
+    model = keras.Sequential([keras.Input((8,)), L.Dense(16, activation="relu", name="first"), L.Dense(2)])
+    model.layers[0].kernel.assign(np.full((8, 16), np.nan))
+    with pytest.raises(ValueError, match=f"{technique.name}: weights of layer 'first' are not finite"):
+        technique.apply(model)
+    with pytest.raises(ValueError, match="compress: weights of layer 'first'"):
+        tfc.compress(model, [technique, tfc.Prune(0.5)], verbose=0)
+
+
+def test_samples_the_model_can_not_take_are_told():
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), L.Embedding(6, 3), L.Flatten(), L.Dense(2)])
+    with pytest.raises(ValueError, match="itself fails on the calibration samples.*input_dim - 1"):
+        tfc.convert(model, calibration=np.full((12, 4), 7) - np.arange(12)[:, None] % 2)

@@ -1,6 +1,7 @@
 """Calibration pictures on another scale than the training's are warned of; others are not."""
 
 import keras
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -65,6 +66,22 @@ def test_other_data_are_never_doubted(rng):
     assert scaling_doubt(model, {"x": x}, model.predict(x, verbose=0) * 1000, "classes") == ""
 
 
+@pytest.mark.parametrize("shape", [(144,), (12, 12)])
+def test_raw_pixels_need_a_word_in_every_shape(pictures, shape):
+    x, y = pictures
+    x = x.reshape(-1, *shape)
+    model = trained(x / 255.0, y, L.Flatten(), L.Dense(16, activation="relu"))
+    assert "scale=1 / 255" in doubt(model, x) and doubt(model, x / 255.0) == ""
+    answers = model.predict(x, verbose=0)
+    assert scaling_doubt(model, {"x": x.astype("float32")}, answers, "classes", is_told=True) == ""
+
+
+def test_raw_sound_needs_a_word(rng):
+    model = keras.Sequential([keras.Input((80, 1)), L.Conv1D(4, 9), L.GlobalAveragePooling1D(), L.Dense(2)])
+    x = np.round(rng.normal(0, 8000, (20, 80, 1)).clip(-32768, 32767)).astype("float32")
+    assert "scale=1 / 32768" in doubt(model, x) and doubt(model, x / 32768.0) == ""
+
+
 @pytest.mark.e2e
 def test_a_folder_is_scaled_as_it_is_told(pictures, tmp_path):
     x, y = pictures
@@ -80,7 +97,7 @@ def test_a_folder_is_scaled_as_it_is_told(pictures, tmp_path):
     assert array.content == artifact.content
 
 
-@pytest.mark.parametrize("scale", ["1/255", None, float("nan"), True, 0])
+@pytest.mark.parametrize("scale", ["1/255", [1.0], float("nan"), True, 0])
 def test_scales_that_are_no_numbers_are_refused(scale, rng):
     model = keras.Sequential([keras.Input((5,)), L.Dense(3)])
     with pytest.raises(ValueError, match="scale must"):

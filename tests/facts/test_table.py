@@ -55,3 +55,16 @@ def test_nothing_is_folded_into_it(kind):
     found = tfc.convert(model, calibration=x).predict(x)
     assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.03 * wanted.std()
     assert np.abs(tfc.Fold().apply(model).predict(x, verbose=0) - wanted).max() < 1e-5
+
+
+@pytest.mark.e2e
+def test_a_relu_of_ones_own_may_be_negative():
+    class Shifted(L.ReLU):
+        def call(self, x):
+            return super().call(x) - 0.5
+
+    keras.utils.set_random_seed(0)
+    layers = [L.Conv2D(6, 3), Shifted(), L.Flatten(), L.Dense(4)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    x = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype("float32")
+    assert tfc.convert(model, calibration=x, diagnose=False).fidelity.error < 0.05

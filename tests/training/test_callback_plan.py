@@ -164,3 +164,11 @@ def test_without_a_model_the_error_says_what_to_do(call, points, tmp_path):
     with pytest.raises(ValueError, match="no model yet. Pass it to fit"):
         getattr(compression, call)(*arguments.get(call, ()))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.legacy
+def test_a_model_of_tf_keras_is_told_its_way():
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.Sequential([tf_keras.layers.Input((4,)), tf_keras.layers.Dense(2)])
+    with pytest.raises(TypeError, match="tfc.load_model"):
+        tfc.Compression([tfc.Prune(0.5)], verbose=0).set_model(model)

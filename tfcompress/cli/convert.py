@@ -63,6 +63,8 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     out = values.out or str(pathlib.Path(path.rstrip("/")).with_suffix(".tflite"))
     model = load_model(path)
     calibration, scaling = read_calibration(model, values.calibration, values.scale, values.offset)
+    if values["scale"].present:  # also a 1, which says that raw pixels are right
+        scaling["scale"] = factor_of(values.scale)
     artifact = convert(
         model,
         mode=values.mode,

@@ -341,9 +341,9 @@ def _warn_if_poor(ready: list[dict[str, np.ndarray]], inputs: list[Input]) -> No
 
 
 def _dead_channels(name: str, ready: list[dict[str, np.ndarray]]) -> list[int]:
-    """Channels of pictures and sequences that never vary; of a vector, features may be constant for good reasons."""
+    """Channels of pictures that never vary; other features, and columns of grey pictures, may for good reasons."""
     first = ready[0][name]
-    if first.ndim < 3 or first.shape[-1] < 2 or first.dtype.kind != "f":
+    if first.ndim < 4 or first.shape[-1] < 2 or first.dtype.kind != "f":
         return []
     value = first.reshape(-1, first.shape[-1])[0]
     same = np.ones(first.shape[-1], bool)

@@ -42,8 +42,8 @@ def convert(
     signature: str = DEFAULT_SIGNATURE,
     value_range=None,
     limit: int = 256,
-    scale: float | Mapping[str, float] = 1.0,
-    offset: float | Mapping[str, float] = 0.0,
+    scale: float | Mapping[str, float] | None = None,
+    offset: float | Mapping[str, float] | None = None,
     percentile: float | None = None,
     require: Mapping[str, float] | None = None,
     diagnose: bool = True,
@@ -72,7 +72,8 @@ def convert(
         signature: Name of the signature in the file.
         value_range: `(low, high)` the inputs must lie in; calibration outside is an error.
         limit: Most samples to calibrate with.
-        scale: Factor on the calibration data of float inputs, such as 1 / 255 for pixels; by input name if they differ.
+        scale: Factor on the calibration data of float inputs, such as 1 / 255 for pixels; by input name if they differ;
+            1 says that raw pixels are what the model was trained on.
         offset: Added after `scale`: `scale=1 / 127.5, offset=-1` for a model trained on -1..1.
         percentile: Per cent of an activation's values inside its range, such as 99.9; outliers are cut off. None
             takes the lowest and the highest value. For int8 ranges that calibration sets.
@@ -127,9 +128,8 @@ def convert(
     found = None
     if calibration is not None:
         triples = input_triples(model) if source is None else source.triples
-        found = calibration_samples(
-            calibration, triples, limit=limit, value_range=value_range, scale=scale, offset=offset
-        )
+        scaling = {"scale": 1.0 if scale is None else scale, "offset": 0.0 if offset is None else offset}
+        found = calibration_samples(calibration, triples, limit=limit, value_range=value_range, **scaling)
     check_weights(model)
     job = Job(
         model,
@@ -151,16 +151,16 @@ def convert(
         if "holds one draw" in note:
             warnings.warn(f"convert: {note}", stacklevel=2)
     if "fidelity" in artifact.metadata:
-        _warn_of_scaling(job, artifact)
+        _warn_of_scaling(job, artifact, is_told=scale is not None or offset is not None)
         judged(artifact, job, require, diagnose, lambda **changes: _again(job, changes))
     _describe(artifact, job, facts, time.perf_counter() - began)
     return artifact
 
 
-def _warn_of_scaling(job: Job, artifact: Artifact):
+def _warn_of_scaling(job: Job, artifact: Artifact, is_told: bool):
     row = Fidelity.of(artifact.metadata["fidelity"]).against()[0]
     model = job.model if job.source is None else None
-    doubt = scaling_doubt(model, job.inputs, job.float_outputs[row.output], row.kind)
+    doubt = scaling_doubt(model, job.inputs, job.float_outputs[row.output], row.kind, is_told)
     if doubt:
         warnings.warn(doubt, stacklevel=3)
         job.notes.append(doubt)
@@ -234,11 +234,11 @@ def _check_rest(calibration, signature, value_range, limit, facts):
 def _describe(artifact: Artifact, job: Job, facts: dict | None, seconds: float):
     packages = ("tensorflow", "keras", "ai-edge-litert")
     artifact.metadata |= {
+        **(facts or {}),
         "mode": job.mode,
         "model": job.model.name,
         "seconds": round(seconds, 3),
         "calibration_samples": len(job.samples or ()),
         "versions": {p: version(p) for p in packages},
-        **(facts or {}),
     }
     artifact.metadata["notes"] = [*(facts or {}).get("notes", []), *job.notes]

@@ -22,6 +22,8 @@ SIMULATION = "simulation"
 ERROR = 0.10
 AGREEMENT = 0.98
 CHANNEL_ERROR = 0.25  # of one channel: its spread is below about one step
+_GONE = 0.9  # error of a slice along another axis that is left with next to nothing
+_FEW_CODES = 4
 _FLAT = 1e-6  # a channel whose spread is below this share of the output's does not vary
 
 
@@ -53,7 +55,7 @@ class OutputFidelity:
         samples: Number of samples compared.
         error: Root mean square of the differences, as a fraction of the output's spread; None for integer outputs.
         largest_error: Largest difference, in the unit of the output.
-        worst_channel: Index on the last axis of the channel with the largest error of its own spread.
+        worst_channel: Index on `worst_axis` of the channel with the largest error of its own spread.
         channel_error: That error, as a fraction of the channel's spread.
         channel_codes: Distinct codes in which that channel answers.
         agreement: Fraction of positions with the same class; None where the output has no classes.
@@ -61,6 +63,9 @@ class OutputFidelity:
         positions: Number of positions that have a class.
         codes: Fraction of the output type's codes in use; None for float outputs.
         saturated: Fraction of values at the lowest or highest code while the reference lies beyond it.
+        kind: What the answers mean.
+        worst_axis: Axis of the channels: the last one, or another where a slice along it is all but gone.
+        decisions: Classes that the reference names on the samples; 1 says nothing about decisions.
     """
 
     output: str
@@ -78,12 +83,14 @@ class OutputFidelity:
     codes: float | None
     saturated: float | None
     kind: str = VALUES
+    worst_axis: int = -1
+    decisions: int = 0
 
     @property
     def is_lost(self) -> bool:
         """Whether a warning is due: an error, a channel or the agreement beyond what 8 bits cost."""
         disagrees = self.agreement is not None and self.agreement < AGREEMENT and self.positions - self.same > 1
-        if self.kind in (PROBABILITIES, THRESHOLD) and self.agreement == 1.0:
+        if self.kind in (PROBABILITIES, THRESHOLD) and self.agreement == 1.0 and self.decisions > 1:
             return False  # every decision is the same: probabilities far from it may be coarse
         return disagrees or (self.error or 0.0) > ERROR or self.has_lost_channel
 
@@ -164,6 +171,10 @@ class Fidelity:
             require: "agreement" (at least), "error", "channel_error", "largest_error", "saturated" (at most).
         """
         found = []
+        for name in require:
+            if all(getattr(row, name) is None for row in self.outputs):
+                what = "no output has classes" if name == "agreement" else "no output has such a figure"
+                found.append(f"{name} can't be measured: {what}; require another figure")
         for row in self.outputs:
             for name, limit in require.items():
                 value = getattr(row, name)
@@ -279,6 +290,7 @@ def compare_output(
         same=None if same is None else int(np.count_nonzero(same)),
         positions=None if same is None else int(same.size),
         kind=kind,
+        decisions=_decisions(wanted, kind),
         **figures,
     )
 
@@ -300,22 +312,47 @@ def _agreeing(got: np.ndarray, wanted: np.ndarray, kind: str) -> np.ndarray | No
     return (got > 0.5) == (wanted > 0.5) if kind == THRESHOLD else None
 
 
+def _decisions(wanted: np.ndarray, kind: str) -> int:
+    if wanted.dtype.kind != "f":
+        return 0
+    if kind in (CLASSES, PROBABILITIES):
+        return int(np.unique(wanted.argmax(axis=-1)).size)
+    return int(np.unique(wanted > 0.5).size) if kind == THRESHOLD else 0
+
+
 def _errors(got: np.ndarray, wanted: np.ndarray) -> dict:
     rows = np.asarray(wanted, np.float64).reshape(-1, wanted.shape[-1] if wanted.ndim > 1 else 1)
     gaps = np.asarray(got, np.float64).reshape(rows.shape) - rows
+    pooled = float(np.sqrt(np.mean(rows.var(axis=0))))
+    total = float(np.sqrt(np.mean(gaps**2)))
+    found = {
+        # an output that never varies has no spread; its size stands for it
+        "error": total / (pooled or float(np.abs(rows).max(initial=0.0)) or 1.0),
+        "largest_error": float(np.abs(gaps).max(initial=0.0)),
+        **_worst_slice(got.reshape(rows.shape), rows, -1),
+    }
+    # boxes and scores may lie along another axis; along time or space small values at an edge are no loss
+    for axis in range(1, wanted.ndim - 1):
+        along = [np.moveaxis(a, axis, -1).reshape(-1, a.shape[axis]) for a in (got, wanted)]
+        other = _worst_slice(along[0], along[1].astype(np.float64), axis)
+        if other["channel_error"] > max(_GONE, found["channel_error"]) and other["channel_codes"] <= _FEW_CODES:
+            found |= other
+    return found
+
+
+def _worst_slice(got: np.ndarray, rows: np.ndarray, axis: int) -> dict:
+    """The column with the largest error of its own spread."""
+    gaps = np.asarray(got, np.float64) - rows
     spreads, power = rows.std(axis=0), np.sqrt(np.mean(gaps**2, axis=0))
     pooled = float(np.sqrt(np.mean(spreads**2)))
     varies = spreads > _FLAT * max(pooled, np.abs(rows).max(initial=0.0) * _FLAT, 1e-30)
     own = np.where(varies, power / np.where(varies, spreads, 1.0), 0.0)
     worst = int(own.argmax())
-    total = float(np.sqrt(np.mean(gaps**2)))
     return {
-        # an output that never varies has no spread; its size stands for it
-        "error": total / (pooled or float(np.abs(rows).max(initial=0.0)) or 1.0),
-        "largest_error": float(np.abs(gaps).max(initial=0.0)),
         "worst_channel": worst,
         "channel_error": float(own[worst]),
-        "channel_codes": int(np.unique(got.reshape(rows.shape)[:, worst]).size),
+        "channel_codes": int(np.unique(got[:, worst]).size),
+        "worst_axis": axis,
     }
 
 

@@ -14,8 +14,12 @@ from tfcompress.mechanics.graph import float32, full_precision, input_specs, lea
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def check_weights(model: keras.Model) -> None:
+def check_weights(model: keras.Model, who: str = "convert") -> None:
     """Raises if a weight is NaN or infinite, or the variance of a BatchNormalization can't be one.
+
+    Args:
+        model: The model.
+        who: Who asks, for the error.
 
     Raises:
         ValueError: In that case; the message names layer and weight.
@@ -26,31 +30,31 @@ def check_weights(model: keras.Model) -> None:
             named.append((path, v))
             known.add(id(v))
         if isinstance(op, keras.layers.BatchNormalization) and op.built:
-            _check_variance(path, op)
+            _check_variance(path, op, who)
     named += [(v.path.rsplit("/", 1)[0], v) for v in model.variables if id(v) not in known]
     for path, v in named:
         if v.dtype in ("float32", "float16", "bfloat16", "float64"):
-            _check_weight(path, v)
+            _check_weight(path, v, who)
 
 
-def _check_weight(path: str, variable) -> None:
+def _check_weight(path: str, variable, who: str) -> None:
     value = np.asarray(full_precision(variable), "float32")
     bad = ~np.isfinite(value)
     if bad.any():
         count = f"{int(bad.sum())} of {value.size} values are" if value.size > 1 else "its value is"
         raise ValueError(
-            f"convert: weights of layer {path!r} are not finite: {variable.name}: {count} NaN or infinite. If training "
+            f"{who}: weights of layer {path!r} are not finite: {variable.name}: {count} NaN or infinite. If training "
             "diverged, load the weights of an earlier epoch, or train again with a smaller learning rate or "
             "clipnorm=1.0 in the optimizer."
         )
 
 
-def _check_variance(path: str, norm) -> None:
+def _check_variance(path: str, norm, who: str) -> None:
     variance = np.asarray(full_precision(norm.moving_variance), "float32")
     low = float(variance.min()) if variance.size else 0.0
     if low + norm.epsilon <= 0:
         raise ValueError(
-            f"convert: moving_variance of layer {path!r} holds {low:g}, and epsilon is {norm.epsilon:g}: their root is "
+            f"{who}: moving_variance of layer {path!r} holds {low:g}, and epsilon is {norm.epsilon:g}: their root is "
             "not a number. A variance is never negative: correct the weight, or run some training steps to measure it."
         )
 

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfcompress.deploy import measuring
 from tfcompress.deploy.answers import losses
@@ -74,7 +75,14 @@ class Job:
         """What the model answers as it was given."""
         if self.source is not None:
             return self.source.run(self.inputs)
-        return named_outputs(self.model, float_outputs(self.model, self.packed))
+        try:
+            return named_outputs(self.model, float_outputs(self.model, self.packed))
+        except tf.errors.InvalidArgumentError as error:
+            said = next((t.strip() for t in error.message.splitlines() if "=" in t or "must" in t), error.message[:200])
+            raise ValueError(
+                f"convert: the model {self.model.name!r} itself fails on the calibration samples: {said} Give samples "
+                "as it was trained on (an Embedding takes 0 up to its input_dim - 1)."
+            ) from error
 
     def simulated(self, state) -> dict[str, np.ndarray]:
         """What the simulation of a state answers."""

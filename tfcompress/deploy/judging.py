@@ -15,6 +15,8 @@ from tfcompress.deploy.image_folder import evenly
 from tfcompress.deploy.remedies import Loss, Remedy, try_remedies
 from tfcompress.deploy.simulate import float_outputs
 
+_TRAIN = "train on with tfc.Compression([tfc.Quantize('int8')]), which lets the weights follow the rounding"
+_LONGER = "train longer, with tfc.Quantize(..., ranges='learned'), or leave layers float by its `overrides`"
 SHOWN = 2  # remedies in a warning; all of them stand in the metadata
 
 
@@ -105,10 +107,9 @@ def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy
     if remedies:
         lines.append("What helps: " + "; ".join(r.sentence() for r in remedies[:SHOWN]) + ".")
     elif remedies is not None and job.mode in ("int8", "int16x8"):
-        lines.append(
-            "None of the ways tried brought more; train on with tfc.Compression([tfc.Quantize('int8')]), which lets "
-            "the weights follow the rounding, or convert with mode='float16'."
-        )
+        is_trained = any("quantization-aware training" in note for note in job.notes)
+        way = _LONGER if is_trained else _TRAIN
+        lines.append(f"None of the ways tried brought much; {way}, or convert with mode='float16'.")
     return " ".join(lines)
 
 
@@ -130,8 +131,9 @@ def _what(job, row: OutputFidelity) -> str:
     if row.error is not None:
         parts.append(f"its error is {100 * row.error:.3g} % of the output's spread")
     if row.has_lost_channel:
+        axis = "" if row.worst_axis == -1 else f" of axis {row.worst_axis}"
         parts.append(
-            f"channel {row.worst_channel} is left with {row.channel_codes} distinct values "
+            f"channel {row.worst_channel}{axis} is left with {row.channel_codes} distinct values "
             f"(error {100 * row.channel_error:.3g} % of its spread)"
         )
     return f"output {row.output!r} of the {job.mode} file{kernels}: {', '.join(parts)}."

@@ -18,21 +18,31 @@ from tfcompress.mechanics.graph import Trace, float32, full_precision, input_spe
 SAMPLES = 32
 _FAR = np.log(8.0)  # deviation of activations against those of the training, as a logarithm
 _NEARER = np.log(4.0)  # by how much another scale must fit better
-# deviation of a classifier's scores (behind a softmax: of their logarithm) that none reaches on data it knows
-_LOUD = {CLASSES: 60.0, PROBABILITIES: 25.0}
+_LOUD = 60.0  # deviation of a classifier's scores that none reaches on data it knows
+_RAW = {
+    "0..255": "scale=1 / 255 or scale=1 / 127.5, offset=-1, as in the training (scale=1 if it was trained on 0..255)",
+    "-32768..32767": "scale=1 / 32768 if it was trained on -1..1 (scale=1 if on whole numbers)",
+}
 _WIDE = 60.0  # span of values behind a Rescaling above which pictures were not scaled at all
+_FEW = 64  # values of a sample, below which they are measurements and no picture or sound
+_SOUND = 32768.0
 _QUIET = 0.02  # span of values behind a Rescaling below which pictures were scaled twice
 
 Scaling = tuple[float, float]
 _TO: dict[str, dict[str, Scaling]] = {
     "0..255": {"scale=1 / 255": (1 / 255, 0.0), "scale=1 / 127.5, offset=-1": (1 / 127.5, -1.0)},
     "0..1": {"scale=255": (255.0, 0.0), "scale=2, offset=-1": (2.0, -1.0)},
+    "-32768..32767": {"scale=1 / 32768": (1 / 32768, 0.0)},
     "-1..1": {"scale=127.5, offset=127.5": (127.5, 127.5), "scale=0.5, offset=0.5": (0.5, 0.5)},
 }
 
 
 def scaling_doubt(
-    model: keras.Model | None, inputs: Mapping[str, np.ndarray], answers: np.ndarray | None, kind_of_answers: str
+    model: keras.Model | None,
+    inputs: Mapping[str, np.ndarray],
+    answers: np.ndarray | None,
+    kind_of_answers: str,
+    is_told: bool = False,
 ) -> str:
     """Says what speaks against the scale of calibration pictures.
 
@@ -41,6 +51,7 @@ def scaling_doubt(
         inputs: Calibration samples by input name, `(samples, ...)`.
         answers: The model's answers on them, those of its first output.
         kind_of_answers: What they mean, a constant of `fidelity.py`.
+        is_told: Whether the user gave a scale, so that nothing need be proven.
 
     Returns:
         One sentence with a way out; empty where nothing speaks against it.
@@ -57,19 +68,30 @@ def scaling_doubt(
         found = look(model, graph, x, kind)
         if found is not None:
             return _said(name, kind, *found) if found else ""
-    return _by_scores(name, kind, answers, kind_of_answers)
+    # of the inside of a SavedModel nothing is known, so only its scores speak
+    is_raw = model is not None and _is_whole(x)
+    return "" if is_told else _unproven(name, kind, is_raw, _loudness(answers, kind_of_answers))
 
 
 def _kind(x: np.ndarray) -> str:
-    """Which convention the values of pictures follow; empty for other data."""
-    if x.dtype.kind != "f" or x.ndim != 4 or x.shape[-1] not in (1, 3, 4):
+    """Which convention the values follow: that of pixels or of 16-bit sound; empty for other data."""
+    if x.dtype.kind != "f" or x.ndim < 2 or x[0].size < _FEW:
         return ""
     low, high = float(x.min()), float(x.max())
-    if -1.0 <= low < 0.0 and high <= 1.0:
+    is_picture = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
+    if low <= -_SOUND / 8 and high >= _SOUND / 8 and max(-low, high) <= _SOUND and _is_whole(x):
+        return "-32768..32767"
+    if is_picture and -1.0 <= low < 0.0 and high <= 1.0:
         return "-1..1"
     if low < 0.0:
         return ""
-    return "0..1" if 0.5 < high <= 1.0 else "0..255" if 64.0 < high <= 255.0 else ""
+    if is_picture and 0.5 < high <= 1.0:
+        return "0..1"
+    return "0..255" if 64.0 < high <= 255.0 and (is_picture or _is_whole(x)) else ""
+
+
+def _is_whole(x: np.ndarray) -> bool:
+    return bool(np.array_equal(x, np.rint(x)))
 
 
 def _said(name: str, kind: str, why: str, remedy: str) -> str:
@@ -129,18 +151,21 @@ def _by_front(model, graph: Trace, x, kind):
     return ()
 
 
-def _by_scores(name, kind, answers, kind_of_answers) -> str:
-    """Scores in the hundreds: a classifier that sees pictures 255 times too bright."""
-    if kind != "0..255" or kind_of_answers not in _LOUD:
+def _unproven(name: str, kind: str, is_raw: bool, loud: float) -> str:
+    """Raw pixels or sound where nothing in the model shows that it was trained on them."""
+    if kind not in _RAW or not is_raw and loud < _LOUD:
         return ""
+    why = "nothing in the model shows that it was trained on them (no Rescaling, Normalization or BatchNormalization)"
+    if loud >= _LOUD:
+        why += f", and its scores spread by {loud:.0f}, which a trained classifier's do not"
+    return _said(name, kind, why, _RAW[kind])
+
+
+def _loudness(answers, kind_of_answers) -> float:
+    """Deviation of a classifier's scores; behind a softmax of their logarithm, which ends where float32 does."""
+    if answers is None or kind_of_answers not in (CLASSES, PROBABILITIES):
+        return 0.0
     scores = np.asarray(answers, np.float64)
     if kind_of_answers == PROBABILITIES:
-        scores = np.log(np.maximum(scores, 1e-45))
-    loud = float(scores.std(axis=0).mean())
-    if loud < _LOUD[kind_of_answers]:
-        return ""
-    why = (
-        f"no Rescaling or Normalization stands in front of the model, and its scores spread by {loud:.0f}, which a "
-        "trained classifier's do not"
-    )
-    return _said(name, kind, why, "scale=1 / 255 (or scale=1 / 127.5, offset=-1; scale and offset as in the training)")
+        scores = 2.4 * np.log(np.maximum(scores, 1e-45))
+    return float(scores.std(axis=0).mean())

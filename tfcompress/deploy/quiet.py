@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -21,6 +22,38 @@ def quiet() -> Iterator[io.StringIO]:
         >>> said.getvalue()
         'endpoints of the model\n'
     """
+    with _silence.entered() as said:
+        yield said
+
+
+class _Silence:
+    """One silence for all threads: the first that asks for it begins it, the last ends it."""
+
+    def __init__(self):
+        self.lock, self.count, self.stack, self.said = threading.RLock(), 0, None, None
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[io.StringIO]:
+        with self.lock:
+            if not self.count:
+                self.stack = contextlib.ExitStack()
+                self.said = self.stack.enter_context(_silent())
+            self.count += 1
+            said = self.said
+        try:
+            yield said
+        finally:
+            with self.lock:
+                self.count -= 1
+                if not self.count:
+                    self.stack.close()
+
+
+_silence = _Silence()
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[io.StringIO]:
     said = io.StringIO()
     logger = logging.getLogger("tensorflow")
     level = logger.level

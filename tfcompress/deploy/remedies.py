@@ -96,8 +96,16 @@ def try_remedies(loss: Loss, again: Again) -> list[Remedy]:
             found += tries(loss, again)
         if any(r.is_enough for r in found):
             break  # each costs a conversion
-    mine = Remedy.of("", loss.row)
-    return sorted((r for r in found if r.score < mine.score), key=lambda r: r.score)
+    return sorted((r for r in found if _is_worth_it(r, Remedy.of("", loss.row))), key=lambda r: r.score)
+
+
+def _is_worth_it(tried: Remedy, before: Remedy) -> bool:
+    """Whether a remedy brings a tenth of what was lost back."""
+    if tried.is_enough:
+        return True
+    wrong = [1.0 - (r.agreement if r.agreement is not None else 1.0) for r in (tried, before)]
+    errors = [r.error + r.channel_error for r in (tried, before)]
+    return wrong[0] < 0.9 * wrong[1] or wrong[0] <= wrong[1] and errors[0] < 0.9 * errors[1]
 
 
 def _measured(loss: Loss, again: Again, what: str, **options) -> list[Remedy]:

@@ -303,6 +303,7 @@ class _Placer:
             getattr(op, "activation", None) in _POSITIVE
             and spec_of(op).is_known
             or isinstance(op, keras.layers.ReLU)
+            and spec_of(op).is_known
             and not op.negative_slope
             or type(op).__name__ in ("Relu", "Relu6")  # nodes of keras.ops
         )

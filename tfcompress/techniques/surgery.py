@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tfcompress.deploy.calibration import samples
+from tfcompress.deploy.finite import check_weights
 from tfcompress.deploy.image_folder import evenly
 from tfcompress.facts import checks
 from tfcompress.mechanics.channels import Channels
@@ -170,5 +171,6 @@ class Surgery(Technique):
             A new model, not compiled.
         """
         check_no_borrowed(model, type(self).__name__)
+        check_weights(model, type(self).__name__)
         seed = checks.seed(f"{self.name}.apply", seed)
         return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model

@@ -102,8 +102,14 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         there goes on.
 
         Raises:
+            TypeError: If it is no model of Keras 3.
             ValueError: If the model only holds networks and none of them was named.
         """
+        if model is not None and not isinstance(model, keras.Model):
+            raise TypeError(
+                f"Compression: a model of Keras 3 is expected. Received: {type(model).__module__}."
+                f"{type(model).__name__}. A model of tf_keras is ported by tfc.load_model(model); train the result."
+            )
         if model is not None and running_list(self) is None:
             self._asked = model
         self._bind(model)

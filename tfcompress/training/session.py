@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import keras
 
+from tfcompress.deploy.finite import check_weights
 from tfcompress.deploy.loading import load_model
 from tfcompress.facts import checks
 from tfcompress.mechanics.copying import copied
@@ -178,6 +179,7 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
     _check_loss(loss)
     model = load_model(model)
     _warn_of_steps(model)
+    check_weights(model, "compress")
     before = clock = None
     with model.distribute_strategy.scope():
         if is_wrapped(model):
