@@ -434,7 +434,7 @@ def _hub(name, build, side=32):
 _hub(
     "hub_resnet",
     lambda hub: hub.ResNetBackbone(
-        input_conv_filters=[8], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 16],
+        input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 16],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block", image_shape=(32, 32, 3),
     ),
 )  # fmt: skip
@@ -452,7 +452,7 @@ _hub(
     "hub_cspnet",
     lambda hub: hub.CSPNetBackbone(
         stem_filters=8, stem_kernel_size=3, stem_strides=2, stackwise_depth=[1, 1], stackwise_strides=[1, 2],
-        stackwise_num_filters=[16, 24], block_type="dark", image_shape=(32, 32, 3),
+        stackwise_num_filters=[16, 24], block_type="edge_block", stage_type="dark", image_shape=(32, 32, 3),
     ),
 )  # fmt: skip
 # composite layers: no raw error of TensorFlow may come from them either
