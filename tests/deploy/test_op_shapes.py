@@ -1,11 +1,14 @@
 """Tensors around an operation that don't fit each other are refused before a runtime reads behind one of them."""
 
+from types import SimpleNamespace
+
 import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.deploy import flatbuffer
+from tfcompress.deploy.op_shapes import check_shapes
 
 
 def edited(content, change):
@@ -37,10 +40,16 @@ def short_bias(model, graph):
     model.buffers.append(schema.BufferT(data=np.zeros(8, np.uint8)))
 
 
+def shifted_bias(model, graph):
+    bias = graph.tensors[graph.operators[0].inputs[2]]
+    bias.quantization.zeroPoint = np.full(len(bias.quantization.scale), 3, np.int64)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (short_bias, r"\(CONV_2D\): its bias has 2 elements, its kernel \(4, 3, 3, 1\) gives 4 outputs"),
+        (shifted_bias, r"\(CONV_2D\): its bias has the zero point 3, which must be 0"),
         (tensor(1, "CONV_2D", shape=[4, 1, 3, 3]), r"\(CONV_2D\): its kernel .* takes another number of channels"),
         (tensor(-1, "CONV_2D", shape=[1, 6, 6, 5]), r"\(CONV_2D\): its kernel .* gives another number of channels"),
         (tensor(-1, "RESHAPE", shape=[1, 65]), r"\(RESHAPE\): \(1, 4, 4, 4\) can't become \(1, 65\)"),
@@ -51,3 +60,21 @@ def short_bias(model, graph):
 def test_what_does_not_fit_is_refused(tiny_files, change, message):
     with pytest.raises(ValueError, match=message):
         flatbuffer.read(edited(tiny_files["int8"], change))
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "message"),
+    [
+        ("CONCATENATION", [(1, 4, 3), (1, 4, 5), (1, 4, 9)], "can't be joined to"),
+        ("MAX_POOL_2D", [(1, 4, 4, 4), (1, 2, 2, 5)], "makes 5 channels of 4"),
+    ],
+)
+def test_parts_and_channels_fit(name, shapes, message):
+    def around(shapes):
+        tensors = [SimpleNamespace(shape_signature=s, shape=s, dtype="int8") for s in shapes]
+        op = SimpleNamespace(name=name, index=0, inputs=list(range(len(shapes) - 1)), outputs=[len(shapes) - 1])
+        return SimpleNamespace(tensors=tensors), op
+
+    with pytest.raises(ValueError, match=message):
+        check_shapes(*around(shapes))
+    check_shapes(*around([(1, 4, 3), (1, 4, 5), (1, 4, 8)] if len(shapes) == 3 else [(1, 4, 4, 5), (1, 2, 2, 5)]))

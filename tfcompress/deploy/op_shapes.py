@@ -54,6 +54,8 @@ def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int],
         bias = inputs[bias_at] if len(inputs) > bias_at else None
         if bias is not None and bias.is_constant and math.prod(bias.shape) != kernel[axis]:
             return f"its bias has {math.prod(bias.shape)} elements, its kernel {kernel} gives {kernel[axis]} outputs"
+        if bias is not None and bias.zero_point is not None and any(bias.zero_point):
+            return f"its bias has the zero point {max(bias.zero_point, key=abs)}, which must be 0"
         x = inputs[x_at].shape_signature
         if x and x[-1] > 0 and not channels(kernel, x[-1]):
             return f"its kernel {kernel} takes another number of channels than its input {x} has"
@@ -79,6 +81,20 @@ def _reshape(inputs: Sequence[Tensor | None], y: Tensor) -> str:
     return f"{x} can't become {out}" if known and math.prod(x) != math.prod(out) else ""
 
 
+def _joined(inputs: Sequence[Tensor | None], y: Tensor) -> str:
+    shapes = [x.shape_signature for x in inputs if x is not None]
+    known = all(shape and min(shape) > 0 for shape in (*shapes, y.shape_signature))
+    if known and sum(map(math.prod, shapes)) != math.prod(y.shape_signature):
+        return f"{', '.join(map(str, shapes))} can't be joined to {y.shape_signature}"
+    return ""
+
+
+def _pooled(inputs: Sequence[Tensor | None], y: Tensor) -> str:
+    x, out = inputs[0].shape_signature, y.shape_signature
+    known = x and out and min(x[-1], out[-1]) > 0
+    return f"it makes {out[-1]} channels of {x[-1]}" if known and x[-1] != out[-1] else ""
+
+
 def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
     others = [x.dtype for x in inputs if x.dtype != y.dtype]
     return f"it makes {y.dtype} of {others[0]}" if others else ""
@@ -98,6 +114,9 @@ _RULES: dict[str, Callable[[Sequence[Tensor | None], Tensor], str]] = {
     "TRANSPOSE_CONV": _kernel(0, 2, 3, _divides),
     "FULLY_CONNECTED": _dense,
     "RESHAPE": _reshape,
+    "CONCATENATION": _joined,
+    "AVERAGE_POOL_2D": _pooled,
+    "MAX_POOL_2D": _pooled,
 }
 # Operations whose output has the type of their input, or of both.
 _PASSING = """
