@@ -132,15 +132,20 @@ def _joined(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
         return None
     if not circuit.same_scale(*parts, y):
         return None
+    widths = [circuit.width(x) for x in parts]
     if op.builtinOptions.axis % rank != rank - 1:
+        if set(widths) != {circuit.width(y)}:
+            return None  # a damaged file, which some kernels take nevertheless
         return [Tie(x, y, np.arange(circuit.width(y))) for x in parts]
+    if sum(widths) != circuit.width(y):
+        return None
     ties, start = [], 0
     for x in parts:
         channels = np.full(circuit.width(y), -1)
         channels[start : start + circuit.width(x)] = np.arange(circuit.width(x))
         ties.append(Tie(x, y, channels))
         start += circuit.width(x)
-    return ties if start == circuit.width(y) else None
+    return ties
 
 
 def _convert_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
