@@ -4,9 +4,11 @@ A test marked `data` needs the real data; whoever asks for the `mnist` or `fashi
 marked by that. TFCOMPRESS_REQUIRE_DATA=1 makes a failure of every such test that is skipped.
 """
 
+import importlib
 import importlib.util
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -16,6 +18,7 @@ import pytest  # noqa: E402
 
 SHARED_DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 DATA_FIXTURES = {"mnist", "fashion_mnist"}
+BENCH = pathlib.Path(__file__).resolve().parent / "bench"
 MISSING_DATA = "missing data"
 
 
@@ -28,6 +31,20 @@ def _beside(name):
 
 
 GRAPH_MODELS = _beside("graph_models")
+
+
+@pytest.fixture(scope="session")
+def bench_module():
+    """Imports a script of `tests/bench` by its name; those that it imports lie beside it."""
+
+    def load(name):
+        sys.path.insert(0, str(BENCH))
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.remove(str(BENCH))
+
+    return load
 
 
 @pytest.fixture(scope="session")

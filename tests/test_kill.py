@@ -1,20 +1,12 @@
 """Writers killed at random moments leave nothing half-written; `tests/bench/kill.py` does it at length."""
 
-import importlib.util
-import pathlib
-
 import pytest
-
-BENCH = pathlib.Path(__file__).parent / "bench" / "kill.py"
 
 
 @pytest.fixture(scope="module")
-def kill():
+def kill(bench_module):
     """The bench script."""
-    spec = importlib.util.spec_from_file_location("kill", BENCH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return bench_module("kill")
 
 
 def test_a_killed_save_leaves_a_whole_pair(kill):

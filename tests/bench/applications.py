@@ -46,6 +46,7 @@ def built(name: str, size: int, seed: int = 0):
     """
     import keras
     import numpy as np
+    from shaken_norms import shake_norms
 
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
@@ -54,17 +55,7 @@ def built(name: str, size: int, seed: int = 0):
         weights=None, input_shape=(side, side, 3), classifier_activation=None, classes=100
     )
     x = _pictures(rng, side)
-    norms = [op for op in model.layers if isinstance(op, keras.layers.BatchNormalization)]
-    momentum = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    if norms:
-        model(x, training=True)
-    for norm, before in zip(norms, momentum, strict=True):
-        norm.momentum = before
-        spread = np.sqrt(norm.moving_variance.numpy())
-        norm.moving_mean.assign(norm.moving_mean.numpy() + 0.3 * spread * rng.normal(size=spread.shape))
-        norm.moving_variance.assign(spread**2 * rng.uniform(0.5, 1.5, spread.shape))
+    shake_norms(model, x, rng, 0.3, 0.5, 1.5)
     for op in model.layers:
         for kind in ("gamma", "beta", "bias"):
             v = getattr(op, kind, None)  # by attribute: Keras gives the gamma of ConvNeXt's LayerScale no name

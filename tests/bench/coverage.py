@@ -34,21 +34,12 @@ def built(name, seed=0):
     """Returns a net with shaken statistics, and its samples."""
     import keras
     from coverage_nets import NETS
+    from shaken_norms import shake_norms
 
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model, x = NETS[name](rng)
-    norms = [op for op in model._flatten_layers() if isinstance(op, keras.layers.BatchNormalization) and op.built]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    if norms:
-        model(x, training=True)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
-        spread = np.sqrt(norm.moving_variance.numpy())
-        norm.moving_mean.assign(norm.moving_mean.numpy() + 0.2 * spread * rng.normal(size=spread.shape))
-        norm.moving_variance.assign(spread**2 * rng.uniform(0.6, 1.4, spread.shape))
+    shake_norms(model, x, rng, 0.2, 0.6, 1.4)
     return model, x
 
 

@@ -16,6 +16,7 @@ from keras import layers
 
 import tfcompress as tfc
 from tfcompress.data import load_fashion_mnist, load_mnist
+from tfcompress.deploy.measuring import answers
 from tfcompress.deploy.verify import parity
 
 
@@ -69,9 +70,10 @@ def main():
             )
             artifact = compression.convert()
             simulated = {artifact.outputs[0].name: compression.predict(data.x_test)}
+            got = answers(artifact, {artifact.inputs[0].name: data.x_test})
             accuracy = (artifact.predict(data.x_test).argmax(1) == data.y_test).mean()
             for xnnpack in (True, False):
-                found = parity(artifact, simulated, data.x_test, xnnpack=xnnpack)
+                found = parity(artifact, simulated, got[xnnpack], xnnpack)
                 same = f"{round(found.agreement * found.samples):,} of {found.samples:,}"
                 print(
                     f"{name:<8} {build.__name__:<13} {accuracy:>8.4f} {xnnpack!s:>7} {same:>16} "

@@ -45,6 +45,26 @@ def test_convert_writes_what_the_library_would(int8, folder, capsys, tiny_model)
     assert not tfc.Artifact.load("model.tflite").is_integer
 
 
+def test_convert_ends_in_a_verdict_and_keeps_what_is_required(folder, capsys):
+    options = ["--calibration=data.npz", "--scale=1/255", "--out=a.tflite"]
+    assert run("convert", "model.keras", *options, "--require=agreement=0.5,error=0.5") == DONE
+    artifact = tfc.Artifact.load("a.tflite")
+    assert capsys.readouterr().out.splitlines()[-1] == artifact.verdict() and "of 192 samples" in artifact.verdict()
+    assert run("convert", "model.keras", *options, "--require=error=1e-9", "--out=b.tflite") == REFUSED
+    assert "required is at most 1e-09" in capsys.readouterr().err and not (folder / "b.tflite").exists()
+    for wrong in ("accuracy=1", "error=small", "error"):
+        assert run("convert", "model.keras", *options, f"--require={wrong}") == FAILED
+        assert "require" in capsys.readouterr().err
+
+
+def test_convert_scales_and_shifts_the_inputs(folder):
+    options = ["--calibration=data.npz", "--scale=1/127.5", "--offset=-1", "--percentile=99.9"]
+    assert run("convert", "model.keras", *options) == DONE
+    x = np.load("data.npz")["x_train"][..., None] * np.float32(1 / 127.5) - np.float32(1)
+    same = tfc.convert(tfc.load_model("model.keras"), calibration=x, percentile=99.9)
+    assert tfc.Artifact.load("model.tflite").content == same.content
+
+
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 def test_convert_io(folder, io):
     options = ["--calibration=data.npz", "--scale=1/255", f"--io={io}"]

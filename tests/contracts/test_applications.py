@@ -3,22 +3,15 @@
 Five of the forty that `tests/bench/applications.py` measures, on small pictures.
 """
 
-import importlib.util
-import pathlib
-
 import pytest
 
-BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench" / "applications.py"
 SIZES = {"MobileNetV2": 32, "MobileNetV3Small": 32, "EfficientNetB0": 32, "DenseNet121": 32, "ConvNeXtTiny": 32}
 
 
 @pytest.fixture(scope="module")
-def bench():
+def bench(bench_module):
     """The benchmark as a module."""
-    spec = importlib.util.spec_from_file_location("applications", BENCH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return bench_module("applications")
 
 
 def test_the_benchmark_knows_every_architecture(bench):

@@ -7,9 +7,9 @@ import pytest
 import tfcompress as tfc
 from tfcompress.deploy.post_training import quantized_state
 from tfcompress.facts import spec
-from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import float32, leaves
 from tfcompress.mechanics.hook import laid
+from tfcompress.mechanics.treatment import Mode
 from tfcompress.training.plan import make_plan
 
 L = keras.layers

@@ -2,10 +2,14 @@
 
 import warnings
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from tfcompress.deploy import flatbuffer
 
 
 def image_model():
@@ -93,6 +97,20 @@ def converted(folder, mode, io=None, samples=None):
         # The int16x8 calibration of TensorFlow says that its own interpreter will go.
         warnings.simplefilter("ignore")
         return converter.convert()
+
+
+@pytest.fixture(scope="session")
+def edited():
+    """Function `(content, change) -> content` of a file after `change(model, main graph)` of its schema objects."""
+
+    def edit(content, change):
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        change(model, model.subgraphs[0])
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), flatbuffer.IDENTIFIER)
+        return bytes(builder.Output())
+
+    return edit
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import copy
 
-import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -10,15 +9,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from tfcompress.deploy import flatbuffer
 from tfcompress.deploy.flatbuffer_checks import check_calls
-
-
-def edited(content, change):
-    """The file after `change(model, main graph)`."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    change(model, model.subgraphs[0])
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), flatbuffer.IDENTIFIER)
-    return bytes(builder.Output())
 
 
 def kernel(graph):
@@ -110,12 +100,12 @@ def foreign_signature(model, graph):
         (foreign_signature, "which is none of its inputs"),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_place(tiny_files, change, message):
+def test_what_cannot_be_is_refused_by_its_place(tiny_files, change, message, edited):
     with pytest.raises(ValueError, match=f"cut off or damaged.*({message})"):
         flatbuffer.read(edited(tiny_files["int8"], change))
 
 
-def test_a_bias_of_a_microcontroller_file_may_name_a_dimension_of_the_kernel(tiny_files):
+def test_a_bias_of_a_microcontroller_file_may_name_a_dimension_of_the_kernel(tiny_files, edited):
     def change(model, graph):
         graph.tensors[graph.operators[0].inputs[2]].quantization.quantizedDimension = 3
 
@@ -123,7 +113,7 @@ def test_a_bias_of_a_microcontroller_file_may_name_a_dimension_of_the_kernel(tin
     assert graph.tensors[graph.ops[0].inputs[2]].scale.size == 4
 
 
-def test_sixteen_bit_files_of_the_converter_may_have_scales_of_zero(tiny_files):
+def test_sixteen_bit_files_of_the_converter_may_have_scales_of_zero(tiny_files, edited):
     content = edited(tiny_files["int16x8"], put(np.array([0], "f4"), "tensors", 0, "quantization", "scale"))
     assert flatbuffer.read(content).graphs[0].tensors[0].scale == 0
 
@@ -135,7 +125,7 @@ def test_graphs_that_call_themselves_are_refused():
             check_calls(calls)
 
 
-def test_a_graph_that_runs_itself_is_refused_before_the_runtime_sees_it(tiny_files):
+def test_a_graph_that_runs_itself_is_refused_before_the_runtime_sees_it(tiny_files, edited):
     def change(model, graph):
         model.operatorCodes[graph.operators[0].opcodeIndex].builtinCode = schema.BuiltinOperator.IF
         model.operatorCodes[graph.operators[0].opcodeIndex].deprecatedBuiltinCode = schema.BuiltinOperator.IF

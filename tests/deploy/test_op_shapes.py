@@ -2,21 +2,12 @@
 
 from types import SimpleNamespace
 
-import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.deploy import flatbuffer
 from tfcompress.deploy.op_shapes import check_shapes
-
-
-def edited(content, change):
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    change(model, model.subgraphs[0])
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), flatbuffer.IDENTIFIER)
-    return bytes(builder.Output())
 
 
 def tensor(position, what, **values):
@@ -57,7 +48,7 @@ def shifted_bias(model, graph):
         (tensor(0, "FULLY_CONNECTED", shape=[1, 63]), r"\(RESHAPE\)|can't be cut into rows of 64"),
     ],
 )
-def test_what_does_not_fit_is_refused(tiny_files, change, message):
+def test_what_does_not_fit_is_refused(tiny_files, change, message, edited):
     with pytest.raises(ValueError, match=message):
         flatbuffer.read(edited(tiny_files["int8"], change))
 

@@ -41,6 +41,8 @@ def test_poor_calibration_does_not_matter(net):
     wanted = compression.predict(X)
     assert np.sqrt(np.mean((artifact.predict(X) - wanted) ** 2)) < 0.002 * wanted.std()
     assert max(p["largest_gap"] for p in artifact.metadata["parity"]) < 6
+    plain = model.predict(X, verbose=0)
+    assert np.sqrt(np.mean((artifact.predict(X) - plain) ** 2)) < 0.15 * plain.std()
 
 
 def test_the_scales_are_the_trained_ones():

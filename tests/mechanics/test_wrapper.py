@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.transforms.mask import Mask
 from tfcompress.mechanics.transforms.ranges import ActivationRange
+from tfcompress.mechanics.treatment import Mode
 from tfcompress.mechanics.wrapper import Compressed, Ranged
 from tfcompress.mechanics.wrapping import counted, finished, is_wrapped, unwrapped, wrapped
 from tfcompress.training.plan import make_plan

@@ -17,11 +17,11 @@ from tfcompress.deploy.export import named_outputs
 from tfcompress.deploy.post_training import quantized_state
 from tfcompress.deploy.simulate import simulate
 from tfcompress.deploy.tensorspec import TensorSpec
-from tfcompress.mechanics.chain import Mode, Treatment
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import float32, input_specs, walk
 from tfcompress.mechanics.hook import laid
 from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.treatment import Mode, Treatment
 
 _BATCH = 32  # samples at a time
 

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
 from tfcompress.deploy.simulate import simulate
-from tfcompress.mechanics.chain import Chain, Mode
 from tfcompress.mechanics.graph import float32, leaves, overridden, trace
 from tfcompress.mechanics.hook import laid
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
+from tfcompress.mechanics.treatment import Chain, Mode
 
 SUSPECTS = 3  # layers tried one at a time
 SAMPLES = 64

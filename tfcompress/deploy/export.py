@@ -18,7 +18,6 @@ import tensorflow as tf
 from tfcompress.deploy.quiet import quiet
 from tfcompress.deploy.unconvertible import NotConvertible, converter_failure, lacking
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.chain import Mode, Treatment, prepare_export
 from tfcompress.mechanics.draws import Draws, drawing
 from tfcompress.mechanics.exporting import convertible
 from tfcompress.mechanics.graph import (
@@ -34,6 +33,8 @@ from tfcompress.mechanics.graph import (
     unconverted,
 )
 from tfcompress.mechanics.hook import laid
+from tfcompress.mechanics.reading import prepare_export
+from tfcompress.mechanics.treatment import Mode, Treatment
 from tfcompress.mechanics.variables import Constants
 
 DEFAULT_SIGNATURE = "serving_default"

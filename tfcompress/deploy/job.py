@@ -84,6 +84,13 @@ class Job:
                 "as it was trained on (an Embedding takes 0 up to its input_dim - 1)."
             ) from error
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the ranges of the file were trained, so that the simulation is what was trained."""
+        if self.source is not None:
+            return self.source.has_ranges
+        return self.state is not None and CompressionState.of(self.model) is self.state
+
     def simulated(self, state) -> dict[str, np.ndarray]:
         """What the simulation of a state answers."""
         return named_outputs(self.model, simulate(self.model, state, self.packed))
@@ -144,7 +151,7 @@ def measure(artifact: Artifact, job: Job, is_simulated: bool = True) -> None:
     if job.state is not None and is_simulated:
         simulated = job.simulated(job.state)
         artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
-        if CompressionState.of(job.model) is job.state:  # the simulation is what was trained
+        if job.is_trained:
             references = {SIMULATION: simulated, **references}
     weights = 4 * (job.model.count_params() if job.source is None else job.source.parameters)
     artifact.metadata["fidelity"] = measuring.fidelity(artifact, got, references, found_losses, weights).facts()

@@ -27,7 +27,7 @@ def judged(
 
     Args:
         artifact: The measured file; what is found out is added to its metadata.
-        job: The conversion: `model`, `mode`, `state`, `inputs`, `packed`.
+        job: The conversion, a `Job`.
         require: Requirements of the user, or None.
         diagnose: Whether to look for the layer and for ways out.
         again: Converts anew with other options and measures.
@@ -87,7 +87,7 @@ def _loss(job, row: OutputFidelity, place: Culprit | None) -> Loss:
         row=row,
         op=None if place is None else place.op,
         is_input=place is not None and place.op is None,
-        trained=any("quantization-aware training" in note for note in job.notes),
+        trained=job.is_trained,
         mode=job.mode,
         inputs=job.inputs,
     )
@@ -107,8 +107,7 @@ def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy
     if remedies:
         lines.append("What helps: " + "; ".join(r.sentence() for r in remedies[:SHOWN]) + ".")
     elif remedies is not None and job.mode in ("int8", "int16x8"):
-        is_trained = any("quantization-aware training" in note for note in job.notes)
-        way = _LONGER if is_trained else _TRAIN
+        way = _LONGER if job.is_trained else _TRAIN
         lines.append(f"None of the ways tried brought much; {way}, or convert with mode='float16'.")
     return " ".join(lines)
 

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.own_code import own_code
 from tfcompress.mechanics.placement import Spot
@@ -14,6 +13,7 @@ from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import ActivationRange, PercentileRange
+from tfcompress.mechanics.treatment import Chain, Treatment
 
 
 def channels(w, is_folded: bool) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
-from tfcompress.mechanics.chain import Mode, prepare
 from tfcompress.mechanics.draws import Draws, drawing
 from tfcompress.mechanics.graph import float32, inference, input_specs, overridden
 from tfcompress.mechanics.hook import laid
+from tfcompress.mechanics.reading import prepare
+from tfcompress.mechanics.treatment import Mode
 
 
 def simulate(model: keras.Model, state, x, batch_size: int = 128):

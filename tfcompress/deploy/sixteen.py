@@ -17,11 +17,11 @@ from tfcompress.deploy.flatbuffer import IDENTIFIER, read
 from tfcompress.deploy.post_training import quantized_state
 from tfcompress.deploy.simulate import observe
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.chain import Treatment
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import ActivationRange
+from tfcompress.mechanics.treatment import Treatment
 
 _CODES = 32767
 _SAME = 2e-4  # between a bound that TensorFlow saw and the same one here; float sums differ by less

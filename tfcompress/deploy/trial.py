@@ -4,7 +4,6 @@ Run as `python -m tfcompress.deploy.trial FOLDER`, it is that process: files, in
 """
 
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -14,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from tfcompress.facts.own_process import run_module
 
 # A loop that a damaged file never leaves; the slowest kernels run a thousand million products in about a second.
 LONGEST_SECONDS = 120.0
@@ -77,20 +78,8 @@ def run_apart(
 
 def _child(folder: pathlib.Path, seconds: float) -> str:
     """Starts the process and waits for it; returns how it ended."""
-    if not sys.executable:
-        raise OSError("there is no Python executable to start a process with")
-    # It finds the same packages as this process, however they were found here; an empty entry is the current folder.
-    search = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    command = [sys.executable, "-P", "-m", __name__, str(folder)]
     try:
-        child = subprocess.run(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=seconds,
-            env={**os.environ, "PYTHONPATH": search},
-            check=False,
-        )
+        child = run_module(__name__, str(folder), seconds)
     except subprocess.TimeoutExpired:
         return f"it did not end in {seconds:g} s"
     if child.returncode < 0:

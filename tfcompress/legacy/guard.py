@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import h5py
 
+from tfcompress.facts.own_process import run_module
+
 # Weights hardly get smaller by packing; those of which nine in ten are zero shrink to about a fifth. Files that claim
 # more than this times their own bytes are bombs. Below the free bytes nobody is harmed.
 LARGEST_RATIO = 32
@@ -125,16 +127,8 @@ def _fault_apart(path: str, changed: int, size: int) -> str:
     if not sys.executable:
         return _fault(path)
     seconds = LONGEST_SECONDS + size / SLOWEST_BYTES
-    search = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     try:
-        child = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, path],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            env={**os.environ, "PYTHONPATH": search},
-            check=False,
-        )
+        child = run_module(__name__, path, seconds)
     except subprocess.TimeoutExpired:
         return f"it is damaged: the HDF5 library did not come to an end with it in {seconds:.0f} s"
     if child.returncode:

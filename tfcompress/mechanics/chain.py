@@ -5,140 +5,25 @@ The one computation behind both forms: the wrapper layer and the hook on a live 
 cannot drift apart.
 """
 
-import enum
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of, weight
-from tfcompress.mechanics.adapters import Adapter, adapter_of, adapters
+from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
+from tfcompress.mechanics.adapters import adapters
 from tfcompress.mechanics.attention import inner_parts
-from tfcompress.mechanics.constraints import constrained
-from tfcompress.mechanics.fronts import scaled_kernel
-from tfcompress.mechanics.graph import constants, full_precision, overridden
+from tfcompress.mechanics.graph import overridden
 from tfcompress.mechanics.inside import Inside, fixed_limits, scaled
+from tfcompress.mechanics.reading import AS_IN_THE_FILE, late_bias, norm_constants, values_of
 from tfcompress.mechanics.runtime import averaged, on_bias_grid
-from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
-from tfcompress.mechanics.variables import LARGE, Reading
-
-
-class Mode(enum.Enum):
-    """What a forward pass is for."""
-
-    TRAIN = "train"  # ranges follow the batches
-    TEST = "test"  # validation during fit
-    OBSERVE = "observe"  # calibration: ranges look on, activations stay float
-    FOLDED = "folded"  # the simulation of the file: BatchNormalization folded
-    EXPORT = "export"  # the same, as constants and FakeQuant nodes for the converter
-
+from tfcompress.mechanics.treatment import Mode, Treatment
+from tfcompress.mechanics.variables import Reading
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
-_FOLDED = (Mode.FOLDED, Mode.EXPORT)
-
-
-@dataclass
-class Chain:
-    """The transforms a weight is read through, in the order of their rank."""
-
-    path: str
-    variable: keras.Variable
-    transforms: list = field(default_factory=list)
-    adapter: Adapter | None = None
-    is_borrowed: bool = False  # another operation reads the weight as well
-
-    @classmethod
-    def of(cls, layer: object, path: str) -> "Chain":
-        """Returns an empty chain for the weight at an attribute path of a layer."""
-        return cls(path, weight(layer, path), adapter=adapter_of(layer, path))
-
-    def plain(self):
-        """Returns the weight as it is, with its adapter."""
-        w = tf.cast(full_precision(self.variable), tf.float32)
-        return w if self.adapter is None else w + self.adapter.change()
-
-    def add(self, transform) -> None:
-        """Puts a transform at its place and builds its state."""
-        self.transforms = sorted([*self.transforms, transform], key=lambda t: t.rank)
-        if not transform.built:
-            transform.build(tuple(self.variable.shape))
-
-    def value(self, lasting: bool = False):
-        """Returns the transformed weight; with `lasting`, without the rounding that only the file does."""
-        return self.through(self.plain(), lasting)
-
-    def through(self, w, lasting: bool = False):
-        """Returns what the transforms make of a value of the weight."""
-        for transform in self.transforms:
-            if transform.lasting or not lasting:
-                w = transform(w)
-        return w
-
-    def find(self, kind: type):
-        """Returns the transform of a type, or None."""
-        return next((t for t in self.transforms if isinstance(t, kind)), None)
-
-
-@dataclass
-class Treatment:
-    """Everything that is done to one operation.
-
-    Args:
-        path: Unique path of the operation in its model.
-        op: The layer or operation itself.
-        index: Position in the model's list of treatments; names the operation in the exported graph.
-        chains: Weight path to chain.
-        outputs: Output number to the range behind it.
-        before: Range between the layer's kernel and its activation function, where the two do not fuse.
-        fixed: LiteRT's fixed output range, simulated.
-        is_last: Whether the output is one of the model's.
-        written: Whether the operation or its activation function is computed in its integer form.
-        inside: Name to the range of a value inside that form.
-        norm: BatchNormalization that is folded into this layer in the file.
-        folds: Whether this operation is such a BatchNormalization, or a factor that the layers behind take over.
-        front: Layer in front of the model whose factor and offset this layer takes over in the file.
-        affine: Whether the file holds this operation as a factor and a shift per channel.
-        source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
-        table: Range that gives what is looked up its scale; in the file the table itself lies on it.
-        captures: Whether the output is kept for a loss between features.
-        exported: `(variable, value, what holds it)` for every constant of an export under way.
-        ready: What the operation reads in passes under way in which nothing trains; None in all others.
-    """
-
-    path: str
-    op: object
-    index: int
-    chains: dict[str, Chain] = field(default_factory=dict)
-    outputs: dict[int, ActivationRange] = field(default_factory=dict)
-    before: ActivationRange | None = None
-    fixed: tuple[float, float] | None = None
-    is_last: bool = False
-    written: bool = False
-    inside: dict[str, ActivationRange] = field(default_factory=dict)
-    norm: object = None
-    folds: bool = False
-    front: object = None
-    affine: bool = False
-    source: object = None
-    table: object = None
-    captures: bool = False
-    exported: list = field(default_factory=list)
-    ready: tuple | None = None
-
-    def bake(self) -> None:
-        """Writes the lasting part of every chain into its weight."""
-        for chain in self.chains.values():
-            value = constrained(chain, chain.value(lasting=True))
-            for transform in chain.transforms:
-                if hasattr(transform, "settle"):
-                    transform.settle(chain.plain())
-            chain.variable.assign(value)
-            if chain.adapter is not None:
-                chain.adapter.clear()
 
 
 captured = threading.local()
@@ -167,17 +52,17 @@ def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: M
 
 def _through(t, call, args, kwargs, mode):
     """The call itself, with weights and the inner activation replaced."""
-    if t.folds and mode in _FOLDED:
+    if t.folds and mode in AS_IN_THE_FILE:
         return args[0]
-    if t.affine and mode in _FOLDED:
+    if t.affine and mode in AS_IN_THE_FILE:
         return _scaled(t, call, args[0], mode)
-    values = _values(t, mode)
+    values = values_of(t, mode)
     inner = _laid_over(t, call, mode)
     if not values:
         return inner(*args, **kwargs)
     with overridden([adapter.off for adapter in adapters(t.op).values()]):
         outputs = _stateless(t.op, values, inner, args, kwargs)
-    bias = _late_bias(t, mode, values) if t.ready is None else t.ready[1]
+    bias = late_bias(t, mode, values) if t.ready is None else t.ready[1]
     return outputs if bias is None else outputs + bias
 
 
@@ -232,109 +117,13 @@ def _formed(t: Treatment, mode: Mode) -> Callable:
 
 
 def _inside(t: Treatment, mode: Mode) -> Inside:
-    return Inside(t.inside, _bits(t), _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in _FOLDED, t.source)
+    return Inside(t.inside, _bits(t), _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in AS_IN_THE_FILE, t.source)
 
 
 def _bits(t: Treatment) -> int:
     """Bits of the activations of an operation."""
     spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
     return next((span.bits for span in spans if isinstance(span, ActivationRange)), 8)
-
-
-def _values(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
-    """Variables of the layer and what the call shall read instead."""
-    if mode is Mode.EXPORT:
-        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in t.exported]
-    if t.ready is not None:
-        return [(v, tf.convert_to_tensor(value)) for v, value in t.ready[0]]
-    return list(_read(t, mode).values())
-
-
-def prepare(t: Treatment, mode: Mode) -> None:
-    """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
-
-    In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
-
-    Args:
-        t: The treatment; its `ready` is filled, to be made None when the passes are done.
-        mode: What the passes are for.
-    """
-    values = list(_read(t, mode).values())
-    t.ready = values, _late_bias(t, mode, values)
-
-
-def prepare_export(t: Treatment) -> list[tf.Variable]:
-    """Computes the constants of an operation before its graph is traced.
-
-    Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
-
-    Args:
-        t: The treatment; its `exported` is filled, to be cleared when the export is done.
-
-    Returns:
-        The variables.
-    """
-    values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
-    for variable, value in constants(t.op):
-        values.setdefault(id(variable), (variable, value))
-    for variable, value in values.values():
-        large = value.size >= LARGE
-        t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
-    return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
-
-
-def _on_one_scale(t: Treatment, variable, value, held):
-    """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
-    chain = next((c for c in t.chains.values() if c.variable is variable), None)
-    held = tf.convert_to_tensor(held)
-    if t.table is not None and chain is not None and len(t.chains) == 1:
-        return t.table(held, export=True)  # what is looked up keeps the table's scale
-    grid = chain.find(QuantizeWeight) if chain is not None else None
-    if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
-        return held
-    bound = float(np.abs(value).max()) or 1.0
-    return tf.quantization.fake_quant_with_min_max_args(held, -bound, bound, narrow_range=True)
-
-
-def _read(t: Treatment, mode: Mode) -> dict:
-    chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
-    values = {id(c.variable): (c.variable, c.value()) for c in chains}
-    if t.front is not None and mode in _FOLDED:
-        values |= _fronted(t, values)
-    if t.norm is not None and mode in _FOLDED:
-        values |= _folded(t, values)
-    bias = getattr(t.op, "bias", None)
-    if mode is Mode.FOLDED and isinstance(bias, keras.Variable):
-        value = values.get(id(bias), (bias, full_precision(bias)))[1]
-        values[id(bias)] = (bias, _rounded_bias(t, value, values))
-    return values
-
-
-def largest_weight(t: Treatment) -> float | None:
-    """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
-    spec = spec_of(t.op)
-    if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
-        return float(np.abs(norm_constants(t.op)[0]).max())
-    if not t.chains or spec.step or spec.inner:
-        return None
-    read = _read(t, Mode.FOLDED)
-    peaks = [float(np.abs(read[id(c.variable)][1]).max()) for c in t.chains.values()]
-    return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
-
-
-def _rounded_bias(t: Treatment, bias, values: dict):
-    """The bias as the file holds it; known for layers with one quantized kernel and one source."""
-    spec = spec_of(t.op)
-    grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
-    if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
-        return bias
-    if not spec.is_known:
-        return bias
-    if spec.step or getattr(t.source, "bits", 8) != 8:
-        return bias
-    kernel = values[id(t.chains[spec.kernels[0]].variable)][1]
-    axes = spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
-    return on_bias_grid(bias, kernel, spec.axes[spec.kernels[0]], axes, t.source)
 
 
 def _stateless(layer, values, call, args, kwargs):
@@ -350,82 +139,6 @@ def _stateless(layer, values, call, args, kwargs):
     for v, after in scope.assigned(before):  # also of a range inside the call
         v.assign(after)
     return outputs
-
-
-def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
-    """Returns `(factor, shift)`, both `(channels,)`: the normalization at inference is `x * factor + shift`."""
-    if mode is Mode.EXPORT:
-        with tf.init_scope():
-            return tuple(np.asarray(x) for x in norm_constants(norm))
-    factor = 1.0 / tf.sqrt(full_precision(norm.moving_variance) + norm.epsilon)
-    if norm.gamma is not None:
-        factor = factor * full_precision(norm.gamma)
-    shift = -full_precision(norm.moving_mean) * factor
-    return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
-
-
-def _fronted(t: Treatment, values: dict) -> dict:
-    """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
-    kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
-    new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
-    bias = getattr(t.op, "bias", None)
-    if shift is not None and bias is not None:
-        new[id(bias)] = (bias, full_precision(bias) + tf.reshape(shift, bias.shape))
-    return new
-
-
-def _first_kernel(t: Treatment, values: dict) -> tuple:
-    path = spec_of(t.op).kernels[0]
-    variable = weight(t.op, path)
-    return values.get(id(variable), (variable, full_precision(variable)))
-
-
-def _folded(t: Treatment, values: dict) -> dict:
-    """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
-    factor, shift = norm_constants(t.norm)
-    path, letters = fold_target(t.op)
-    variable = weight(t.op, path)
-    kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
-    shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
-    new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
-    bias = getattr(t.op, "bias", None)
-    if bias is not None:
-        held = values.get(id(bias), (bias, full_precision(bias)))[1]
-        new[id(bias)] = (bias, held * factor + shift)
-    return new
-
-
-def _late_bias(t: Treatment, mode: Mode, values: list):
-    """The folded shift of a layer that has no bias of its own to carry it."""
-    if mode not in _FOLDED or getattr(t.op, "bias", None) is not None:
-        return None
-    if mode is Mode.EXPORT:
-        with tf.init_scope():
-            shift = _shift(t)
-            return None if shift is None else np.asarray(shift)
-    shift = _shift(t)
-    if shift is None:
-        return None
-    return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
-
-
-def _shift(t: Treatment):
-    """What a normalization behind and an offset in front add to every output channel, together."""
-    shift = None
-    if t.front is not None:
-        values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
-        shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])[1]
-    if t.norm is None:
-        return shift
-    factor, own = norm_constants(t.norm)
-    return own if shift is None else own + factor * shift
-
-
-def fold_target(layer) -> tuple[str, str]:
-    """Returns path and axis letters of the kernel that carries the output channels of a layer."""
-    spec = spec_of(layer)
-    path = spec.kernels[-1]
-    return path, spec.axes[path]
 
 
 def _factors(t, call, channels: int, rank: int) -> tuple:

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.chain import Treatment, largest_weight
 from tfcompress.mechanics.graph import Trace, leaves, trace
 from tfcompress.mechanics.placement import Placement, Span, place
+from tfcompress.mechanics.reading import largest_weight
 from tfcompress.mechanics.transforms.ranges import ActivationRange
+from tfcompress.mechanics.treatment import Treatment
 
 _RATIO = 128.0  # of input scale times weight scale to output scale, at most
 _ALONE = 1.0  # what a dead input or a value made of nothing known gets

@@ -423,8 +423,7 @@ def attached(model: keras.Model, name: str) -> keras.layers.Layer | None:
 
 def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
     """Returns every variable of a layer with its value; half floats as float32."""
-    values = [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
-    return [(v, value.astype("float32") if value.dtype.name in HALF else value) for v, value in values]
+    return [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
 
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:

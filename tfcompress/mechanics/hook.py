@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tfcompress.mechanics.chain import Mode, Treatment, run
+from tfcompress.mechanics.chain import run
 from tfcompress.mechanics.graph import is_training, overridden, unconverted
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN
+from tfcompress.mechanics.treatment import Mode, Treatment
 from tfcompress.mechanics.variables import Reading
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}

@@ -5,10 +5,10 @@ from dataclasses import replace as changed
 
 import numpy as np
 
-from tfcompress.mechanics.chain import Chain
 from tfcompress.mechanics.graph import full_precision
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.channel_mask import ChannelMask
+from tfcompress.mechanics.treatment import Chain
 
 Kept = Callable[[object, str], list[np.ndarray | None]]
 

@@ -24,9 +24,10 @@ from tfcompress.facts.spec import (
     activation_spec,
     spec_of,
 )
-from tfcompress.mechanics.chain import Treatment, fold_target
 from tfcompress.mechanics.fronts import moves_front, one_factor, takes_front
 from tfcompress.mechanics.graph import Call, Trace
+from tfcompress.mechanics.reading import fold_target
+from tfcompress.mechanics.treatment import Treatment
 
 _WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)

@@ -5,8 +5,8 @@ import numpy as np
 
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.adapters import adapters
-from tfcompress.mechanics.chain import Chain
 from tfcompress.mechanics.graph import full_precision, layers_inside, overridden
+from tfcompress.mechanics.treatment import Chain
 
 _OWN = ("lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size")
 _WEIGHTS = ("kernel", "embeddings", "bias")  # in the order a fresh layer has them

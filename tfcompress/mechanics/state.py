@@ -2,10 +2,10 @@
 
 import keras
 
-from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import attach, attached
 from tfcompress.mechanics.transforms.base import Transform
 from tfcompress.mechanics.transforms.ranges import ActivationRange
+from tfcompress.mechanics.treatment import Chain, Treatment
 
 NAME = "tfcompress_state"
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import keras
 
 from tfcompress.facts.spec import describe
-from tfcompress.mechanics.chain import Chain, Mode, Treatment, run
+from tfcompress.mechanics.chain import run
 from tfcompress.mechanics.graph import takes_training
+from tfcompress.mechanics.treatment import Chain, Mode, Treatment
 
 
 @keras.saving.register_keras_serializable("tfcompress")

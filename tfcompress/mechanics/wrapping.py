@@ -9,11 +9,11 @@ from dataclasses import replace as changed
 import keras
 
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.chain import Treatment
 from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.graph import is_container, leaves, rebuild, trace
 from tfcompress.mechanics.moving import moved
 from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.treatment import Treatment
 from tfcompress.mechanics.wrapper import Compressed, Ranged
 
 

@@ -12,7 +12,7 @@ from tfcompress.facts.printable import shown
 from tfcompress.facts.restoring import restored
 from tfcompress.facts.select import Where, resolve, where
 from tfcompress.facts.spec import LayerSpec
-from tfcompress.mechanics.chain import Chain
+from tfcompress.mechanics.treatment import Chain
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from tfcompress.deploy.routing import LOGITS, Run, Stage, checked_thresholds, lo
 from tfcompress.deploy.runner import check_inputs
 from tfcompress.deploy.tensorspec import TensorSpec
 from tfcompress.facts import checks
-from tfcompress.mechanics.chain import Treatment
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.split import Course, Tensor
+from tfcompress.mechanics.treatment import Treatment
 
 CALIBRATION = 256  # samples
 LARGEST_BATCH = 2**31

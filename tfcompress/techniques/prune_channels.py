@@ -116,19 +116,9 @@ class PruneChannels(Surgery):
         checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"), "'global' or 'layer'")
         checks.choice("PruneChannels", "mode", self.mode, MODES)
         for name, most in (("round_to", LARGEST_MULTIPLE), ("steps", MOST_ROUNDS)):
-            self.set(
-                **{
-                    name: checks.whole(
-                        "PruneChannels",
-                        name,
-                        getattr(self, name),
-                        1,
-                        most,
-                        "",
-                        f"a whole number, 1 or more and at most {most}",
-                    )
-                }
-            )
+            wanted = f"a whole number, 1 or more and at most {most}"
+            value = checks.whole("PruneChannels", name, getattr(self, name), 1, most, accepted=wanted)
+            self.set(**{name: value})
         if self.schedule is not None and (criterion.data or self.steps > 1):
             raise ValueError(
                 "PruneChannels: while training goes on, channels are scored by their weights alone. Received: "

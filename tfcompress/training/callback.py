@@ -14,9 +14,9 @@ import keras
 from tfcompress.deploy.convert import convert
 from tfcompress.deploy.simulate import simulate
 from tfcompress.facts import checks
-from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import build, is_built
 from tfcompress.mechanics.hook import Member, StepFunctions, Training, at_first_step, laid
+from tfcompress.mechanics.treatment import Mode
 from tfcompress.training.binding import network_of
 from tfcompress.training.ends import running_list, surround
 from tfcompress.training.figures import recipe_facts

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from tfcompress.mechanics.chain import Chain
 from tfcompress.mechanics.constraints import is_kept
 from tfcompress.mechanics.graph import full_precision, leaves
 from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.treatment import Chain
 from tfcompress.training.laps import is_finite
 
 

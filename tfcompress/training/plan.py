@@ -10,12 +10,12 @@ from tfcompress.deploy.unconvertible import NotConvertible
 from tfcompress.facts.quantspec import QuantSpec
 from tfcompress.facts.select import matches, resolve, unmatched, where
 from tfcompress.facts.spec import spec_of, weight
-from tfcompress.mechanics.chain import Chain, Treatment
 from tfcompress.mechanics.graph import frozen, leaves
 from tfcompress.mechanics.own_code import own_code
 from tfcompress.mechanics.plain_layers import is_quantized_by_keras
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.treatment import Chain, Treatment
 from tfcompress.mechanics.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
 from tfcompress.techniques.quantize import Quantize

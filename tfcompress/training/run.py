@@ -9,9 +9,9 @@ from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.simulate import observe
 from tfcompress.facts import checks
 from tfcompress.facts.schedule import MOST_STEPS
-from tfcompress.mechanics.chain import Mode
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.state import CompressionState
+from tfcompress.mechanics.treatment import Mode
 from tfcompress.techniques.base import Memory
 from tfcompress.training.clock import Clock
 from tfcompress.training.figures import facts, summary
