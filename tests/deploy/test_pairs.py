@@ -111,3 +111,10 @@ def test_facts_of_other_bytes_are_still_warned_of(tmp_path, two):
     (tmp_path / "m.tflite").write_bytes(two["b"].content)
     with pytest.warns(UserWarning, match="other bytes"):
         assert Artifact.load(tmp_path / "m.tflite").metadata == {}
+
+
+def test_a_sidecar_that_is_no_file_is_no_sidecar(tmp_path, two):
+    two[0].save(tmp_path / "m.tflite")
+    os.unlink(tmp_path / "m.tflite.json")
+    os.mkfifo(tmp_path / "m.tflite.json")
+    assert Artifact.load(tmp_path / "m.tflite").metadata == {}

@@ -128,6 +128,8 @@ def _read(path: str) -> bytes:
 
 
 def _read_if_any(path: str) -> bytes | None:
+    if not os.path.isfile(path):  # a FIFO there would be waited for without end
+        return None
     try:
         return _read(path)
     except (FileNotFoundError, IsADirectoryError, PermissionError):
