@@ -114,7 +114,7 @@ def test_facts_of_other_bytes_are_still_warned_of(tmp_path, two):
 
 
 def test_a_sidecar_that_is_no_file_is_no_sidecar(tmp_path, two):
-    two[0].save(tmp_path / "m.tflite")
+    two["a"].save(tmp_path / "m.tflite")
     os.unlink(tmp_path / "m.tflite.json")
     os.mkfifo(tmp_path / "m.tflite.json")
     assert Artifact.load(tmp_path / "m.tflite").metadata == {}
