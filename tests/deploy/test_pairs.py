@@ -11,6 +11,7 @@ import warnings
 
 import pytest
 
+from tfcompress.deploy import pairs
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.pairs import sidecar_path
 
@@ -66,6 +67,23 @@ def test_a_reader_never_pairs_wrongly(tmp_path, two):
     assert not wrong and reads and fits(path, two)
     assert sorted(os.listdir(tmp_path)) == ["m.tflite", "m.tflite.json"]
     assert "previous" not in json.loads((tmp_path / "m.tflite.json").read_text())
+
+
+def test_a_reader_between_two_writes_that_bring_the_old_content_back(tmp_path, two, monkeypatch):
+    """The content is "a" before and after its sidecar is read, and the sidecar that of "b"."""
+    path, read, writes = tmp_path / "m.tflite", pairs._read_if_any, iter("ba")
+    two["a"].save(path)
+
+    def between(each):
+        monkeypatch.setattr(pairs, "_read_if_any", read)
+        two[next(writes)].save(path)
+        text = read(each)
+        two[next(writes)].save(path)
+        return text
+
+    monkeypatch.setattr(pairs, "_read_if_any", between)
+    assert fits(path, two)
+    assert next(writes, None) is None
 
 
 @pytest.mark.parametrize("moves", [1, 2, 3])

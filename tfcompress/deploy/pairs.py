@@ -71,17 +71,17 @@ def read_pair(path: str | os.PathLike) -> tuple[bytes, str, bytes | None]:
         unless nobody wrote them together.
     """
     path = os.fsdecode(os.fspath(path))
-    content = _read(path)
+    before = None
     for _ in range(_TRIES):
+        content = _read(path)
         sha256 = hashlib.sha256(content).hexdigest()
         found = [(each, text) for each in _sidecars(path) if (text := _read_if_any(each)) is not None]
         for each, text in found:
             if entry(_parsed(text), sha256) is not None:
                 return content, each, text
-        again = _read(path)
-        if again == content:  # no writer was at work
+        if before == (content, found):  # no writer was at work; the content alone may have come and gone
             break
-        content = again
+        before = content, found
     return (content, *found[0]) if found else (content, sidecar_path(path), None)
 
 
