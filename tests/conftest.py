@@ -35,16 +35,10 @@ GRAPH_MODELS = _beside("graph_models")
 
 @pytest.fixture(scope="session")
 def bench_module():
-    """Imports a script of `tests/bench` by its name; those that it imports lie beside it."""
-
-    def load(name):
-        sys.path.insert(0, str(BENCH))
-        try:
-            return importlib.import_module(name)
-        finally:
-            sys.path.remove(str(BENCH))
-
-    return load
+    """Imports a script of `tests/bench` by its name; those that it imports, some when they run, lie beside it."""
+    sys.path.append(str(BENCH))
+    yield importlib.import_module
+    sys.path.remove(str(BENCH))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
+from tfcompress.deploy.splits import with_integer_splits
 from tfcompress.deploy.unconvertible import NotConvertible, converter_failure, lacking
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.draws import Draws, drawing
@@ -298,11 +299,12 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
             converter.representative_dataset = lambda: _representative(export, samples)
         setup(converter)
         try:
-            return converter.convert()
+            content = converter.convert()
         except Exception as error:
             text = str(error).strip() or said.getvalue().strip()
             found = converter_failure(text, export.paths, export.function.graph)
             raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
+    return with_integer_splits(content)
 
 
 def _representative(export: Export, samples) -> Iterator:

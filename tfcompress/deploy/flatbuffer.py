@@ -1,8 +1,8 @@
 """The `.tflite` flatbuffer as plain Python values: tensors, ops, graphs, signatures.
 
-With `rewriting.py` and the folder `diet` the only place that knows the schema (the generated module
-that ships in ai-edge-litert). Reading copies no weights: the constants of a tensor are views into the file's
-bytes, unpacked on demand.
+The only place that reads the schema (the generated module that ships in ai-edge-litert) for everyone else; what
+changes the parts of a file (`rewriting.py`, `splits.py`, `sixteen.py`, the folder `diet`) uses its objects itself.
+Reading copies no weights: the constants of a tensor are views into the file's bytes, unpacked on demand.
 Format: tensorflow/lite/schema/schema.fbs, file identifier `TFL3`.
 """
 

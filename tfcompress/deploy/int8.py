@@ -18,10 +18,6 @@ from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 
 IO = {"int8": tf.int8, "uint8": tf.uint8, "float32": tf.float32, "int16": tf.int16}
 
-# On a busy machine TensorFlow 2.21's calibrator now and then gives one SPLIT of an unrolled LSTM no range, with the
-# same data and graph; the next conversion has it.
-CALIBRATIONS = 3
-
 
 def int8(job: Job) -> Artifact:
     """Makes an integer file, or raises.
@@ -142,13 +138,10 @@ def _proven(job: Job) -> Artifact:
     known = table_says(job.model) if job.source is None else {}
     if all(f.op in known.get(f.layer, ()) for f in lost):
         raise NotFullyInteger(lost)
-    for _ in range(CALIBRATIONS):
-        try:
-            artifact = _attempt(job, filled=True)
-        except RuntimeError:  # the converter trips over its own float operations; the first file names them
-            raise NotFullyInteger([f for f in lost if f.op in known.get(f.layer, ())] or lost) from None
-        if not float_operations(artifact, job.allowed()):
-            break
+    try:
+        artifact = _attempt(job, filled=True)
+    except RuntimeError:  # the converter trips over its own float operations; the first file names them
+        raise NotFullyInteger([f for f in lost if f.op in known.get(f.layer, ())] or lost) from None
     job.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
     return _checked(job, artifact)
 
