@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.export_check import floats_inside
 from tfcompress.mechanics.graph import leaves, trace
 from tfcompress.mechanics.placement import float_reasons
 
@@ -257,6 +258,14 @@ PLAIN = [
         SERIES,
         (L.Dot,),
     ),
+    Case(
+        "Dot-cosine",
+        lambda: (lambda a, b: lambda x: L.Dot(axes=(2, 2), normalize=True, name="dot")([a(x), b(x)]))(
+            L.Dense(4, name="left"), L.Dense(4, name="right")
+        ),
+        SERIES,
+        (L.Dot,),
+    ),
     _row("MaxPooling1D", L.MaxPooling1D, shape=SERIES),
     _row("MaxPooling2D", L.MaxPooling2D),
     _row("MaxPooling3D", L.MaxPooling3D, shape=VOLUME),
@@ -363,10 +372,14 @@ def convert_as_the_table_says():
 
 def _convert_as_the_table_says(case, model):
     expected = {}
-    reasons = float_reasons(trace(model))
+    reasons = float_reasons(op for _, op in leaves(model))
     for path, op in leaves(model):
         if id(op) in reasons:
             expected[path] = set(reasons[id(op)])
+    said = {}
+    for each in floats_inside(model, trace(model)):  # what a plan says before training
+        said.setdefault(each.layer, set()).add(each.op)
+    assert said == expected
     if expected:
         with pytest.raises(tfc.NotFullyInteger) as caught:
             tfc.convert(model, calibration=case.data())

@@ -73,3 +73,30 @@ def test_a_float_file_keeps_the_type():
     model = pictures()
     artifact = tfc.convert(model, "float32")
     assert artifact.inputs[0].dtype == "uint8" and error(artifact, model, PICTURES) < 1e-4
+
+
+def cast(dtype):
+    """A model that turns integers into floats by a cast of its own."""
+    i = keras.Input((12, 12, 3), dtype=dtype)
+    h = L.Conv2D(8, 3, activation="relu")(keras.ops.cast(i, "float32") / 255.0)
+    return keras.Model(i, L.Dense(4)(L.GlobalAveragePooling2D()(h)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32"])
+def test_a_cast_lays_integers_on_the_scale_of_the_input(dtype):
+    model, x = cast(dtype), (PICTURES // 2).astype(dtype)  # no sample reaches the end of the type
+    artifact = tfc.convert(model, calibration=x)
+    assert artifact.is_integer and not {"QUANTIZE", "DEQUANTIZE"} & {row["op"] for row in artifact.ops_table()}
+    assert artifact.inputs[0].scale == 1.0 or dtype != "uint8"
+    assert error(artifact, model, x) < 0.05
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_integers_that_are_cast_are_trained(dtype):
+    model, x = cast(dtype), (PICTURES // 2).astype(dtype)
+    model.compile("adam", "mse")
+    compression = tfc.Compression(tfc.Quantize("int8"), verbose=0)
+    model.fit(x, np.zeros((48, 4)), epochs=1, verbose=0, callbacks=[compression])
+    artifact = compression.convert()
+    assert artifact.is_integer
+    assert np.abs(artifact.predict(x) - compression.predict(x)).max() <= 1.01 * artifact.outputs[0].scale

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tfcompress as tfc
 from tfcompress.deploy import saved_model
 from tfcompress.deploy.artifact import Artifact
+from tfcompress.deploy.unconvertible import NotConvertible
 
 pytestmark = pytest.mark.e2e
 
@@ -147,6 +148,18 @@ def test_the_order_of_tf_keras_is_the_models(tmp_path):
     artifact = tfc.convert(str(tmp_path), "float32")
     assert [s.name for s in artifact.inputs] == ["zeta", "alpha"]
     assert [s.name for s in artifact.outputs] == ["zz", "aa", "zz_1"]
+
+
+@pytest.mark.legacy
+def test_a_file_that_the_runtime_does_not_survive_is_refused(tmp_path):
+    """LiteRT 2.3 aborts at the sums of tf_keras' LayerNormalization with 16-bit activations."""
+    lib = pytest.importorskip("tf_keras")
+    layers = [lib.layers.Dense(8), lib.layers.LayerNormalization(), lib.layers.Dense(2)]
+    lib.Sequential([lib.Input((6, 8)), *layers]).save(tmp_path, save_format="tf")
+    x = RNG.normal(size=(32, 6, 8)).astype("float32")
+    with pytest.raises(NotConvertible, match="(?s)the runtime itself ends.*mode='int8'.*SIGABRT"):
+        tfc.convert(str(tmp_path), "int16x8", calibration=x)
+    assert tfc.convert(str(tmp_path), "int8", calibration=x).is_integer
 
 
 def test_a_signature_of_four_samples_stays_one_of_four(tmp_path, pair):

@@ -24,6 +24,8 @@ MASKED = (L.Embedding(50, 8, mask_zero=True), L.GlobalAveragePooling1D(), L.Dens
 NETS = {
     "mask": (lambda: chain(TOKENS, *(type(k).from_config(k.get_config()) for k in MASKED)), TOKENS),
     "multi_hot": (lambda: chain(TOKENS, L.CategoryEncoding(50, "multi_hot"), L.Dense(3)), TOKENS),
+    "category": (lambda: chain(TOKENS[:, :1], L.CategoryEncoding(50, "one_hot"), L.Dense(3)), TOKENS[:, :1]),
+    "count": (lambda: chain(TOKENS, L.CategoryEncoding(50, "count"), L.Dense(3)), TOKENS),
     "one_hot": (lambda: chain(FLOATS, L.Dense(5), L.Lambda(_chosen), L.Dense(2)), FLOATS),
 }
 

@@ -148,3 +148,15 @@ def test_fit_finish_and_a_second_block_inside_a_block_are_refused(points, dense_
             with pytest.raises(RuntimeError):
                 call()
         model.fit(*points, verbose=0, callbacks=[compression])
+
+
+def test_a_function_traced_before_the_block_is_warned_of(points, dense_net):
+    model, x = dense_net(), points[0][:32]
+    call = tf.function(lambda a: model(a, training=True))
+    call(x)
+    compression = tfc.Compression(ALL, verbose=0)
+    compression.set_model(model)
+    with pytest.warns(UserWarning, match="no layer of .* was called.*traced before the block"):
+        with compression.training(epochs=1, steps=2):
+            call(x)
+            compression.step()

@@ -71,7 +71,7 @@ class Artifact:
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
             flatbuffer.read(content)
         self._runners: dict[tuple[int, bool], Runner] = {}
-        self._is_untried = False
+        self._untried: set[bool] = set()  # ways, with XNNPACK and without, that may end the process
         self._making = threading.Lock()
 
     @cached_property
@@ -236,7 +236,7 @@ class Artifact:
     def try_apart(self, codes: Sequence[np.ndarray], threads: int = 1, xnnpack: bool = True) -> None:
         """Runs a file from elsewhere once in a process of its own, which it may end, before it runs in this one.
 
-        Files that were made here, and those that `save` wrote, are known to run.
+        Files that were made here, and those that `save` wrote, are known to run; others see `distrust`.
 
         Args:
             codes: An array for each input, of the input's own type; the first sample is used.
@@ -246,7 +246,7 @@ class Artifact:
         Raises:
             ValueError: if it ends the process or does not come to an end.
         """
-        if not self._is_untried:
+        if bool(xnnpack) not in self._untried:
             return
         first = [code[: max(1, spec.shape[0])] for spec, code in zip(self.inputs, codes, strict=True) if spec.shape]
         ((trial,),) = run_apart([self.content], first, [bool(xnnpack)], threads)
@@ -255,7 +255,7 @@ class Artifact:
                 f"The runtime does not survive this file: {trial.reason}. It is damaged, or the runtime has a fault; "
                 "it is not run in this process."
             )
-        self._is_untried = False
+        self._untried.discard(bool(xnnpack))
 
     def _answer(self, values: list[np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
         if len(values) == 1:
@@ -302,15 +302,24 @@ class Artifact:
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
         artifact.metadata = _read_sidecar(*sidecar, artifact.sha256)
-        artifact._is_untried = not artifact.metadata  # no sidecar says that it was made here
+        if not artifact.metadata:  # no sidecar says that it was made here
+            artifact.distrust()
         return artifact
 
     @classmethod
     def foreign(cls, content: bytes) -> "Artifact":
         """An artifact of bytes from elsewhere, which are first run in a process of their own."""
         artifact = cls(content)
-        artifact._is_untried = True
+        artifact.distrust()
         return artifact
+
+    def distrust(self) -> None:
+        """Lets the file run in a process of its own first, with XNNPACK and without.
+
+        For bytes from elsewhere, and for what the runtime is known to die of now and then: with 16-bit activations
+        LiteRT 2.3 ends the process at some sums whose sides have different shapes.
+        """
+        self._untried = {True, False}
 
     def summary(self) -> str:
         """Text: mode, sizes, inputs and outputs, and a table of the ops."""

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.calibration import samples as calibration_samples
-from tfcompress.deploy.export import DEFAULT_SIGNATURE, check_static
+from tfcompress.deploy.export import DEFAULT_SIGNATURE, check_batched, check_static
 from tfcompress.deploy.export_check import check_exportable
 from tfcompress.deploy.fidelity import Fidelity, check_requirement
 from tfcompress.deploy.finite import check_outputs, check_weights
@@ -19,6 +19,7 @@ from tfcompress.deploy.loading import load_model
 from tfcompress.deploy.other_modes import other
 from tfcompress.deploy.plausibility import scaling_doubt
 from tfcompress.deploy.saved_model import check_no_layers, signature_of
+from tfcompress.deploy.staying_float import check_names
 from tfcompress.facts import checks
 from tfcompress.facts.select import Where
 from tfcompress.mechanics.copying import copied
@@ -124,7 +125,9 @@ def convert(
         _check_no_percentile(percentile)
     else:
         check_static(model)
+        check_batched(model)
         check_exportable(model)
+    check_names(model, allow_float, left, layers=source is None)
     found = None
     if calibration is not None:
         triples = input_triples(model) if source is None else source.triples

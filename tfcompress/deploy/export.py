@@ -24,6 +24,7 @@ from tfcompress.mechanics.exporting import convertible
 from tfcompress.mechanics.graph import (
     containers,
     float32,
+    has_graph,
     inference,
     input_specs,
     leaves,
@@ -54,7 +55,7 @@ class Export:
         held: The variables that the function refers to, which it does not keep alive.
         module: What the converter shall store as a SavedModel and read; None where it takes the function frozen.
         paths: What `numbered` returned.
-        floats: Names of the inputs of integers that are floats in it, so that an integer file quantizes them.
+        floats: Names of the inputs of integers or float64 that are float32 in it.
     """
 
     function: object
@@ -73,10 +74,15 @@ class Export:
 
 
 def float_inputs(model: keras.Model) -> set[str]:
-    """Returns the names of the inputs of integers that a model only casts to float."""
+    """Returns the names of the inputs that come as float32 to integer files: doubles, and integers it only casts."""
     if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
-        return set()
-    return set(trace(model).float_inputs.values())
+        return doubles(model)
+    return doubles(model) | set(trace(model).float_inputs.values())
+
+
+def doubles(model: keras.Model) -> set[str]:
+    """Returns the names of the inputs of float64, which come as float32 to every file."""
+    return {s.name for s in keras.tree.flatten(input_specs(model)) if s.dtype == tf.float64}
 
 
 def argument(number: int) -> str:
@@ -122,7 +128,7 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model)
-    floats = float_inputs(model) if draws.is_integer else set()
+    floats = float_inputs(model) if draws.is_integer else doubles(model)
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     outputs = []
 
@@ -218,6 +224,22 @@ def check_static(model: keras.Model) -> None:
                 f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file "
                 f"for a phone has fixed "
                 "shapes (and batch 1). Build the model with keras.Input of the size it will run at."
+            )
+
+
+def check_batched(model: keras.Model) -> None:
+    """Raises if an output is known to have no axis of samples: no answer of one sample is in it.
+
+    Raises:
+        ValueError: In that case.
+    """
+    made = keras.tree.flatten(model.outputs) if has_graph(model) else []
+    for k, x in enumerate(made):
+        if not x.shape or x.shape[0] is not None and model.inputs[0].shape[0] is None:
+            raise ValueError(
+                f"Output {k} of model {model.name!r} has the shape {tuple(x.shape)}, without an axis of samples in "
+                "front: it mixes the samples of a batch, and a file gets one at a time. Keep axis 0, as in "
+                "keras.ops.mean(x, axis=-1), or leave this output out of the model you convert."
             )
 
 

@@ -7,9 +7,11 @@ import re
 
 import keras
 
-from tfcompress.deploy.unconvertible import NotConvertible, Refused, lacking
+from tfcompress.deploy.float_reasons import named, never_integer
+from tfcompress.deploy.unconvertible import NotConvertible, Refused, behind, lacking
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.graph import Trace, containers, input_triples, leaves
+from tfcompress.mechanics.placement import float_reasons
 
 _STRINGS = (
     "LiteRT files hold no strings: turn them into numbers in the app, and build the model from the layer that takes "
@@ -40,6 +42,27 @@ def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
         return paths[int(numbers[-1])] if numbers else model.name
 
     return lacking(traced.function.graph, layer)
+
+
+def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refused]:
+    """Returns the operations that stay float in an integer file, whatever the data, each kind once a layer.
+
+    Args:
+        model: A built model.
+        traced: Its trace, whose operations are looked at as well.
+    """
+    places = leaves(model)
+    known = float_reasons(op for _, op in places) if traced is None else float_reasons(c.op for c in traced.calls)
+    found = {(op, path): None for path, layer in places for op in known.get(id(layer), ())}
+    for op in behind(traced.function.graph.inputs) if traced is not None else ():
+        number = re.findall(r"tfc(\d+)_", op.name)
+        name = named(op.type) if any(x.dtype.is_floating for x in op.inputs) else None
+        if name is None or not number or int(number[-1]) >= len(places):
+            continue
+        path, layer = places[int(number[-1])]
+        if not spec_of(layer).is_known:  # of others the table knows it
+            found[name, path] = None
+    return [Refused(op, path, never_integer(op)) for op, path in found]
 
 
 def check_exportable(model: keras.Model, traced: Trace | None = None) -> None:

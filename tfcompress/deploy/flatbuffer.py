@@ -24,6 +24,8 @@ FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 _DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
 _OPS = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+OPERATIONS = frozenset(_OPS.values())
+"""Names of the operations that LiteRT builds in."""
 _PACKED_BITS = {"int4": 4, "uint4": 4, "int2": 2}
 # What reading damaged bytes may raise in the flatbuffers and numpy readers.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, KeyError, OverflowError)

@@ -35,6 +35,19 @@ _PLAIN = (
 ).split()
 
 
+# What the converter may make integer all the same, or make itself: no word before a file was tried
+_BEFOREHAND = {
+    name.replace("_", "").lower(): name
+    for name in (*_NEVER, *_PLAIN)
+    if name not in ("ELU", "CAST", "WHILE", "IF", "ONE_HOT", "RANGE", "ZEROS_LIKE")
+}
+
+
+def named(op: str) -> str | None:
+    """Returns LiteRT's name of an operation of TensorFlow (`Conv3D`) that stays float, None where that is not known."""
+    return _BEFOREHAND.get(op.lower())
+
+
 def is_never_integer(op: str) -> bool:
     """Whether an operation stays float in every int8 file."""
     return op in _NEVER or op in _PLAIN

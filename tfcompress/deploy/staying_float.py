@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import keras
 
+from tfcompress.deploy.flatbuffer import OPERATIONS
 from tfcompress.deploy.verify import FloatOp
-from tfcompress.facts.select import matches
+from tfcompress.facts.select import matches, unmatched
 from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.graph import leaves, trace
+from tfcompress.mechanics.graph import containers, leaves, trace
 from tfcompress.mechanics.placement import float_reasons, stays_float
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 
@@ -16,6 +17,33 @@ from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 def matches_any(op: object, keys: Iterable[object]) -> bool:
     """Whether one of the name patterns or types means this operation."""
     return any(matches(op, key) for key in keys)
+
+
+def check_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object], layers: bool) -> None:
+    """Raises if a name means nothing: a misspelt one would change nothing, in silence.
+
+    Args:
+        model: A built model.
+        allow_float: Names of operations or layers.
+        leave_float: Name patterns and types of layers.
+        layers: Whether the layers of the model are known in the file (not those of a SavedModel).
+
+    Raises:
+        ValueError: In that case.
+    """
+    if not allow_float and not leave_float:
+        return
+    inside = leaves(model) if layers else []
+    shown = f"Its layers are: {', '.join(path for path, _ in inside)}."
+    if lost := unmatched([op for _, op in inside], leave_float):
+        raise ValueError(f"convert: leave_float names no layer of model {model.name!r}: {lost}. {shown}")
+    paths = [path for path, _ in (*inside, *(containers(model) if layers else []))] + [model.name]
+    known = {*OPERATIONS, *paths, *(path.rsplit("/", 1)[-1] for path in paths)}
+    if lost := [name for name in allow_float if name not in known and not name.startswith("Flex")]:
+        raise ValueError(
+            f"convert: allow_float names neither an operation of LiteRT ('CAST', 'CONV_3D') nor a layer of model "
+            f"{model.name!r}: {lost}. {shown if layers else 'Of a SavedModel only operations are known.'}"
+        )
 
 
 def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object]) -> set[str]:
@@ -56,5 +84,5 @@ def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
 
 def table_says(model: keras.Model) -> dict[str, tuple[str, ...]]:
     """Returns the operations that stay float by the table of facts, by path of their layer."""
-    reasons = float_reasons(trace(model))
+    reasons = float_reasons(call.op for call in trace(model).calls)
     return {path: reasons[id(op)] for path, op in leaves(model) if id(op) in reasons}

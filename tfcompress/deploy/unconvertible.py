@@ -89,11 +89,11 @@ def lacking(graph, layer: Callable[[str], str]) -> list[Refused]:
         graph: A graph of TensorFlow; what does not depend on its inputs is a constant to the converter.
         layer: Function from the name of an operation to the path of its Keras layer.
     """
-    found = {(op.type, layer(op.name)): remedy(op.type) for op in _behind(graph.inputs)}
+    found = {(op.type, layer(op.name)): remedy(op.type) for op in behind(graph.inputs)}
     return [Refused(kind, path, way) for (kind, path), way in found.items() if way is not None]
 
 
-def _behind(tensors) -> list:
+def behind(tensors) -> list:
     """Returns the operations that read a tensor, however far behind it."""
     waiting, found = list(tensors), {}
     while waiting:
@@ -148,6 +148,12 @@ def _layers(op: str, graph, paths: dict[int, str]) -> list[str]:
     return list(dict.fromkeys(layer for o in same for layer in _numbered(o.name, paths))) or [""]
 
 
+_FATAL = (
+    "one of its kernels aborts on this combination of shapes and types: convert with mode='int8' or mode='float16', "
+    "or, if it is a SavedModel, convert the Keras model it was exported from"
+)
+
+
 def runtime_failure(text: str, artifact) -> list[Refused]:
     """Reads the operation out of a message of the runtime.
 
@@ -155,6 +161,8 @@ def runtime_failure(text: str, artifact) -> list[Refused]:
         text: The message.
         artifact: The file, with the layers of its operations.
     """
+    if "does not survive" in text:
+        return [Refused("the runtime itself ends", "", _FATAL)]
     failed = re.search(r"Node number (\d+) \((\w+)\) failed to (invoke|prepare)", text)
     if not failed:
         return []

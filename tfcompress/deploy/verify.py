@@ -17,12 +17,21 @@ _TOKEN = re.compile(r"tfc(\d+)_")
 
 @dataclass(frozen=True)
 class FloatOp:
-    """An operation of an integer file that works on floats, and the Keras layer it came from."""
+    """An operation of an integer file that works on floats, and the Keras layer it came from.
+
+    Attributes:
+        index: Its place in the file; None where the converter refused it outright.
+        op: LiteRT's name of it.
+        layer: Path of the layer.
+        remedy: Reason and way out.
+        follows: Whether it is float because of another one of the layer only, and is accepted with that one.
+    """
 
     index: int | None
     op: str
     layer: str
     remedy: str
+    follows: bool = False
 
     def __str__(self) -> str:
         """One line; an operation the converter refuses outright has no index."""
@@ -46,7 +55,7 @@ class NotFullyInteger(ValueError):
         super().__init__(
             f"{len(self.float_ops)} operation(s) would stay float in the int8 file:\n{lines}\n"
             "Change the layers as said, or accept the operations by name: convert(..., allow_float=["
-            + ", ".join(repr(n) for n in sorted({f.op for f in self.float_ops}))
+            + ", ".join(repr(n) for n in sorted({f.op for f in self.float_ops if not f.follows}))
             + "])."
         )
 
@@ -104,16 +113,29 @@ def float_operations(artifact: Artifact, allowed: Iterable[str], calibrated: boo
     """
     allowed = set(allowed)
     makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
-    found, accepted = [], set()
+    layers = {op.index: artifact.layer_of(op) or "?" for op in artifact.float_ops()}
+    found, accepted = [], {}
     for op in artifact.float_ops():
-        layer = artifact.layer_of(op) or "?"
         # what only moves the values of an accepted operation comes with it
         follows = op.name in _MOVES and any(makers[t].index in accepted for t in op.inputs if t in makers)
-        if follows or op.name in allowed or any(_names(a, layer) for a in allowed):
-            accepted.add(op.index)
+        if follows or op.name in allowed or any(_names(a, layers[op.index]) for a in allowed):
+            accepted[op.index] = op
         else:
             found.append(op)
-    return [FloatOp(op.index, op.name, artifact.layer_of(op) or "?", _remedy(op, found, calibrated)) for op in found]
+    with_accepted = _dragged(found, list(accepted.values()), layers)
+    found = [op for op in found if op not in with_accepted]
+    follow = _dragged(found, [op for op in found if is_never_integer(op.name)], layers)
+    return [FloatOp(op.index, op.name, layers[op.index], _remedy(op, found, calibrated), op in follow) for op in found]
+
+
+def _dragged(candidates: list[Op], by: list[Op], layers: dict[int, str]) -> list[Op]:
+    """The operations with integer kernels that are float because they touch others, in their layer, that are."""
+    by, dragged = list(by), []
+    waiting = [op for op in candidates if not is_never_integer(op.name) and not op.is_flex and not op.is_custom]
+    while new := [op for op in waiting if any(_touch(op, b) and layers[op.index] == layers[b.index] for b in by)]:
+        dragged += new
+        by, waiting = new, [op for op in waiting if op not in new]
+    return dragged
 
 
 def _names(allowed: str, layer: str) -> bool:

@@ -118,8 +118,12 @@ def group_normalization(layer, x, grid):
 
 def unit_normalization(layer, x, grid):
     """Length one along the axes."""
-    axes = _axes(layer.axis, len(x.shape))
-    return _normalized(x, axes, 0.0, grid, ops.sum)
+    return unit_length(x, layer.axis, grid)
+
+
+def unit_length(x, axis, grid):
+    """Vectors of length one along an axis or several; rounds the values "magnitude" and "spread" in between."""
+    return _normalized(x, _axes(axis, len(x.shape)), 0.0, grid, ops.sum)
 
 
 def separable_convolution(layer, x, grid):

@@ -166,6 +166,12 @@ def _dot_attention(layer, spec):
     )
 
 
+def _dot(layer, spec):
+    """Cosine similarity divides both vectors by their lengths first."""
+    names = [f"{side}{name}" for side in ("left", "right") for name in (" magnitude", " spread", "")]
+    return replace(spec, within="unit length", inside=tuple(names)) if layer.normalize else spec
+
+
 def _softmax(layer, spec):
     """Over several axes at once Keras takes no Softmax."""
     over = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
@@ -298,7 +304,7 @@ describe(L.PReLU, alpha="c", kernels=())
 
 describe(L.Add, L.Subtract, L.Multiply, L.Average, flow="merge")
 describe(L.Maximum, L.Minimum, flow="merge", grid=JOIN)
-describe(L.Dot, flow="still")
+describe(L.Dot, flow="still", refine=_dot)
 describe(L.Concatenate, flow="concat", grid=JOIN)
 
 describe(

@@ -30,15 +30,18 @@ describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
 # each value for itself
 describe_operation(
-    "Abs", "Absolute", "Clip", "Cos", "Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log", "Power",
-    "Rsqrt", "Selu", "Silu", "Sin", "Softplus", "Softsign", "Sqrt",
+    "Abs", "Absolute", "Clip", "Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log", "Power",
+    "Rsqrt", "Selu", "Silu", "Softplus", "Softsign", "Sqrt",
 )  # fmt: skip
+describe_operation("Sin", float_ops=("SIN",))
+describe_operation("Cos", float_ops=("COS",))
 describe_operation("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", flow="merge")
 describe_operation("Concatenate", flow="concat", grid=JOIN)
 describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)
 describe_operation(
     "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
 )
+describe_operation("Cast", grid=SAME)  # between float types, and of integers that an integer file takes as codes
 describe_operation("Max", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", "Sum", "Min", flow="reduce")
 

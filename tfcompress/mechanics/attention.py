@@ -1,4 +1,4 @@
-"""Attention and masked softmax with the values inside on grids: what is laid over a layer's own parts while it runs.
+"""Attention, masked softmax and cosines with the values inside on grids: what is laid over a layer's own parts.
 
 Keras writes a huge negative number where a mask is False. On one grid with it every logit would be zero, so the range
 lies on the logits before the mask, and what is masked gets the lowest value of that range less a gap: exp(-10) of what
@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfcompress.facts.activations import PROBABILITY, TANH
+from tfcompress.facts.integer_forms import unit_length
 from tfcompress.mechanics.graph import attention_parts
 
 _WITHIN: dict[str, Callable] = {}
@@ -68,6 +69,38 @@ def _softmax(layer, grid) -> Changes:
         return y if mask is None or _never_all(mask) else grid.chosen(mask, grid.known(y, PROBABILITY))
 
     return [(layer, "call", call)]
+
+
+@within("unit length")
+def _unit_length(layer, grid) -> Changes:
+    """Dot(normalize=True): each side a value of its own, of length one along the axis that is summed over."""
+    plain = layer._merge_function
+
+    def merge(inputs):
+        axes = [layer.axes] * 2 if isinstance(layer.axes, int) else layer.axes
+        return plain([_unit(grid.grid, side, x, a) for side, x, a in zip(("left", "right"), inputs, axes, strict=True)])
+
+    return [(layer, "normalize", False), (layer, "_merge_function", merge)]
+
+
+def _unit(grid, side, x, axis):
+    return tf.cast(grid(side, unit_length(tf.cast(x, tf.float32), axis, _Side(grid, side))), x.dtype)
+
+
+class _Side:
+    """A grid whose ranges have a name in front."""
+
+    def __init__(self, grid, side):
+        self.grid, self.side = grid, side
+
+    def __call__(self, name, x):
+        return self.grid(f"{self.side} {name}", x)
+
+    def high(self, name):
+        return self.grid.high(f"{self.side} {name}")
+
+    def __getattr__(self, name):
+        return getattr(self.grid, name)
 
 
 def _never_all(mask) -> bool:

@@ -5,6 +5,7 @@ import contextlib
 import tensorflow as tf
 
 from tfcompress.mechanics.graph import ENCODING, NUMPY, overridden
+from tfcompress.mechanics.noticing import SAME_NUMBERS
 
 
 def convertible(is_integer: bool) -> contextlib.AbstractContextManager:
@@ -62,8 +63,12 @@ def _cast(plain):
 def _integers_behind(x):
     """The integers that were cast to a tensor of floats, which a layer casts back."""
     op = getattr(x, "op", None) if isinstance(x, tf.Tensor) and not hasattr(x, "numpy") else None
+    while op is not None and op.type in SAME_NUMBERS:
+        op = op.inputs[0].op
     source = op.inputs[0] if op is not None and op.type == "Cast" else None
-    return source if source is not None and source.dtype.is_integer else None
+    if source is None or not source.dtype.is_integer or not x.shape.is_fully_defined():
+        return None
+    return source if source.shape == x.shape else tf.reshape(source, x.shape)
 
 
 def _one_hot(plain):

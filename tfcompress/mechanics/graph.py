@@ -12,14 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src import backend
-from keras.src.backend.common import global_state
+from keras.src.backend.common import dtypes, global_state
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.ops.operation import Operation
 from keras.src.utils import tf_utils
 
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.noticing import Noticing, is_only_cast
-from tfcompress.mechanics.variables import HALF, Widened
+from tfcompress.mechanics.variables import NOT_FLOAT32, InFloat32
 
 RANDOM, NUMPY, ENCODING = backend.random, backend.numpy, tf_utils  # what functions and layers of Keras call
 DRAWN = tuple("normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split())
@@ -105,26 +105,42 @@ def frozen(model: keras.Model) -> set[int]:
 
 
 def full_precision(variable: keras.Variable):
-    """Returns a variable's value without the cast to a layer's float16 or bfloat16; a half float as float32."""
+    """Returns a variable's value without the cast to a layer's own type; a float of another size as float32."""
     with AutocastScope(None):
         value = tf.convert_to_tensor(variable.value)
-    return tf.cast(value, tf.float32) if value.dtype.name in HALF else value
+    return tf.cast(value, tf.float32) if value.dtype.name in NOT_FLOAT32 else value
 
 
 @contextlib.contextmanager
 def float32(model: keras.Model) -> Iterator[None]:
-    """Runs a model of half floats, or of mixed precision, in float32 for as long as the block lasts."""
+    """Runs a model of half floats, doubles or mixed precision in float32 for as long as the block lasts.
+
+    Doubles come uncalled for as well: a factor like `np.sqrt(8.0)` makes one of every number it meets.
+    """
     layers = [model, *model._flatten_layers(include_self=False)]
-    before = [(layer, layer.dtype_policy) for layer in layers if getattr(layer, "compute_dtype", None) in HALF]
-    widened = Widened(model.variables)
+    before = [(layer, layer.dtype_policy) for layer in layers if getattr(layer, "compute_dtype", None) in NOT_FLOAT32]
+    read = InFloat32(model.variables)
     for layer, _ in before:
         layer._dtype_policy = keras.DTypePolicy("float32")
     try:
-        with widened if widened.halves else contextlib.nullcontext():
+        with read if read.others else contextlib.nullcontext(), overridden(_NARROWED):
             yield
     finally:
         for layer, policy in before:
             layer._dtype_policy = policy
+
+
+def _narrowed(plain: Callable) -> Callable:
+    """Keras' choice of a type for two numbers, float32 instead of float64."""
+
+    def result_type(*types):
+        found = plain(*types)
+        return "float32" if found == "float64" else found
+
+    return result_type
+
+
+_NARROWED = [(owner, "result_type", _narrowed(dtypes.result_type)) for owner in (dtypes, backend)]
 
 
 @contextlib.contextmanager
@@ -422,7 +438,7 @@ def attached(model: keras.Model, name: str) -> keras.layers.Layer | None:
 
 
 def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
-    """Returns every variable of a layer with its value; half floats as float32."""
+    """Returns every variable of a layer with its value; floats of other sizes as float32."""
     return [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
 
 

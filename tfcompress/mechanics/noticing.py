@@ -65,9 +65,20 @@ class Noticing(Reading):
         return super().get_current_value(variable)
 
 
+SAME_NUMBERS = ("Identity", "Reshape", "ExpandDims", "Squeeze")
+"""Operations that hand on the numbers they are given, in their order."""
+
+
 def is_only_cast(x) -> bool:
     """Whether a tensor of integers serves as floats only: all that reads it casts it, and not back."""
     users = x.consumers() if x.dtype.is_integer else []
     floats = [op.outputs[0] for op in users if op.type == "Cast" and op.outputs[0].dtype.is_floating]
-    back = any(op.type == "Cast" and op.outputs[0].dtype.is_integer for y in floats for op in y.consumers())
-    return bool(users) and len(floats) == len(users) and not back
+    return bool(users) and len(floats) == len(users) and not any(_comes_back(y) for y in floats)
+
+
+def _comes_back(x) -> bool:
+    """Whether a tensor of floats that were integers is cast to integers again."""
+    return any(
+        op.outputs[0].dtype.is_integer if op.type == "Cast" else op.type in SAME_NUMBERS and _comes_back(op.outputs[0])
+        for op in x.consumers()
+    )

@@ -6,7 +6,7 @@ where it gives the same result on fewer numbers, and is left out where LiteRT fi
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 
 import keras
@@ -120,7 +120,8 @@ class _Placer:
         for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
             is_float = dtype.startswith("float") or k in self.trace.float_inputs
             span = Span(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
-            self.behind[t] = span
+            if is_float:  # what makes numbers of integers gives them a scale
+                self.behind[t] = span
             inputs.append(span)
         for call in self.trace.calls:
             if not self.left_out(call.op):
@@ -321,16 +322,16 @@ def stays_float(trace: Trace, left_out: Callable[[object], bool]) -> set[int]:
     return ops
 
 
-def float_reasons(trace: Trace) -> dict[int, tuple[str, ...]]:
+def float_reasons(ops: Iterable[object]) -> dict[int, tuple[str, ...]]:
     """Returns, by `id(operation)`, the LiteRT operations that the table says stay float."""
     reasons = {}
-    for call in trace.calls:
-        function = getattr(call.op, "activation", None)
-        ops = spec_of(call.op).float_ops
-        if function and not any(form.written for form in _integer_forms(call.op) if not isinstance(form, LayerSpec)):
-            ops += activation_spec(function).float_ops
-        if ops:
-            reasons[id(call.op)] = tuple(dict.fromkeys(ops))
+    for op in ops:
+        function = getattr(op, "activation", None)
+        lost = spec_of(op).float_ops
+        if function and not any(form.written for form in _integer_forms(op) if not isinstance(form, LayerSpec)):
+            lost += activation_spec(function).float_ops
+        if lost:
+            reasons[id(op)] = tuple(dict.fromkeys(lost))
     return reasons
 
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-HALF = ("float16", "bfloat16")
+NOT_FLOAT32 = ("float16", "bfloat16", "float64")
+"""Types of floats that a file does not compute in; a conversion reads them as float32."""
 LARGE = 1024  # numbers in a constant; larger ones are held in variables that the converter freezes
 
 
@@ -79,7 +80,7 @@ class Constants(Reading):
         try:
             with tf.init_scope():
                 value = np.asarray(self.values.get(id(variable), lambda: variable.value)())
-                value = value.astype("float32") if value.dtype.name in HALF else value
+                value = value.astype("float32") if value.dtype.name in NOT_FLOAT32 else value
                 if value.size < LARGE:
                     return value
                 self.held.append(tf.Variable(value, trainable=False))
@@ -88,8 +89,8 @@ class Constants(Reading):
             self._looks = False
 
 
-class Widened(Reading):
-    """A scope in which half floats among some variables are read as float32.
+class InFloat32(Reading):
+    """A scope in which floats of other sizes among some variables are read as float32.
 
     Args:
         variables: The variables.
@@ -97,7 +98,7 @@ class Widened(Reading):
 
     def __init__(self, variables):
         super().__init__()
-        self.halves = {id(v): v for v in variables if v.dtype in HALF}
+        self.others = {id(v): v for v in variables if v.dtype in NOT_FLOAT32}
         self._looks = False
 
     def add_update(self, update):
@@ -110,9 +111,9 @@ class Widened(Reading):
             self.__enter__()
 
     def get_current_value(self, variable):
-        """Returns the float32 value of a half float."""
+        """Returns the float32 value of a float of another size."""
         value = super().get_current_value(variable)
-        if value is not None or self._looks or id(variable) not in self.halves:
+        if value is not None or self._looks or id(variable) not in self.others:
             return value
         self._looks = True
         try:

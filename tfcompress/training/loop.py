@@ -1,10 +1,12 @@
 """Training loops written by hand: `with compression.training(epochs, steps): ... compression.step()`."""
 
 import contextlib
+import warnings
 from numbers import Integral
 
 import keras
 
+from tfcompress.mechanics.graph import overridden
 from tfcompress.mechanics.hook import laid
 
 
@@ -32,7 +34,7 @@ class Loop:
                 raise ValueError(f"Compression.training: {name} must be at least 1. Received: {name}={value}.")
         self.compression, self.epochs, self.steps = compression, int(epochs), int(steps)
         self._stack = contextlib.ExitStack()
-        self.count = 0
+        self.count, self._was_called = 0, False
 
     def __enter__(self):
         """Lays the techniques over the network."""
@@ -43,7 +45,10 @@ class Loop:
             c.begin_epoch(0)
             self._forget_functions()
             extra = c.objective.overrides(own=False)
-            self._stack.enter_context(laid(c.network, c.hooked(), None, extra))
+            hooked = c.hooked()
+            self._was_called = not hooked.treatments  # layers of a session have the techniques in them
+            self._stack.enter_context(laid(c.network, hooked, None, extra))
+            self._stack.enter_context(overridden([(t.op, "call", self._noting(t.op.call)) for t in hooked.treatments]))
             c.before_step()
         except BaseException:
             self._stack.close()
@@ -54,6 +59,13 @@ class Loop:
     def step(self) -> None:
         """Counts a step; what the loop's own optimizer does not train is trained, masks move on."""
         c = self.compression
+        if not self.count and not self._was_called:
+            warnings.warn(
+                f"Compression.training: no layer of {c.network.name!r} was called before the first step(). A "
+                "tf.function that was traced before the block trains the model in float: make it inside the block, "
+                "`train_step = tf.function(train_step.python_function)`.",
+                stacklevel=3,
+            )
         self.count += 1
         c.after_step(1, trains_own=True)
         if self.count % self.steps == 0:
@@ -71,6 +83,17 @@ class Loop:
             c.settle_training()
             c.close()
         return False
+
+    def _noting(self, plain):
+        """A call that notes that the techniques had their say, in Python or in the trace of a function."""
+
+        def call(*args, **kwargs):
+            self._was_called = True
+            return plain(*args, **kwargs)
+
+        if hasattr(plain, "tfcompress_plain"):
+            call.tfcompress_plain = plain.tfcompress_plain
+        return call
 
     def _forget_functions(self):
         """Step functions that Keras has made (for `train_on_batch`) were traced under other circumstances."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from tfcompress.deploy.export_check import refused_parts
+from tfcompress.deploy.export_check import floats_inside, refused_parts
 from tfcompress.deploy.unconvertible import NotConvertible
 from tfcompress.facts.quantspec import QuantSpec
 from tfcompress.facts.select import matches, resolve, unmatched, where
@@ -226,9 +226,17 @@ class _Planner:
         if refused and self.quantize is not None:
             raise NotConvertible(f"Quantize: no .tflite file can hold a part of model {self.model.name!r}", refused)
         self.rows += [Row(r.layer or r.op, "*", f"no .tflite file can hold {r.op}: {r.remedy}", False) for r in refused]
+        if not refused and self.quantize is not None and self.quantize.spec.activation_bits == 8:
+            self._say_floats()
         for path, names in self.own.draws.items():
             drawn = f"draws random numbers ({', '.join(names)}), of which an integer file holds one draw"
             self.rows.append(Row(path, "*", drawn, False))
+
+    def _say_floats(self):
+        left = {path for path, op in self.leaves if self._left_out(op)}
+        for r in floats_inside(self.model, self.own.traced):
+            if r.layer not in left:
+                self.rows.append(Row(r.layer, "*", f"{r.op} stays float in an int8 file: {r.remedy}", False))
 
     # activations
 
