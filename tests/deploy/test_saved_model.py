@@ -150,6 +150,18 @@ def test_the_order_of_tf_keras_is_the_models(tmp_path):
     assert [s.name for s in artifact.outputs] == ["zz", "aa", "zz_1"]
 
 
+def test_the_layer_of_a_loss_is_named(tmp_path):
+    """A head whose answers lie far from zero, as a regression without normalized targets has it."""
+    i = keras.Input((6,), name="x")
+    model = keras.Model(i, keras.layers.Dense(1, name="head")(keras.layers.Dense(8, activation="relu", name="mid")(i)))
+    model.get_layer("head").bias.assign([290.0])
+    x = RNG.random(size=(96, 6)).astype("float32")
+    with pytest.warns(tfc.FidelityWarning, match="It arises at layer 'head.*adds more noise than any other"):
+        artifact = tfc.convert(keras_folder(model, tmp_path), calibration=x)
+    found = artifact.metadata["fidelity"]["lost_at"]
+    assert found["layer"].startswith("head") and found["decibel"] < 0 < found["fed"] < 0.1
+
+
 @pytest.mark.legacy
 def test_a_file_that_the_runtime_does_not_survive_is_refused(tmp_path):
     """LiteRT 2.3 aborts at the sums of tf_keras' LayerNormalization with 16-bit activations."""

@@ -173,7 +173,7 @@ def _made(job: Job) -> Artifact:
     return int8(job) if job.mode == "int8" else other(job)
 
 
-def _again(job: Job, changes: dict) -> Fidelity:
+def _again(job: Job, changes: dict) -> Artifact:
     """Converts once more with other options, for what it brings."""
     if "inputs" in changes:
         rows = changes.pop("inputs")
@@ -181,7 +181,7 @@ def _again(job: Job, changes: dict) -> Fidelity:
     if changes.get("mode") == "int16x8":
         changes["io"] = "int16"
     changed = replace(job, notes=[], state=None, **changes)
-    return Fidelity.of(_made(changed).metadata["fidelity"])
+    return _made(changed)
 
 
 def _check_measures(mode, percentile, require, calibration):

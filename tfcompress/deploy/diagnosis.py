@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.deploy.noise import LayerNoise
 from tfcompress.deploy.quiet import quiet
 from tfcompress.deploy.simulate import simulate
 from tfcompress.mechanics.graph import float32, leaves, overridden, trace
@@ -23,45 +24,25 @@ SAMPLES = 64
 
 
 @dataclass(frozen=True)
-class LayerNoise:
-    """What rounding does to the output of one layer.
-
-    Attributes:
-        path: Path of the layer.
-        error: Root mean square error of its output, as a fraction of the output's spread.
-        fed: The largest error among its inputs.
-    """
-
-    path: str
-    error: float
-    fed: float
-
-    @property
-    def decibel(self) -> float:
-        """Signal-to-noise ratio of the output."""
-        return -20.0 * float(np.log10(max(self.error, 1e-9)))
-
-    @property
-    def grown(self) -> float:
-        """How much noise the layer adds, as a fraction of the output's spread."""
-        return float(np.sqrt(max(self.error**2 - self.fed**2, 0.0)))
-
-
-@dataclass(frozen=True)
 class Culprit:
     """The place where a loss arises.
 
     Attributes:
-        path: Path of the layer, or `input <name>`.
-        op: The layer; None for an input of the model.
-        error: Error of the output with this place in float, everything else rounded.
+        path: Path of the layer, or `input <number>`.
+        op: The layer; None for an input, and for a layer of a SavedModel.
+        error: Error of the output with this place in float, everything else rounded; None where that can't be tried.
         noise: Its entry among the layers; None for an input.
     """
 
     path: str
     op: object
-    error: float
+    error: float | None
     noise: LayerNoise | None
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is an input of the model."""
+        return self.noise is None
 
 
 def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:

@@ -11,6 +11,7 @@ from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.diagnosis import SAMPLES, Culprit, culprit
 from tfcompress.deploy.export import named_outputs
 from tfcompress.deploy.fidelity import Fidelity, FidelityWarning, NotFaithful, OutputFidelity, compare_output
+from tfcompress.deploy.file_noise import file_noise
 from tfcompress.deploy.image_folder import evenly
 from tfcompress.deploy.remedies import Loss, Remedy, try_remedies
 from tfcompress.deploy.simulate import float_outputs
@@ -21,7 +22,7 @@ SHOWN = 2  # remedies in a warning; all of them stand in the metadata
 
 
 def judged(
-    artifact: Artifact, job, require: Mapping[str, float] | None, diagnose: bool, again: Callable[..., Fidelity]
+    artifact: Artifact, job, require: Mapping[str, float] | None, diagnose: bool, again: Callable[..., Artifact]
 ) -> None:
     """Warns of a loss, or refuses a file that misses what was required.
 
@@ -43,8 +44,9 @@ def judged(
     row = lost[0] if lost else _worst(fidelity)
     place = remedies = None
     if diagnose and not _mixes_samples(job, row):
-        place = _place(job, row)
-        remedies = try_remedies(_loss(job, row, place), again)
+        place = _place(job, row) if job.source is None else _place_in_file(artifact, job, again)
+        measured = lambda **changes: Fidelity.of(again(**changes).metadata["fidelity"])  # noqa: E731
+        remedies = try_remedies(_loss(job, row, place), measured)
         fidelity = replace(fidelity, lost_at=_facts(place), remedies=tuple(asdict(r) for r in remedies))
         artifact.metadata["fidelity"] = fidelity.facts()
     told = _told(job, row, place, remedies)
@@ -81,12 +83,25 @@ def _place(job, row: OutputFidelity) -> Culprit | None:
     return culprit(job.model, job.state, x, error_of, names.index(row.output))
 
 
+def _place_in_file(artifact: Artifact, job, again: Callable[..., Artifact]) -> Culprit | None:
+    """The layer of a SavedModel where most of the noise comes in; nothing can be tried there."""
+    if job.mode not in ("int8", "int16x8"):
+        return None
+    chosen = evenly(len(job.samples), SAMPLES)
+    try:
+        noise = file_noise(again(mode="float32", io="float32"), artifact, [x[chosen] for x in job.inputs.values()])
+    except (ValueError, RuntimeError):  # no float file; the loss is told without its layer
+        return None
+    most = max(noise, key=lambda n: n.grown, default=None)
+    return None if most is None else Culprit(most.path, None, None, most)
+
+
 def _loss(job, row: OutputFidelity, place: Culprit | None) -> Loss:
     return Loss(
         model=job.model if job.source is None else None,
         row=row,
         op=None if place is None else place.op,
-        is_input=place is not None and place.op is None,
+        is_input=place is not None and place.is_input,
         trained=job.is_trained,
         mode=job.mode,
         inputs=job.inputs,
@@ -97,7 +112,8 @@ def _facts(place: Culprit | None) -> dict:
     if place is None:
         return {}
     noise = {} if place.noise is None else {"decibel": round(place.noise.decibel, 1), "fed": round(place.noise.fed, 4)}
-    return {"layer": place.path, "error_without": round(place.error, 5), **noise}
+    without = {} if place.error is None else {"error_without": round(place.error, 5)}
+    return {"layer": place.path, **without, **noise}
 
 
 def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy] | None) -> str:
@@ -141,9 +157,11 @@ def _what(job, row: OutputFidelity) -> str:
 def _where(job, row: OutputFidelity, place: Culprit) -> str:
     what = "channel error" if row.has_lost_channel else "error"
     name = place.path
-    if place.op is None:
+    if place.is_input:
         names = list(job.inputs)
         name = f"input {names[int(place.path.split()[-1])]!r}, whose values share one scale"
         return f"It arises at {name}: with that in float the {what} is {100 * place.error:.2g} %."
-    noise = f" (signal-to-noise {place.noise.decibel:.0f} dB)" if place.noise is not None else ""
+    noise = f" (signal-to-noise {place.noise.decibel:.0f} dB)"
+    if place.error is None:
+        return f"It arises at layer {name!r}{noise}, which adds more noise than any other."
     return f"It arises at layer {name!r}{noise}: with that layer in float the {what} is {100 * place.error:.2g} %."

@@ -28,6 +28,7 @@ class Runner:
         outputs: the specs of its outputs.
         threads: threads of the interpreter.
         xnnpack: False runs the plain kernels, without the default delegate.
+        keeps_all: Whether every tensor outlives its last reader, so that `outputs` may be any.
 
     Raises:
         ValueError: if the runtime cannot load the file; Flex and custom ops are named.
@@ -41,6 +42,7 @@ class Runner:
         outputs: Sequence[TensorSpec],
         threads: int = 1,
         xnnpack: bool = True,
+        keeps_all: bool = False,
     ):
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
@@ -53,6 +55,7 @@ class Runner:
                 model_content=content,
                 num_threads=threads,
                 experimental_op_resolver_type=OpResolverType.AUTO if xnnpack else plain,
+                experimental_preserve_all_tensors=keeps_all,
             )
             self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
