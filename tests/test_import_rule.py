@@ -88,6 +88,13 @@ def attribute_faults(tree, parts):
             yield node.lineno, "keras.src is used outside of mechanics/graph.py"
 
 
+def print_faults(tree, parts):
+    """Yields (line, fault) for prints of the library; a command line answers on stdout."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and parts[0] != "cli":
+            yield node.lineno, "print is used outside of cli; tell of facts/log.py logs"
+
+
 def faults(package):
     """All breaches in a package, as `file:line: fault`."""
     found = []
@@ -95,7 +102,7 @@ def faults(package):
         relative = file.relative_to(package)
         parts = [*relative.parts[:-1], relative.stem]
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        for line, fault in (*import_faults(tree, parts), *attribute_faults(tree, parts)):
+        for line, fault in (*import_faults(tree, parts), *attribute_faults(tree, parts), *print_faults(tree, parts)):
             found.append(f"{relative}:{line}: {fault}")
     return found
 
@@ -132,6 +139,7 @@ def test_every_folder_is_a_package_in_the_order():
         ("mechanics/hook.py", "from keras.src import backend"),
         ("mechanics/hook.py", "from keras import src"),
         ("mechanics/hook.py", "import keras\nkeras.src.backend"),
+        ("training/run.py", "def f():\n    print(1)"),
     ],
 )
 def test_a_breach_is_found(tmp_path, file, line):
@@ -154,6 +162,7 @@ def test_a_breach_is_found(tmp_path, file, line):
         ("legacy/port.py", "def f():\n    import tf_keras"),
         ("cli.py", "import tfcompress as tfc\nfrom tfcompress.search.space import Space"),
         ("demo.py", "def f():\n    from tfcompress.data import load_mnist"),
+        ("cli/output.py", "print(1)"),
     ],
 )
 def test_what_is_allowed_passes(tmp_path, file, line):

@@ -1,8 +1,10 @@
 """`import tfcompress` is quick and takes no framework with it; names come when they are used."""
 
+import ast
 import importlib
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -64,3 +66,13 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = tfcompress.Prun
     with pytest.raises(ImportError):
         from tfcompress import Prun  # noqa: F401
+
+
+def test_editors_see_what_runs():
+    """The imports under TYPE_CHECKING are the table of public names."""
+    tree = ast.parse(pathlib.Path(tfcompress.__file__).read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    seen = {alias.asname: (node.module, alias.name) for node in block.body for alias in node.names}
+    ran = {n: (f"tfcompress.{home}" if home else "tfcompress.facts", n) for n, home in tfcompress._HOMES.items()}
+    assert seen == ran
+    assert pathlib.Path(tfcompress.__file__).with_name("py.typed").exists()

@@ -6,7 +6,6 @@ Every figure in the manifest is measured here, on the data that are given; nothi
 import importlib.metadata
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from tfcompress.deploy.assets import AppTask, SampleImages, check_request, write
 from tfcompress.deploy.image_folder import evenly
 from tfcompress.deploy.phone_variant import PhoneVariant, check_name, phone_variant, runs_in
 from tfcompress.deploy.secure import new_key
+from tfcompress.facts.log import tell
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US
 from tfcompress.judge.kernels import kernel_table
@@ -180,10 +180,10 @@ class _Measured:
         self.y = digits.y_test[self.rows]
         self.answers: dict[str, np.ndarray] = {}
         for name, artifact in artifacts.items():
-            _say(verbose, f"measuring {name} on {len(self.rows):,} images")
+            tell(f"measuring {name} on {len(self.rows):,} images", verbose)
             self.answers[name] = artifact.predict(digits.x_test[self.rows]).argmax(axis=-1)
         first = digits.x_test[:1]
-        _say(verbose and latency, "timing")
+        tell("timing", verbose and latency)
         self.bench = benchmark(artifacts, data=first, memory=False, verbose=0) if latency else None
         self.verbose = verbose
 
@@ -191,7 +191,7 @@ class _Measured:
         """The models with their figures."""
         found = []
         for name, artifact in self.artifacts.items():
-            _say(self.verbose, f"counting the answers of {name} on training images")
+            tell(f"counting the answers of {name} on training images", self.verbose)
             bare = phone_variant(name, artifact, SIDE, classes, {})
             data = f"{self.digits.label}, training images"
             counted = reference_of(artifact, self.train, bare.semantic, CONFIDENCE_EDGES, data)
@@ -334,8 +334,3 @@ def _row(variant: PhoneVariant, runtime: str) -> list[str]:
     if runtime:
         cells.append("yes" if runs_in(artifact.min_runtime, runtime) else "no")
     return cells
-
-
-def _say(verbose: int, line: str) -> None:
-    if verbose:
-        print(line, file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from tfcompress.deploy.array_files import load_arrays
 from tfcompress.drawn import draw_digits
+from tfcompress.facts.log import tell
 
 _IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -95,9 +96,9 @@ def load_mnist(path: str | os.PathLike | None = None, seed: int = 0) -> Digits:
     try:
         return _download("mnist", "MNIST")
     except Exception as error:  # Keras raises a bare Exception when the URL cannot be fetched
-        _say(f"MNIST could not be downloaded ({_one_line(error)}).")
-    _say(
-        "No MNIST found: using digits DRAWN by tfcompress instead, which are easier and are not "
+        tell(f"tfcompress: MNIST could not be downloaded ({_one_line(error)}).")
+    tell(
+        "tfcompress: No MNIST found: using digits DRAWN by tfcompress instead, which are easier and are not "
         "MNIST. For the real set pass --data FILE (load_mnist(path)) or set TFCOMPRESS_DATA."
     )
     x_train, y_train, x_test, y_test = draw_digits(seed=seed)
@@ -173,7 +174,7 @@ def _from_cache(place: pathlib.Path, name: str) -> Digits | None:
     try:
         return _read(place, name, "keras-cache")
     except (FileNotFoundError, ValueError) as error:
-        _say(f"The Keras cache holds no whole {name} ({_one_line(error)}); it is not used.")
+        tell(f"tfcompress: The Keras cache holds no whole {name} ({_one_line(error)}); it is not used.")
         return None
 
 
@@ -181,7 +182,7 @@ def _download(dataset: str, name: str) -> Digits:
     """Lets Keras fetch and verify the files; a silent connection is given up after seconds."""
     import keras  # only here: reading files needs no TensorFlow
 
-    _say(f"Downloading {name} through Keras ...")
+    tell(f"tfcompress: Downloading {name} through Keras ...")
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_STALL_SECONDS)  # Keras sets no timeout of its own
     try:
@@ -260,7 +261,3 @@ def _keras_datasets() -> pathlib.Path:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _say(line: str) -> None:
-    print(f"tfcompress: {line}", file=sys.stderr, flush=True)

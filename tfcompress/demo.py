@@ -24,6 +24,7 @@ from tfcompress.demo_training import Stage, train
 from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.atomic import whole_file, write_files
 from tfcompress.facts import checks
+from tfcompress.facts.log import tell
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.compare import Comparison, compare
 
@@ -171,8 +172,7 @@ class _Job:
         self.say(f"data: {digits.label}, {len(self.x):,} training images")
 
     def say(self, line: str) -> None:
-        if self.verbose:
-            print(f"demo: {line}", file=sys.stderr, flush=True)
+        tell(f"demo: {line}", self.verbose)
 
     def timed(self, name: str, stage):
         self.say(f"{name} ...")

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress.facts.log import tell
+
 from .artifact import Artifact, Samples
 from .chain_folder import write_chain
 from .routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, routed
@@ -149,7 +151,7 @@ class ChainedArtifact:
             x: Real values `(n, ...)`; a dict by input name, or a list in the order of `inputs`, if there are several.
             threads: Threads of the interpreters.
             xnnpack: False runs the plain kernels.
-            verbose: 1 prints how many samples left early.
+            verbose: 1 logs how many samples left early.
 
         Returns:
             float32 array `(n, ...)`; a dict by output name if there are several.
@@ -158,8 +160,7 @@ class ChainedArtifact:
             ValueError: If shapes, names or values do not fit.
         """
         found = self.run(x, threads, xnnpack)
-        if verbose:
-            print(found.text())
+        tell(found.text(), verbose)
         return found.outputs if len(self.outputs) > 1 else next(iter(found.outputs.values()))
 
     def run(self, x: Samples, threads: int = 1, xnnpack: bool = True) -> Run:

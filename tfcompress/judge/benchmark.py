@@ -4,7 +4,6 @@ All models are loaded and warmed up, then run in turn in blocks (A B C, B C A, .
 machine that slows down slows all of them. Peak memory comes from a process of each model's own.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import numpy as np
 from tfcompress.deploy.artifact import Artifact, Samples
 from tfcompress.deploy.runner import Runner, check_inputs
 from tfcompress.facts import checks
-from tfcompress.facts.printable import printable
+from tfcompress.facts.log import Progress
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.bench_schema import SCHEMA_NAME
 from tfcompress.judge.lineup import Artifacts, lineup
@@ -98,7 +97,7 @@ def benchmark(
         checks.flag("benchmark", name, value)
     verbose = checks.verbosity("benchmark", verbose)
     checks.data("benchmark", "data", data)
-    say = _Progress(verbose)
+    say = Progress("benchmark", verbose)
     entrants = _load(lineup(artifacts), threads, xnnpack, data, seed, say)
     for entrant in entrants:
         say(f"warming up {entrant.name}")
@@ -171,7 +170,7 @@ def _load(
     xnnpack: bool,
     data: Samples | None,
     seed: int,
-    say: "_Progress",
+    say: Progress,
 ) -> list[_Entrant]:
     entrants = []
     for name, artifact in artifacts.items():
@@ -238,7 +237,7 @@ def _copier(runner: Runner, codes: list[np.ndarray]) -> Callable[[], None]:
     return copy_in
 
 
-def _interleave(entrants: list[_Entrant], protocol: _Protocol, say: "_Progress") -> list[str]:
+def _interleave(entrants: list[_Entrant], protocol: _Protocol, say: Progress) -> list[str]:
     """Runs the blocks; returns the names in the order in which blocks with at least one run ran."""
     start = int(np.random.default_rng(protocol.seed).integers(len(entrants)))
     order = []
@@ -285,20 +284,3 @@ def _result(entrant: _Entrant, threads: int, xnnpack: bool, peak: PeakMemory) ->
             "reason": peak.reason,
         },
     }
-
-
-class _Progress:
-    """One line on stderr that is written over on a terminal, or lines elsewhere."""
-
-    def __init__(self, verbose: int):
-        self.verbose = verbose
-        self.terminal = sys.stderr.isatty()
-
-    def __call__(self, text: str) -> None:
-        if self.verbose:
-            lead, tail = ("\r\x1b[K", "") if self.terminal else ("", "\n")
-            print(f"{lead}benchmark: {printable(text)}", end=tail, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self.verbose and self.terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,7 +1,6 @@
 """One table of a model and its artifacts: what was won (bytes, time), what it cost (accuracy)."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from tfcompress.deploy.artifact import Artifact, Samples
 from tfcompress.facts import checks
+from tfcompress.facts.log import tell
 from tfcompress.judge.bench_report import BenchReport
 from tfcompress.judge.benchmark import benchmark
 from tfcompress.judge.holdings import holdings
@@ -154,8 +154,7 @@ def compare(
     x = _by_name(original, x)
     rows, notes, reference = [], [], None
     for name, model in models.items():
-        if verbose:
-            print(f"compare: running {name}", file=sys.stderr, flush=True)
+        tell(f"compare: running {name}", verbose)
         outputs = _outputs(name, model, x, output, threads)
         reference = outputs if reference is None else reference
         scores = _scores(name, outputs, reference, y, threshold)

@@ -124,4 +124,4 @@ def _peak_resident_bytes(reset: bool) -> int | None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measure(**json.loads(sys.argv[1])))))
+    sys.stdout.write(json.dumps(asdict(_measure(**json.loads(sys.argv[1])))))

@@ -4,13 +4,13 @@ What each is worth is measured on data, and measured again after every one that 
 networks behave like ensembles of relatively shallow networks", 2016).
 """
 
-import sys
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from tfcompress.facts import checks
+from tfcompress.facts.log import tell
 from tfcompress.facts.printable import shown
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
@@ -175,8 +175,7 @@ class DropLayers(Surgery):
         costs = []
         for number, d in enumerate(found, start=1):
             costs.append(measure(picks | d.picks))
-            if verbose:
-                print(f"DropLayers {number}/{len(found)}: without {d.path} {measure.text(costs[-1])}", file=sys.stderr)
+            tell(f"DropLayers {number}/{len(found)}: without {d.path} {measure.text(costs[-1])}", verbose)
         return costs
 
 

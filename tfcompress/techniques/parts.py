@@ -14,6 +14,7 @@ from tfcompress.deploy.routing import LOGITS, Run, Stage, checked_thresholds, lo
 from tfcompress.deploy.runner import check_inputs
 from tfcompress.deploy.tensorspec import TensorSpec
 from tfcompress.facts import checks
+from tfcompress.facts.log import tell
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.split import Course, Tensor
 from tfcompress.mechanics.treatment import Treatment
@@ -103,8 +104,7 @@ class Parts:
             ValueError: If the inputs do not fit.
         """
         found = self._run(x, batch_size, self._stages())
-        if verbose:
-            print(found.text())
+        tell(found.text(), verbose)
         return keras.tree.map_structure(lambda t: found.outputs[t.name], self._course.outputs)
 
     def run(self, x, batch_size: int = 32) -> Run:

@@ -6,7 +6,6 @@ writes the integer file.
 """
 
 import copy
-import sys
 from collections.abc import Iterator
 
 import keras
@@ -14,6 +13,7 @@ import keras
 from tfcompress.deploy.convert import convert
 from tfcompress.deploy.simulate import simulate
 from tfcompress.facts import checks
+from tfcompress.facts.log import tell
 from tfcompress.mechanics.graph import build, is_built
 from tfcompress.mechanics.hook import Member, StepFunctions, Training, at_first_step, laid
 from tfcompress.mechanics.treatment import Mode
@@ -179,8 +179,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             self._member.state = self.hooked()
             self.laps.start_late()
             self.objective.change(self._plan)
-            if self.verbose:
-                print(self._plan.text(), file=sys.stderr)
+            tell(self._plan.text(), self.verbose)
         elif self._functions.are_installed():
             self._known = self.model.train_function
             return

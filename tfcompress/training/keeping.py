@@ -3,13 +3,13 @@
 import io
 import json
 import os
-import sys
 import zipfile
 
 import numpy as np
 
 from tfcompress.deploy.array_files import load_arrays
 from tfcompress.deploy.atomic import write_files
+from tfcompress.facts.log import tell
 from tfcompress.techniques.distill import Distill
 from tfcompress.training.recipe import Recipe
 
@@ -78,11 +78,11 @@ def load_compression(cls, path: str | os.PathLike, model=None, distill: Distill 
     compression = cls(recipe, **facts["options"])
     compression.notes = list(facts["notes"])
     compression.saved = {"values": values, "lesson": lesson, "path": os.fspath(path)}
-    if facts["had_distill"] and distill is None and compression.verbose:
-        print(
+    if facts["had_distill"] and distill is None:
+        tell(
             "tfcompress: the compression was trained with teachers, which are not in its file. To train on with them: "
             "tfc.Compression.load(path, model, distill=tfc.Distill(teacher)).",
-            file=sys.stderr,
+            compression.verbose,
         )
     if model is not None:
         compression.set_model(model)

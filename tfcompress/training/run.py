@@ -1,6 +1,5 @@
 """What a compression does in any training, whoever runs the steps: Keras' `fit`, or a loop written by hand."""
 
-import sys
 from collections.abc import Iterator
 
 import keras
@@ -8,6 +7,7 @@ import keras
 from tfcompress.deploy.calibration import samples
 from tfcompress.deploy.simulate import observe
 from tfcompress.facts import checks
+from tfcompress.facts.log import tell
 from tfcompress.facts.schedule import MOST_STEPS
 from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.state import CompressionState
@@ -132,8 +132,7 @@ class CompressionRun:
             for memory in lap.memories.values():
                 memory.is_final = memory.is_final and lap.clock.is_over
         self._baked, self._ending, self._begun_at = None, False, self.clock.step
-        if self.verbose:
-            print(self._plan.text(), file=sys.stderr)
+        tell(self._plan.text(), self.verbose)
         if self.calibration is not None and self.state.ranges and not self.clock.step and not self._is_calibrated:
             self._calibrate()
 
@@ -198,8 +197,7 @@ class CompressionRun:
     def close(self) -> None:
         """Settles what other callbacks put back since; called behind all of them."""
         self._settle_changes()
-        if self.verbose:
-            print("tfcompress: " + "; ".join([summary(self.state), *self.notes]), file=sys.stderr)
+        tell("tfcompress: " + "; ".join([summary(self.state), *self.notes]), self.verbose)
 
     def _let_go(self):
         """Takes off what lies on the model."""
