@@ -17,6 +17,7 @@ import numpy as np
 
 from .artifact import Artifact, Samples
 from .chain_folder import write_chain
+from .element_types import bytes_of
 from .routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, routed
 from .runner import Runner, check_inputs
 from .sidecar import parse_sidecar, usable_metadata
@@ -330,4 +331,4 @@ def _named(spec: TensorSpec, name: str) -> TensorSpec:
 
 
 def _bytes(spec: TensorSpec) -> int:
-    return math.prod(abs(size) for size in spec.shape[1:]) * np.dtype(spec.dtype).itemsize
+    return bytes_of([abs(size) for size in spec.shape[1:]], spec.dtype)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from .element_types import numpy_type
 from .flatbuffer_checks import check_calls, check_graph, check_signature, check_tensor
 from .flatbuffer_form import check_form
 from .op_signatures import called_graphs
@@ -96,12 +97,9 @@ class Tensor:
             return _unpack(self.raw, math.prod(self.shape), self.dtype)
         if self.dtype == "bfloat16":
             return (self.raw.view("<u2").astype("<u4") << 16).view(np.float32)
-        try:
-            dtype = np.dtype(self.dtype).newbyteorder("<")
-        except TypeError:
-            raise ValueError(
-                f"Tensor {self.name!r}: type {self.dtype!r} has no NumPy form; read `.raw` (bytes)."
-            ) from None
+        if (dtype := numpy_type(self.dtype)) is None:
+            raise ValueError(f"Tensor {self.name!r}: type {self.dtype!r} has no NumPy form; read `.raw` (bytes).")
+        dtype = dtype.newbyteorder("<")
         return self.raw[: self.raw.size // dtype.itemsize * dtype.itemsize].view(dtype)
 
 

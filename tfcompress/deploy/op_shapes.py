@@ -1,7 +1,8 @@
 """Whether the tensors of an operation fit each other: shapes around a kernel or a reshape, types where they are one.
 
 XNNPACK takes them as the file states them: where a bias is shorter than its kernel has outputs, it reads whatever
-lies behind it. Dimensions that are known only when the file runs are not looked at.
+lies behind it. Dimensions that are known only when the file runs are not looked at. What an operation makes of each
+dimension is the matter of `op_sizes.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from .op_sizes import contradict, made_sizes
 
 if TYPE_CHECKING:
     from .flatbuffer import Graph, Op, Tensor
@@ -26,13 +29,14 @@ def check_shapes(graph: Graph, op: Op) -> None:
     Raises:
         ValueError: If they don't.
     """
-    if op.name not in _RULES and op.name not in _OF_ONE_TYPE:
+    if not op.inputs or not op.outputs:
         return
     tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
     output = graph.tensors[op.outputs[0]]
     fault = _types(tensors[: _OF_ONE_TYPE.get(op.name, 0)], output)
     if op.name in _RULES:
         fault = fault or _RULES[op.name](tensors, output)
+    fault = fault or _sizes(op.name, tensors, output)
     if fault:
         raise ValueError(f"operation {op.index} ({op.name}): {fault}")
 
@@ -100,6 +104,17 @@ def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
     return f"it makes {y.dtype} of {others[0]}" if others else ""
 
 
+def _sizes(name: str, inputs: Sequence[Tensor | None], y: Tensor) -> str:
+    try:
+        made = made_sizes(name, inputs)
+    except ValueError as error:
+        return str(error)
+    if made is None or not contradict(made, y.shape_signature):
+        return ""
+    shown = ", ".join("any" if size is None else str(size) for size in made)
+    return f"it makes the shape ({shown}), its output has {y.shape_signature}"
+
+
 def _divides(kernel: Shape, channels: int) -> bool:
     return kernel[-1] > 0 and channels % kernel[-1] == 0
 
@@ -113,7 +128,7 @@ _RULES: dict[str, Callable[[Sequence[Tensor | None], Tensor], str]] = {
     "DEPTHWISE_CONV_2D": _kernel(3, 0, 2, _multiplies),
     "TRANSPOSE_CONV": _kernel(0, 2, 3, _divides),
     "FULLY_CONNECTED": _dense,
-    "RESHAPE": _reshape,
+    **dict.fromkeys(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"), _reshape),
     "CONCATENATION": _joined,
     "AVERAGE_POOL_2D": _pooled,
     "MAX_POOL_2D": _pooled,
