@@ -35,7 +35,7 @@ def made_sizes(name: str, inputs: Sequence[Tensor | None]) -> Sizes | None:
 
 
 def contradict(made: Sizes, stated: Sequence[int]) -> bool:
-    """Whether a shape is another one than what is made; sizes below 1 stand for unknown ones, and so does no size.
+    """Whether a shape is another one than what is made; sizes below 1 and a shape without sizes may be any.
 
     Example:
         >>> contradict([1, 7, None], (1, 7, 3)), contradict([1, 7, None], (-1, 6, 3))
