@@ -93,6 +93,7 @@ def foreign_signature(model, graph):
         (put(np.array([-(2**62)]), "tensors", 0, "quantization", "zeroPoint"), "no zero point of the type int8"),
         (put(np.array([128]), "tensors", 0, "quantization", "zeroPoint"), "128 is no zero point of the type int8"),
         (put(np.array([0, 0]), "tensors", 0, "quantization", "zeroPoint"), "1 scales and 2 zero points"),
+        (put(np.array([], "f4"), "tensors", 0, "quantization", "scale"), "it has 1 zero points and no scale"),
         (put(3, "kernel", "quantization", "quantizedDimension"), "4 scales along dimension 3 do not fit"),
         (put(-1, "kernel", "quantization", "quantizedDimension"), "4 scales along dimension -1 do not fit"),
         (foreign_options, "has the options of another operation"),

@@ -42,6 +42,7 @@ def shifted_bias(model, graph):
         (short_bias, r"\(CONV_2D\): its bias has 2 elements, its kernel \(4, 3, 3, 1\) gives 4 outputs"),
         (shifted_bias, r"\(CONV_2D\): its bias has the zero point 3, which must be 0"),
         (tensor(1, "CONV_2D", shape=[4, 1, 3, 3]), r"\(CONV_2D\): its kernel .* takes another number of channels"),
+        (tensor(1, "CONV_2D", type=schema.TensorType.BOOL), r"\(CONV_2D\): its kernel is of the type bool"),
         (tensor(-1, "CONV_2D", shape=[1, 6, 6, 5]), r"\(CONV_2D\): its kernel .* gives another number of channels"),
         (tensor(-1, "RESHAPE", shape=[1, 65]), r"\(RESHAPE\): \(1, 4, 4, 4\) can't become \(1, 65\)"),
         (tensor(-1, "RESHAPE", type=schema.TensorType.INT16), r"\(RESHAPE\): it makes int16 of int8"),
@@ -69,3 +70,30 @@ def test_parts_and_channels_fit(name, shapes, message):
     with pytest.raises(ValueError, match=message):
         check_shapes(*around(shapes))
     check_shapes(*around([(1, 4, 3), (1, 4, 5), (1, 4, 8)] if len(shapes) == 3 else [(1, 4, 4, 5), (1, 2, 2, 5)]))
+
+
+def typed(*facts):
+    return [
+        SimpleNamespace(index=number, shape=(1, 3), shape_signature=(1, 3), dtype=dtype, scale=scale)
+        for number, (dtype, scale) in enumerate(facts)
+    ]
+
+
+@pytest.mark.parametrize("name", ["ADD", "MUL", "SUB"])
+def test_codes_are_not_added_to_plain_numbers(name):
+    op = SimpleNamespace(name=name, index=0, inputs=[0, 1], outputs=[2])
+    for dtype, scales in (("int8", (0.5, 0.5, 0.5)), ("int16", (None, None, None)), ("float32", (0.5, None, None))):
+        check_shapes(SimpleNamespace(tensors=typed(*((dtype, scale) for scale in scales))), op)
+    for missing in range(3):
+        facts = [("int16", None if number == missing else 0.5) for number in range(3)]
+        with pytest.raises(ValueError, match=f"tensor {missing} has no scale, others of it have"):
+            check_shapes(SimpleNamespace(tensors=typed(*facts)), op)
+
+
+@pytest.mark.parametrize("name", ["VAR_HANDLE", "HASHTABLE"])
+def test_a_handle_is_a_resource(name):
+    """The runtime leaves other outputs as they are, so that whatever lies there is the answer."""
+    op = SimpleNamespace(name=name, index=0, inputs=[], outputs=[0])
+    check_shapes(SimpleNamespace(tensors=typed(("resource", None))), op)
+    with pytest.raises(ValueError, match="it makes a resource, its output is of the type int8"):
+        check_shapes(SimpleNamespace(tensors=typed(("int8", None))), op)

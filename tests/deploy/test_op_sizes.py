@@ -16,7 +16,7 @@ def tensor(shape=None, data=None, dtype="int8"):
     if data is not None:
         data = np.array(data, np.int32)
         shape, dtype = data.shape, "int32"
-    facts = {"is_constant": data is not None, "is_sparse": False, "data": data, "zero_point": None}
+    facts = {"index": 0, "is_constant": data is not None, "is_sparse": False, "data": data, "scale": None, "zero_point": None}
     return SimpleNamespace(shape=shape, shape_signature=shape, dtype=dtype, **facts)
 
 

@@ -295,9 +295,10 @@ class _Reader:
         shape = _integers(tensor.ShapeAsNumpy())
         quantization = tensor.Quantization()
         scale, zero_point, stored = None, None, np.zeros(0, np.int64)
+        if quantization is not None:
+            stored = _array(quantization.ZeroPointAsNumpy(), np.int64)
         if quantization is not None and quantization.ScaleLength():
             scale = _array(quantization.ScaleAsNumpy(), np.float32)
-            stored = _array(quantization.ZeroPointAsNumpy(), np.int64)
             zero_point = stored if stored.size == scale.size else np.zeros(scale.size, np.int64)
         found = Tensor(
             index=index,

@@ -40,6 +40,8 @@ def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> 
     try:
         _check_shape(tensor)
         _check_contents(tensor)
+        if tensor.scale is None and zero_points.size and not tensor.is_float and not has_details:
+            raise ValueError(f"it has {zero_points.size} zero points and no scale")
         if tensor.scale is not None and not tensor.is_float:
             _check_quantization(tensor, zero_points, has_details)
     except ValueError as error:

@@ -29,11 +29,15 @@ def check_shapes(graph: Graph, op: Op) -> None:
     Raises:
         ValueError: If they don't.
     """
-    if not op.inputs or not op.outputs:
+    if not op.outputs:
         return
     tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
     output = graph.tensors[op.outputs[0]]
     fault = _types(tensors[: _OF_ONE_TYPE.get(op.name, 0)], output)
+    if op.name in _HANDLES and output.dtype != "resource":
+        fault = f"it makes a resource, its output is of the type {output.dtype}"
+    if op.name in _RESCALING:
+        fault = fault or _scales([*tensors[:2], output])
     if op.name in _RULES:
         fault = fault or _RULES[op.name](tensors, output)
     fault = fault or _sizes(op.name, tensors, output)
@@ -53,6 +57,8 @@ def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int],
 
     def rule(inputs: Sequence[Tensor | None], y: Tensor) -> str:
         kernel = inputs[1].shape
+        if inputs[1].dtype not in _KERNEL_TYPES:
+            return f"its kernel is of the type {inputs[1].dtype}"
         if len(kernel) <= axis:
             return ""
         bias = inputs[bias_at] if len(inputs) > bias_at else None
@@ -104,6 +110,13 @@ def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
     return f"it makes {y.dtype} of {others[0]}" if others else ""
 
 
+def _scales(tensors: Sequence[Tensor]) -> str:
+    """Small integers are codes or plain numbers: where one of them has no scale, the kernels count with any."""
+    small = [tensor for tensor in tensors if tensor.dtype in ("int8", "uint8", "int16")]
+    bare = [tensor.index for tensor in small if tensor.scale is None]
+    return f"tensor {bare[0]} has no scale, others of it have" if 0 < len(bare) < len(small) else ""
+
+
 def _sizes(name: str, inputs: Sequence[Tensor | None], y: Tensor) -> str:
     try:
         made = made_sizes(name, inputs)
@@ -139,6 +152,10 @@ AVERAGE_POOL_2D BATCH_TO_SPACE_ND DEPTH_TO_SPACE EXPAND_DIMS GATHER HARD_SWISH L
 PADV2 RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SLICE SPACE_TO_BATCH_ND
 SPACE_TO_DEPTH SQUEEZE STRIDED_SLICE TILE TRANSPOSE
 """
+_HANDLES = ("HASHTABLE", "VAR_HANDLE")
+_RESCALING = ("ADD", "MUL", "SUB")
+_KERNEL_TYPES = frozenset("float16 bfloat16 float32 float64 float8_e4m3fn float8_e5m2".split())
+_KERNEL_TYPES |= frozenset("int2 int4 uint4 int8 uint8 int16".split())
 _OF_ONE_TYPE = {
     **dict.fromkeys(_PASSING.split(), 1),
     **dict.fromkeys(("ADD", "CONCATENATION", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB"), 2),

@@ -31,7 +31,7 @@ def made_sizes(name: str, inputs: Sequence[Tensor | None]) -> Sizes | None:
         ValueError: If nothing can be made of the inputs.
     """
     rule = _RULES.get(name)
-    return None if rule is None else rule(inputs)
+    return rule(inputs) if rule and inputs else None
 
 
 def contradict(made: Sizes, stated: Sequence[int]) -> bool:
