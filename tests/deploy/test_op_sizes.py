@@ -16,8 +16,8 @@ def tensor(shape=None, data=None, dtype="int8"):
     if data is not None:
         data = np.array(data, np.int32)
         shape, dtype = data.shape, "int32"
-    facts = {"index": 0, "is_constant": data is not None, "is_sparse": False, "data": data, "scale": None, "zero_point": None}
-    return SimpleNamespace(shape=shape, shape_signature=shape, dtype=dtype, **facts)
+    facts = {"index": 0, "is_constant": data is not None, "is_sparse": False, "data": data}
+    return SimpleNamespace(shape=shape, shape_signature=shape, dtype=dtype, scale=None, zero_point=None, **facts)
 
 
 def operation(name, inputs, output):
