@@ -97,3 +97,41 @@ def test_a_handle_is_a_resource(name):
     check_shapes(SimpleNamespace(tensors=typed(("resource", None))), op)
     with pytest.raises(ValueError, match="it makes a resource, its output is of the type int8"):
         check_shapes(SimpleNamespace(tensors=typed(("int8", None))), op)
+
+
+@pytest.fixture(scope="module")
+def sliced():
+    """A file that takes the second of three rows of its input."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.run = tf.function(lambda x: x[:, 1] + 1.0, [tf.TensorSpec((1, 3, 4), tf.float32, name="x")])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.run.get_concrete_function()], module)
+    return converter.convert()
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "message"),
+    [
+        (1, 3, "it takes place 3 of 3"),
+        (1, -4, "it takes place -4 of 3"),
+        (1, 10628, "it takes place 10628 of 3"),
+        (3, -1, "it takes one place in steps of -1"),
+        (3, 0, "it takes one place in steps of 0"),
+    ],
+)
+def test_a_place_that_is_not_there_is_not_taken(sliced, edited, position, value, message):
+    """The runtime would read what lies behind the tensor."""
+
+    def change(model, graph):
+        op = graph.operators[0]
+        numbers = np.array([0, 1, 0], "<i4") if position == 1 else np.ones(3, "<i4")
+        numbers[1] = value
+        op.inputs = [*op.inputs]
+        op.inputs[position] = len(graph.tensors)
+        graph.tensors.append(schema.TensorT(shape=[3], type=schema.TensorType.INT32, buffer=len(model.buffers)))
+        model.buffers.append(schema.BufferT(data=numbers.view(np.uint8)))
+
+    assert flatbuffer.read(sliced).graphs[0].ops[0].name == "STRIDED_SLICE"
+    with pytest.raises(ValueError, match=rf"operation 0 \(STRIDED_SLICE\): {message}"):
+        flatbuffer.read(edited(sliced, change))

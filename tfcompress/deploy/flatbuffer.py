@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from .element_types import numpy_type
 from .flatbuffer_checks import check_calls, check_graph, check_signature, check_tensor
 from .flatbuffer_form import check_form
+from .op_shapes import check_places
 from .op_signatures import called_graphs
 
 IDENTIFIER = b"TFL3"
@@ -284,8 +285,11 @@ class _Reader:
             raise ValueError(f"graph {number} uses a tensor that does not exist")
         found = Graph(tensors, ops, inputs, outputs, number, _text(graph.Name()))
         check_graph(found)
-        pairs = zip(stored, ops, strict=True)
+        pairs = list(zip(stored, ops, strict=True))
         self.calls.append([called for op, facts in pairs for called in called_graphs(op, facts.index, facts.name)])
+        for op, facts in pairs:
+            if not facts.is_custom:
+                check_places(found, facts, op)
         return found
 
     def tensor(self, tensor: schema.Tensor, index: int) -> Tensor:

@@ -11,7 +11,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .op_sizes import contradict, made_sizes
+from ai_edge_litert import schema_py_generated as schema
+
+from .op_sizes import contradict, made_sizes, whole_numbers
 
 if TYPE_CHECKING:
     from .flatbuffer import Graph, Op, Tensor
@@ -43,6 +45,35 @@ def check_shapes(graph: Graph, op: Op) -> None:
     fault = fault or _sizes(op.name, tensors, output)
     if fault:
         raise ValueError(f"operation {op.index} ({op.name}): {fault}")
+
+
+def check_places(graph: Graph, op: Op, stored: schema.Operator) -> None:
+    """Returns if an operation that takes single places out of a tensor names places that are there.
+
+    Args:
+        graph: Where it stands.
+        op: The operation; it has the inputs it needs.
+        stored: The same as stored, with its options.
+
+    Raises:
+        ValueError: If one is not; the runtime reads what lies behind the tensor.
+    """
+    table = stored.BuiltinOptions()
+    if op.name != "STRIDED_SLICE" or table is None:
+        return
+    options = schema.StridedSliceOptions()
+    options.Init(table.Bytes, table.Pos)
+    if options.EllipsisMask() or options.NewAxisMask():
+        return  # they count the dimensions in another way
+    sizes = graph.tensors[op.inputs[0]].shape_signature
+    places, steps = (whole_numbers(graph.tensors[op.inputs[position]]) or () for position in (1, 3))
+    single, given = options.ShrinkAxisMask(), options.ShrinkAxisMask() & ~options.BeginMask()
+    for axis, step in enumerate(steps):
+        if single >> axis & 1 and step <= 0:
+            raise ValueError(f"operation {op.index} ({op.name}): it takes one place in steps of {step}")
+    for axis, (size, place) in enumerate(zip(sizes, places, strict=False)):
+        if given >> axis & 1 and size > 0 and not -size <= place < size:
+            raise ValueError(f"operation {op.index} ({op.name}): it takes place {place} of {size}")
 
 
 def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int], bool]) -> Callable:

@@ -52,12 +52,15 @@ def _known(shape: Sequence[int]) -> Sizes:
     return [size if size > 0 else None for size in shape]
 
 
-def _numbers(inputs: Sequence[Tensor | None], position: int) -> list[int] | None:
-    """The whole numbers that an input holds; None if they are not in the file."""
-    tensor = inputs[position] if position < len(inputs) else None
+def whole_numbers(tensor: Tensor | None) -> list[int] | None:
+    """The whole numbers that a tensor holds; None if they are not in the file."""
     if tensor is None or not tensor.is_constant or tensor.is_sparse or tensor.dtype not in ("int32", "int64"):
         return None
     return tensor.data.reshape(-1).tolist()
+
+
+def _numbers(inputs: Sequence[Tensor | None], position: int) -> list[int] | None:
+    return whole_numbers(inputs[position]) if position < len(inputs) else None
 
 
 def _same(inputs: Sequence[Tensor | None]) -> Sizes | None:
