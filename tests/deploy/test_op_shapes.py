@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_refused(tiny_files, change, message, edited):
 )
 def test_parts_and_channels_fit(name, shapes, message):
     def around(shapes):
-        tensors = [SimpleNamespace(shape_signature=s, shape=s, dtype="int8") for s in shapes]
+        tensors = [SimpleNamespace(shape_signature=s, shape=s, dtype="int8", index=0, scale=None) for s in shapes]
         op = SimpleNamespace(name=name, index=0, inputs=list(range(len(shapes) - 1)), outputs=[len(shapes) - 1])
         return SimpleNamespace(tensors=tensors), op
 
@@ -74,18 +74,21 @@ def test_parts_and_channels_fit(name, shapes, message):
 
 def typed(*facts):
     return [
-        SimpleNamespace(index=number, shape=(1, 3), shape_signature=(1, 3), dtype=dtype, scale=scale)
+        SimpleNamespace(index=number, shape=(1, 3), shape_signature=(1, -1), dtype=dtype, scale=scale)
         for number, (dtype, scale) in enumerate(facts)
     ]
 
 
-@pytest.mark.parametrize("name", ["ADD", "MUL", "SUB"])
+@pytest.mark.parametrize("name", ["ADD", "MUL", "SUB", "MAXIMUM", "CONCATENATION"])
 def test_codes_are_not_added_to_plain_numbers(name):
     op = SimpleNamespace(name=name, index=0, inputs=[0, 1], outputs=[2])
     for dtype, scales in (("int8", (0.5, 0.5, 0.5)), ("int16", (None, None, None)), ("float32", (0.5, None, None))):
         check_shapes(SimpleNamespace(tensors=typed(*((dtype, scale) for scale in scales))), op)
     for missing in range(3):
         facts = [("int16", None if number == missing else 0.5) for number in range(3)]
+        if name == "CONCATENATION":
+            facts = [*facts[:2], ("int16", 0.5), *facts[2:]]
+            op.inputs, op.outputs, missing = [0, 1, 2], [3], missing + (missing == 2)
         with pytest.raises(ValueError, match=f"tensor {missing} has no scale, others of it have"):
             check_shapes(SimpleNamespace(tensors=typed(*facts)), op)
 

@@ -16,7 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from .element_types import numpy_type
-from .flatbuffer_checks import check_calls, check_graph, check_signature, check_tensor
+from .flatbuffer_checks import check_calls, check_graph, check_passing, check_signature, check_tensor
 from .flatbuffer_form import check_form
 from .op_shapes import check_places
 from .op_signatures import called_graphs
@@ -233,7 +233,7 @@ class _Reader:
     def __init__(self, content: bytes):
         self.content = content
         self.root = schema.Model.GetRootAs(content, 0)
-        self.calls: list[list[int]] = []
+        self.calls: list[list[list[int]]] = []  # by graph and operation
         self.buffers = [self.buffer(self.root.Buffers(i)) for i in self.range(self.root.BuffersLength())]
 
     def range(self, length: int) -> range:
@@ -255,7 +255,10 @@ class _Reader:
         graphs = tuple(self.graph(root.Subgraphs(i), i, codes) for i in self.range(root.SubgraphsLength()))
         if not graphs:
             raise ValueError("it holds no graph")
-        check_calls(self.calls)
+        check_calls([[other for called in each for other in called] for each in self.calls])
+        for graph, each in zip(graphs, self.calls, strict=True):
+            for op, called in zip(graph.ops, each, strict=True):
+                check_passing(op, graph, [graphs[other] for other in called])
         versions: dict[str, int] = {}
         for op in (op for graph in graphs for op in graph.ops):
             versions[op.name] = max(op.version, versions.get(op.name, 0))
@@ -286,7 +289,7 @@ class _Reader:
         found = Graph(tensors, ops, inputs, outputs, number, _text(graph.Name()))
         check_graph(found)
         pairs = list(zip(stored, ops, strict=True))
-        self.calls.append([called for op, facts in pairs for called in called_graphs(op, facts.index, facts.name)])
+        self.calls.append([called_graphs(op, facts.index, facts.name) for op, facts in pairs])
         for op, facts in pairs:
             if not facts.is_custom:
                 check_places(found, facts, op)

@@ -100,6 +100,33 @@ def check_calls(calls: Sequence[Iterable[int]]) -> None:
         open_graphs -= ready
 
 
+def check_passing(op: Op, graph: Graph, called: Sequence[Graph]) -> None:
+    """Returns if the graphs of a branch or a loop take and give the types that are passed to them and wanted of them.
+
+    Args:
+        op: The operation.
+        graph: Where it stands.
+        called: The graphs that it runs, in the order of its options.
+
+    Raises:
+        ValueError: If one does not; the runtime copies bytes of one type into another's place.
+    """
+    if op.name not in ("IF", "WHILE"):
+        return
+    given = op.inputs[1:] if op.name == "IF" else op.inputs
+    pairs = [(given, other.inputs, other) for other in called]
+    # the first graph of a loop says whether it goes on
+    pairs += [(op.outputs, other.outputs, other) for other in (called if op.name == "IF" else called[1:])]
+    for outer, inner, other in pairs:
+        for index, at in zip(outer, inner, strict=False):
+            types = graph.tensors[index].dtype, other.tensors[at].dtype
+            if types[0] != types[1]:
+                raise ValueError(
+                    f"{_title(op)} has tensor {index} of the type {types[0]}, which is {types[1]} in graph "
+                    f"{other.subgraph}"
+                )
+
+
 def check_signature(name: str, entry: dict[str, Any], graphs: Sequence[Graph]) -> None:
     """Returns if a signature names inputs and outputs of a graph that exists.
 

@@ -35,11 +35,10 @@ def check_shapes(graph: Graph, op: Op) -> None:
         return
     tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
     output = graph.tensors[op.outputs[0]]
-    fault = _types(tensors[: _OF_ONE_TYPE.get(op.name, 0)], output)
+    alike = tensors if op.name == "CONCATENATION" else tensors[: _OF_ONE_TYPE.get(op.name, 0)]
+    fault = _types(alike, output) or _scales([*alike, output])
     if op.name in _HANDLES and output.dtype != "resource":
         fault = f"it makes a resource, its output is of the type {output.dtype}"
-    if op.name in _RESCALING:
-        fault = fault or _scales([*tensors[:2], output])
     if op.name in _RULES:
         fault = fault or _RULES[op.name](tensors, output)
     fault = fault or _sizes(op.name, tensors, output)
@@ -142,7 +141,7 @@ def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
 
 
 def _scales(tensors: Sequence[Tensor]) -> str:
-    """Small integers are codes or plain numbers: where one of them has no scale, the kernels count with any."""
+    """Small integers are codes or plain numbers: where one has no scale, kernels count with whatever is there."""
     small = [tensor for tensor in tensors if tensor.dtype in ("int8", "uint8", "int16")]
     bare = [tensor.index for tensor in small if tensor.scale is None]
     return f"tensor {bare[0]} has no scale, others of it have" if 0 < len(bare) < len(small) else ""
@@ -184,7 +183,6 @@ PADV2 RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RE
 SPACE_TO_DEPTH SQUEEZE STRIDED_SLICE TILE TRANSPOSE
 """
 _HANDLES = ("HASHTABLE", "VAR_HANDLE")
-_RESCALING = ("ADD", "MUL", "SUB")
 _KERNEL_TYPES = frozenset("float16 bfloat16 float32 float64 float8_e4m3fn float8_e5m2".split())
 _KERNEL_TYPES |= frozenset("int2 int4 uint4 int8 uint8 int16".split())
 _OF_ONE_TYPE = {
