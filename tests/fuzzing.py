@@ -269,15 +269,19 @@ def read_everything(content: bytes):
     return artifact
 
 
-def drawn_inputs(artifact, seed: int = 0) -> list[np.ndarray]:
-    """Two samples of codes for each input."""
+def drawn_inputs(artifact, seed: int = 0) -> list[np.ndarray] | None:
+    """Two samples of codes for each input; None where an input is of a type that NumPy does not have."""
+    from tfcompress.deploy.element_types import numpy_type
+
     rng = np.random.default_rng(seed)
     found = []
     for spec in artifact.inputs:
         shape = (2 * max(1, spec.shape[0]), *(max(1, size) for size in spec.shape[1:])) if spec.shape else ()
         if np.prod(shape, dtype=float) > 1e7:
             raise ValueError("too large to be run here")
-        kind = np.dtype(spec.dtype)
+        kind = numpy_type(spec.dtype)
+        if kind is None:
+            return None
         whole = kind.kind in "iu" and spec.is_quantized
         limits = np.iinfo(kind) if whole else None
         found.append(

@@ -47,3 +47,16 @@ def test_a_damaged_file_is_refused_or_answers(jobs, kind, count):
     results = {f"{kind}:{number}": runs.run(kind, number) for number in range(count)}
     assert {job: result for job, result in results.items() if result not in module.GOOD} == {}
     assert "refused" in results.values() or "left out" in results.values()
+
+
+def test_nothing_is_drawn_for_inputs_that_numpy_has_no_arrays_of(jobs):
+    from types import SimpleNamespace
+
+    from tfcompress.deploy.tensorspec import TensorSpec
+
+    _, runs = jobs
+    plain, strings = TensorSpec("x", (1, 3), "float32"), TensorSpec("y", (1, 3), "string")
+    assert len(runs.fuzzing.drawn_inputs(SimpleNamespace(inputs=[plain]))) == 1
+    assert runs.fuzzing.drawn_inputs(SimpleNamespace(inputs=[plain, strings])) is None
+    with pytest.raises(ValueError, match="nothing can be drawn"):
+        runs.answers(b"", None)

@@ -96,6 +96,8 @@ class Jobs:
         return "answers" if same else "the slimmer file answers otherwise"
 
     def answers(self, content: bytes, inputs) -> list[np.ndarray]:
+        if inputs is None:
+            raise ValueError("nothing can be drawn for its inputs")
         ((trial,),) = self.run_apart([content], inputs, [False])
         if trial.outputs is None:
             raise ValueError(trial.reason)

@@ -93,6 +93,7 @@ def foreign_signature(model, graph):
         (put(np.array([-(2**62)]), "tensors", 0, "quantization", "zeroPoint"), "no zero point of the type int8"),
         (put(np.array([128]), "tensors", 0, "quantization", "zeroPoint"), "128 is no zero point of the type int8"),
         (put(np.array([0, 0]), "tensors", 0, "quantization", "zeroPoint"), "1 scales and 2 zero points"),
+        (put(np.array([], "f4"), "tensors", 0, "quantization", "scale"), "it has 1 zero points and no scale"),
         (put(3, "kernel", "quantization", "quantizedDimension"), "4 scales along dimension 3 do not fit"),
         (put(-1, "kernel", "quantization", "quantizedDimension"), "4 scales along dimension -1 do not fit"),
         (foreign_options, "has the options of another operation"),
@@ -134,6 +135,27 @@ def test_a_graph_that_runs_itself_is_refused_before_the_runtime_sees_it(tiny_fil
 
     with pytest.raises(ValueError, match="graph 0 calls itself"):
         flatbuffer.read(edited(tiny_files["int8"], change))
+
+
+@pytest.mark.parametrize(("end", "message"), [("inputs", "tensor 0 of the type int8"), ("outputs", "of the type int8")])
+def test_a_branch_takes_and_gives_what_its_graph_does(edited, end, message):
+    """The runtime copies the bytes of one into the other's place, also behind its end."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.run = tf.function(
+        lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x + 1, lambda: x * 2), [tf.TensorSpec((1, 4), tf.float32)]
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.run.get_concrete_function()], module)
+    content = converter.convert()
+    (branch,) = [op for op in flatbuffer.read(content).graphs[0].ops if op.name == "IF"]
+    index = branch.inputs[1] if end == "inputs" else branch.outputs[0]
+
+    def change(model, graph):
+        graph.tensors[index].type = schema.TensorType.INT8
+
+    with pytest.raises(ValueError, match=rf"operation {branch.index} \(IF\) .*{message}, which is float32 in graph"):
+        flatbuffer.read(edited(content, change))
 
 
 def test_the_runtime_reads_what_is_accepted(tiny_files):

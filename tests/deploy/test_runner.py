@@ -98,3 +98,14 @@ def test_several_threads_get_their_own_answers(tiny_files, images, name):
 def test_options_are_checked(tiny_files, images, options, error):
     with pytest.raises(error, match=f"predict: {next(iter(options))} must be"):
         Artifact(tiny_files["int8"]).predict(images, **options)
+
+
+def test_a_file_without_inputs_runs_once(tiny_files, edited):
+    def change(model, graph):
+        kernel = next(op.inputs[1] for op in graph.operators if len(op.inputs) == 3)
+        graph.operators, graph.inputs, graph.outputs, model.signatureDefs = [], [], [kernel], None
+
+    artifact = Artifact(edited(tiny_files["float32"], change))
+    expected = artifact.model.graphs[0].tensors[artifact.outputs[0].index].data
+    for nothing in ([], {}):
+        np.testing.assert_array_equal(artifact.predict(nothing).reshape(expected.shape), expected)

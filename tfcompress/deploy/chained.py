@@ -19,6 +19,7 @@ from tfcompress.facts.log import tell
 
 from .artifact import Artifact, Samples
 from .chain_folder import write_chain
+from .element_types import bytes_of
 from .routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, routed
 from .runner import Runner, check_inputs
 from .sidecar import parse_sidecar, usable_metadata
@@ -331,4 +332,4 @@ def _named(spec: TensorSpec, name: str) -> TensorSpec:
 
 
 def _bytes(spec: TensorSpec) -> int:
-    return math.prod(abs(size) for size in spec.shape[1:]) * np.dtype(spec.dtype).itemsize
+    return bytes_of([abs(size) for size in spec.shape[1:]], spec.dtype)

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from .flatbuffer_checks import check_calls, check_graph, check_signature, check_tensor
+from .element_types import numpy_type
+from .flatbuffer_checks import check_calls, check_graph, check_passing, check_signature, check_tensor
 from .flatbuffer_form import check_form
+from .op_shapes import check_places
 from .op_signatures import called_graphs
 
 IDENTIFIER = b"TFL3"
@@ -98,12 +100,9 @@ class Tensor:
             return _unpack(self.raw, math.prod(self.shape), self.dtype)
         if self.dtype == "bfloat16":
             return (self.raw.view("<u2").astype("<u4") << 16).view(np.float32)
-        try:
-            dtype = np.dtype(self.dtype).newbyteorder("<")
-        except TypeError:
-            raise ValueError(
-                f"Tensor {self.name!r}: type {self.dtype!r} has no NumPy form; read `.raw` (bytes)."
-            ) from None
+        if (dtype := numpy_type(self.dtype)) is None:
+            raise ValueError(f"Tensor {self.name!r}: type {self.dtype!r} has no NumPy form; read `.raw` (bytes).")
+        dtype = dtype.newbyteorder("<")
         return self.raw[: self.raw.size // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
@@ -236,7 +235,7 @@ class _Reader:
     def __init__(self, content: bytes):
         self.content = content
         self.root = schema.Model.GetRootAs(content, 0)
-        self.calls: list[list[int]] = []
+        self.calls: list[list[list[int]]] = []  # by graph and operation
         self.buffers = [self.buffer(self.root.Buffers(i)) for i in self.range(self.root.BuffersLength())]
 
     def range(self, length: int) -> range:
@@ -258,7 +257,10 @@ class _Reader:
         graphs = tuple(self.graph(root.Subgraphs(i), i, codes) for i in self.range(root.SubgraphsLength()))
         if not graphs:
             raise ValueError("it holds no graph")
-        check_calls(self.calls)
+        check_calls([[other for called in each for other in called] for each in self.calls])
+        for graph, each in zip(graphs, self.calls, strict=True):
+            for op, called in zip(graph.ops, each, strict=True):
+                check_passing(op, graph, [graphs[other] for other in called])
         versions: dict[str, int] = {}
         for op in (op for graph in graphs for op in graph.ops):
             versions[op.name] = max(op.version, versions.get(op.name, 0))
@@ -288,8 +290,11 @@ class _Reader:
             raise ValueError(f"graph {number} uses a tensor that does not exist")
         found = Graph(tensors, ops, inputs, outputs, number, _text(graph.Name()))
         check_graph(found)
-        pairs = zip(stored, ops, strict=True)
-        self.calls.append([called for op, facts in pairs for called in called_graphs(op, facts.index, facts.name)])
+        pairs = list(zip(stored, ops, strict=True))
+        self.calls.append([called_graphs(op, facts.index, facts.name) for op, facts in pairs])
+        for op, facts in pairs:
+            if not facts.is_custom:
+                check_places(found, facts, op)
         return found
 
     def tensor(self, tensor: schema.Tensor, index: int) -> Tensor:
@@ -299,9 +304,10 @@ class _Reader:
         shape = _integers(tensor.ShapeAsNumpy())
         quantization = tensor.Quantization()
         scale, zero_point, stored = None, None, np.zeros(0, np.int64)
+        if quantization is not None:
+            stored = _array(quantization.ZeroPointAsNumpy(), np.int64)
         if quantization is not None and quantization.ScaleLength():
             scale = _array(quantization.ScaleAsNumpy(), np.float32)
-            stored = _array(quantization.ZeroPointAsNumpy(), np.int64)
             zero_point = stored if stored.size == scale.size else np.zeros(scale.size, np.int64)
         found = Tensor(
             index=index,

@@ -6,12 +6,12 @@ they are looked at when a file is read. What a later operation version may do di
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .element_types import bytes_of, numpy_type
 from .op_shapes import check_shapes
 from .op_signatures import LEAST, OPTIONAL, RANKS
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # No single activation takes more on the devices these files are for, and the runtime counts with 32 bits in places.
 LARGEST_BYTES = 2**31 - 1
-_BITS = {"int4": 4, "uint4": 4, "int2": 2, "bfloat16": 16}
 # The product of two scales may underflow, so 0 is the scale of some biases. TensorFlow's 16-bit mode gives it to what
 # was zero for all samples.
 _MAY_HAVE_ZERO_SCALE = ("int16", "int32", "int64", "uint32", "uint64")
@@ -41,6 +40,8 @@ def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> 
     try:
         _check_shape(tensor)
         _check_contents(tensor)
+        if tensor.scale is None and zero_points.size and not tensor.is_float and not has_details:
+            raise ValueError(f"it has {zero_points.size} zero points and no scale")
         if tensor.scale is not None and not tensor.is_float:
             _check_quantization(tensor, zero_points, has_details)
     except ValueError as error:
@@ -61,7 +62,8 @@ def check_graph(graph: Graph) -> None:
     made: set[int] = set()
     for op in graph.ops:
         _check_arguments(graph, op)
-        check_shapes(graph, op)
+        if not op.is_custom:
+            check_shapes(graph, op)
         for index in op.inputs:
             if index >= 0 and index not in written:
                 raise ValueError(f"{_title(op)} reads tensor {index}, which nothing has written by then")
@@ -96,6 +98,33 @@ def check_calls(calls: Sequence[Iterable[int]]) -> None:
             raise ValueError(f"graph {min(open_graphs)} calls itself")
         done |= ready
         open_graphs -= ready
+
+
+def check_passing(op: Op, graph: Graph, called: Sequence[Graph]) -> None:
+    """Returns if the graphs of a branch or a loop take and give the types that are passed to them and wanted of them.
+
+    Args:
+        op: The operation.
+        graph: Where it stands.
+        called: The graphs that it runs, in the order of its options.
+
+    Raises:
+        ValueError: If one does not; the runtime copies bytes of one type into another's place.
+    """
+    if op.name not in ("IF", "WHILE"):
+        return
+    given = op.inputs[1:] if op.name == "IF" else op.inputs
+    pairs = [(given, other.inputs, other) for other in called]
+    # the first graph of a loop says whether it goes on
+    pairs += [(op.outputs, other.outputs, other) for other in (called if op.name == "IF" else called[1:])]
+    for outer, inner, other in pairs:
+        for index, at in zip(outer, inner, strict=False):
+            types = graph.tensors[index].dtype, other.tensors[at].dtype
+            if types[0] != types[1]:
+                raise ValueError(
+                    f"{_title(op)} has tensor {index} of the type {types[0]}, which is {types[1]} in graph "
+                    f"{other.subgraph}"
+                )
 
 
 def check_signature(name: str, entry: dict[str, Any], graphs: Sequence[Graph]) -> None:
@@ -137,23 +166,13 @@ def _check_shape(tensor: Tensor) -> None:
         stated not in (-1, size) for size, stated in zip(tensor.shape, tensor.shape_signature, strict=True)
     ):
         raise ValueError(f"its shape {tensor.shape} and the signature of it {tensor.shape_signature} contradict")
-    if _bytes(tensor) > LARGEST_BYTES and not tensor.is_constant:
-        raise ValueError(f"its shape {tensor.shape} takes {_bytes(tensor):,} bytes, at most {LARGEST_BYTES:,} are read")
-
-
-def _bytes(tensor: Tensor) -> int:
-    """Bytes of its elements; 0 for types whose elements have no fixed size."""
-    bits = _BITS.get(tensor.dtype)
-    if bits is None:
-        try:
-            bits = 8 * np.dtype(tensor.dtype).itemsize
-        except TypeError:
-            bits = 0
-    return (math.prod(tensor.shape) * bits + 7) // 8
+    needed = bytes_of(tensor.shape, tensor.dtype)
+    if needed > LARGEST_BYTES and not tensor.is_constant:
+        raise ValueError(f"its shape {tensor.shape} takes {needed:,} bytes, at most {LARGEST_BYTES:,} are read")
 
 
 def _check_contents(tensor: Tensor) -> None:
-    needed = _bytes(tensor)
+    needed = bytes_of(tensor.shape, tensor.dtype)
     if tensor.is_constant and not tensor.is_sparse and tensor.dtype not in ("string", "resource", "variant"):
         if needed != tensor.buffer_bytes:
             raise ValueError(
@@ -184,7 +203,10 @@ def _check_quantization(tensor: Tensor, zero_points: np.ndarray, has_details: bo
 def _limits(dtype: str) -> tuple[int, int]:
     if dtype in _CODES:
         return _CODES[dtype]
-    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.iinfo(np.int64)
+    kind = numpy_type(dtype)
+    if kind is None:
+        raise ValueError(f"quantized tensors of the type {dtype} are not read")
+    limits = np.iinfo(kind) if kind.kind in "iu" else np.iinfo(np.int64)
     return int(limits.min), int(limits.max)
 
 

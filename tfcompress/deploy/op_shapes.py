@@ -1,7 +1,8 @@
 """Whether the tensors of an operation fit each other: shapes around a kernel or a reshape, types where they are one.
 
 XNNPACK takes them as the file states them: where a bias is shorter than its kernel has outputs, it reads whatever
-lies behind it. Dimensions that are known only when the file runs are not looked at.
+lies behind it. Dimensions that are known only when the file runs are not looked at. What an operation makes of each
+dimension is the matter of `op_sizes.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from ai_edge_litert import schema_py_generated as schema
+
+from .op_sizes import contradict, made_sizes, whole_numbers
 
 if TYPE_CHECKING:
     from .flatbuffer import Graph, Op, Tensor
@@ -26,15 +31,48 @@ def check_shapes(graph: Graph, op: Op) -> None:
     Raises:
         ValueError: If they don't.
     """
-    if op.name not in _RULES and op.name not in _OF_ONE_TYPE:
+    if not op.outputs:
         return
     tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
     output = graph.tensors[op.outputs[0]]
-    fault = _types(tensors[: _OF_ONE_TYPE.get(op.name, 0)], output)
+    alike = tensors if op.name == "CONCATENATION" else tensors[: _OF_ONE_TYPE.get(op.name, 0)]
+    fault = _types(alike, output) or _scales([*alike, output])
+    if op.name in _HANDLES and output.dtype != "resource":
+        fault = f"it makes a resource, its output is of the type {output.dtype}"
     if op.name in _RULES:
         fault = fault or _RULES[op.name](tensors, output)
+    fault = fault or _sizes(op.name, tensors, output)
     if fault:
         raise ValueError(f"operation {op.index} ({op.name}): {fault}")
+
+
+def check_places(graph: Graph, op: Op, stored: schema.Operator) -> None:
+    """Returns if an operation that takes single places out of a tensor names places that are there.
+
+    Args:
+        graph: Where it stands.
+        op: The operation; it has the inputs it needs.
+        stored: The same as stored, with its options.
+
+    Raises:
+        ValueError: If one is not; the runtime reads what lies behind the tensor.
+    """
+    table = stored.BuiltinOptions()
+    if op.name != "STRIDED_SLICE" or table is None:
+        return
+    options = schema.StridedSliceOptions()
+    options.Init(table.Bytes, table.Pos)
+    if options.EllipsisMask() or options.NewAxisMask():
+        return  # they count the dimensions in another way
+    sizes = graph.tensors[op.inputs[0]].shape_signature
+    places, steps = (whole_numbers(graph.tensors[op.inputs[position]]) or () for position in (1, 3))
+    single, given = options.ShrinkAxisMask(), options.ShrinkAxisMask() & ~options.BeginMask()
+    for axis, step in enumerate(steps):
+        if single >> axis & 1 and step <= 0:
+            raise ValueError(f"operation {op.index} ({op.name}): it takes one place in steps of {step}")
+    for axis, (size, place) in enumerate(zip(sizes, places, strict=False)):
+        if given >> axis & 1 and size > 0 and not -size <= place < size:
+            raise ValueError(f"operation {op.index} ({op.name}): it takes place {place} of {size}")
 
 
 def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int], bool]) -> Callable:
@@ -49,6 +87,8 @@ def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int],
 
     def rule(inputs: Sequence[Tensor | None], y: Tensor) -> str:
         kernel = inputs[1].shape
+        if inputs[1].dtype not in _KERNEL_TYPES:
+            return f"its kernel is of the type {inputs[1].dtype}"
         if len(kernel) <= axis:
             return ""
         bias = inputs[bias_at] if len(inputs) > bias_at else None
@@ -100,6 +140,24 @@ def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
     return f"it makes {y.dtype} of {others[0]}" if others else ""
 
 
+def _scales(tensors: Sequence[Tensor]) -> str:
+    """Small integers are codes or plain numbers: where one has no scale, kernels count with whatever is there."""
+    small = [tensor for tensor in tensors if tensor.dtype in ("int8", "uint8", "int16")]
+    bare = [tensor.index for tensor in small if tensor.scale is None]
+    return f"tensor {bare[0]} has no scale, others of it have" if 0 < len(bare) < len(small) else ""
+
+
+def _sizes(name: str, inputs: Sequence[Tensor | None], y: Tensor) -> str:
+    try:
+        made = made_sizes(name, inputs)
+    except ValueError as error:
+        return str(error)
+    if made is None or not contradict(made, y.shape_signature):
+        return ""
+    shown = ", ".join("any" if size is None else str(size) for size in made)
+    return f"it makes the shape ({shown}), its output has {y.shape_signature}"
+
+
 def _divides(kernel: Shape, channels: int) -> bool:
     return kernel[-1] > 0 and channels % kernel[-1] == 0
 
@@ -113,7 +171,7 @@ _RULES: dict[str, Callable[[Sequence[Tensor | None], Tensor], str]] = {
     "DEPTHWISE_CONV_2D": _kernel(3, 0, 2, _multiplies),
     "TRANSPOSE_CONV": _kernel(0, 2, 3, _divides),
     "FULLY_CONNECTED": _dense,
-    "RESHAPE": _reshape,
+    **dict.fromkeys(("EXPAND_DIMS", "RESHAPE", "SQUEEZE"), _reshape),
     "CONCATENATION": _joined,
     "AVERAGE_POOL_2D": _pooled,
     "MAX_POOL_2D": _pooled,
@@ -124,6 +182,9 @@ AVERAGE_POOL_2D BATCH_TO_SPACE_ND DEPTH_TO_SPACE EXPAND_DIMS GATHER HARD_SWISH L
 PADV2 RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SLICE SPACE_TO_BATCH_ND
 SPACE_TO_DEPTH SQUEEZE STRIDED_SLICE TILE TRANSPOSE
 """
+_HANDLES = ("HASHTABLE", "VAR_HANDLE")
+_KERNEL_TYPES = frozenset("float16 bfloat16 float32 float64 float8_e4m3fn float8_e5m2".split())
+_KERNEL_TYPES |= frozenset("int2 int4 uint4 int8 uint8 int16".split())
 _OF_ONE_TYPE = {
     **dict.fromkeys(_PASSING.split(), 1),
     **dict.fromkeys(("ADD", "CONCATENATION", "DIV", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB"), 2),

@@ -66,7 +66,8 @@ class Runner:
         """Runs all samples.
 
         Args:
-            arrays: one per input, of the input's own type, shape (n, ...) with the same n.
+            arrays: one per input, of the input's own type, shape (n, ...) with the same n. A file
+                without inputs runs once.
 
         Returns:
             One array per output, (n, ...) where the output has the batch as its first
@@ -76,7 +77,7 @@ class Runner:
             return self._run(arrays)
 
     def _run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        count = len(arrays[0])
+        count = len(arrays[0]) if len(arrays) else 1
         batch = self._batch(count)
         parts: list[list[np.ndarray]] = [[] for _ in self.outputs]
         for start in range(0, count, batch):

@@ -14,6 +14,7 @@ from tfcompress.deploy.artifact import Artifact
 from tfcompress.deploy.diet.cutting import Cut, cut
 from tfcompress.deploy.diet.packing import archive, packed, unpacked, with_archive
 from tfcompress.deploy.diet.sharing import METADATA, NAMES, share
+from tfcompress.deploy.element_types import numpy_type
 from tfcompress.deploy.trial import run_apart
 from tfcompress.facts import checks
 
@@ -167,11 +168,11 @@ def _same(expected: list[np.ndarray], found: list[np.ndarray]) -> bool:
 
 
 def _drawn(spec, count: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Inputs of the tensor's own type; small whole numbers where they may stand for places in a table."""
-    if spec.dtype in ("string", "resource", "variant"):
+    """Inputs of the tensor's own type, if NumPy has it; small whole numbers where they may be places in a table."""
+    dtype = numpy_type(spec.dtype)
+    if dtype is None:
         return None
     shape = (count, *(max(1, size) for size in spec.shape[1:]))
-    dtype = np.dtype(spec.dtype)
     if dtype.kind in "iu" and spec.is_quantized:
         limits = np.iinfo(dtype)
         return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .element_types import numpy_type
 from .flatbuffer import Graph, Model, Tensor
 
 
@@ -43,6 +44,18 @@ class TensorSpec:
         """True for an integer tensor whose codes stand for real values."""
         return self.scale is not None
 
+    @property
+    def numpy_type(self) -> np.dtype:
+        """NumPy's type of arrays of this tensor.
+
+        Raises:
+            ValueError: if NumPy has none (strings, packed integers, bfloat16).
+        """
+        kind = numpy_type(self.dtype)
+        if kind is None:
+            raise ValueError(f"{self.name!r} is of the type {self.dtype}, of which there are no NumPy arrays.")
+        return kind
+
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """Real values to this tensor's codes (or plain type, if it is not quantized).
 
@@ -59,14 +72,17 @@ class TensorSpec:
 
         Raises:
             ValueError: if a value is NaN, or is not a whole number in range where the tensor is
-                an integer one without quantization (token numbers, for instance).
+                an integer one without quantization (token numbers, for instance), or if NumPy has
+                no codes of this tensor's type.
         """
         values = np.asarray(values)
         if values.dtype.kind == "f" and np.isnan(values).any():
             raise ValueError(f"Input {self.name!r}: the values hold NaN, which has no code.")
         if not self.is_quantized:
             return self._exact(values)
-        limits = np.iinfo(self.dtype)
+        if self.numpy_type.kind not in "iu":
+            raise ValueError(f"Input {self.name!r} is quantized, but its type {self.dtype} is no integer one.")
+        limits = np.iinfo(self.numpy_type)
         inverse = np.float32(1) / np.float32(self.scale)
         codes = np.rint(values.astype(np.float32) * inverse) + np.float32(self.zero_point)
         return np.clip(codes, limits.min, limits.max).astype(self.dtype)
@@ -87,7 +103,7 @@ class TensorSpec:
         return codes.astype(np.float32) if codes.dtype.kind == "f" else codes
 
     def _exact(self, values: np.ndarray) -> np.ndarray:
-        dtype = np.dtype(self.dtype)
+        dtype = self.numpy_type
         if dtype.kind == "f" or values.dtype == dtype:
             return values.astype(dtype)
         with np.errstate(invalid="ignore"):

@@ -213,7 +213,7 @@ def _drawn(artifact: Artifact, seed: int) -> list[np.ndarray]:
     arrays = []
     for spec in artifact.inputs:
         shape = tuple(abs(size) for size in spec.shape)
-        real = spec.is_quantized or np.dtype(spec.dtype).kind == "f"
+        real = spec.is_quantized or spec.numpy_type.kind == "f"
         # Zero is a valid row of any table, which a drawn integer need not be.
         arrays.append(rng.random(shape, np.float32) if real else np.zeros(shape, spec.dtype))
     return arrays

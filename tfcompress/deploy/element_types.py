@@ -1,0 +1,36 @@
+"""Types of elements of a `.tflite` file, by the schema's names in lower case: what NumPy has of them, and their sizes.
+
+NumPy's own types only: packages that add others to it (`bfloat16`, `int4`) may be imported or not, and the runtime
+takes no arrays of them.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+_OF_NUMPY = frozenset("bool int8 uint8 int16 uint16 int32 uint32 int64 uint64".split())
+_OF_NUMPY |= frozenset("float16 float32 float64 complex64 complex128".split())
+_BITS = {"int2": 2, "int4": 4, "uint4": 4, "bfloat16": 16, "float8_e4m3fn": 8, "float8_e5m2": 8}
+
+
+def numpy_type(name: str) -> np.dtype | None:
+    """NumPy's type of this name; None if it has none.
+
+    Example:
+        >>> numpy_type("int8"), numpy_type("int4"), numpy_type("string")
+        (dtype('int8'), None, None)
+    """
+    return np.dtype(name) if name in _OF_NUMPY else None
+
+
+def bytes_of(shape: Sequence[int], name: str) -> int:
+    """Bytes that elements of a type take; 0 for types whose elements have no fixed size, such as strings.
+
+    Example:
+        >>> bytes_of((3, 3), "int4"), bytes_of((3, 3), "float32"), bytes_of((3, 3), "string")
+        (5, 36, 0)
+    """
+    known = numpy_type(name)
+    bits = _BITS.get(name, 0) if known is None else 8 * known.itemsize
+    return (math.prod(shape) * bits + 7) // 8
