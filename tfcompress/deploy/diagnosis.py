@@ -159,12 +159,13 @@ def _maker(model, output: int):
 
 def _without_input(state, number: int):
     inputs = [None if k == number else span for k, span in enumerate(state.inputs)]
-    return SimpleNamespace(treatments=state.treatments, inputs=inputs)
+    return SimpleNamespace(treatments=_freed(state.treatments, [state.inputs[number]]), inputs=inputs)
 
 
 def _without(state, op):
     """The state with one operation in float: its kernel, what lies behind it, and behind what it fuses with."""
-    treatments = [_plain(t) if t.op is op else t for t in state.treatments]
+    left = [span for t in state.treatments if t.op is op for span in (*t.outputs.values(), t.before)]
+    treatments = [_plain(t) if t.op is op else t for t in _freed(state.treatments, left)]
     return SimpleNamespace(treatments=treatments, inputs=state.inputs)
 
 
@@ -173,4 +174,17 @@ def _plain(t):
         path: Chain(path, c.variable, [x for x in c.transforms if not isinstance(x, QuantizeWeight)])
         for path, c in t.chains.items()
     }
-    return replace(t, chains=chains, outputs={}, before=None, fixed=None)
+    return replace(t, chains=chains, outputs={}, before=None, fixed=None, target=None)
+
+
+def _freed(treatments, left: list) -> list:
+    """Treatments that know nothing of the scale of some ranges, so that no kernel rounds to it."""
+    gone = {id(span) for span in left if span is not None}
+
+    def known(span):
+        return None if id(span) in gone else span
+
+    return [
+        replace(t, source=known(t.source), target=known(t.target), sources=tuple(known(s) for s in t.sources))
+        for t in treatments
+    ]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import keras
 
 from tfcompress.facts import checks
-from tfcompress.facts.integer_forms import BENT, elu, log_sigmoid, mish, selu, softplus
-from tfcompress.facts.table import FIXED, FUSE, OWN
+from tfcompress.facts.integer_forms import BENT, PROBABILITY, TANH, elu, log_sigmoid, mish, selu, silu, softplus
+from tfcompress.facts.table import FIXED, FUSE, JOIN, OWN
 
-PROBABILITY = (0.0, 255.0 / 256.0)
-TANH = (-1.0, 127.0 / 128.0)
+LOGARITHM = (-255.0 / 16.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,6 @@ class ActivationSpec:
         grid: How the scale of its output arises, as in `LayerSpec`.
         fixed: Its range where LiteRT fixes it.
         float_ops: LiteRT operations that stay float where `written` is None or can't be laid (inside a loop).
-        in_steps: The same function as the file computes it where that takes several operations, the values in
-            between rounded; None where one operation does.
         across: Whether one channel's value depends on the others, so that none can be cut.
         written: The same function `(x, grid)` in operations that LiteRT runs in int8, as in `LayerSpec`; None where
             Keras' own do.
@@ -32,16 +29,9 @@ class ActivationSpec:
     grid: str = OWN
     fixed: tuple[float, float] | None = None
     float_ops: tuple[str, ...] = ()
-    in_steps: Callable | None = None
     across: bool = False
     written: Callable | None = None
     inside: tuple[str, ...] = ()
-
-
-def _silu(x):
-    """LiteRT multiplies x by its sigmoid, which has steps of 1/256."""
-    gate = keras.ops.round(keras.ops.sigmoid(x) * 256.0) / 256.0
-    return x * keras.ops.minimum(gate, 255.0 / 256.0)
 
 
 _activations: dict[object, ActivationSpec] = {
@@ -51,11 +41,13 @@ _activations: dict[object, ActivationSpec] = {
     keras.activations.softmax: ActivationSpec(FIXED, PROBABILITY, across=True),
     keras.activations.sigmoid: ActivationSpec(FIXED, PROBABILITY),
     keras.activations.tanh: ActivationSpec(FIXED, TANH),
-    keras.activations.log_softmax: ActivationSpec(FIXED, (-255.0 / 16.0, 0.0), across=True),
+    keras.activations.log_softmax: ActivationSpec(FIXED, LOGARITHM, across=True),
     keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=(*BENT, "size")),
     keras.activations.mish: ActivationSpec(OWN, written=mish, inside=(*BENT, "size", "softplus")),
     keras.activations.selu: ActivationSpec(OWN, written=selu, inside=(*BENT, "elu")),
-    keras.activations.silu: ActivationSpec(OWN, in_steps=_silu),
+    keras.activations.silu: ActivationSpec(OWN, written=silu),
+    keras.activations.leaky_relu: ActivationSpec(OWN, written=lambda x, grid: grid.bent(x, 0.2)),
+    keras.activations.hard_tanh: ActivationSpec(JOIN),
     keras.activations.elu: ActivationSpec(OWN, float_ops=("ELU",), written=elu, inside=BENT),
     keras.activations.log_sigmoid: ActivationSpec(
         OWN, float_ops=("NEG",), written=log_sigmoid, inside=("below", "size")

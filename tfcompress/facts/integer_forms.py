@@ -11,6 +11,8 @@ from keras import ops
 
 TINY = 32.0  # vectors whose largest value is below this fraction of the largest of all keep part of their size
 FLAT = 64.0  # the same for the mean square of a vector that was divided by its largest value
+PROBABILITY = (0.0, 255.0 / 256.0)  # what LiteRT gives Softmax and sigmoid
+TANH = (-1.0, 127.0 / 128.0)
 _ROOM = 1.0625  # a quotient by a rounded number may exceed one
 
 
@@ -46,6 +48,21 @@ def softplus(x, grid):
 def log_sigmoid(x, grid):
     """-log(1 + exp(-x)) without a large exponential."""
     return grid("below", ops.minimum(x, 0.0)) - _bend(x, grid)
+
+
+def silu(x, grid):
+    """The input times its sigmoid, which LiteRT rounds to steps of 1/256."""
+    return grid.product(x, grid.known(ops.sigmoid(x), PROBABILITY), PROBABILITY)
+
+
+def leaky_relu(op, x, grid):
+    """Negative values times a slope."""
+    return grid.bent(x, float(op.negative_slope))
+
+
+def capped(layer, x, grid):
+    """A ReLU with a largest value."""
+    return ops.clip(x, 0.0, float(layer.max_value))
 
 
 def mish(x, grid):

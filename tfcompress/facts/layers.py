@@ -7,7 +7,7 @@ from keras import layers as L
 
 from tfcompress.facts import integer_forms as forms
 from tfcompress.facts.activations import PROBABILITY, activation_spec, is_elementwise
-from tfcompress.facts.table import AVERAGE, FIXED, FOLD, FUSE, JOIN, OWN, SAME, arguments, describe, spec_of
+from tfcompress.facts.table import AVERAGE, BLEND, FIXED, FOLD, FUSE, JOIN, OWN, SAME, arguments, describe, spec_of
 
 
 def _by_activation(layer, spec):
@@ -19,8 +19,12 @@ def _by_activation(layer, spec):
 
 
 def _relu(layer, spec):
-    plain = not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6, 6.0)
-    return spec if plain else replace(spec, grid=OWN)
+    if layer.negative_slope and not layer.threshold and layer.max_value is None:
+        return replace(spec, grid=OWN, written=forms.leaky_relu)
+    if layer.negative_slope or layer.threshold:
+        return replace(spec, grid=OWN)
+    # a smaller and a larger of two, both on the scale of the output
+    return spec if layer.max_value in (None, 6, 6.0) else replace(spec, grid=JOIN, written=forms.capped)
 
 
 def _einsum(layer, spec):
@@ -107,7 +111,11 @@ def _gru(layer, spec):
 
 
 def _resize(layer, spec):
-    return spec if layer.interpolation == "nearest" else replace(spec, grid=AVERAGE, pushes=False)
+    return spec if layer.interpolation == "nearest" else replace(spec, grid=BLEND, pushes=False)
+
+
+def _resized(layer, spec):
+    return replace(spec, grid=SAME if layer.interpolation == "nearest" else BLEND)
 
 
 def _standardized(layer, spec):
@@ -302,7 +310,8 @@ describe(L.Normalization, flow="still", affine=True, refine=_standardized)
 describe(L.Rescaling, affine=True, refine=_rescaled)
 describe(L.PReLU, alpha="c", kernels=())
 
-describe(L.Add, L.Subtract, L.Multiply, L.Average, flow="merge")
+describe(L.Add, L.Subtract, L.Average, flow="merge")
+describe(L.Multiply, flow="merge", product=True)
 describe(L.Maximum, L.Minimum, flow="merge", grid=JOIN)
 describe(L.Dot, flow="still", refine=_dot)
 describe(L.Concatenate, flow="concat", grid=JOIN)
@@ -331,6 +340,8 @@ describe(
 )
 describe(L.UpSampling1D, L.UpSampling3D, grid=SAME)
 describe(L.UpSampling2D, grid=SAME, refine=_resize)
+describe(L.Resizing, flow="still", refine=_resized)
+describe(L.CenterCrop, flow="still", grid=SAME)
 describe(L.Flatten, flow="move", grid=SAME, pushes=True)
 describe(L.Reshape, flow="move", resize=_target_shape, grid=SAME, pushes=True)
 describe(L.Permute, L.RepeatVector, flow="move", grid=SAME)
@@ -356,5 +367,5 @@ describe(L.ReLU, grid=FUSE, refine=_relu)
 describe(
     L.Softmax, flow="whole", grid=FIXED, fixed=PROBABILITY, within="masked softmax", inside=("logits",), refine=_softmax
 )
-describe(L.LeakyReLU)
+describe(L.LeakyReLU, written=forms.leaky_relu)
 describe(L.ELU, written=lambda layer, x, grid: forms.elu(x, grid, layer.alpha), inside=forms.BENT)

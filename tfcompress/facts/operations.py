@@ -3,13 +3,18 @@
 from dataclasses import replace
 
 from tfcompress.facts import integer_forms as forms
-from tfcompress.facts.activations import PROBABILITY, TANH
-from tfcompress.facts.table import FIXED, FUSE, JOIN, SAME, describe_operation
+from tfcompress.facts.activations import LOGARITHM, PROBABILITY, TANH
+from tfcompress.facts.table import AVERAGE, BLEND, FIXED, FUSE, JOIN, SAME, describe_operation
 
 
 def _over_last(op, spec):
     """Softmax over the last axis needs all channels."""
     return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
+
+
+def resized(op, spec):
+    """Nearest neighbours are values that were there, what lies between them are new ones."""
+    return replace(spec, grid=SAME if op.interpolation == "nearest" else BLEND)
 
 
 def _unit_length(op, spec):
@@ -22,28 +27,42 @@ def _unit_length(op, spec):
 describe_operation("Relu", "Relu6", grid=FUSE)
 describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY)
 describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last)
-describe_operation("LogSoftmax", refine=_over_last)
+describe_operation("LogSoftmax", grid=FIXED, fixed=LOGARITHM, refine=_over_last)
 describe_operation("Normalize", flow="whole", refine=_unit_length)
 describe_operation("Tanh", grid=FIXED, fixed=TANH)
 describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha), inside=forms.BENT)
+describe_operation("LeakyRelu", written=forms.leaky_relu)
+describe_operation("Silu", written=lambda op, x, grid: forms.silu(x, grid))
 describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
 # each value for itself
 describe_operation(
-    "Abs", "Absolute", "Clip", "Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log", "Power",
-    "Rsqrt", "Selu", "Silu", "Softplus", "Softsign", "Sqrt",
+    "Abs", "Absolute", "Exp", "Gelu", "HardSigmoid", "HardSilu", "Log", "Power",
+    "Rsqrt", "Selu", "Softplus", "Softsign", "Sqrt",
 )  # fmt: skip
 describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
-describe_operation("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", flow="merge")
+describe_operation("Clip", "HardTanh", grid=JOIN)  # the smaller or larger of two, one of them constant
+describe_operation("Multiply", flow="merge", product=True)
+describe_operation("Add", "Subtract", "Divide", "TrueDivide", flow="merge")
+describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN)
 describe_operation("Concatenate", flow="concat", grid=JOIN)
 describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)
 describe_operation(
     "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
 )
 describe_operation("Cast", grid=SAME)  # between float types, and of integers that an integer file takes as codes
-describe_operation("Max", flow="reduce", grid=SAME, pushes=True)
-describe_operation("Mean", "Sum", "Min", flow="reduce")
+describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
+describe_operation("Mean", "Sum", flow="reduce")
+# on the scale of what they read, like the layers of these names
+describe_operation("Where", "Stack", flow="still", grid=JOIN)
+describe_operation("AveragePool", flow="still", grid=AVERAGE)
+describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
+describe_operation("Resize", flow="still", refine=resized)
+describe_operation(
+    "BroadcastTo", "Flip", "Moveaxis", "Pad", "Ravel", "Repeat", "Roll", "Split", "Swapaxes", "Take", "TakeAlongAxis",
+    "Tile", "TopK", flow="still", grid=SAME,
+)  # fmt: skip
 
 # ConvNeXt
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)

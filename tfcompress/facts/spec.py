@@ -8,6 +8,7 @@ from tfcompress.facts import layers, operations  # noqa: F401 (the rows)
 from tfcompress.facts.activations import ActivationSpec, activation_spec, is_elementwise
 from tfcompress.facts.table import (
     AVERAGE,
+    BLEND,
     FIXED,
     FOLD,
     FUSE,
@@ -29,6 +30,7 @@ from tfcompress.facts.table import (
 
 __all__ = [
     "AVERAGE",
+    "BLEND",
     "FIXED",
     "FOLD",
     "FUSE",

@@ -16,15 +16,16 @@ from tfcompress.facts import checks
 
 OWN = "own"  # the output has an int8 scale of its own
 SAME = "same"  # the output has the scale of the input and only values that were there (MaxPooling, Reshape)
-AVERAGE = "average"  # the scale of the input, but new values between (AveragePooling, bilinear resizing)
+AVERAGE = "average"  # the scale of the input, but new values between (AveragePooling)
+BLEND = "blend"  # the same with other weights, rounded like everything else (bilinear resizing)
 FIXED = "fixed"  # LiteRT fixes the scale (Softmax, sigmoid, tanh)
 FUSE = "fuse"  # becomes part of the operation before it (ReLU)
 FOLD = "fold"  # becomes part of the kernel before it (BatchNormalization)
-JOIN = "join"  # all inputs and the output share one scale (Concatenate)
+JOIN = "join"  # all inputs, constants too, and the output share one scale (Concatenate, the smaller of two)
 NONE = "none"  # no int8 output (integers, or an operation LiteRT runs in float only)
 
 
-_GRIDS = (OWN, SAME, AVERAGE, FIXED, FUSE, FOLD, JOIN, NONE)
+_GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 _LETTERS = "iocmxyzgndrevj"
 _CHANNELS = "ocmgnd"  # axes of what a layer makes; it sums over the others
 
@@ -73,6 +74,7 @@ class LayerSpec:
         within: What is laid over the layer's own parts so that the values inside lie on grids, a name of
             `mechanics/attention.py`; None where nothing is.
         inside: Names of those values whose range data must show, for `written` and `within`.
+        product: Whether the layer multiplies what it is given, each value by its counterpart.
         outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
     """
 
@@ -91,6 +93,7 @@ class LayerSpec:
     written: Callable | None = None
     within: str | None = None
     inside: tuple[str, ...] = ()
+    product: bool = False
     outside: str | None = None
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ class LayerSpec:
             low, high = (checks.number("LayerSpec", "fixed", v) for v in checks.pair("LayerSpec", "fixed", self.fixed))
             if not low < high:
                 checks.refuse(ValueError, "LayerSpec", "fixed", "(low, high) with low < high", self.fixed)
-        for name in ("pushes", "step", "affine"):
+        for name in ("pushes", "step", "affine", "product"):
             checks.flag("LayerSpec", name, getattr(self, name))
         for name in ("kernels", "float_ops", "inner", "inside"):
             object.__setattr__(self, name, checks.texts("LayerSpec", name, getattr(self, name)))

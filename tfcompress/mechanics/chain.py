@@ -12,13 +12,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts.spec import AVERAGE, activation_spec, spec_of
+from tfcompress.facts.spec import AVERAGE, JOIN, activation_spec, spec_of
 from tfcompress.mechanics.adapters import adapters
 from tfcompress.mechanics.attention import inner_parts
 from tfcompress.mechanics.graph import overridden
 from tfcompress.mechanics.inside import Inside, fixed_limits, scaled
 from tfcompress.mechanics.reading import AS_IN_THE_FILE, late_bias, norm_constants, values_of
-from tfcompress.mechanics.runtime import averaged, on_bias_grid
+from tfcompress.mechanics.runtime import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
 from tfcompress.mechanics.treatment import Mode, Treatment
 from tfcompress.mechanics.variables import Reading
@@ -47,7 +47,28 @@ def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: M
     if mode is Mode.EXPORT:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, mode), mode)
-    return _finished(t, _through(t, call, args, kwargs, mode), mode)
+    is_known = mode is Mode.FOLDED and any(t.sources) and getattr(t.target, "bits", 0) == 8
+    if is_known and spec_of(t.op).grid == JOIN and len(t.sources) > 1:
+        args, kwargs = _on_one_scale(t, args, kwargs)
+    outputs = _through(t, call, args, kwargs, mode)
+    if is_known and spec_of(t.op).product and len(t.sources) == 2 and all(t.sources):
+        outputs = accumulated(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
+    return _finished(t, outputs, mode)
+
+
+def _on_one_scale(t, args, kwargs):
+    """The arguments of a call that joins them, those with a scale of their own brought to that of the result."""
+    sources = iter(t.sources)
+
+    def moved(x):
+        if not isinstance(x, tf.Tensor) or x.dtype == tf.bool:
+            return x
+        source = next(sources, None)
+        if source is None or source is t.target:
+            return x
+        return tf.cast(rescaled(tf.cast(x, tf.float32), source, t.target), x.dtype)
+
+    return keras.tree.map_structure(moved, (args, kwargs))
 
 
 def _through(t, call, args, kwargs, mode):
@@ -63,7 +84,16 @@ def _through(t, call, args, kwargs, mode):
     with overridden([adapter.off for adapter in adapters(t.op).values()]):
         outputs = _stateless(t.op, values, inner, args, kwargs)
     bias = late_bias(t, mode, values) if t.ready is None else t.ready[1]
-    return outputs if bias is None else outputs + bias
+    outputs = outputs if bias is None else outputs + bias
+    return outputs if t.before is not None else _summed(t, outputs, mode, t.target)
+
+
+def _summed(t, y, mode, target):
+    """What the kernel of an operation sums up, rounded as XNNPACK does where all scales are known."""
+    step = t.ready[2] if mode is Mode.FOLDED and t.ready is not None else None
+    if step is None or getattr(target, "bits", 0) != 8 or step.shape[0] not in (1, y.shape[-1]):
+        return y
+    return tf.cast(accumulated(tf.cast(y, tf.float32), t.source, step, target), y.dtype)
 
 
 def _laid_over(t, call, mode):
@@ -91,6 +121,7 @@ def _activation(t, mode):
     def activation(x):
         if t.before is None:
             return plain(x)
+        x = _summed(t, x, mode, t.before)
         return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, mode, t.before)), x.dtype))
 
     return activation
@@ -102,9 +133,11 @@ def _rewritten(t: Treatment, mode: Mode):
     if not callable(function) or not spec_of(t.op).is_known:
         return None
     spec = activation_spec(function)
-    if t.written and spec.written is not None and not spec_of(t.op).step:
-        return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
-    return spec.in_steps if mode is Mode.FOLDED and (t.before is not None or t.outputs) and _bits(t) == 8 else None
+    if not t.written or spec.written is None or spec_of(t.op).step:
+        return None
+    inside = _inside(t, mode)
+    inside.source = t.before if t.before is not None else inside.source
+    return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), inside), x.dtype)
 
 
 def _formed(t: Treatment, mode: Mode) -> Callable:
@@ -117,7 +150,8 @@ def _formed(t: Treatment, mode: Mode) -> Callable:
 
 
 def _inside(t: Treatment, mode: Mode) -> Inside:
-    return Inside(t.inside, _bits(t), _HOW.get(mode, APPLY), mode is Mode.EXPORT, mode in AS_IN_THE_FILE, t.source)
+    how, folds = _HOW.get(mode, APPLY), mode in AS_IN_THE_FILE
+    return Inside(t.inside, _bits(t), how, mode is Mode.EXPORT, folds, t.source, t.target)
 
 
 def _bits(t: Treatment) -> int:
@@ -152,14 +186,18 @@ def _factors(t, call, channels: int, rank: int) -> tuple:
 
 def _scaled(t, call, x, mode):
     """A scaling nothing can carry, as a depthwise 1x1 convolution: one exact integer op."""
-    if mode is Mode.EXPORT:
-        with tf.init_scope():
+    if mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None:
+        with tf.init_scope():  # a graph would be simplified, and round otherwise
             factor, shift = (np.asarray(v) for v in _factors(t, call, x.shape[-1], len(x.shape)))
     else:
         factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
-    if mode is Mode.FOLDED:
-        shift = on_bias_grid(shift, factor, "c", (0,), t.source)
-    return scaled(x, factor, shift)
+    if mode is not Mode.FOLDED:
+        return scaled(x, factor, shift)
+    factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)
+    y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), t.source))
+    if t.source is None or getattr(t.target, "bits", 0) != 8:
+        return y
+    return accumulated(y, t.source, weight_step(factor, (0,)), t.target)
 
 
 def _finished(t: Treatment, outputs, mode: Mode):
@@ -168,10 +206,12 @@ def _finished(t: Treatment, outputs, mode: Mode):
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
         if mode is Mode.FOLDED and span is t.source and span.bits == 8 and _averages(t):
-            flat[k] = tf.cast(averaged(flat[k], *span.bounds()), flat[k].dtype)
+            flat[k] = tf.cast(averaged(flat[k], span), flat[k].dtype)
             continue
         flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode, span)), flat[k].dtype)
-    if t.fixed is not None and _shows_fixed(t, mode):
+    if t.fixed is not None and mode is Mode.FOLDED and _bits(t) == 8 and _averages(t):
+        flat = [tf.cast(averaged(x, t.fixed), x.dtype) for x in flat]
+    elif t.fixed is not None and _shows_fixed(t, mode):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
     if t.captures:
         if not hasattr(captured, "features"):

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfcompress.mechanics.chain import run
 from tfcompress.mechanics.graph import is_training, overridden, unconverted
+from tfcompress.mechanics.runtime import quantized
 from tfcompress.mechanics.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.mechanics.treatment import Mode, Treatment
 from tfcompress.mechanics.variables import Reading
@@ -93,13 +94,19 @@ def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callab
             if span is not None:
                 x = tf.convert_to_tensor(flat[k])
                 dtype = x.dtype if x.dtype.is_floating else tf.float32
-                value = span(tf.cast(x, dtype), how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
-                flat[k] = tf.cast(value, dtype)
+                flat[k] = tf.cast(_entered(tf.cast(x, dtype), span, mode), dtype)
         with overridden(unconverted(model)):
             return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
 
     call.tfcompress_plain = plain
     return call
+
+
+def _entered(x, span, mode: Mode):
+    """An input on the grid of its range."""
+    if mode is Mode.FOLDED and span.bits == 8:
+        return quantized(x, span)
+    return span(x, how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
 
 
 class Training:

@@ -8,7 +8,7 @@ import math
 
 import tensorflow as tf
 
-from tfcompress.mechanics.runtime import averaged, on_bias_grid
+from tfcompress.mechanics.runtime import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
 from tfcompress.mechanics.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
 
 MASK_GAP = 10.0
@@ -27,6 +27,7 @@ class Inside:
         exports: Whether the converter reads the pass: bounds are then numbers.
         folds: Whether biases and averages are rounded as the file does.
         source: Range of the layer's input, fixed limits, or None where that is unknown.
+        target: The same of its output.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Inside:
         exports: bool,
         folds: bool,
         source: ActivationRange | tuple[float, float] | None = None,
+        target: ActivationRange | tuple[float, float] | None = None,
     ):
-        self.ranges, self.bits, self.how, self.exports, self.source = ranges, bits, how, exports, source
+        self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
+        self.source, self.target = source, target
         self.simulates = folds and not exports and bits == 8
 
     def __call__(self, name: str, x):
@@ -113,7 +116,19 @@ class Inside:
         """Returns averages of the layer's input on the grid of that input, where LiteRT puts them."""
         if not self.simulates or self.source is None:
             return x
-        return averaged(x, *(self.source if isinstance(self.source, tuple) else self.source.bounds()))
+        return averaged(x, self.source)
+
+    def product(self, x, y, limits: tuple[float, float]):
+        """Returns the layer's input times a value that LiteRT gives known limits, as XNNPACK rounds it."""
+        if not self.simulates or self.source is None or self.target is None:
+            return x * y
+        return accumulated(x * y, self.source, scale_of(limits), self.target)
+
+    def bent(self, x, slope: float):
+        """Returns the layer's input, negative values times a slope, where XNNPACK knows rounded as it does."""
+        if not self.simulates or self.source is None or self.target is None:
+            return tf.nn.leaky_relu(x, slope)
+        return rescaled(x, self.source, self.target, slope)
 
     def rsqrt(self, x, square):
         """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid from zero to there.
@@ -137,9 +152,11 @@ class Inside:
         channels = x.shape[-1]
         factor = tf.ones((channels,)) if factor is None else _float(factor)
         shift = tf.zeros((channels,)) if shift is None else _float(shift)
-        if self.simulates:
-            shift = on_bias_grid(shift, factor, "c", (0,), self.ranges[name])
-        return scaled(x, factor, shift)
+        if not self.simulates:
+            return scaled(x, factor, shift)
+        source = self.ranges[name]
+        y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), source))
+        return y if self.target is None else accumulated(y, source, weight_step(factor, (0,)), self.target)
 
 
 def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import keras
 
 from tfcompress.facts.spec import (
     AVERAGE,
+    BLEND,
     FIXED,
     FOLD,
     FUSE,
@@ -29,6 +30,7 @@ from tfcompress.mechanics.graph import Call, Trace
 from tfcompress.mechanics.reading import fold_target
 from tfcompress.mechanics.treatment import Treatment
 
+_BETWEEN = (AVERAGE, BLEND)  # new values on the scale of the input
 _WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
 
@@ -57,6 +59,8 @@ class Spot:
     front: object = None
     affine: bool = False
     source: object = None
+    sources: tuple = ()
+    target: object = None
     table: object = None
 
     def onto(self, treatment: Treatment) -> None:
@@ -132,8 +136,11 @@ class _Placer:
         for call in self.trace.calls:
             self._visit(call)
         for call in self.trace.calls:
-            if self.times[id(call.op)] == 1 and "v" in "".join(spec_of(call.op).axes.values()):
-                self.spots[id(call.op)].table = self._scale_of(call.outputs[0])
+            if self.times[id(call.op)] == 1 and call.outputs:
+                spot = self.spots[id(call.op)]
+                spot.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
+                if "v" in "".join(spec_of(call.op).axes.values()):
+                    spot.table = self._scale_of(call.outputs[0], (JOIN, SAME))
         return Placement(dict(self.spots), inputs, self.behind)
 
     def _only_joined(self, t) -> bool:
@@ -141,11 +148,11 @@ class _Placer:
         user = self._only_user(t)
         return user is not None and spec_of(user.op).grid == JOIN and len(set(user.inputs)) > 1
 
-    def _scale_of(self, t) -> Span | None:
-        """The range that gives a tensor its scale, also where what joins it with others holds it."""
+    def _scale_of(self, t, through: tuple[str, ...]) -> Span | None:
+        """The range that gives a tensor its scale, also where an operation behind with such a grid holds it."""
         while (span := self.behind.get(t)) is None:
             user = self._only_user(t)
-            if user is None or spec_of(user.op).grid not in (JOIN, SAME):
+            if user is None or spec_of(user.op).grid not in through:
                 return None
             t = user.outputs[0]
         return span if isinstance(span, Span) else None
@@ -228,6 +235,7 @@ class _Placer:
         spot.affine = self._affine(call)
         if call.inputs and self.times[id(call.op)] == 1:
             spot.source = self.behind.get(call.inputs[0])
+            spot.sources = tuple(self.behind.get(t) for t in call.inputs)
         for k, t in enumerate(call.outputs):
             if not call.dtypes[k].startswith("float") or self.makers[t][0] is not call:
                 continue  # integers have no scale; a tensor handed through keeps the one it has
@@ -260,8 +268,12 @@ class _Placer:
         if spec.grid == NONE or spec.grid == SAME and (source is not None or self._pushed(call)):
             self.behind[t] = source
             return
-        if spec.grid == AVERAGE and isinstance(source, Span):
+        if spec.grid in _BETWEEN and isinstance(source, Span):
             spot.outputs[k], self.behind[t] = source, source
+            return
+        if spec.grid in _BETWEEN and source is not None:
+            # on a scale of its own LiteRT would bring the input to it first, and cut off what the averages don't reach
+            spot.fixed = self.behind[t] = source
             return
         self._own(call, k, t, spec)
 
@@ -276,7 +288,9 @@ class _Placer:
         if user is not None and self._taken_over(call, spec, user):
             return
         op, at, index = call.op, t, k
-        while (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
+        # what is joined without a range right behind it lies on the scale of an input that has one
+        moves = spec.grid != JOIN or all(self.behind.get(i) is None for i in call.inputs)
+        while moves and (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
             op, at, index = user.op, user.outputs[0], 0
         if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
             self.behind[at] = None
@@ -289,7 +303,7 @@ class _Placer:
         """Whether the operation behind gives this tensor its scale: it joins; or fuses or folds, if none moves it."""
         grid = spec_of(user.op).grid
         if grid == JOIN or moved:
-            return grid == JOIN and spec.grid != AVERAGE
+            return grid == JOIN and spec.grid not in _BETWEEN
         if grid == FOLD:
             return self.spots[id(user.op)].folds
         return grid == FUSE and self._lends(call.op, spec)
@@ -338,7 +352,7 @@ def float_reasons(ops: Iterable[object]) -> dict[int, tuple[str, ...]]:
 def _fuses(layer) -> bool:
     """Whether the layer's own activation function becomes part of its kernel's operation."""
     function = getattr(layer, "activation", None)
-    return function is None or activation_spec(function).grid == FUSE
+    return function is None or activation_spec(function).grid in (FUSE, JOIN)
 
 
 def _inner_fixed(layer) -> tuple[float, float] | None:

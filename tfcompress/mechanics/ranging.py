@@ -49,7 +49,8 @@ def ranged(
         if isinstance(spot.source, Span):
             spot.source = real(spot.source, ops[key])
     for spot in found.spots.values():  # now that every range is made, by the operation it belongs to
-        spot.table = made.get(id(spot.table))
+        spot.table, spot.target = made.get(id(spot.table)), made.get(id(spot.target))
+        spot.sources = tuple(made.get(id(each), each) for each in spot.sources)
     return found.spots, [real(span, None) for span in found.inputs]
 
 

@@ -8,7 +8,7 @@ from tfcompress.facts.spec import spec_of, weight
 from tfcompress.mechanics.adapters import adapters
 from tfcompress.mechanics.fronts import scaled_kernel
 from tfcompress.mechanics.graph import constants, full_precision
-from tfcompress.mechanics.runtime import on_bias_grid
+from tfcompress.mechanics.runtime import on_bias_grid, weight_step
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.treatment import Chain, Mode, Treatment
 from tfcompress.mechanics.variables import LARGE
@@ -40,7 +40,7 @@ def prepare(t: Treatment, mode: Mode) -> None:
         mode: What the passes are for.
     """
     values = list(_read(t, mode).values())
-    t.ready = values, late_bias(t, mode, values)
+    t.ready = values, late_bias(t, mode, values), _weight_step(t, values) if mode is Mode.FOLDED else None
 
 
 def prepare_export(t: Treatment) -> list[tf.Variable]:
@@ -104,17 +104,33 @@ def largest_weight(t: Treatment) -> float | None:
 
 def _rounded_bias(t: Treatment, bias, values: dict):
     """The bias as the file holds it; known for layers with one quantized kernel and one source."""
+    axes = _scaled_axes(t)
+    if axes is None:
+        return bias
+    path = spec_of(t.op).kernels[0]
+    return on_bias_grid(bias, values[id(t.chains[path].variable)][1], spec_of(t.op).axes[path], axes, t.source)
+
+
+def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
+    """Axes of a layer's one int8 kernel that have scales of their own; None without one, or where inputs differ."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
     if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
-        return bias
-    if not spec.is_known:
-        return bias
-    if spec.step or getattr(t.source, "bits", 8) != 8:
-        return bias
-    kernel = values[id(t.chains[spec.kernels[0]].variable)][1]
-    axes = spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
-    return on_bias_grid(bias, kernel, spec.axes[spec.kernels[0]], axes, t.source)
+        return None
+    if not spec.is_known or spec.step or getattr(t.source, "bits", 8) != 8:
+        return None
+    return spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
+
+
+def _weight_step(t: Treatment, values: list):
+    """Scale of the kernel in the file, one or one per output channel; None where the simulation does not know it."""
+    axes = _scaled_axes(t)
+    if axes is None or t.source is None:
+        return None
+    path = spec_of(t.op).kernels[0]
+    variable = t.chains[path].variable
+    kernel = next(value for v, value in values if v is variable)
+    return weight_step(kernel, axes)
 
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:

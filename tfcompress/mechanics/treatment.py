@@ -85,6 +85,8 @@ class Treatment:
         front: Layer in front of the model whose factor and offset this layer takes over in the file.
         affine: Whether the file holds this operation as a factor and a shift per channel.
         source: Where the scale of its (first) input comes from: a range, fixed limits, or None where that is unknown.
+        sources: The same of every input.
+        target: Where the scale of its (first) output comes from, the same way.
         table: Range that gives what is looked up its scale; in the file the table itself lies on it.
         captures: Whether the output is kept for a loss between features.
         exported: `(variable, value, what holds it)` for every constant of an export under way.
@@ -106,6 +108,8 @@ class Treatment:
     front: object = None
     affine: bool = False
     source: object = None
+    sources: tuple = ()
+    target: object = None
     table: object = None
     captures: bool = False
     exported: list = field(default_factory=list)

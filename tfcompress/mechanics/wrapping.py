@@ -90,17 +90,19 @@ def _check_inside(op, treatments):
 
 
 def _place(t: Treatment, numbers: dict[int, int]) -> dict:
-    source = t.source
-    if source is not None:
-        source = list(source) if isinstance(source, tuple) else numbers.get(id(source))
+    def named(source):
+        return list(source) if isinstance(source, tuple) else numbers.get(id(source))
+
     ranges = {str(k): numbers[id(r)] for k, r in t.outputs.items()}
     if t.before is not None:
         ranges["before"] = numbers[id(t.before)]
-    if t.table is not None:
-        ranges["table"] = numbers[id(t.table)]
+    for name, span in (("table", t.table), ("target", t.target)):
+        if id(span) in numbers:
+            ranges[name] = numbers[id(span)]
     norm = t.norm.name if t.norm is not None else None
     front = t.front.name if t.front is not None else None
-    return {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "source": source, "ranges": ranges}
+    place = {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "ranges": ranges}
+    return {**place, "source": named(t.source), "sources": [named(source) for source in t.sources]}
 
 
 def _ranged(outputs, t: Treatment, numbers):
@@ -163,6 +165,9 @@ class _Gatherer:
                     k = maker.outputs.index(call.inputs[0])
                     self.behind.setdefault(id(maker.op), {})[k] = span
 
+    def _named(self, source):
+        return tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
+
     def _one(self, number, span, title=""):
         span = self.real.setdefault(number, span)
         span.title = span.title or title  # not in the file
@@ -176,9 +181,10 @@ class _Gatherer:
             if wrapper is not None:
                 t.norm = norms.get(wrapper.place.get("norm"))
                 t.front = norms.get(wrapper.place.get("front"))
-                source = wrapper.place.get("source")
-                t.table = self.real.get(wrapper.place.get("ranges", {}).get("table"))
-                t.source = tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
+                ranges = wrapper.place.get("ranges", {})
+                t.table, t.target = self.real.get(ranges.get("table")), self.real.get(ranges.get("target"))
+                t.source = self._named(wrapper.place.get("source"))
+                t.sources = tuple(self._named(source) for source in wrapper.place.get("sources", ()))
         return CompressionState(treatments, self.inputs if any(self.inputs) else [])
 
     def _treatment(self, index, path, op) -> Treatment:

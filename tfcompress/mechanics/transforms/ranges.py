@@ -5,6 +5,8 @@ gradient passes straight through; the range follows the batches as a mean that s
 average and turns into an exponential one, so that no guess of a first range has to be forgotten.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -17,6 +19,8 @@ TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
 _SAMPLE = 16384
 # Keeps a range that saw only zeros from dividing by zero; what a file needs, `mechanics/floors.py` finds.
 _NOTHING = 1e-30
+# Steps that the code of zero is away from a half.
+_CLEAR = 1e-3
 # Part of a trained range's longer side that the shorter has at least, so that its exponent can move.
 _SIDE = 1e-6
 
@@ -125,9 +129,16 @@ class ActivationRange(Transform):
         return float(full_precision(self.seen)) > 0
 
     def limits(self) -> tuple[float, float]:
-        """Returns `(low, high)` as Python numbers."""
-        low, high = self.bounds()
-        return float(low), float(high)
+        """Returns `(low, high)` as Python numbers, moved a little where zero lies half-way between two codes.
+
+        FakeQuant, which divides in float32, and the converter would choose different ones of the two for it.
+        """
+        low, high = (float(bound) for bound in self.bounds())
+        step = (high - low) / (2.0**self.bits - 1.0)
+        place = -low / step
+        if self.symmetric or abs(place - math.floor(place) - 0.5) > _CLEAR:
+            return low, high
+        return low - 2.0 * _CLEAR * step, high - 2.0 * _CLEAR * step
 
     def own_weights(self) -> list[tuple]:
         """Returns the pairs (variable, noted gradient) that need an optimizer of their own; a moving range has none."""
