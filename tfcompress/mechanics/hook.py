@@ -105,7 +105,7 @@ def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callab
 def _entered(x, span, mode: Mode):
     """An input on the grid of its range."""
     if mode is Mode.FOLDED and span.bits == 8:
-        return quantized(x, span)
+        return quantized(tf.cast(x, tf.float32), span)
     return span(x, how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
 
 
