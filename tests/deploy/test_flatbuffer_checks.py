@@ -137,6 +137,15 @@ def test_a_graph_that_runs_itself_is_refused_before_the_runtime_sees_it(tiny_fil
         flatbuffer.read(edited(tiny_files["int8"], change))
 
 
+def test_state_of_an_open_size_is_not_written(tiny_files, edited):
+    def change(model, graph):
+        graph.tensors[graph.operators[-1].outputs[0]].isVariable = True
+
+    assert flatbuffer.read(edited(tiny_files["float32"], change)).graphs[0].tensors[-1].is_variable
+    with pytest.raises(ValueError, match=r"writes the state \d+, whose shape \(-1, \d+\) is open"):
+        flatbuffer.read(edited(tiny_files["float32_dynamic"], change))
+
+
 @pytest.mark.parametrize(("end", "message"), [("inputs", "tensor 0 of the type int8"), ("outputs", "of the type int8")])
 def test_a_branch_takes_and_gives_what_its_graph_does(edited, end, message):
     """The runtime copies the bytes of one into the other's place, also behind its end."""

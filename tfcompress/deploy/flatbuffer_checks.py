@@ -40,7 +40,8 @@ def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> 
     try:
         _check_shape(tensor)
         _check_contents(tensor)
-        if tensor.scale is None and zero_points.size and not tensor.is_float and not has_details:
+        is_plain = tensor.is_float or tensor.is_constant or has_details
+        if tensor.scale is None and zero_points.size and not is_plain:
             raise ValueError(f"it has {zero_points.size} zero points and no scale")
         if tensor.scale is not None and not tensor.is_float:
             _check_quantization(tensor, zero_points, has_details)
@@ -71,6 +72,9 @@ def check_graph(graph: Graph) -> None:
             tensor = graph.tensors[index]
             if index in made or tensor.is_constant or index in graph.inputs and not tensor.is_variable:
                 raise ValueError(f"{_title(op)} writes tensor {index}, which has contents already")
+            if tensor.is_variable and min(tensor.shape_signature, default=0) < 0:
+                # the runtime lays state out once, and writes behind it when its size grows
+                raise ValueError(f"{_title(op)} writes the state {index}, whose shape {tensor.shape_signature} is open")
         made |= {index for index in op.outputs if not graph.tensors[index].is_variable}
         written |= set(op.outputs)
     for index in graph.outputs:
