@@ -132,7 +132,7 @@ def _is_worse(a: Artifact, b: Artifact) -> bool:
 def _proven(job: Job) -> Artifact:
     """Converts with the ranges there are; where inner values lack them and data are at hand, once more with data."""
     artifact = _attempt(job, filled=False)
-    lost = float_operations(artifact, job.allowed())
+    lost = float_operations(artifact, job.allowed(), drags=job.samples is None)
     if not lost or job.samples is None or job.left():
         return _checked(job, artifact)
     known = table_says(job.model) if job.source is None else {}

@@ -103,13 +103,16 @@ def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
     return [FloatOp(None, name, layer, never_integer(name)) for layer, names in reasons.items() for name in names]
 
 
-def float_operations(artifact: Artifact, allowed: Iterable[str], calibrated: bool = True) -> list[FloatOp]:
+def float_operations(
+    artifact: Artifact, allowed: Iterable[str], calibrated: bool = True, drags: bool = True
+) -> list[FloatOp]:
     """Returns the operations of a file that work on floats and are not allowed to.
 
     Args:
         artifact: The file, its layer names in `metadata["layers"]`.
         allowed: Names of operations or layers.
         calibrated: Whether the converter had calibration data, for the remedies.
+        drags: Whether what is float only because of an allowed one beside it is allowed with it.
     """
     allowed = set(allowed)
     makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
@@ -122,7 +125,7 @@ def float_operations(artifact: Artifact, allowed: Iterable[str], calibrated: boo
             accepted[op.index] = op
         else:
             found.append(op)
-    with_accepted = _dragged(found, list(accepted.values()), layers)
+    with_accepted = _dragged(found, list(accepted.values()), layers) if drags else []
     found = [op for op in found if op not in with_accepted]
     follow = _dragged(found, [op for op in found if is_never_integer(op.name)], layers)
     return [FloatOp(op.index, op.name, layers[op.index], _remedy(op, found, calibrated), op in follow) for op in found]
