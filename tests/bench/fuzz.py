@@ -6,8 +6,9 @@ each is printed, and `--only KIND:NUMBER` does that one again.
 
     python tests/bench/fuzz.py [--files 20000] [--workers 2] [--seconds 60] [--corpus FOLDER] [--minutes 0]
 
-Seen with 4,123 files (16 minutes on two busy cores): no fault; 9 files that LiteRT or the HDF5 library does not
-survive, each ended in a process of its own ("contained").
+Seen with 20,000 files (10 minutes, one worker, `--seconds 20`): no fault; 10 files that LiteRT does not survive, each
+ended in a process of its own ("contained"). The next numbers (`--first 20000`) over a wider corpus, 15,547 files in 9
+minutes: no fault either, and 10 contained.
 """
 
 import argparse
