@@ -164,7 +164,7 @@ def test_the_layer_of_a_loss_is_named(tmp_path):
 
 @pytest.mark.legacy
 def test_a_file_that_the_runtime_does_not_survive_is_refused(tmp_path):
-    """LiteRT 2.3 aborts at the sums of tf_keras' LayerNormalization with 16-bit activations."""
+    """LiteRT 2.3 aborts at the SUB of tf_keras' LayerNormalization with 16-bit activations."""
     lib = pytest.importorskip("tf_keras")
     layers = [lib.layers.Dense(8), lib.layers.LayerNormalization(), lib.layers.Dense(2)]
     lib.Sequential([lib.Input((6, 8)), *layers]).save(tmp_path, save_format="tf")

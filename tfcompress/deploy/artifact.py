@@ -316,8 +316,8 @@ class Artifact:
     def distrust(self) -> None:
         """Lets the file run in a process of its own first, with XNNPACK and without.
 
-        For bytes from elsewhere, and for what the runtime is known to die of now and then: with 16-bit activations
-        LiteRT 2.3 ends the process at some sums whose sides have different shapes.
+        For bytes from elsewhere, and for what the runtime is known to die of now and then: LiteRT 2.3 ends the process
+        at a 16-bit SUB of tf_keras' LayerNormalization.
         """
         self._untried = {True, False}
 

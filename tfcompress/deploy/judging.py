@@ -45,7 +45,10 @@ def judged(
     place = remedies = None
     if diagnose and not _mixes_samples(job, row):
         place = _place(job, row) if job.source is None else _place_in_file(artifact, job, again)
-        measured = lambda **changes: Fidelity.of(again(**changes).metadata["fidelity"])  # noqa: E731
+
+        def measured(**changes) -> Fidelity:
+            return Fidelity.of(again(**changes).metadata["fidelity"])
+
         remedies = try_remedies(_loss(job, row, place), measured)
         fidelity = replace(fidelity, lost_at=_facts(place), remedies=tuple(asdict(r) for r in remedies))
         artifact.metadata["fidelity"] = fidelity.facts()

@@ -8,12 +8,11 @@ import numpy as np
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.own_code import own_code
-from tfcompress.mechanics.placement import Spot
 from tfcompress.mechanics.ranging import ranged
 from tfcompress.mechanics.state import CompressionState
 from tfcompress.mechanics.transforms.quantize import QuantizeWeight
 from tfcompress.mechanics.transforms.ranges import ActivationRange, PercentileRange
-from tfcompress.mechanics.treatment import Chain, Treatment
+from tfcompress.mechanics.treatment import Chain, Spot, Treatment
 
 
 def channels(w, is_folded: bool) -> bool:
@@ -67,7 +66,7 @@ def quantized_state(
     for index, (path, op) in enumerate(leaves(model)):
         spot = spots.get(id(op), Spot())
         t = Treatment(path, op, index)
-        spot.onto(t)
+        t.lay(spot)
         if not left_out(op):
             for name in spec_of(op).kernels:
                 t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)

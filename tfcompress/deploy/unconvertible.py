@@ -149,7 +149,7 @@ def _layers(op: str, graph, paths: dict[int, str]) -> list[str]:
 
 
 _FATAL = (
-    "one of its kernels aborts on this combination of shapes and types: convert with mode='int8' or mode='float16', "
+    "one of its kernels aborts instead of refusing the file: convert with mode='int8' or mode='float16', "
     "or, if it is a SavedModel, convert the Keras model it was exported from"
 )
 

@@ -61,8 +61,8 @@ def leaky_relu(op, x, grid):
 
 
 def capped(layer, x, grid):
-    """A ReLU with a largest value."""
-    return ops.clip(x, 0.0, float(layer.max_value))
+    """A ReLU with a largest value: the ReLU first, which fuses into what is before it, on the scale of the minimum."""
+    return ops.minimum(ops.relu(x), float(layer.max_value))
 
 
 def mish(x, grid):

@@ -110,12 +110,9 @@ def _gru(layer, spec):
     return replace(spec, axes=axes)
 
 
-def _resize(layer, spec):
-    return spec if layer.interpolation == "nearest" else replace(spec, grid=BLEND, pushes=False)
-
-
-def _resized(layer, spec):
-    return replace(spec, grid=SAME if layer.interpolation == "nearest" else BLEND)
+def resized(op, spec):
+    """Nearest neighbours are values that were there, what lies between them are new ones."""
+    return replace(spec, grid=SAME if op.interpolation == "nearest" else BLEND)
 
 
 def _standardized(layer, spec):
@@ -339,8 +336,8 @@ describe(
     grid=SAME,
 )
 describe(L.UpSampling1D, L.UpSampling3D, grid=SAME)
-describe(L.UpSampling2D, grid=SAME, refine=_resize)
-describe(L.Resizing, flow="still", refine=_resized)
+describe(L.UpSampling2D, grid=SAME, refine=resized)
+describe(L.Resizing, flow="still", refine=resized)
 describe(L.CenterCrop, flow="still", grid=SAME)
 describe(L.Flatten, flow="move", grid=SAME, pushes=True)
 describe(L.Reshape, flow="move", resize=_target_shape, grid=SAME, pushes=True)

@@ -4,17 +4,13 @@ from dataclasses import replace
 
 from tfcompress.facts import integer_forms as forms
 from tfcompress.facts.activations import LOGARITHM, PROBABILITY, TANH
-from tfcompress.facts.table import AVERAGE, BLEND, FIXED, FUSE, JOIN, SAME, describe_operation
+from tfcompress.facts.layers import resized
+from tfcompress.facts.table import AVERAGE, FIXED, FUSE, JOIN, SAME, describe_operation
 
 
 def _over_last(op, spec):
     """Softmax over the last axis needs all channels."""
     return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
-
-
-def resized(op, spec):
-    """Nearest neighbours are values that were there, what lies between them are new ones."""
-    return replace(spec, grid=SAME if op.interpolation == "nearest" else BLEND)
 
 
 def _unit_length(op, spec):
@@ -55,12 +51,12 @@ describe_operation("Cast", grid=SAME)  # between float types, and of integers th
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", "Sum", flow="reduce")
 # on the scale of what they read, like the layers of these names
-describe_operation("Where", "Stack", flow="still", grid=JOIN)
+describe_operation("Pad", "Stack", "Where", flow="still", grid=JOIN)  # what is padded with counts too
 describe_operation("AveragePool", flow="still", grid=AVERAGE)
 describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
 describe_operation("Resize", flow="still", refine=resized)
 describe_operation(
-    "BroadcastTo", "Flip", "Moveaxis", "Pad", "Ravel", "Repeat", "Roll", "Split", "Swapaxes", "Take", "TakeAlongAxis",
+    "BroadcastTo", "Flip", "Moveaxis", "Ravel", "Repeat", "Roll", "Split", "Swapaxes", "Take", "TakeAlongAxis",
     "Tile", "TopK", flow="still", grid=SAME,
 )  # fmt: skip
 

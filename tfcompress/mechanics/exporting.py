@@ -55,6 +55,8 @@ def _cast(plain):
             return plain(came, dtype, name=name)
         if given == tf.bool and to.is_floating:
             return _chosen(x, to)
+        if given is not None and tf.as_dtype(given).is_floating and to.is_floating:
+            return plain(x, tf.float32, name=name)  # codes are the same whatever floats they stand for
         return tf.not_equal(x, 0.0) if given == tf.float32 and to == tf.bool else plain(x, dtype, name=name)
 
     return cast
@@ -63,12 +65,13 @@ def _cast(plain):
 def _integers_behind(x):
     """The integers that were cast to a tensor of floats, which a layer casts back."""
     op = getattr(x, "op", None) if isinstance(x, tf.Tensor) and not hasattr(x, "numpy") else None
-    while op is not None and op.type in SAME_NUMBERS:
-        op = op.inputs[0].op
-    source = op.inputs[0] if op is not None and op.type == "Cast" else None
-    if source is None or not source.dtype.is_integer or not x.shape.is_fully_defined():
+    cast = op
+    while cast is not None and cast.type in SAME_NUMBERS:
+        cast = cast.inputs[0].op
+    source = cast.inputs[0] if cast is not None and cast.type == "Cast" else None
+    if source is None or not source.dtype.is_integer:
         return None
-    return source if source.shape == x.shape else tf.reshape(source, x.shape)
+    return source if cast is op else tf.reshape(source, x.shape if x.shape.is_fully_defined() else tf.shape(x))
 
 
 def _one_hot(plain):

@@ -7,7 +7,7 @@ where it gives the same result on fewer numbers, and is left out where LiteRT fi
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -28,7 +28,7 @@ from tfcompress.facts.spec import (
 from tfcompress.mechanics.fronts import moves_front, one_factor, takes_front
 from tfcompress.mechanics.graph import Call, Trace
 from tfcompress.mechanics.reading import fold_target
-from tfcompress.mechanics.treatment import Treatment
+from tfcompress.mechanics.treatment import Spot
 
 _BETWEEN = (AVERAGE, BLEND)  # new values on the scale of the input
 _WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
@@ -42,31 +42,6 @@ class Span:
     name: str
     positive: bool = False
     fixed: tuple[float, float] | None = None
-
-
-@dataclass
-class Spot:
-    """What lies at one operation; the fields of the same name of `Treatment` say what they are."""
-
-    outputs: dict[int, Span] = field(default_factory=dict)
-    before: Span | None = None
-    fixed: tuple[float, float] | None = None
-    is_last: bool = False
-    written: bool = False
-    inside: dict[str, Span] = field(default_factory=dict)
-    norm: object = None
-    folds: bool = False
-    front: object = None
-    affine: bool = False
-    source: object = None
-    sources: tuple = ()
-    target: object = None
-    table: object = None
-
-    def onto(self, treatment: Treatment) -> None:
-        """Lays what was found at the operation on its treatment."""
-        for f in fields(self):
-            setattr(treatment, f.name, getattr(self, f.name))
 
 
 @dataclass

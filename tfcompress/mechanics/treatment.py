@@ -1,7 +1,7 @@
 """What is done to one operation, and to a weight on its way into the operation's call."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,6 @@ from tfcompress.facts.spec import weight
 from tfcompress.mechanics.adapters import Adapter, adapter_of
 from tfcompress.mechanics.constraints import constrained
 from tfcompress.mechanics.graph import full_precision
-from tfcompress.mechanics.transforms.ranges import ActivationRange
 
 
 class Mode(enum.Enum):
@@ -65,15 +64,11 @@ class Chain:
         return next((t for t in self.transforms if isinstance(t, kind)), None)
 
 
-@dataclass
-class Treatment:
-    """Everything that is done to one operation.
+@dataclass(kw_only=True)
+class Spot:
+    """What lies at one operation of a model: ranges, or what is to become one, and what the file makes of it.
 
     Args:
-        path: Unique path of the operation in its model.
-        op: The layer or operation itself.
-        index: Position in the model's list of treatments; names the operation in the exported graph.
-        chains: Weight path to chain.
         outputs: Output number to the range behind it.
         before: Range between the layer's kernel and its activation function, where the two do not fuse.
         fixed: LiteRT's fixed output range, simulated.
@@ -88,6 +83,33 @@ class Treatment:
         sources: The same of every input.
         target: Where the scale of its (first) output comes from, the same way.
         table: Range that gives what is looked up its scale; in the file the table itself lies on it.
+    """
+
+    outputs: dict[int, object] = field(default_factory=dict)
+    before: object = None
+    fixed: tuple[float, float] | None = None
+    is_last: bool = False
+    written: bool = False
+    inside: dict[str, object] = field(default_factory=dict)
+    norm: object = None
+    folds: bool = False
+    front: object = None
+    affine: bool = False
+    source: object = None
+    sources: tuple = ()
+    target: object = None
+    table: object = None
+
+
+@dataclass
+class Treatment(Spot):
+    """Everything that is done to one operation: what lies there, as `Spot` says, and what is done to its weights.
+
+    Args:
+        path: Unique path of the operation in its model.
+        op: The layer or operation itself.
+        index: Position in the model's list of treatments; names the operation in the exported graph.
+        chains: Weight path to chain.
         captures: Whether the output is kept for a loss between features.
         exported: `(variable, value, what holds it)` for every constant of an export under way.
         ready: What the operation reads in passes under way in which nothing trains; None in all others.
@@ -97,23 +119,14 @@ class Treatment:
     op: object
     index: int
     chains: dict[str, Chain] = field(default_factory=dict)
-    outputs: dict[int, ActivationRange] = field(default_factory=dict)
-    before: ActivationRange | None = None
-    fixed: tuple[float, float] | None = None
-    is_last: bool = False
-    written: bool = False
-    inside: dict[str, ActivationRange] = field(default_factory=dict)
-    norm: object = None
-    folds: bool = False
-    front: object = None
-    affine: bool = False
-    source: object = None
-    sources: tuple = ()
-    target: object = None
-    table: object = None
     captures: bool = False
     exported: list = field(default_factory=list)
     ready: tuple | None = None
+
+    def lay(self, spot: Spot) -> None:
+        """Takes over what was found at the operation."""
+        for f in fields(Spot):
+            setattr(self, f.name, getattr(spot, f.name))
 
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""

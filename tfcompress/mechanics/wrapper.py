@@ -75,12 +75,12 @@ class Compressed(keras.layers.Wrapper):
                 self.layer,
                 0,
                 chains,
-                {int(k): r for k, r in self.ranges.items()},
-                self.before,
-                self.fixed,
-                self.is_last,
-                self.inside is not None,
-                dict(self.inside or {}),
+                outputs={int(k): r for k, r in self.ranges.items()},
+                before=self.before,
+                fixed=self.fixed,
+                is_last=self.is_last,
+                written=self.inside is not None,
+                inside=dict(self.inside or {}),
                 captures=self.captures is not None,
             )
         return self._treatment

@@ -274,7 +274,7 @@ class _Planner:
         spot = spots.get(id(op))
         t = Treatment(path, op, index)
         if spot is not None:
-            spot.onto(t)
+            t.lay(spot)
         spec = spec_of(op)
         for name in spec.kernels:
             self._weight(t, spec, name)
