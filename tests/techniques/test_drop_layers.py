@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.evidence import evidence
 from tfcompress.mechanics.copying import copied
 from tfcompress.techniques.drop_layers import DropLayers
-from tfcompress.techniques.surgery import Change, Left, evidence
+from tfcompress.techniques.surgery import Change, Left
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.mechanics.copying import copied
-from tfcompress.techniques.surgery import Evidence, Left
+from tfcompress.techniques.surgery import Left
 
 L = keras.layers
 

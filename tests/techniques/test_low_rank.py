@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.judge.macs import macs
 from tfcompress.mechanics.copying import copied, rewritten
 from tfcompress.mechanics.factorable import factorings
-from tfcompress.techniques.surgery import Evidence, Left
+from tfcompress.techniques.surgery import Left
 
 L = keras.layers
 

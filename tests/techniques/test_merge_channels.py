@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.evidence import evidence
 from tfcompress.facts.spec import spec_of, weight
 from tfcompress.mechanics.alike import alike
 from tfcompress.mechanics.channels import groups
@@ -12,7 +13,7 @@ from tfcompress.mechanics.copying import copied
 from tfcompress.mechanics.likeness import likeness
 from tfcompress.mechanics.streams import value_of
 from tfcompress.techniques.merge_channels import MergeChannels
-from tfcompress.techniques.surgery import Change, Left, evidence
+from tfcompress.techniques.surgery import Change, Left
 from tfcompress.zoo import lenet300
 
 L = keras.layers

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.deploy.evidence import evidence
 from tfcompress.judge.macs import macs
 from tfcompress.mechanics import channel_scores
 from tfcompress.mechanics.channel_scores import ChannelCriterion, Scene, scores
@@ -14,7 +15,7 @@ from tfcompress.mechanics.transforms.channel_mask import ChannelMask
 from tfcompress.techniques.budget import Costs
 from tfcompress.techniques.choosing import Family, by_latency, by_rank
 from tfcompress.techniques.prune_channels import PruneChannels
-from tfcompress.techniques.surgery import Change, Left, evidence
+from tfcompress.techniques.surgery import Change, Left
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from tfcompress.deploy.evidence import evidence
 from tfcompress.mechanics.blocks import droppable, without
 from tfcompress.techniques.sensitivity import Sensitivity
-from tfcompress.techniques.surgery import evidence
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

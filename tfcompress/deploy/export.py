@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.deploy.quiet import quiet
+from tfcompress.deploy.rewriting import argument
 from tfcompress.deploy.splits import with_integer_splits
 from tfcompress.deploy.unconvertible import NotConvertible, converter_failure, lacking
 from tfcompress.facts.spec import spec_of
@@ -83,11 +84,6 @@ def float_inputs(model: keras.Model) -> set[str]:
 def doubles(model: keras.Model) -> set[str]:
     """Returns the names of the inputs of float64, which come as float32 to every file."""
     return {s.name for s in keras.tree.flatten(input_specs(model)) if s.dtype == tf.float64}
-
-
-def argument(number: int) -> str:
-    """Returns the name of an argument of an exported function: those of models may not be free."""
-    return f"in_{number}"
 
 
 def traced(serve, specs, held, module: tf.Module | None = None) -> tuple:

@@ -9,7 +9,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.deploy.diet.packing import packed, unpacked
 from tfcompress.deploy.diet.sharing import share
-from tfcompress.deploy.export import argument
 from tfcompress.deploy.flatbuffer import Model
 
 
@@ -30,6 +29,11 @@ class Ends:
     def names(self) -> dict[int, str]:
         """Returns the first name of each tensor."""
         return {index: name for name, index in reversed((*self.inputs, *self.outputs))}
+
+
+def argument(number: int) -> str:
+    """Returns the name of an argument of an exported function: those of models may not be free."""
+    return f"in_{number}"
 
 
 def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: Sequence[str]) -> Ends:

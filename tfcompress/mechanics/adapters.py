@@ -54,3 +54,9 @@ def adapters(layer: object) -> dict[str, Adapter]:
     """Returns the adapters of the kernels of a layer by their paths."""
     found = {path: adapter_of(layer, path) for path in spec_of(layer).kernels}
     return {path: adapter for path, adapter in found.items() if adapter is not None}
+
+
+def with_adapter(variable: keras.Variable, adapter: Adapter | None):
+    """Returns a weight as its layer computes with it: in float32, with its adapter."""
+    w = tf.cast(full_precision(variable), tf.float32)
+    return w if adapter is None else w + adapter.change()

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 
-from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.adapters import adapters
+from tfcompress.facts.spec import spec_of, weight
+from tfcompress.mechanics.adapters import adapters, with_adapter
 from tfcompress.mechanics.graph import full_precision, layers_inside, overridden
-from tfcompress.mechanics.treatment import Chain
 
 _OWN = ("lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size")
 _WEIGHTS = ("kernel", "embeddings", "bias")  # in the order a fresh layer has them
@@ -48,7 +47,7 @@ def plain_layer(op: keras.layers.Layer, config: dict) -> tuple[keras.layers.Laye
         read = next(function for cls, function in _KERNELS.items() if isinstance(op, cls))
         values[name] = read(op)
     else:
-        values |= {path: np.asarray(Chain.of(op, path).plain()) for path in adapters(op)}
+        values |= {path: np.asarray(with_adapter(weight(op, path), adapter)) for path, adapter in adapters(op).items()}
     return type(op).from_config(config), [values[name] for name in _WEIGHTS if name in values]
 
 

@@ -4,12 +4,10 @@ import enum
 from dataclasses import dataclass, field, fields
 
 import keras
-import tensorflow as tf
 
 from tfcompress.facts.spec import weight
-from tfcompress.mechanics.adapters import Adapter, adapter_of
+from tfcompress.mechanics.adapters import Adapter, adapter_of, with_adapter
 from tfcompress.mechanics.constraints import constrained
-from tfcompress.mechanics.graph import full_precision
 
 
 class Mode(enum.Enum):
@@ -39,8 +37,7 @@ class Chain:
 
     def plain(self):
         """Returns the weight as it is, with its adapter."""
-        w = tf.cast(full_precision(self.variable), tf.float32)
-        return w if self.adapter is None else w + self.adapter.change()
+        return with_adapter(self.variable, self.adapter)
 
     def add(self, transform) -> None:
         """Puts a transform at its place and builds its state."""

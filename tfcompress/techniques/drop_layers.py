@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts import checks
 from tfcompress.facts.log import tell
 from tfcompress.facts.printable import shown
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
 from tfcompress.mechanics.graph import leaves
-from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.sensitivity import MEASURES, Sensitivity
-from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
 
 MOST_LAYERS = 10**6
 _KINDS = {"both": (BLOCK, LAYER), "blocks": (BLOCK,), "layers": (LAYER,)}

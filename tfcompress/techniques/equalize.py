@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import keras
 
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts import checks
 from tfcompress.facts.printable import shown
 from tfcompress.mechanics.bias_correction import correct
@@ -14,8 +15,7 @@ from tfcompress.mechanics.draft import Draft, Node
 from tfcompress.mechanics.equalizing import Link, equalize, input_ranges, link, ranges, unclipped
 from tfcompress.mechanics.folding import fold_back, is_affine, is_linear
 from tfcompress.mechanics.graph import leaves
-from tfcompress.techniques.layer_settings import check_names, setting_of
-from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
 
 
 @keras.saving.register_keras_serializable("tfcompress")

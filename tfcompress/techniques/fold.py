@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts.printable import shown
 from tfcompress.mechanics.channels import groups
 from tfcompress.mechanics.constant_channels import Constants, unread
@@ -16,8 +17,7 @@ from tfcompress.mechanics.folding import fold_ahead, fold_back, is_affine
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.merging import merge
 from tfcompress.mechanics.shrink import shrink
-from tfcompress.techniques.layer_settings import check_names, setting_of
-from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
 
 
 @keras.saving.register_keras_serializable("tfcompress")

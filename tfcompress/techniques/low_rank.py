@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts import checks
 from tfcompress.facts.printable import shown
 from tfcompress.judge.macs import macs as macs_of
@@ -19,9 +20,8 @@ from tfcompress.mechanics.factoring import Factoring, Rank
 from tfcompress.mechanics.graph import leaves
 from tfcompress.mechanics.watching import answers, watch
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.layer_settings import check_names, setting_of
 from tfcompress.techniques.rank_allocation import steps
-from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
 
 _LOOKS = 64  # samples that layer errors are measured on
 _SAMPLES = 256  # samples that the model's error is measured on

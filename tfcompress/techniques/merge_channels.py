@@ -11,6 +11,7 @@ from itertools import islice, takewhile
 import keras
 import numpy as np
 
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts import checks
 from tfcompress.facts.printable import shown
 from tfcompress.facts.spec import spec_of
@@ -20,8 +21,7 @@ from tfcompress.mechanics.channels import Channels, groups
 from tfcompress.mechanics.coactivity import ByActivity, is_seen
 from tfcompress.mechanics.likeness import Likeness, likeness
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.layer_settings import check_names, setting_of
-from tfcompress.techniques.surgery import Change, Evidence, Left, Operated, Surgery
+from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
 
 _ROUNDING = 1e-12  # channels that differ by less are equal
 _LEAST = 1e-30

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from tfcompress.deploy.convert import MODES
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts import checks
 from tfcompress.facts.printable import shown
 from tfcompress.facts.schedules import schedule
@@ -27,7 +28,7 @@ from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_
 from tfcompress.techniques.budget import Costs
 from tfcompress.techniques.choosing import Family, by_budget, by_latency, by_rank, by_share, dead, families
 from tfcompress.techniques.latency import converted, latencies
-from tfcompress.techniques.surgery import Change, Cut, Evidence, Left, Operated, Surgery
+from tfcompress.techniques.surgery import Change, Cut, Left, Operated, Surgery
 
 _BUDGETS = ("macs", "parameters", "latency")
 LARGEST_MULTIPLE = 2**16  # no layer has as many channels

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
+from tfcompress.deploy.evidence import Evidence
 from tfcompress.facts.spec import spec_of
 from tfcompress.mechanics.blocks import Picks, outputs_without
 from tfcompress.mechanics.graph import check_graph, walk
-from tfcompress.techniques.surgery import Evidence
 
 MEASURES = ("loss", "accuracy", "output")
 _LEAST = 1e-12
@@ -33,7 +33,7 @@ class Sensitivity:
 
     Example:
         >>> import keras, numpy as np
-        >>> from tfcompress.techniques.surgery import evidence
+        >>> from tfcompress.deploy.evidence import evidence
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
         >>> x = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
         >>> Sensitivity(model, evidence(model, x))({})

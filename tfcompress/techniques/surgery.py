@@ -3,18 +3,18 @@
 Law: what an operation says it leaves equal is equal; what it can't treat stays as it was and is named in a row.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from tfcompress.deploy.calibration import samples
+from tfcompress.deploy.evidence import Evidence, evidence
 from tfcompress.deploy.finite import check_weights
-from tfcompress.deploy.image_folder import evenly
 from tfcompress.facts import checks
+from tfcompress.facts.select import resolve, unmatched, where
 from tfcompress.mechanics.channels import Channels
 from tfcompress.mechanics.copying import copied
-from tfcompress.mechanics.graph import input_triples
 from tfcompress.mechanics.own_code import check_no_borrowed
 from tfcompress.techniques.base import Kernel, Memory, Technique
 
@@ -62,79 +62,6 @@ class Operated:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Data that an operation may look at.
-
-    Args:
-        x: One array `(n, ...)` per model input, in the order of the model's call; None without data.
-        y: Labels of the same samples; None without.
-        loss: Function `(y_true, y_pred) -> scalar`; None if nobody knows it.
-        seed: Seed of what is drawn at random.
-    """
-
-    x: list[np.ndarray] | None = None
-    y: np.ndarray | None = None
-    loss: object = None
-    seed: int = 0
-    verbose: int = field(default=0, compare=False)
-
-    def inputs(self, model: keras.Model, who: str):
-        """Returns what the model's call takes, all samples at once.
-
-        Raises:
-            ValueError: If there is no data.
-        """
-        if self.x is None:
-            raise ValueError(f"{who}: needs data. Give representative samples: data=x, an array (n, ...).")
-        return keras.tree.pack_sequence_as(keras.tree.map_structure(lambda _: 0, model.input), list(self.x))
-
-    def labels(self, who: str) -> np.ndarray:
-        """Returns the labels.
-
-        Raises:
-            ValueError: If there are none.
-        """
-        if self.y is None:
-            raise ValueError(f"{who}: needs labels. Give those of the samples in `data`: labels=y, an array (n, ...).")
-        return self.y
-
-
-def evidence(model: keras.Model, data=None, labels=None, loss=None, seed: int = 0, limit: int = 2048, verbose: int = 0):
-    """Collects data for operations on a model.
-
-    Args:
-        model: A built model; its own loss holds where `loss` is None.
-        data: Representative samples in any form that `tfc.convert` takes as calibration; None for none.
-        labels: Labels of these samples `(n, ...)`.
-        loss: Loss function or its Keras name.
-        seed: Seed of what is drawn at random.
-        limit: Most samples that are kept.
-        verbose: 0 is quiet.
-
-    Raises:
-        ValueError: If samples and labels differ in number, or labels came without data.
-    """
-    chosen = loss if loss is not None else getattr(model, "loss", None)
-    function = keras.losses.get(chosen) if isinstance(chosen, str) or callable(chosen) else None
-    if data is None:
-        if labels is not None:
-            raise ValueError("labels were given without data. Give the samples they belong to: data=x.")
-        return Evidence(loss=function, seed=seed, verbose=verbose)
-    triples = input_triples(model)
-    rows = samples(data, triples, limit=limit)
-    x = [np.concatenate([row[name] for row in rows]) for name, _, _ in triples]
-    return Evidence(x, None if labels is None else _labels(labels, len(rows), limit), function, seed, verbose)
-
-
-def _labels(labels, count, limit):
-    """Labels of the samples that `samples` takes: all of them, or some at even distances."""
-    y = np.asarray(labels)
-    if len(y) != count and not (count == limit < len(y)):
-        raise ValueError(f"data has {count} samples and labels {len(y)}; one label per sample is needed.")
-    return y[list(evenly(len(y), limit))] if len(y) > limit else y
-
-
-@dataclass(frozen=True)
 class Cut:
     """Groups of channels that training has made ready to go: nobody reads them any more."""
 
@@ -174,3 +101,36 @@ class Surgery(Technique):
         check_weights(model, type(self).__name__)
         seed = checks.seed(f"{self.name}.apply", seed)
         return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model
+
+
+def setting_of(technique: Surgery, layer: object, weight: str = "", size: int = 0) -> object | None:
+    """Returns the setting that holds for a layer; None if it is to be left alone.
+
+    Args:
+        technique: The technique.
+        layer: A layer or operation.
+        weight: Path of the weight it would change.
+        size: Number of elements of that weight.
+    """
+    if not where(technique.where)(layer, weight, size):
+        return None
+    value = resolve(layer, technique.default(), technique.overrides)
+    return None if value is None else technique.accept(value)
+
+
+def check_names(technique: Surgery, layers: Iterable[object]) -> None:
+    """Makes sure that every key of `where` and `overrides` names a layer.
+
+    Raises:
+        ValueError: If one does not.
+    """
+    layers = list(layers)
+    chosen = where(technique.where)
+    keys = [*(technique.overrides or {}), *chosen.layers, *chosen.skip]
+    lost = unmatched(layers, keys)
+    if lost:
+        names = ", ".join(x.name for x in layers[:8])
+        raise ValueError(
+            f"{technique.name}: where and overrides must name layers of the model. Received: {lost}, which match none. "
+            f"There are {names}{', ...' if len(layers) > 8 else ''}."
+        )

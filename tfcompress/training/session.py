@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import keras
 
+from tfcompress.deploy.evidence import evidence
 from tfcompress.deploy.finite import check_weights
 from tfcompress.deploy.loading import load_model
 from tfcompress.facts import checks
@@ -20,7 +21,7 @@ from tfcompress.mechanics.shrink import kept, shrunk
 from tfcompress.mechanics.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.distill import Distill
 from tfcompress.techniques.prune_channels import rows_of
-from tfcompress.techniques.surgery import Change, evidence
+from tfcompress.techniques.surgery import Change
 from tfcompress.training.callback import Compression
 from tfcompress.training.figures import recipe_facts
 from tfcompress.training.plan import Plan, Row, make_plan, waiting
