@@ -23,14 +23,20 @@ MISSING_DATA = "missing data"
 
 
 def _beside(name):
-    """A module of models that lies beside this file; tests are imported one by one and can't import each other."""
-    spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
+    """A module of `fixtures`; tests are imported one by one and can't import each other."""
+    spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name("fixtures") / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 GRAPH_MODELS = _beside("graph_models")
+
+
+def pytest_configure(config):
+    """Fixtures that several folders ask for."""
+    for name in ("tflite_files", "small_net"):
+        config.pluginmanager.register(_beside(name), name)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +74,7 @@ def shared_data():
 @pytest.fixture(scope="session")
 def mnist():
     """MNIST: `x_train`, `y_train`, `x_test`, `y_test`; images float32 in 0..1, (n, 28, 28, 1)."""
-    from tfcompress.data import load_mnist
+    from tfcompress.datasets.mnist import load_mnist
 
     return load_mnist(_present("mnist/mnist.npz"))
 
@@ -76,7 +82,7 @@ def mnist():
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """Fashion-MNIST in the form of `mnist`."""
-    from tfcompress.data import load_fashion_mnist
+    from tfcompress.datasets.mnist import load_fashion_mnist
 
     return load_fashion_mnist(_present("fashion_mnist"))
 

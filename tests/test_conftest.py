@@ -41,7 +41,7 @@ def run(tmp_path):
     folder = tmp_path / "repository" / "tests"
     folder.mkdir(parents=True)
     shutil.copy(CONFTEST, folder)
-    shutil.copy(CONFTEST.with_name("graph_models.py"), folder)
+    shutil.copytree(CONFTEST.with_name("fixtures"), folder / "fixtures")
     (folder / "test_suite.py").write_text(SUITE)
 
     def run(**env):

@@ -23,7 +23,7 @@ def _module(path):
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    _module(HERE / "fuzzing.py")
+    _module(HERE / "bench" / "fuzzing.py")
     module = _module(HERE / "bench" / "fuzz.py")
     found = module.Jobs(None, careful=True)
     found.place = tmp_path_factory.mktemp("fuzz")
@@ -52,7 +52,7 @@ def test_a_damaged_file_is_refused_or_answers(jobs, kind, count):
 def test_nothing_is_drawn_for_inputs_that_numpy_has_no_arrays_of(jobs):
     from types import SimpleNamespace
 
-    from tfcompress.deploy.tensorspec import TensorSpec
+    from tfcompress.tflite.tensor_spec import TensorSpec
 
     _, runs = jobs
     plain, strings = TensorSpec("x", (1, 3), "float32"), TensorSpec("y", (1, 3), "string")

@@ -1,4 +1,4 @@
-"""A file imports only from its own folder or from folders before it; private things stay private.
+"""A file imports only from its own folder or from folders before it, in no circle; private things stay private.
 
 Imports inside functions count. tfmot and tf_keras are imported only inside functions of `legacy`,
 Keras' private modules only in the graph engine.
@@ -9,10 +9,50 @@ import pathlib
 
 import pytest
 
-ORDER = ("facts", "mechanics", "legacy", "deploy", "judge", "techniques", "training", "search")
-LAST = len(ORDER)  # top-level files and `cli`: they may import everything
+# Folders of the package, and files beside them, each before those that may import it.
+ORDER = (
+    "system",
+    "text",
+    "validation",
+    "datasets",
+    "selection",
+    "schedules",
+    "quant_spec",
+    "layer_table",
+    "graph",
+    "fake_quant",
+    "session_layers",
+    "sparsity",
+    "channels",
+    "similarity",
+    "rewrites",
+    "low_rank",
+    "partition",
+    "legacy",
+    "tflite",
+    "benchmarking",
+    "evaluate",
+    "report",
+    "calibration",
+    "export",
+    "fidelity",
+    "conversion",
+    "distillation",
+    "budgets",
+    "pipeline",
+    "techniques",
+    "training",
+    "android",
+    "demo",
+    "cli",
+)
+LAST = len(ORDER)  # the facade, the way in, and names of release 0.1: they may import everything
+FACADE = {"android", "demo", "cli"}  # they use the public names, as a user does
+LAST_FILES = {"__init__", "__main__", "data", "zoo"}
+MOST_FILES, MOST_LINES = 15, 400
 OLD = {"tensorflow_model_optimization", "tf_keras"}
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "tfcompress"
+KERAS_PRIVATE = ["graph", "keras_private"]
 
 
 def rank(parts):
@@ -47,8 +87,10 @@ def folder_fault(module, name, parts):
         target = [name]
     if rank(parts) == LAST:
         return None
-    if not target or (len(target) == 1 and target[0] not in ORDER):
-        return "a folder's file imports a top-level file or the facade"
+    if not target or target[0] not in ORDER:
+        if parts[0] in FACADE and name is None:
+            return None
+        return "a folder's file imports the facade or a name of release 0.1"
     if rank(target) > rank(parts):
         return f"{parts[0]} comes before {target[0]}"
     return None
@@ -66,8 +108,8 @@ def import_faults(tree, parts):
                 yield node.lineno, f"{name or module} is private to its file"
         if top in OLD and (parts[0] != "legacy" or id(node) not in inside):
             yield node.lineno, f"{top} is imported outside of a function of legacy"
-        if f"{module}.{name}.".startswith("keras.src.") and parts != ["mechanics", "graph"]:
-            yield node.lineno, "keras.src is imported outside of mechanics/graph.py"
+        if f"{module}.{name}.".startswith("keras.src.") and parts != KERAS_PRIVATE:
+            yield node.lineno, "keras.src is imported outside of graph/keras_private.py"
 
 
 def attribute_faults(tree, parts):
@@ -84,27 +126,60 @@ def attribute_faults(tree, parts):
             continue
         if private(node.attr) and isinstance(node.value, ast.Name) and node.value.id in ours:
             yield node.lineno, f"{node.value.id}.{node.attr} is private to its file"
-        if ast.unparse(node) == "keras.src" and parts != ["mechanics", "graph"]:
-            yield node.lineno, "keras.src is used outside of mechanics/graph.py"
+        if ast.unparse(node) == "keras.src" and parts != KERAS_PRIVATE:
+            yield node.lineno, "keras.src is used outside of graph/keras_private.py"
 
 
 def print_faults(tree, parts):
     """Yields (line, fault) for prints of the library; a command line answers on stdout."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and parts[0] != "cli":
-            yield node.lineno, "print is used outside of cli; tell of facts/log.py logs"
+            yield node.lineno, "print is used outside of cli; tell of text/log.py logs"
+
+
+def trees(package):
+    """Yields (file below the package, its parts, its tree)."""
+    for file in sorted(package.rglob("*.py")):
+        relative = file.relative_to(package)
+        yield relative, [*relative.parts[:-1], relative.stem], ast.parse(file.read_text(encoding="utf-8"))
 
 
 def faults(package):
     """All breaches in a package, as `file:line: fault`."""
     found = []
-    for file in sorted(package.rglob("*.py")):
-        relative = file.relative_to(package)
-        parts = [*relative.parts[:-1], relative.stem]
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+    for relative, parts, tree in trees(package):
         for line, fault in (*import_faults(tree, parts), *attribute_faults(tree, parts), *print_faults(tree, parts)):
             found.append(f"{relative}:{line}: {fault}")
     return found
+
+
+def for_types_only(tree):
+    """Nodes below `if TYPE_CHECKING:`, which no run imports."""
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    return {id(n) for block in blocks for n in ast.walk(block)}
+
+
+def circles(package):
+    """Circles of files that import each other, also inside functions, each as sorted names of modules."""
+    known = {".".join(parts).removesuffix(".__init__") for _, parts, _ in trees(package)}
+    needs = {}
+    for _, parts, tree in trees(package):
+        skip = for_types_only(tree)
+        found = set()
+        for node, module, name in imports(tree, parts):
+            if module.split(".")[0] == "tfcompress" and id(node) not in skip:
+                target = ".".join(module.split(".")[1:])
+                full = f"{target}.{name}".strip(".")
+                found.add(full if full in known else target)
+        needs[".".join(parts).removesuffix(".__init__")] = found & known - {""}
+    reach = {file: set(found) for file, found in needs.items()}
+    while True:
+        grown = {file: found.union(*(reach[x] for x in found)) for file, found in reach.items()}
+        if grown == reach:
+            break
+        reach = grown
+    rings = {tuple(sorted({x for x in reach[f] if f in reach[x]})) for f in reach if f in reach[f]}
+    return sorted(rings)
 
 
 def test_the_package_keeps_the_rule():
@@ -112,33 +187,54 @@ def test_the_package_keeps_the_rule():
     assert faults(PACKAGE) == []
 
 
+def test_no_files_import_each_other():
+    assert circles(PACKAGE) == []
+
+
+def test_a_circle_is_found(tmp_path):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.py").write_text("from tfcompress.text.b import x\n")
+    (tmp_path / "text" / "b.py").write_text("def f():\n    from tfcompress.text import c\n")
+    (tmp_path / "text" / "c.py").write_text("import tfcompress.text.a\n")
+    assert circles(tmp_path) == [("text.a", "text.b", "text.c")]
+
+
 def test_every_folder_is_a_package_in_the_order():
-    for folder in (file.parent for file in PACKAGE.rglob("*.py")):
-        assert (folder / "__init__.py").is_file(), folder
-        relative = folder.relative_to(PACKAGE).parts
-        assert not relative or relative[0] in (*ORDER, "cli"), folder
+    for file in PACKAGE.rglob("*.py"):
+        assert (file.parent / "__init__.py").is_file(), file
+        first = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        assert first in ORDER or first in LAST_FILES, file
+
+
+def test_folders_and_files_stay_small():
+    for folder in (PACKAGE, *(f for f in PACKAGE.rglob("*") if f.is_dir())):
+        assert len(list(folder.glob("*.py"))) <= MOST_FILES, folder
+    for file in PACKAGE.rglob("*.py"):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, file
 
 
 @pytest.mark.parametrize(
     "file, line",
     [
-        ("facts/spec.py", "from tfcompress.mechanics.graph import flatten"),
-        ("facts/spec.py", "def f():\n    import tfcompress.judge.macs"),
-        ("facts/spec.py", "from tfcompress import deploy"),
-        ("facts/spec.py", "from ..judge import macs"),
-        ("mechanics/transforms/mask.py", "from ...deploy import convert"),
-        ("deploy/convert.py", "import importlib\nimportlib.import_module('tfcompress.judge.macs')"),
-        ("judge/compare.py", "import tfcompress as tfc"),
-        ("judge/compare.py", "from tfcompress import Artifact"),
-        ("judge/compare.py", "from tfcompress.data import load_mnist"),
-        ("judge/compare.py", "from tfcompress.deploy.artifact import _parse"),
-        ("judge/compare.py", "from tfcompress.deploy import artifact\nartifact._parse()"),
+        ("layer_table/lookup.py", "from tfcompress.graph.tree import flatten"),
+        ("layer_table/lookup.py", "def f():\n    import tfcompress.evaluate.macs"),
+        ("layer_table/lookup.py", "from tfcompress import export"),
+        ("layer_table/lookup.py", "from ..evaluate import macs"),
+        ("fake_quant/transforms/mask.py", "from ...conversion import convert"),
+        ("export/export.py", "import importlib\nimportlib.import_module('tfcompress.training.plan')"),
+        ("evaluate/compare.py", "import tfcompress as tfc"),
+        ("evaluate/compare.py", "from tfcompress import Artifact"),
+        ("evaluate/compare.py", "from tfcompress.data import load_mnist"),
+        ("system/atomic.py", "from tfcompress.datasets import load_mnist"),
+        ("quant_spec.py", "from tfcompress.layer_table.lookup import spec_of"),
+        ("evaluate/compare.py", "from tfcompress.tflite.artifact import _parse"),
+        ("evaluate/compare.py", "from tfcompress.tflite import artifact\nartifact._parse()"),
         ("legacy/port.py", "import tf_keras"),
-        ("deploy/loading.py", "def f():\n    import tf_keras"),
+        ("export/loading.py", "def f():\n    import tf_keras"),
         ("cli.py", "import tensorflow_model_optimization as tfmot"),
-        ("mechanics/hook.py", "from keras.src import backend"),
-        ("mechanics/hook.py", "from keras import src"),
-        ("mechanics/hook.py", "import keras\nkeras.src.backend"),
+        ("fake_quant/patching.py", "from keras.src import backend"),
+        ("fake_quant/patching.py", "from keras import src"),
+        ("fake_quant/patching.py", "import keras\nkeras.src.backend"),
         ("training/run.py", "def f():\n    print(1)"),
     ],
 )
@@ -153,15 +249,15 @@ def test_a_breach_is_found(tmp_path, file, line):
 @pytest.mark.parametrize(
     "file, line",
     [
-        ("judge/compare.py", "from tfcompress.deploy.artifact import Artifact"),
-        ("judge/compare.py", "from tfcompress.judge import table"),
-        ("judge/compare.py", "from . import table"),
-        ("mechanics/transforms/mask.py", "from .base import Transform"),
-        ("mechanics/transforms/mask.py", "from ...facts.spec import spec_of"),
-        ("mechanics/graph.py", "from keras.src import backend"),
+        ("evaluate/compare.py", "from tfcompress.tflite.artifact import Artifact"),
+        ("evaluate/compare.py", "from tfcompress.evaluate import scores"),
+        ("evaluate/compare.py", "from . import scores"),
+        ("fake_quant/transforms/mask.py", "from .base import Transform"),
+        ("fake_quant/transforms/mask.py", "from ...layer_table.lookup import spec_of"),
+        ("graph/keras_private.py", "from keras.src import backend"),
         ("legacy/port.py", "def f():\n    import tf_keras"),
-        ("cli.py", "import tfcompress as tfc\nfrom tfcompress.search.space import Space"),
-        ("demo.py", "def f():\n    from tfcompress.data import load_mnist"),
+        ("__main__.py", "import tfcompress as tfc\nfrom tfcompress.cli import main"),
+        ("demo/main.py", "def f():\n    from tfcompress.datasets import load_mnist"),
         ("cli/output.py", "print(1)"),
     ],
 )

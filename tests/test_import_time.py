@@ -48,7 +48,7 @@ def test_every_public_name_is_there(name):
     value = getattr(tfcompress, name)
     assert value is getattr(tfcompress, name)
     if name == "schedules":
-        assert value is importlib.import_module("tfcompress.facts.schedules")
+        assert value is importlib.import_module("tfcompress.schedules")
     else:
         assert value.__name__ == name
         assert value.__doc__
@@ -73,6 +73,6 @@ def test_editors_see_what_runs():
     tree = ast.parse(pathlib.Path(tfcompress.__file__).read_text(encoding="utf-8"))
     block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
     seen = {alias.asname: (node.module, alias.name) for node in block.body for alias in node.names}
-    ran = {n: (f"tfcompress.{home}" if home else "tfcompress.facts", n) for n, home in tfcompress._HOMES.items()}
+    ran = {n: (f"tfcompress.{home}" if home else "tfcompress", n) for n, home in tfcompress._HOMES.items()}
     assert seen == ran
     assert pathlib.Path(tfcompress.__file__).with_name("py.typed").exists()

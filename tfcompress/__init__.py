@@ -19,26 +19,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
-    from tfcompress.deploy.artifact import Artifact as Artifact
-    from tfcompress.deploy.chained import ChainedArtifact as ChainedArtifact
-    from tfcompress.deploy.convert import convert as convert
-    from tfcompress.deploy.fidelity import FidelityWarning as FidelityWarning
-    from tfcompress.deploy.fidelity import NotFaithful as NotFaithful
-    from tfcompress.deploy.loading import load_model as load_model
-    from tfcompress.deploy.slim import slim as slim
-    from tfcompress.deploy.unconvertible import NotConvertible as NotConvertible
-    from tfcompress.deploy.verify import NotFullyInteger as NotFullyInteger
-    from tfcompress.facts import schedules as schedules
-    from tfcompress.facts.activations import elementwise as elementwise
-    from tfcompress.facts.quantspec import QuantSpec as QuantSpec
-    from tfcompress.facts.select import Where as Where
-    from tfcompress.facts.spec import LayerSpec as LayerSpec
-    from tfcompress.facts.spec import describe as describe
-    from tfcompress.facts.spec import spec_of as spec_of
-    from tfcompress.judge.benchmark import benchmark as benchmark
-    from tfcompress.judge.compare import compare as compare
-    from tfcompress.mechanics.channel_scores import channel_criterion as channel_criterion
-    from tfcompress.mechanics.criteria import criterion as criterion
+    from tfcompress import schedules as schedules
+    from tfcompress.benchmarking.benchmark import benchmark as benchmark
+    from tfcompress.channels.criteria import channel_criterion as channel_criterion
+    from tfcompress.conversion.convert import convert as convert
+    from tfcompress.evaluate.compare import compare as compare
+    from tfcompress.export.loading import load_model as load_model
+    from tfcompress.export.unconvertible import NotConvertible as NotConvertible
+    from tfcompress.export.verify import NotFullyInteger as NotFullyInteger
+    from tfcompress.layer_table.activations import elementwise as elementwise
+    from tfcompress.layer_table.lookup import LayerSpec as LayerSpec
+    from tfcompress.layer_table.lookup import describe as describe
+    from tfcompress.layer_table.lookup import spec_of as spec_of
+    from tfcompress.pipeline.chained import ChainedArtifact as ChainedArtifact
+    from tfcompress.quant_spec import QuantSpec as QuantSpec
+    from tfcompress.selection import Where as Where
+    from tfcompress.sparsity.criteria import criterion as criterion
     from tfcompress.techniques.cluster import Cluster as Cluster
     from tfcompress.techniques.distill import Distill as Distill
     from tfcompress.techniques.drop_layers import DropLayers as DropLayers
@@ -49,9 +45,13 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.techniques.prune import Prune as Prune
     from tfcompress.techniques.prune_channels import PruneChannels as PruneChannels
     from tfcompress.techniques.quantize import Quantize as Quantize
-    from tfcompress.techniques.splitting import split as split
+    from tfcompress.techniques.recipe import Recipe as Recipe
+    from tfcompress.techniques.split_model import split as split
+    from tfcompress.tflite.artifact import Artifact as Artifact
+    from tfcompress.tflite.fidelity import FidelityWarning as FidelityWarning
+    from tfcompress.tflite.fidelity import NotFaithful as NotFaithful
+    from tfcompress.tflite.optimizer.slim import slim as slim
     from tfcompress.training.callback import Compression as Compression
-    from tfcompress.training.recipe import Recipe as Recipe
     from tfcompress.training.session import Session as Session
     from tfcompress.training.session import compress as compress
 
@@ -59,41 +59,41 @@ __version__ = "0.1.0"
 
 # Public name -> the module that has it; a module that is public itself maps to None.
 _HOMES: dict[str, str | None] = {
-    "Artifact": "deploy.artifact",
-    "ChainedArtifact": "deploy.chained",
+    "Artifact": "tflite.artifact",
+    "ChainedArtifact": "pipeline.chained",
     "Cluster": "techniques.cluster",
     "Compression": "training.callback",
     "Distill": "techniques.distill",
     "DropLayers": "techniques.drop_layers",
     "Equalize": "techniques.equalize",
-    "FidelityWarning": "deploy.fidelity",
+    "FidelityWarning": "tflite.fidelity",
     "Fold": "techniques.fold",
-    "LayerSpec": "facts.spec",
+    "LayerSpec": "layer_table.lookup",
     "LowRank": "techniques.low_rank",
     "MergeChannels": "techniques.merge_channels",
-    "NotConvertible": "deploy.unconvertible",
-    "NotFaithful": "deploy.fidelity",
-    "NotFullyInteger": "deploy.verify",
+    "NotConvertible": "export.unconvertible",
+    "NotFaithful": "tflite.fidelity",
+    "NotFullyInteger": "export.verify",
     "Prune": "techniques.prune",
     "PruneChannels": "techniques.prune_channels",
-    "QuantSpec": "facts.quantspec",
+    "QuantSpec": "quant_spec",
     "Quantize": "techniques.quantize",
-    "Recipe": "training.recipe",
+    "Recipe": "techniques.recipe",
     "Session": "training.session",
-    "Where": "facts.select",
-    "benchmark": "judge.benchmark",
-    "channel_criterion": "mechanics.channel_scores",
-    "compare": "judge.compare",
+    "Where": "selection",
+    "benchmark": "benchmarking.benchmark",
+    "channel_criterion": "channels.criteria",
+    "compare": "evaluate.compare",
     "compress": "training.session",
-    "convert": "deploy.convert",
-    "criterion": "mechanics.criteria",
-    "describe": "facts.spec",
-    "elementwise": "facts.activations",
-    "load_model": "deploy.loading",
+    "convert": "conversion.convert",
+    "criterion": "sparsity.criteria",
+    "describe": "layer_table.lookup",
+    "elementwise": "layer_table.activations",
+    "load_model": "export.loading",
     "schedules": None,
-    "slim": "deploy.slim",
-    "spec_of": "facts.spec",
-    "split": "techniques.splitting",
+    "slim": "tflite.optimizer.slim",
+    "spec_of": "layer_table.lookup",
+    "split": "techniques.split_model",
 }
 
 __all__ = sorted(_HOMES)
@@ -105,7 +105,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
     if home is None:
-        value = importlib.import_module(f"{__name__}.facts.{name}")
+        value = importlib.import_module(f"{__name__}.{name}")
     else:
         value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value

@@ -3,9 +3,9 @@
 import argparse
 import pathlib
 
-from tfcompress.judge.bench_report import BenchReport
-from tfcompress.judge.monitor import monitor, references_of
-from tfcompress.judge.monitor_log import MonitorLog
+from tfcompress.android.monitor.log import MonitorLog
+from tfcompress.android.monitor.monitor import monitor, references_of
+from tfcompress.benchmarking.bench_report import BenchReport
 
 MANIFEST = pathlib.Path(__file__).parents[1] / "app/src/main/assets/models/manifest.json"
 

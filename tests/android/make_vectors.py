@@ -14,17 +14,18 @@ import pathlib
 
 import numpy as np
 
-from tfcompress.android import pixels
-from tfcompress.centring import centre
-from tfcompress.data import load_mnist
-from tfcompress.deploy import secure, strict_json
-from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.atomic import write_files
-from tfcompress.deploy.phone_variant import runs_in
-from tfcompress.deploy.tensorspec import TensorSpec
-from tfcompress.judge.confidence import softmax, top_k
-from tfcompress.judge.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US, counts
-from tfcompress.judge.timing import percentile, statistics
+from tfcompress.android import secure
+from tfcompress.android.centring import centre
+from tfcompress.android.export import pixels
+from tfcompress.android.monitor.confidence import softmax, top_k
+from tfcompress.android.monitor.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US, counts
+from tfcompress.android.phone_variant import runs_in
+from tfcompress.benchmarking.timing import percentile, statistics
+from tfcompress.datasets.mnist import load_mnist
+from tfcompress.system.atomic import write_files
+from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.tensor_spec import TensorSpec
+from tfcompress.validation import strict_json
 
 FOLDER = pathlib.Path(__file__).with_name("vectors")
 MODELS = pathlib.Path(__file__).parents[2] / "models" / "mnist"

@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.manifest import DigestError, check_content, read_manifest
+from tfcompress.android.manifest import DigestError, check_content, read_manifest
+from tfcompress.tflite.artifact import Artifact
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEMO = ROOT / "android_demo"

@@ -8,13 +8,14 @@ import pathlib
 import numpy as np
 import pytest
 
-from tfcompress.centring import centre
-from tfcompress.deploy import secure, strict_json
-from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.tensorspec import TensorSpec
-from tfcompress.judge.confidence import softmax, top_k
-from tfcompress.judge.histograms import counts
-from tfcompress.judge.timing import percentile, statistics
+from tfcompress.android import secure
+from tfcompress.android.centring import centre
+from tfcompress.android.monitor.confidence import softmax, top_k
+from tfcompress.android.monitor.histograms import counts
+from tfcompress.benchmarking.timing import percentile, statistics
+from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.tensor_spec import TensorSpec
+from tfcompress.validation import strict_json
 
 FOLDER = pathlib.Path(__file__).with_name("vectors")
 MODELS = pathlib.Path(__file__).parents[2] / "models" / "mnist"

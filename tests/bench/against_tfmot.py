@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress import zoo
-from tfcompress.data import load_mnist
+from tfcompress.datasets.mnist import load_mnist
+from tfcompress.demo import networks
 
 BATCH = 128
 
@@ -32,7 +32,7 @@ def loss(k):
 
 def train_float(name, data, seed, epochs):
     keras.utils.set_random_seed(seed)
-    model = getattr(zoo, name)()
+    model = getattr(networks, name)()
     model.compile(keras.optimizers.Adam(), loss(keras), metrics=["accuracy"])
     model.fit(data.x_train, data.y_train, batch_size=BATCH, epochs=epochs, verbose=0)
     return model

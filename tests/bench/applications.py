@@ -99,9 +99,9 @@ def exact(name: str, size: int) -> dict:
     """Cuts half of the channels and compares."""
     import numpy as np
 
-    from tfcompress.judge.macs import macs
-    from tfcompress.mechanics.channels import groups
-    from tfcompress.mechanics.shrink import shrink, zeroed
+    from tfcompress.channels.dependency import groups
+    from tfcompress.channels.shrink import shrink, zeroed
+    from tfcompress.evaluate.macs import macs
 
     model, x = built(name, size)
     began = time.perf_counter()

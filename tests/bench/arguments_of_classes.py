@@ -26,7 +26,7 @@ from argument_kinds import (
 )
 
 import tfcompress as tfc
-from tfcompress.facts.foreign import Called, Gated
+from tfcompress.schedules.tfmot import Called, Gated
 
 
 def constructors():

@@ -24,8 +24,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress import zoo
-from tfcompress.deploy.quiet import quiet
+from tfcompress.demo import networks
+from tfcompress.system.silence import quiet
 
 
 def mobilenet_v2():
@@ -39,10 +39,10 @@ def mlp():
 
 NETS = {
     "mlp": mlp,
-    "tutorial": zoo.tutorial,
-    "lenet5": zoo.lenet5,
-    "ds_cnn": zoo.ds_cnn,
-    "resnet8": zoo.resnet8,
+    "tutorial": networks.tutorial,
+    "lenet5": networks.lenet5,
+    "ds_cnn": networks.ds_cnn,
+    "resnet8": networks.resnet8,
     "mobilenet_v2": mobilenet_v2,
 }
 MODES = ("int8", "int16x8", "float16", "dynamic", "float32")

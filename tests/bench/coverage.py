@@ -86,9 +86,9 @@ def stock(model, x):
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from tfcompress.deploy.artifact import Artifact
-    from tfcompress.deploy.quiet import quiet
-    from tfcompress.mechanics.graph import input_specs
+    from tfcompress.graph.keras_private import input_specs
+    from tfcompress.system.silence import quiet
+    from tfcompress.tflite.artifact import Artifact
 
     structure = input_specs(model, batch=1)
     specs = keras.tree.flatten(structure)
@@ -207,8 +207,8 @@ def _breaks(kernel) -> bool:
 def cut(name) -> str:
     """Cuts a third of the channels and compares with the model in which nobody reads them."""
     import tfcompress as tfc
-    from tfcompress.mechanics.channels import groups
-    from tfcompress.mechanics.shrink import shrink, zeroed
+    from tfcompress.channels.dependency import groups
+    from tfcompress.channels.shrink import shrink, zeroed
 
     model, x = built(name)
     try:

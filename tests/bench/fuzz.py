@@ -37,7 +37,7 @@ def corpus(folder: str | None) -> list[bytes]:
 
     places = sorted(ROOT.glob("models/*/*.tflite")) + (sorted(pathlib.Path(folder).rglob("*.tflite")) if folder else [])
     found = [path.read_bytes() for path in places if path.stat().st_size < 400_000]
-    spec = importlib.util.spec_from_file_location("drawings", ROOT / "tests" / "deploy" / "diet" / "conftest.py")
+    spec = importlib.util.spec_from_file_location("drawings", ROOT / "tests" / "tflite" / "optimizer" / "conftest.py")
     drawings = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(drawings)
     return found + [drawings.drawn(seed).content for seed in range(20)]
@@ -74,7 +74,7 @@ class Jobs:
         return self.tflite(self.fuzzing.damaged_model(self.files[rng.integers(len(self.files))], rng))
 
     def tflite(self, content: bytes) -> str:
-        from tfcompress.deploy import slim as module
+        from tfcompress.tflite.optimizer import slim as module
 
         artifact = self.fuzzing.read_everything(content)
         inputs = self.fuzzing.drawn_inputs(artifact)
@@ -106,18 +106,18 @@ class Jobs:
 
     def run_apart(self, files, inputs, ways, threads=1):
         """In a process of its own where this one may not survive the file, else here, which is faster."""
-        from tfcompress.deploy import trial
+        from tfcompress.tflite import trial_run
 
         if self.careful:
-            return trial.run_apart(files, inputs, ways, threads, seconds=10)
+            return trial_run.run_apart(files, inputs, ways, threads, seconds=10)
         found = []
         for content in files:
             found.append([])
             for way in ways:
                 try:
-                    found[-1].append(trial.Trial(trial._run(content, inputs, way, threads)))
+                    found[-1].append(trial_run.Trial(trial_run._run(content, inputs, way, threads)))
                 except (ValueError, RuntimeError, MemoryError) as error:
-                    found[-1].append(trial.Trial(None, str(error)))
+                    found[-1].append(trial_run.Trial(None, str(error)))
         return found
 
     def whole(self, kind: str) -> bytes:
@@ -132,7 +132,7 @@ class Jobs:
         return self.model("keras", self.fuzzing.damaged_archive, rng)
 
     def model(self, kind: str, damage, rng) -> str:
-        from tfcompress.deploy.loading import load_model
+        from tfcompress.export.loading import load_model
 
         name = ("old." if rng.random() < 0.7 else "new.") + kind
         content = (damage if rng.random() < 0.6 else self.fuzzing.damaged)(self.whole(name), rng)
@@ -143,14 +143,14 @@ class Jobs:
         return "answers"
 
     def manifest(self, rng) -> str:
-        from tfcompress.deploy.manifest import check_document
+        from tfcompress.android.manifest import check_document
 
         text = (ROOT / "android_demo/app/src/main/assets/models/manifest.json").read_text(encoding="utf-8")
         check_document(self.fuzzing.damaged_json(text, rng))
         return "answers"
 
     def report(self, rng) -> str:
-        from tfcompress.judge.bench_report import BenchReport, bench_table
+        from tfcompress.benchmarking.bench_report import BenchReport, bench_table
 
         path = self.place / "report.json"
         path.write_bytes(self.fuzzing.damaged_json(_report(), rng))
@@ -159,7 +159,7 @@ class Jobs:
         return "an escape is printed" if "\x1b" in shown else "answers"
 
     def sidecar(self, rng) -> str:
-        from tfcompress.deploy.artifact import Artifact
+        from tfcompress.tflite.artifact import Artifact
 
         source = ROOT / "models" / "mnist" / "int8_qat.tflite"
         path = self.place / "model.tflite"

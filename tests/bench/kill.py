@@ -18,9 +18,9 @@ import time
 import warnings
 import zipfile
 
-from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.chained import ChainedArtifact
-from tfcompress.deploy.folder_lock import PREFIX, locked_folder
+from tfcompress.pipeline.chained import ChainedArtifact
+from tfcompress.system.folder_lock import PREFIX, locked_folder
+from tfcompress.tflite.artifact import Artifact
 
 JOBS = pathlib.Path(__file__).with_name("kill_jobs.py")
 STEPS = 32  # of an epoch of the job `fit`
@@ -75,7 +75,7 @@ def check_fit(folder):
 
 def check_android(folder):
     """Makes sure that the folder of assets is there, signed and whole."""
-    from tfcompress.deploy.manifest import read_manifest
+    from tfcompress.android.manifest import read_manifest
 
     if (folder / "models").exists() and (folder / "key.der").exists():
         manifest = read_manifest(folder / "models", folder / "key.der")
@@ -114,7 +114,7 @@ def run(job, count, longest, seed=0):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         if job == "android":
-            from tfcompress.deploy.key_files import save_keys
+            from tfcompress.android.key_files import save_keys
 
             save_keys(folder / "keys")
         for _ in range(count):

@@ -18,7 +18,7 @@ def begin():
 
 def save(folder):
     """One artifact after the other to the same path."""
-    from tfcompress.deploy.artifact import Artifact
+    from tfcompress.tflite.artifact import Artifact
 
     content = (MODELS / "int8_qat.tflite").read_bytes()
     begin()

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 import tfcompress as tfc
-from tfcompress.judge.macs import macs
-from tfcompress.judge.table import text_table
+from tfcompress.evaluate.macs import macs
+from tfcompress.text.table import text_table
 
 L = keras.layers
 

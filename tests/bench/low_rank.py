@@ -14,9 +14,9 @@ import keras
 import numpy as np
 
 import tfcompress as tfc
-from tfcompress import zoo
-from tfcompress.data import load_mnist
-from tfcompress.mechanics.copying import copied
+from tfcompress.datasets.mnist import load_mnist
+from tfcompress.demo import networks
+from tfcompress.graph.clone import copied
 
 LAYER = "dense"
 
@@ -58,7 +58,7 @@ def main():
     args = parser.parse_args()
     digits = load_mnist(args.data)
     keras.utils.set_random_seed(args.seed)
-    model = trained(zoo.lenet5(), digits, args.epochs, 1e-3)
+    model = trained(networks.lenet5(), digits, args.epochs, 1e-3)
     before = accuracy(model, digits)
     print(f"{digits.label}, LeNet-5, {args.epochs} epochs, seed {args.seed}: accuracy {100 * before:.2f} %")
     print(f"{'arm':<14} {'parameters':>10} {'fewer':>6} {'at once':>8} {'one epoch':>9} {'change':>9}")

@@ -15,9 +15,9 @@ import keras
 from keras import layers
 
 import tfcompress as tfc
-from tfcompress.data import load_fashion_mnist, load_mnist
-from tfcompress.deploy.measuring import answers
-from tfcompress.deploy.verify import parity
+from tfcompress.datasets.mnist import load_fashion_mnist, load_mnist
+from tfcompress.export.verify import parity
+from tfcompress.fidelity.measuring import answers
 
 
 def conv_relu():

@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress import zoo
-from tfcompress.judge.macs import macs
-from tfcompress.judge.table import text_table
+from tfcompress.demo import networks
+from tfcompress.evaluate.macs import macs
+from tfcompress.text.table import text_table
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -75,7 +75,7 @@ def main():
     try:
         model = keras.models.load_model(given.float)
     except (TypeError, ValueError, OSError):
-        model = zoo.resnet8()
+        model = networks.resnet8()
         print(f"float net: {fit(model, data, given.epochs, 2e-3, verbose=given.verbose):.0f} s")
         if given.float:
             model.save(given.float)

@@ -62,9 +62,9 @@ def lenet5() -> list[float]:
     import numpy as np
 
     import tfcompress as tfc
-    from tfcompress import zoo
+    from tfcompress.demo import networks
 
-    model = zoo.lenet5()
+    model = networks.lenet5()
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x = np.random.default_rng(0).random((512, 28, 28, 1), "float32")
     compression = tfc.Compression(tfc.Quantize("int8"), verbose=0)

@@ -11,11 +11,11 @@ import os
 import numpy as np
 
 import tfcompress as tfc
-from tfcompress.deploy.runner import Runner
-from tfcompress.deploy.weight_tensors import kernel_tensors
-from tfcompress.judge.benchmark import MODES, benchmark
-from tfcompress.judge.macs_artifact import artifact_macs
-from tfcompress.judge.table import text_table
+from tfcompress.benchmarking.benchmark import MODES, benchmark
+from tfcompress.evaluate.macs_artifact import artifact_macs
+from tfcompress.text.table import text_table
+from tfcompress.tflite.runner import Runner
+from tfcompress.tflite.weight_tensors import kernel_tensors
 
 
 def smooth(rng, shape):

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress import zoo
-from tfcompress.data import load_mnist
+from tfcompress.datasets.mnist import load_mnist
+from tfcompress.demo import networks
 from tfcompress.techniques.base import Technique
 
 HELD = 5_000
@@ -46,7 +46,7 @@ class Net:
 
 NETS = {
     "lenet5": Net(
-        zoo.lenet5,
+        networks.lenet5,
         [
             tfc.PruneChannels(  # to 7, 14 and 20
                 0.5,
@@ -59,7 +59,7 @@ NETS = {
         30,
     ),
     "lenet300": Net(
-        zoo.lenet300,
+        networks.lenet300,
         [
             tfc.PruneChannels(  # to 64 and 32
                 0.5,
@@ -155,7 +155,7 @@ def teacher_of(path, train, verbose: int):
     if path.exists():
         return keras.models.load_model(path)
     keras.utils.set_random_seed(100)
-    made = fit(zoo.mnist_teacher(), batches(*train, 128, 100), None, 16, 2e-3, verbose=verbose)
+    made = fit(networks.mnist_teacher(), batches(*train, 128, 100), None, 16, 2e-3, verbose=verbose)
     made.save(path)
     return made
 

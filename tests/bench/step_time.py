@@ -16,15 +16,15 @@ import keras
 import numpy as np
 
 import tfcompress as tfc
-from tfcompress import zoo
+from tfcompress.demo import networks
 
 NETS = {
-    "tutorial": (zoo.tutorial, (28, 28, 1), 10, 128),
-    "lenet300": (zoo.lenet300, (28, 28, 1), 10, 128),
-    "lenet5": (zoo.lenet5, (28, 28, 1), 10, 128),
-    "codelab": (zoo.codelab, (28, 28, 1), 10, 32),
-    "resnet8": (zoo.resnet8, (32, 32, 3), 10, 32),
-    "ds_cnn": (zoo.ds_cnn, (49, 10, 1), 12, 100),
+    "tutorial": (networks.tutorial, (28, 28, 1), 10, 128),
+    "lenet300": (networks.lenet300, (28, 28, 1), 10, 128),
+    "lenet5": (networks.lenet5, (28, 28, 1), 10, 128),
+    "codelab": (networks.codelab, (28, 28, 1), 10, 32),
+    "resnet8": (networks.resnet8, (32, 32, 3), 10, 32),
+    "ds_cnn": (networks.ds_cnn, (49, 10, 1), 12, 100),
 }
 OURS = {
     "float": None,

@@ -2,7 +2,7 @@
 
 import tf_keras
 
-from tfcompress import zoo
+from tfcompress.demo import networks
 
 
 def twin(model):
@@ -34,7 +34,7 @@ def twin(model):
 
 def build(name):
     """Returns the tf_keras twin of a net of `tfcompress.zoo`."""
-    return twin(getattr(zoo, name)())
+    return twin(getattr(networks, name)())
 
 
 def _plain(value):

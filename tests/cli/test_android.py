@@ -5,9 +5,9 @@ import pathlib
 
 import pytest
 
+from tfcompress.android.manifest import read_manifest
 from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED, USAGE
-from tfcompress.deploy.manifest import read_manifest
 
 MODELS = pathlib.Path(__file__).parents[2] / "models" / "mnist"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.benchmarking.bench_report import BenchReport
 from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED, REFUSED
-from tfcompress.judge.bench_report import BenchReport
-from tfcompress.judge.kernels import kernel_table
+from tfcompress.evaluate.kernels import kernel_table
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_inspect_a_model_says_what_stays_float(folder, capsys):
 
 def test_demo_passes_its_flags_on(folder, monkeypatch, capsys):
     """The job itself is tested in test_demo; here only that each flag arrives."""
-    from tfcompress import demo as demo_module
+    from tfcompress.demo import main as demo_module
 
     seen = {}
 

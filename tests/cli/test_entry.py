@@ -97,7 +97,7 @@ def test_a_missing_file_is_one_clear_line(arguments, capsys, tmp_path, monkeypat
 
 
 def test_ctrl_c_has_its_own_exit_code(monkeypatch, capsys, tmp_path):
-    from tfcompress.deploy.artifact import Artifact
+    from tfcompress.tflite.artifact import Artifact
 
     def stopped(path):
         raise KeyboardInterrupt

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from tfcompress.android import secure
+from tfcompress.android.key_files import load_key
 from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED, USAGE
-from tfcompress.deploy import secure
-from tfcompress.deploy.key_files import load_key
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from tfcompress.android.monitor.confidence import confidences
+from tfcompress.android.monitor.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US, counts
 from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED
-from tfcompress.deploy.artifact import Artifact
-from tfcompress.drawn import draw_digits
-from tfcompress.judge.confidence import confidences
-from tfcompress.judge.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US, counts
+from tfcompress.datasets.drawn import draw_digits
+from tfcompress.tflite.artifact import Artifact
 
 ROOT = pathlib.Path(__file__).parents[2]
 ASSETS = ROOT / "android_demo" / "app" / "src" / "main" / "assets" / "models"

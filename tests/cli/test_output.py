@@ -14,8 +14,8 @@ import pytest
 
 from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED, STOPPED
-from tfcompress.deploy import array_files
-from tfcompress.deploy.artifact import Artifact
+from tfcompress.system import array_files
+from tfcompress.tflite.artifact import Artifact
 
 MODEL = pathlib.Path(__file__).parents[2] / "models" / "mnist" / "int8_qat.tflite"
 

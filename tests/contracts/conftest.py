@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.export_check import floats_inside
-from tfcompress.mechanics.graph import leaves, trace
-from tfcompress.mechanics.placement import float_reasons
+from tfcompress.export.check import floats_inside
+from tfcompress.fake_quant.quantizer_placement import float_reasons
+from tfcompress.graph.trace import trace
+from tfcompress.graph.tree import leaves
 
 L = keras.layers
 IMAGE, SERIES, VECTOR, VOLUME = (6, 6, 4), (6, 4), (8,), (4, 4, 4, 2)

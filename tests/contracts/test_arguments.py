@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tfcompress as tfc
-from tfcompress.facts.foreign import Gated
-from tfcompress.facts.restoring import restored
+from tfcompress.schedules.tfmot import Gated
+from tfcompress.validation.restoring import restored
 
 BOUNDED = settings(
     max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress.deploy.simulate import simulate
-from tfcompress.mechanics.state import CompressionState
+from tfcompress.export.simulate import simulate
+from tfcompress.fake_quant.state import CompressionState
 
 L = keras.layers
 SHAPE = (8, 8, 3)
@@ -259,10 +259,10 @@ def test_parity_of_logits(depthwise, shaken):
 
 def simulated_logits(model, calibration, x):
     """The simulation convert compares with, on further inputs."""
-    from tfcompress.deploy.calibration import samples
-    from tfcompress.deploy.post_training import quantized_state
-    from tfcompress.deploy.simulate import observe
-    from tfcompress.mechanics.graph import input_triples
+    from tfcompress.calibration.samples import samples
+    from tfcompress.export.post_training import quantized_state
+    from tfcompress.export.simulate import observe
+    from tfcompress.graph.keras_private import input_triples
 
     state = quantized_state(model, lambda op: False)
     assert isinstance(state, CompressionState)

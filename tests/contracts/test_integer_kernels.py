@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 import tfcompress as tfc
-from tfcompress.deploy.weight_tensors import kernel_tensors
-from tfcompress.facts.spec import spec_of, weight
-from tfcompress.mechanics.graph import leaves
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.tflite.weight_tensors import kernel_tensors
 
 
 def test_file(kernel_case, convert_as_the_table_says):

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.post_training import quantized_state
-from tfcompress.facts import spec
-from tfcompress.mechanics.graph import float32, leaves
-from tfcompress.mechanics.hook import laid
-from tfcompress.mechanics.treatment import Mode
+from tfcompress.export.post_training import quantized_state
+from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.patching import laid
+from tfcompress.graph.keras_private import float32
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table import lookup
 from tfcompress.training.plan import make_plan
 
 L = keras.layers
@@ -17,18 +18,18 @@ L = keras.layers
 
 def test_every_row_has_a_case(all_cases):
     covered = {t for case in all_cases for t in case.types()}
-    rows = {t for t in spec.rows() if t.__module__.startswith("keras.")} - {L.InputLayer}
-    in_no_file = {t for t in rows if spec.rows()[t].outside}  # tests/deploy/test_export_check.py
+    rows = {t for t in lookup.rows() if t.__module__.startswith("keras.")} - {L.InputLayer}
+    in_no_file = {t for t in rows if lookup.rows()[t].outside}  # tests/export/test_check.py
     assert rows - covered == in_no_file
     assert len(rows) >= 36
 
 
 def test_axes_name_every_axis(case):
     for _, op in leaves(case.model()):
-        facts = spec.spec_of(op)
+        facts = lookup.spec_of(op)
         assert isinstance(op, L.InputLayer) or not isinstance(op, L.Layer) or facts.is_known
         for path in facts.kernels:
-            variable = spec.weight(op, path)
+            variable = lookup.weight(op, path)
             assert len(facts.axes[path]) == len(variable.shape)
             channels = facts.channel_axes(path)
             assert sorted((*channels, *facts.fan_in_axes(path))) == [*range(len(variable.shape))]
@@ -51,7 +52,7 @@ def test_masks_and_clusters_are_baked_exactly(kernel_case):
     compression.set_model(model)
     compression.finish()
     chains = compression.state.chains()
-    listed = [p for _, op in leaves(model) for p in spec.spec_of(op).kernels]
+    listed = [p for _, op in leaves(model) for p in lookup.spec_of(op).kernels]
     assert len(chains) == len(listed) > 0
     baked = [np.array(c.variable) for c in chains]
     for w in baked:
@@ -114,7 +115,7 @@ def described():
     tfc.describe(Scale, flow="mix", kernel="io")
     tfc.describe(Block, flow="mix", **{"block/dw/kernel": "xycm", "block/pw/kernel": "xyio"})
     yield
-    spec.forget(Scale, Block)
+    lookup.forget(Scale, Block)
 
 
 def user_model(layer):
@@ -129,7 +130,7 @@ def test_a_described_layer_is_treated_like_any_other(kind, described):
     compression.set_model(model)
     compression.finish()
     paths = [c.path for c in compression.state.chains()]
-    assert paths[:-1] == list(spec.spec_of(model.layers[0]).kernels)
+    assert paths[:-1] == list(lookup.spec_of(model.layers[0]).kernels)
     for chain in compression.state.chains():
         w = np.array(chain.variable)
         assert np.sum(w == 0) == round(0.5 * w.size)
@@ -156,7 +157,7 @@ def test_bad_descriptions_are_refused():
     with pytest.raises(ValueError, match="letters of 'iocmxyzgndrevj'.*'iq'"):
         tfc.describe(Scale, kernel="iq")
     with pytest.raises(ValueError, match="has no weight 'kernel'"):
-        spec.weight(L.Dense(3), "kernel")
+        lookup.weight(L.Dense(3), "kernel")
 
 
 def test_half_precision_is_lifted_for_the_file(case_named):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.flatbuffer import read
+from tfcompress.tflite.schema.flatbuffer import read
 from tfcompress.training.plan import make_plan
 
 L = keras.layers

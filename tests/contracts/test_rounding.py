@@ -16,14 +16,14 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import tfcompress as tfc
-from tfcompress.deploy.calibration import samples
-from tfcompress.deploy.diet.packing import packed, unpacked
-from tfcompress.deploy.flatbuffer import read
-from tfcompress.deploy.post_training import quantized_state
-from tfcompress.deploy.quiet import quiet
-from tfcompress.deploy.simulate import observe, simulate
-from tfcompress.facts.activations import LOGARITHM, PROBABILITY, TANH
-from tfcompress.mechanics.graph import input_triples
+from tfcompress.calibration.samples import samples
+from tfcompress.export.post_training import quantized_state
+from tfcompress.export.simulate import observe, simulate
+from tfcompress.graph.keras_private import input_triples
+from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
+from tfcompress.system.silence import quiet
+from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.schema.flatbuffer import read
 
 L, K = keras.layers, keras.ops
 SHAPE = (12, 12, 3)

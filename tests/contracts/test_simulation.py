@@ -3,7 +3,7 @@
 import numpy as np
 
 import tfcompress as tfc
-from tfcompress.deploy.simulate import observe, simulate
+from tfcompress.export.simulate import observe, simulate
 from tfcompress.training.plan import make_plan
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.techniques.surgery import Change, Left, Surgery
+from tfcompress.techniques.graph_technique import Change, Left, Surgery
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

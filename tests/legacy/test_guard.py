@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.deploy.loading import load_model
+from tfcompress.export.loading import load_model
 from tfcompress.legacy import guard
 from tfcompress.legacy.refused import NotPorted
 

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.legacy.network import network
-from tfcompress.legacy.placing import place
+from tfcompress.legacy.network.network import network
 from tfcompress.legacy.port import port
 from tfcompress.legacy.proof import prove
 from tfcompress.legacy.refused import NotPorted
 from tfcompress.legacy.values import Asked
+from tfcompress.legacy.weights.placing import place
 
 tf_keras = pytest.importorskip("tf_keras")
 L = tf_keras.layers

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.deploy.artifact import Artifact
-from tfcompress.deploy.convert import convert
+from tfcompress.conversion.convert import convert
 from tfcompress.legacy import tfmot
 from tfcompress.legacy.port import port
 from tfcompress.legacy.refused import NotPorted
+from tfcompress.tflite.artifact import Artifact
 
 tf_keras = pytest.importorskip("tf_keras")
 pytest.importorskip("tensorflow_model_optimization")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.transforms.mask import Mask
+from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.techniques.base import Memory, Moment
 from tfcompress.training.plan import make_plan
 

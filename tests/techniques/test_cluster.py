@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.centroids import Centroids
 from tfcompress.techniques.cluster import STARTS
 
 STARTING = sorted(STARTS)

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress.techniques.lesson import Lesson
-from tfcompress.techniques.teaching import answers
+from tfcompress.distillation.distill_loss import Lesson
+from tfcompress.distillation.teachers import answers
 
 L = keras.layers
 FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

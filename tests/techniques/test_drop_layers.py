@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.evidence import evidence
-from tfcompress.mechanics.copying import copied
+from tfcompress.calibration.evidence import evidence
+from tfcompress.graph.clone import copied
 from tfcompress.techniques.drop_layers import DropLayers
-from tfcompress.techniques.surgery import Change, Left
+from tfcompress.techniques.graph_technique import Change, Left
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

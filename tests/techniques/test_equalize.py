@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.mechanics.copying import copied
-from tfcompress.techniques.surgery import Left
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.graph.clone import copied
+from tfcompress.techniques.graph_technique import Left
 
 L = keras.layers
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.judge.macs import macs
-from tfcompress.mechanics.copying import copied, rewritten
-from tfcompress.mechanics.factorable import factorings
-from tfcompress.techniques.surgery import Left
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.evaluate.macs import macs
+from tfcompress.graph.clone import copied, rewritten
+from tfcompress.low_rank.candidates import factorings
+from tfcompress.techniques.graph_technique import Left
 
 L = keras.layers
 

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.evidence import evidence
-from tfcompress.facts.spec import spec_of, weight
-from tfcompress.mechanics.alike import alike
-from tfcompress.mechanics.channels import groups
-from tfcompress.mechanics.copying import copied
-from tfcompress.mechanics.likeness import likeness
-from tfcompress.mechanics.streams import value_of
+from tfcompress.calibration.evidence import evidence
+from tfcompress.channels.dependency import groups
+from tfcompress.demo.networks import lenet300
+from tfcompress.graph.clone import copied
+from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.similarity.by_weights import likeness
+from tfcompress.similarity.candidates import alike
+from tfcompress.similarity.linear_forms import value_of
+from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.merge_channels import MergeChannels
-from tfcompress.techniques.surgery import Change, Left
-from tfcompress.zoo import lenet300
 
 L = keras.layers
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.patterns import as_matrix
-from tfcompress.mechanics.transforms.mask import Mask
+from tfcompress.fake_quant.transforms.mask import Mask
+from tfcompress.sparsity.patterns import as_matrix
 
 S = tfc.schedules
 SIZES = (91, 39)

@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.deploy.evidence import evidence
-from tfcompress.judge.macs import macs
-from tfcompress.mechanics import channel_scores
-from tfcompress.mechanics.channel_scores import ChannelCriterion, Scene, scores
-from tfcompress.mechanics.channels import groups
-from tfcompress.mechanics.shrink import shrink
-from tfcompress.mechanics.transforms.channel_mask import ChannelMask
-from tfcompress.techniques.budget import Costs
-from tfcompress.techniques.choosing import Family, by_latency, by_rank
+from tfcompress.budgets.channel_choice import Family, by_latency, by_rank
+from tfcompress.budgets.model_cost import Costs
+from tfcompress.calibration.evidence import evidence
+from tfcompress.channels import criteria
+from tfcompress.channels.criteria import ChannelCriterion, Scene, scores
+from tfcompress.channels.dependency import groups
+from tfcompress.channels.shrink import shrink
+from tfcompress.evaluate.macs import macs
+from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
+from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.prune_channels import PruneChannels
-from tfcompress.techniques.surgery import Change, Left
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -77,7 +77,7 @@ def _as_much(scene):
 
 def test_a_budget_of_macs_takes_what_buys_most_of_them(monkeypatch):
     """Filters that the loss needs as much: those on many pixels cost sixteen times as much, and go first."""
-    monkeypatch.setitem(channel_scores._table, "as much", ChannelCriterion(_as_much, absolute=True))
+    monkeypatch.setitem(criteria._table, "as much", ChannelCriterion(_as_much, absolute=True))
     x = inputs = keras.Input((16, 16, 16))
     x = L.Conv2D(16, 3, padding="same", name="many")(x)
     x = L.Conv2D(16, 3, strides=4, padding="same", name="few")(x)

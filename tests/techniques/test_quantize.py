@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.transforms.quantize import QuantizeWeight
-from tfcompress.mechanics.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.fake_quant.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
 
 L = keras.layers
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress.mechanics.graph import full_precision
-from tfcompress.mechanics.transforms.centroids import Centroids
-from tfcompress.mechanics.transforms.scores import ScoredMask
+from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.scores import ScoredMask
+from tfcompress.graph.keras_private import full_precision
 
 L = keras.layers
 

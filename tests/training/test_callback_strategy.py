@@ -15,8 +15,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
 import tfcompress as tfc
-from tfcompress.mechanics.transforms.centroids import Centroids
-from tfcompress.mechanics.transforms.scores import ScoredMask
+from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.scores import ScoredMask
 
 L = keras.layers
 rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfcompress.mechanics.state import CompressionState
+from tfcompress.fake_quant.state import CompressionState
 from tfcompress.training.clock import Clock
 
 

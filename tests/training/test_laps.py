@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.transforms.centroids import Centroids
-from tfcompress.mechanics.transforms.mask import Mask
+from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.mask import Mask
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

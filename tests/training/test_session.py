@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.mechanics.transforms.centroids import Centroids
-from tfcompress.mechanics.transforms.mask import Mask
-from tfcompress.mechanics.wrapper import Compressed, Ranged
-from tfcompress.mechanics.wrapping import is_wrapped
+from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.mask import Mask
+from tfcompress.session_layers.wrapper import Compressed, Ranged
+from tfcompress.session_layers.wrapping import is_wrapped
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from absl import flags
 
-from tfcompress.deploy.array_files import load_arrays
-from tfcompress.facts.printable import shown
+from tfcompress.system.array_files import load_arrays
+from tfcompress.text.printable import shown
 
 
 @dataclass(frozen=True)

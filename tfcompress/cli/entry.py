@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from absl import flags
 
 import tfcompress
-from tfcompress.cli import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim, split
 from tfcompress.cli.command import Command
+from tfcompress.cli.commands import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim, split
 from tfcompress.cli.output import clean_output, one_line, say_warnings_in_one_line, silence_stdout
 
 COMMANDS: dict[str, Command] = {
@@ -110,16 +110,9 @@ def _run(command: Command, arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
-        refused = _is_gate(error)
-        print(f"tfcompress {command.name}: {error if refused else one_line(error)}", file=sys.stderr)
-        return REFUSED if refused else FAILED
-
-
-def _is_gate(error: Exception) -> bool:
-    """Whether it is NotFullyInteger or NotFaithful, without importing TensorFlow to find out that it is not."""
-    names = (("verify", "NotFullyInteger"), ("fidelity", "NotFaithful"))
-    gates = ((sys.modules.get(f"tfcompress.deploy.{module}"), name) for module, name in names)
-    return any(gate is not None and isinstance(error, getattr(gate, name)) for gate, name in gates)
+        code = getattr(type(error), "exit_code", FAILED)  # those that refuse a file have one
+        print(f"tfcompress {command.name}: {error if code == REFUSED else one_line(error)}", file=sys.stderr)
+        return code
 
 
 def _wrong_usage(message: str, help_command: str) -> int:

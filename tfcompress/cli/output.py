@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from tfcompress.facts.printable import printable
+from tfcompress.text.printable import printable
 
 # What progress lines write over themselves with; texts of files do not start a line on stderr.
 _REWRITE = "\r\x1b[K"

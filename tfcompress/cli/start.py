@@ -2,7 +2,7 @@
 
 import sys
 
-from tfcompress.deploy.quiet import quiet
+from tfcompress.system.silence import quiet
 
 
 def start_tensorflow(verbose: int = 1) -> None:

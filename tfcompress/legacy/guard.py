@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import h5py
 
-from tfcompress.facts.own_process import run_module
+from tfcompress.system.own_process import run_module
 
 # Weights hardly get smaller by packing; those of which nine in ten are zero shrink to about a fifth. Files that claim
 # more than this times their own bytes are bombs. Below the free bytes nobody is harmed.

@@ -14,14 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.legacy import archive, hdf5, placing
 from tfcompress.legacy.guard import DAMAGE, check_file
-from tfcompress.legacy.network import network
+from tfcompress.legacy.network.network import network
 from tfcompress.legacy.ported import Ported
 from tfcompress.legacy.proof import prove
 from tfcompress.legacy.refused import NotPorted
 from tfcompress.legacy.training import compile_as_before
 from tfcompress.legacy.values import Asked
+from tfcompress.legacy.weights import archive, hdf5, placing
 
 
 def is_old(source: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.facts.activations import elementwise
+from tfcompress.layer_table.activations import elementwise
 from tfcompress.legacy.refused import NotPorted
 
 _OWN = "Give your own classes and functions: custom_objects={'Name': Name}, written for Keras 3."

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
-from tfcompress.facts.restoring import restored
-from tfcompress.facts.select import Where, resolve, where
-from tfcompress.facts.spec import LayerSpec
-from tfcompress.mechanics.treatment import Chain
+from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.layer_table.lookup import LayerSpec
+from tfcompress.selection import Where, resolve, where
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
+from tfcompress.validation.restoring import restored
 
 
 @dataclass(frozen=True)

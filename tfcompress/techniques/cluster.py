@@ -12,11 +12,11 @@ from numbers import Integral
 import keras
 import numpy as np
 
-from tfcompress.facts import checks
-from tfcompress.mechanics.graph import full_precision
-from tfcompress.mechanics.transforms.centroids import Centroids
-from tfcompress.mechanics.transforms.mask import Mask
+from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.mask import Mask
+from tfcompress.graph.keras_private import full_precision
 from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique
+from tfcompress.validation import checks
 
 _FRACTION = "It is a fraction of the training."
 _LLOYD = 20  # rounds of k-means at the start; values of one dimension settle in fewer

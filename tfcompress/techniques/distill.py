@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
+from tfcompress.distillation.distill_loss import Lesson
+from tfcompress.distillation.teachers import LINEAR, SIGMOID, SOFTMAX, find_path
 from tfcompress.techniques.base import Memory, Technique
-from tfcompress.techniques.lesson import Lesson
-from tfcompress.techniques.teaching import LINEAR, SIGMOID, SOFTMAX, find_path
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 _KINDS = (SOFTMAX, SIGMOID, LINEAR)
 

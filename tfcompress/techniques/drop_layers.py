@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.facts import checks
-from tfcompress.facts.log import tell
-from tfcompress.facts.printable import shown
-from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
-from tfcompress.mechanics.graph import leaves
-from tfcompress.techniques.sensitivity import MEASURES, Sensitivity
-from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.budgets.sensitivity import MEASURES, Sensitivity
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
+from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.text.log import tell
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 MOST_LAYERS = 10**6
 _KINDS = {"both": (BLOCK, LAYER), "blocks": (BLOCK,), "layers": (LAYER,)}

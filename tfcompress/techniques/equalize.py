@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
-from tfcompress.mechanics.bias_correction import correct
-from tfcompress.mechanics.draft import Draft, Node
-from tfcompress.mechanics.equalizing import Link, equalize, input_ranges, link, ranges, unclipped
-from tfcompress.mechanics.folding import fold_back, is_affine, is_linear
-from tfcompress.mechanics.graph import leaves
-from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.graph.tree import leaves
+from tfcompress.rewrites.bias_correction import correct
+from tfcompress.rewrites.channel_scaling import fold_back, is_affine, is_linear
+from tfcompress.rewrites.cross_layer_equalization import Link, equalize, input_ranges, link, ranges, unclipped
+from tfcompress.rewrites.editable_graph import Draft, Node
+from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 
 @keras.saving.register_keras_serializable("tfcompress")

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.facts.printable import shown
-from tfcompress.mechanics.channels import groups
-from tfcompress.mechanics.constant_channels import Constants, unread
-from tfcompress.mechanics.draft import Draft, Node
-from tfcompress.mechanics.folding import fold_ahead, fold_back, is_affine
-from tfcompress.mechanics.graph import leaves
-from tfcompress.mechanics.merging import merge
-from tfcompress.mechanics.shrink import shrink
-from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.channels.dependency import groups
+from tfcompress.channels.shrink import shrink
+from tfcompress.graph.tree import leaves
+from tfcompress.rewrites.channel_scaling import fold_ahead, fold_back, is_affine
+from tfcompress.rewrites.constant_folding import Constants, unread
+from tfcompress.rewrites.editable_graph import Draft, Node
+from tfcompress.rewrites.linear_merging import merge
+from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.text.printable import shown
 
 
 @keras.saving.register_keras_serializable("tfcompress")

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
-from tfcompress.judge.macs import macs as macs_of
-from tfcompress.mechanics.copying import rewritten
-from tfcompress.mechanics.factorable import CONVOLUTION, MATRIX, factorings
-from tfcompress.mechanics.factoring import Factoring, Rank
-from tfcompress.mechanics.graph import leaves
-from tfcompress.mechanics.watching import answers, watch
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.evaluate.macs import macs as macs_of
+from tfcompress.graph.activation_probe import answers, watch
+from tfcompress.graph.clone import rewritten
+from tfcompress.graph.tree import leaves
+from tfcompress.low_rank.candidates import CONVOLUTION, MATRIX, factorings
+from tfcompress.low_rank.factoring import Factoring, Rank
+from tfcompress.low_rank.rank_allocation import steps
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.rank_allocation import steps
-from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 _LOOKS = 64  # samples that layer errors are measured on
 _SAMPLES = 256  # samples that the model's error is measured on

@@ -11,17 +11,17 @@ from itertools import islice, takewhile
 import keras
 import numpy as np
 
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
-from tfcompress.facts.spec import spec_of
-from tfcompress.mechanics.alike import Alike, ByWeights, alike
-from tfcompress.mechanics.channel_merging import merged, merges, representatives
-from tfcompress.mechanics.channels import Channels, groups
-from tfcompress.mechanics.coactivity import ByActivity, is_seen
-from tfcompress.mechanics.likeness import Likeness, likeness
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.channels.dependency import Channels, groups
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.similarity.by_activations import ByActivity, is_seen
+from tfcompress.similarity.by_weights import Likeness, likeness
+from tfcompress.similarity.candidates import Alike, ByWeights, alike
+from tfcompress.similarity.merge import merged, merges, representatives
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.surgery import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 _ROUNDING = 1e-12  # channels that differ by less are equal
 _LEAST = 1e-30

@@ -10,15 +10,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
-from tfcompress.facts.schedules import polynomial, schedule
-from tfcompress.mechanics import criteria
-from tfcompress.mechanics.graph import full_precision
-from tfcompress.mechanics.patterns import Groups, Unstructured, lowest_off, pattern
-from tfcompress.mechanics.transforms.mask import Mask
-from tfcompress.mechanics.transforms.scores import ScoredMask
+from tfcompress.fake_quant.transforms.mask import Mask
+from tfcompress.fake_quant.transforms.scores import ScoredMask
+from tfcompress.graph.keras_private import full_precision
+from tfcompress.schedules import polynomial, schedule
+from tfcompress.sparsity import criteria
+from tfcompress.sparsity.patterns import Groups, Unstructured, lowest_off, pattern
 from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique, is_due, is_reached, level_at, percent
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 RAMP = 0.5  # fraction of the training over which a plain number is reached
 

@@ -1,6 +1,6 @@
 """PruneChannels: whole channels, units and heads go, so that the model really gets smaller and faster.
 
-Channels that can only go together are found by label propagation (`mechanics/channels.py`). Cut at once, or masked
+Channels that can only go together are found by label propagation (`channels/dependency.py`). Cut at once, or masked
 where they are read while training goes on, and cut at its end.
 """
 
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.deploy.convert import MODES
-from tfcompress.deploy.evidence import Evidence
-from tfcompress.facts import checks
-from tfcompress.facts.printable import shown
-from tfcompress.facts.schedules import schedule
-from tfcompress.facts.select import resolve, where
-from tfcompress.facts.spec import weight
-from tfcompress.judge.macs_model import model_macs
-from tfcompress.mechanics import channel_scores
-from tfcompress.mechanics.channel_scores import Scene
-from tfcompress.mechanics.channels import READS, Channels, groups
-from tfcompress.mechanics.copying import renamed
-from tfcompress.mechanics.shrink import shrink
-from tfcompress.mechanics.transforms.channel_mask import ChannelMask
+from tfcompress.budgets.channel_choice import Family, by_budget, by_latency, by_rank, by_share, dead, families
+from tfcompress.budgets.latency import converted, latencies
+from tfcompress.budgets.model_cost import Costs
+from tfcompress.calibration.evidence import Evidence
+from tfcompress.channels import criteria
+from tfcompress.channels.criteria import Scene
+from tfcompress.channels.dependency import READS, Channels, groups
+from tfcompress.channels.shrink import shrink
+from tfcompress.conversion.convert import MODES
+from tfcompress.evaluate.macs_model import model_macs
+from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
+from tfcompress.graph.clone import renamed
+from tfcompress.layer_table.lookup import weight
+from tfcompress.schedules import schedule
+from tfcompress.selection import resolve, where
 from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at, percent
-from tfcompress.techniques.budget import Costs
-from tfcompress.techniques.choosing import Family, by_budget, by_latency, by_rank, by_share, dead, families
-from tfcompress.techniques.latency import converted, latencies
-from tfcompress.techniques.surgery import Change, Cut, Left, Operated, Surgery
+from tfcompress.techniques.graph_technique import Change, Cut, Left, Operated, Surgery
+from tfcompress.text.printable import shown
+from tfcompress.validation import checks
 
 _BUDGETS = ("macs", "parameters", "latency")
 LARGEST_MULTIPLE = 2**16  # no layer has as many channels
@@ -113,7 +113,7 @@ class PruneChannels(Surgery):
         self.set(schedule=plan)
 
     def _check_choices(self):
-        criterion = channel_scores.find(self.criterion)
+        criterion = criteria.find(self.criterion)
         checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"), "'global' or 'layer'")
         checks.choice("PruneChannels", "mode", self.mode, MODES)
         for name, most in (("round_to", LARGEST_MULTIPLE), ("steps", MOST_ROUNDS)):
@@ -211,7 +211,7 @@ class PruneChannels(Surgery):
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
         """Returns the families of groups that may be cut, with their scores."""
-        worth = channel_scores.scores(self.criterion, scene, self.scope == "global")
+        worth = criteria.scores(self.criterion, scene, self.scope == "global")
         ops = {use.path: use.op for use in channels.uses.values()}
 
         def may(path):
@@ -242,7 +242,7 @@ class PruneChannels(Surgery):
         budget = whole - part * (whole - budget)
 
         # An effect on the loss can be set against a price; a size relative to the layer's mean can't.
-        price = costs.each(name) if channel_scores.find(self.criterion).absolute else None
+        price = costs.each(name) if criteria.find(self.criterion).absolute else None
 
         def pick(share):
             return self._pick(found, channels, share, price)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import keras
 
-from tfcompress.facts import checks
-from tfcompress.facts.quantspec import RANGES, QuantSpec, by_channel, quant_spec
-from tfcompress.mechanics.transforms.centroids import Centroids
-from tfcompress.mechanics.transforms.quantize import QuantizeWeight
-from tfcompress.mechanics.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
+from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.fake_quant.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
+from tfcompress.quant_spec import RANGES, QuantSpec, by_channel, quant_spec
 from tfcompress.techniques.base import Skip, Target, Technique
+from tfcompress.validation import checks
 
 
 @keras.saving.register_keras_serializable("tfcompress")

@@ -6,7 +6,8 @@ attributes, often without a `call`. `Compression.set_model(network)` before `fit
 
 import keras
 
-from tfcompress.mechanics.graph import is_built, layers_inside
+from tfcompress.graph.keras_private import layers_inside
+from tfcompress.graph.tree import is_built
 
 
 def network_of(trained: keras.Model, asked: keras.Model | None) -> keras.Model:

@@ -10,20 +10,21 @@ from collections.abc import Iterator
 
 import keras
 
-from tfcompress.deploy.convert import convert
-from tfcompress.deploy.simulate import simulate
-from tfcompress.facts import checks
-from tfcompress.facts.log import tell
-from tfcompress.mechanics.graph import build, is_built
-from tfcompress.mechanics.hook import Member, StepFunctions, Training, at_first_step, laid
-from tfcompress.mechanics.treatment import Mode
+from tfcompress.conversion.convert import convert
+from tfcompress.export.simulate import simulate
+from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.patching import Member, StepFunctions, Training, at_first_step, laid
+from tfcompress.graph.trace import build
+from tfcompress.graph.tree import is_built
+from tfcompress.techniques.recipe import Recipe
+from tfcompress.text.log import tell
 from tfcompress.training.binding import network_of
-from tfcompress.training.ends import running_list, surround
-from tfcompress.training.figures import recipe_facts
-from tfcompress.training.keeping import load_compression, save_compression
+from tfcompress.training.callback_order import running_list, surround
+from tfcompress.training.checkpoint import load_compression, save_compression
+from tfcompress.training.logs import recipe_facts
 from tfcompress.training.loop import Loop
-from tfcompress.training.recipe import Recipe
 from tfcompress.training.run import AS_THEY_WERE, CompressionRun
+from tfcompress.validation import checks
 
 
 class Compression(CompressionRun, keras.callbacks.Callback):

@@ -5,8 +5,8 @@ restart it. The count is kept in Python; the state's variables get it when they 
 the end of an epoch.
 """
 
-from tfcompress.mechanics.graph import full_precision
-from tfcompress.mechanics.state import CompressionState
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.graph.keras_private import full_precision
 from tfcompress.techniques.base import Moment
 
 

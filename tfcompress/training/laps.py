@@ -6,7 +6,7 @@ Normally there is one. Weights that begin to train when its schedules are over (
 
 import numpy as np
 
-from tfcompress.mechanics.graph import full_precision
+from tfcompress.graph.keras_private import full_precision
 from tfcompress.techniques.base import Kernel, Memory
 from tfcompress.training.clock import Clock
 

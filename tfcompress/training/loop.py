@@ -6,8 +6,8 @@ from numbers import Integral
 
 import keras
 
-from tfcompress.mechanics.graph import overridden
-from tfcompress.mechanics.hook import laid
+from tfcompress.fake_quant.patching import laid
+from tfcompress.graph.keras_private import overridden
 
 
 class Loop:

@@ -9,7 +9,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from tfcompress.mechanics.chain import captured
+from tfcompress.fake_quant.treated_call import captured
 from tfcompress.training.plan import Plan
 
 

@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from tfcompress.deploy.export_check import floats_inside, refused_parts
-from tfcompress.deploy.unconvertible import NotConvertible
-from tfcompress.facts.quantspec import QuantSpec
-from tfcompress.facts.select import matches, resolve, unmatched, where
-from tfcompress.facts.spec import spec_of, weight
-from tfcompress.mechanics.graph import frozen, leaves
-from tfcompress.mechanics.own_code import own_code
-from tfcompress.mechanics.plain_layers import is_quantized_by_keras
-from tfcompress.mechanics.ranging import ranged
-from tfcompress.mechanics.state import CompressionState
-from tfcompress.mechanics.treatment import Chain, Treatment
-from tfcompress.mechanics.wrapping import is_wrapped
+from tfcompress.export.check import floats_inside, refused_parts
+from tfcompress.export.unconvertible import NotConvertible
+from tfcompress.fake_quant.op_plan import Chain, Treatment
+from tfcompress.fake_quant.range_requests import ranged
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.graph.custom_code import own_code
+from tfcompress.graph.plain_layers import is_quantized_by_keras
+from tfcompress.graph.tree import frozen, leaves
+from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.quant_spec import QuantSpec
+from tfcompress.selection import matches, resolve, unmatched, where
+from tfcompress.session_layers.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
 from tfcompress.techniques.quantize import Quantize
-from tfcompress.training.heritage import Heritage
+from tfcompress.training.plan_inheritance import Heritage
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,23 @@ from collections.abc import Iterator
 
 import keras
 
-from tfcompress.deploy.calibration import samples
-from tfcompress.deploy.simulate import observe
-from tfcompress.facts import checks
-from tfcompress.facts.log import tell
-from tfcompress.facts.schedule import MOST_STEPS
-from tfcompress.mechanics.graph import input_triples
-from tfcompress.mechanics.state import CompressionState
-from tfcompress.mechanics.treatment import Mode
+from tfcompress.calibration.samples import samples
+from tfcompress.export.simulate import observe
+from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.graph.keras_private import input_triples
+from tfcompress.schedules.base import MOST_STEPS
 from tfcompress.techniques.base import Memory
+from tfcompress.techniques.recipe import Recipe
+from tfcompress.text.log import tell
+from tfcompress.training.checkpoint import restore
 from tfcompress.training.clock import Clock
-from tfcompress.training.figures import facts, summary
-from tfcompress.training.health import changed, diverged, not_finite, out_of_constraint
-from tfcompress.training.keeping import restore
 from tfcompress.training.laps import Lap, Laps
+from tfcompress.training.logs import facts, summary
 from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan, make_plan
-from tfcompress.training.recipe import Recipe
+from tfcompress.training.weight_health import changed, diverged, not_finite, out_of_constraint
+from tfcompress.validation import checks
 
 AS_THEY_WERE = (
     "the techniques were applied to the weights as they were, all at once. In a loop of your own: "

@@ -10,22 +10,22 @@ from types import SimpleNamespace
 
 import keras
 
-from tfcompress.deploy.evidence import evidence
-from tfcompress.deploy.finite import check_weights
-from tfcompress.deploy.loading import load_model
-from tfcompress.facts import checks
-from tfcompress.mechanics.copying import copied
-from tfcompress.mechanics.moving import moved
-from tfcompress.mechanics.own_code import check_no_borrowed
-from tfcompress.mechanics.shrink import kept, shrunk
-from tfcompress.mechanics.wrapping import counted, is_wrapped, unwrapped, wrapped
+from tfcompress.calibration.evidence import evidence
+from tfcompress.channels.shrink import kept, shrunk
+from tfcompress.export.finite import check_weights
+from tfcompress.export.loading import load_model
+from tfcompress.graph.clone import copied
+from tfcompress.graph.custom_code import check_no_borrowed
+from tfcompress.session_layers.state_transfer import moved
+from tfcompress.session_layers.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.distill import Distill
+from tfcompress.techniques.graph_technique import Change
 from tfcompress.techniques.prune_channels import rows_of
-from tfcompress.techniques.surgery import Change
+from tfcompress.techniques.recipe import Recipe
 from tfcompress.training.callback import Compression
-from tfcompress.training.figures import recipe_facts
+from tfcompress.training.logs import recipe_facts
 from tfcompress.training.plan import Plan, Row, make_plan, waiting
-from tfcompress.training.recipe import Recipe
+from tfcompress.validation import checks
 
 _OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
 _NOTHING = SimpleNamespace(treatments=[], inputs=[])

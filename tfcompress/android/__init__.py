@@ -1,0 +1,1 @@
+"""Android: signed folders of models for the app, reports and logs that come back from phones."""

@@ -1,0 +1,1 @@
+"""Drift monitoring: the app's log of its own use against references of the training data."""

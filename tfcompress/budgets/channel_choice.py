@@ -1,0 +1,226 @@
+"""Which groups of channels to cut: by share, by a budget of MACs or parameters, or by measured latency.
+
+Groups that stand in the same layers are a family. A family keeps a multiple of `round_to` groups, since kernels of
+runtimes work on blocks of channels, and at least one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfcompress.channels.dependency import Channels
+
+LEVELS = (0.75, 0.5, 0.25)  # widths at which a family's latency is measured
+TRIES = 16  # cuts whose latency is measured at most
+
+
+@dataclass(frozen=True)
+class Family:
+    """Groups that stand in the same layers.
+
+    Args:
+        layers: Paths of the operations that make them.
+        groups: Their numbers, the least worth first.
+        scores: What each is worth, in the same order.
+        round_to: The family keeps a multiple of this.
+    """
+
+    layers: tuple[str, ...]
+    groups: np.ndarray
+    scores: np.ndarray
+    round_to: int
+
+    @property
+    def most(self) -> int:
+        """Largest number of groups that can be cut."""
+        return max(0, len(self.groups) - self.round_to)
+
+    def allowed(self, cut: int) -> int:
+        """Returns the largest allowed number of groups to cut that is not above `cut`."""
+        count, block = len(self.groups), self.round_to
+        kept = max(block, -(-(count - min(cut, count)) // block) * block)
+        return max(0, count - kept)
+
+    def steps(self) -> list[int]:
+        """All allowed numbers of groups to cut, from 0 on."""
+        return sorted({self.allowed(cut) for cut in range(len(self.groups) + 1)})
+
+
+def families(channels: Channels, scores: dict[int, float], round_to: int, may: Callable[[str], bool]) -> list[Family]:
+    """Sorts groups into families.
+
+    Args:
+        channels: Groups of a model.
+        scores: What each is worth.
+        round_to: A family keeps a multiple of this many.
+        may: Function `(path of an operation) -> bool`: whether its channels may be cut.
+
+    Returns:
+        The families that may be cut, in order of the graph.
+
+    Raises:
+        ValueError: If one that may be cut has no scores.
+    """
+    layers: dict[int, list[str]] = {}
+    can = set(channels.groups.tolist())
+    for path, made in channels.made_by().items():
+        for group in can.intersection(np.unique(made).tolist()):
+            layers.setdefault(group, []).append(path)
+    by: dict[tuple[str, ...], list[int]] = {}
+    for group in sorted(layers):
+        by.setdefault(tuple(layers[group]), []).append(group)
+    found = []
+    for paths, groups in by.items():
+        if all(may(path) for path in paths):
+            if not all(g in scores for g in groups):
+                raise ValueError(
+                    f"PruneChannels: the criterion says nothing of the channels of {', '.join(paths)}. Choose another "
+                    "one, such as 'l1', or leave these layers out with `where`."
+                )
+            worth = np.array([scores[g] for g in groups])
+            order = np.argsort(worth, kind="stable")
+            found.append(Family(paths, np.array(groups)[order], worth[order], round_to))
+    return found
+
+
+def dead(chosen: list[tuple[Family, int]]) -> np.ndarray:
+    """Returns the numbers of the groups that go, given how many of each family do."""
+    parts = [family.groups[:cut] for family, cut in chosen]
+    return np.sort(np.concatenate(parts)) if parts else np.array([], int)
+
+
+def by_share(found: list[Family], share: Callable[[Family], float]) -> list[tuple[Family, int]]:
+    """Cuts a share of every family by itself."""
+    return [(f, f.allowed(round(share(f) * len(f.groups)))) for f in found]
+
+
+def by_rank(found: list[Family], count: int, price: np.ndarray | None = None) -> list[tuple[Family, int]]:
+    """Cuts the `count` groups that are worth least, of all families together, as far as these allow.
+
+    Args:
+        found: Families.
+        count: Groups to cut.
+        price: What each group costs, by its number; given a price, those go that are worth least for it.
+
+    Returns:
+        How many of each family go.
+    """
+    owner = np.concatenate([np.full(len(f.groups), k) for k, f in enumerate(found)])
+    # groups of a family stand in the same layers: one price keeps their order
+    prices = [1.0 if price is None else max(float(price[f.groups].mean()), 1e-12) for f in found]
+    worth = np.concatenate([f.scores / paid for f, paid in zip(found, prices, strict=True)])
+    # the last groups of a family can't go whatever they are worth
+    free = np.concatenate([np.arange(len(f.groups)) < f.most for f in found])
+    order = np.argsort(np.where(free, worth, np.inf), kind="stable")[: min(count, int(free.sum()))]
+    cuts = np.bincount(owner[order], minlength=len(found))
+    return [(f, f.allowed(int(cut))) for f, cut in zip(found, cuts, strict=True)]
+
+
+def by_budget(
+    pick: Callable[[float], list[tuple[Family, int]]], cost: Callable[[np.ndarray], float], budget: float, name: str
+) -> list[tuple[Family, int]]:
+    """Cuts as little as keeps a budget.
+
+    Args:
+        pick: Function of the share of groups to cut, 0..1.
+        cost: Function `(dead groups) -> cost` that falls as more go.
+        budget: Largest cost.
+        name: What is counted, for the error.
+
+    Returns:
+        How many of each family go.
+
+    Raises:
+        ValueError: If the budget can't be kept.
+    """
+    least = cost(dead(pick(1.0)))
+    if least > budget:
+        raise ValueError(
+            f"PruneChannels: {name} can't fall to {budget:g}; with every channel cut that can be, {least:g} are left. "
+            "Raise the budget, lower round_to, or cut layers and ranks as well (tfc.DropLayers, tfc.LowRank)."
+        )
+    low, high = 0.0, 1.0
+    if cost(dead(pick(0.0))) <= budget:
+        return pick(0.0)
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (low, middle) if cost(dead(pick(middle))) <= budget else (middle, high)
+    return pick(high)
+
+
+def by_latency(
+    found: list[Family], measure: Callable[[list[np.ndarray]], list[float]], budget: Callable[[float], float]
+) -> tuple[list[tuple[Family, int]], float, float]:
+    """Cuts where a lost score buys most measured time (after Yang et al., "NetAdapt", 2018).
+
+    Each family's time is measured at a few widths; what several families save together is taken as the sum, and checked
+    by measuring the result, with a lower aim if it is too slow. The whole model is measured with every result, and what
+    counts is the ratio of the two: on a busy machine the time of one alone is not to be compared with a former one.
+
+    Args:
+        found: Families.
+        measure: Function of several sets of dead groups: latency of the model without each, in microseconds.
+        budget: Function `(latency of the whole model) -> latency to reach`.
+
+    Returns:
+        How many of each family go, latency before and after.
+
+    Raises:
+        ValueError: If the latency can't be reached.
+    """
+    points = [(k, cut) for k, f in enumerate(found) for cut in sorted({f.allowed(_cut(f, w)) for w in LEVELS} - {0})]
+    whole, *times = measure([dead([]), *(dead([(found[k], cut)]) for k, cut in points)])
+    saved = [_savings(f, [(c, whole - t) for (j, c), t in zip(points, times, strict=True) if j == k])
+             for k, f in enumerate(found)]  # fmt: skip
+    goal = aim = budget(whole)
+    best, chosen = whole, []
+    for _ in range(TRIES):
+        before, chosen = chosen, _greedy(found, saved, whole - aim)
+        if chosen != before:  # kernels work on blocks: a lower aim may cut the same
+            again, now = measure([dead([]), dead(chosen)])
+            now *= whole / again
+            best = min(best, now)
+        if now <= goal:
+            return chosen, whole, now
+        if all(cut == f.steps()[-1] for f, cut in chosen):
+            break
+        aim -= max(1.1 * (now - goal), (whole - goal) / TRIES)
+    raise ValueError(
+        f"PruneChannels: latency can't fall to {goal:.1f} us by cutting channels; {whole:.1f} us before, {best:.1f} us "
+        "at best. Raise the budget, lower round_to, or cut layers as well (tfc.DropLayers)."
+    )
+
+
+def _cut(family: Family, width: float) -> int:
+    return round((1 - width) * len(family.groups))
+
+
+def _savings(family: Family, measured: list[tuple[int, float]]) -> np.ndarray:
+    """Microseconds saved at each allowed step, between and beyond what was measured; more cut never saves less."""
+    steps = np.array(family.steps(), float)
+    if not measured:
+        return np.zeros(len(steps))
+    cuts, times = np.array([(0, 0.0), *measured], float).T
+    times = np.maximum.accumulate(np.maximum(times, 0.0))
+    slope = times[-1] / cuts[-1]
+    return np.where(steps <= cuts[-1], np.interp(steps, cuts, times), times[-1] + slope * (steps - cuts[-1]))
+
+
+def _greedy(found: list[Family], saved: list[np.ndarray], wanted: float) -> list[tuple[Family, int]]:
+    """Goes on with the family whose next cut saves most time for its score, looking over several steps at once."""
+    at, total = [0] * len(found), 0.0
+    lost = [np.concatenate([[0.0], np.cumsum(f.scores)])[f.steps()] for f in found]
+    while total < wanted:
+        options = [
+            (k, j, (saved[k][j] - saved[k][at[k]]) / max(lost[k][j] - lost[k][at[k]], 1e-12))
+            for k in range(len(found))
+            for j in range(at[k] + 1, len(saved[k]))
+            if saved[k][j] > saved[k][at[k]]
+        ]
+        if not options:
+            return [(f, f.steps()[-1]) for f in found]
+        k, j, _ = max(options, key=lambda option: option[2])  # of equals the first: the smallest cut
+        total += saved[k][j] - saved[k][at[k]]
+        at[k] = j
+    return [(f, f.steps()[place]) for f, place in zip(found, at, strict=True)]

@@ -1,0 +1,304 @@
+"""What a channel is worth: criteria that score every group of channels (higher stays).
+
+A criterion gives, for some operations, one figure per channel of an axis; figures of the same group are averaged. Those
+that look at what makes a channel read its producers' weights, those that look at what it is good for its consumers'.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.channels.dependency import Channels
+from tfcompress.graph.keras_private import full_precision, overridden
+from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.validation import checks
+
+_MAKES = "ogn"
+BATCH = 64  # samples per gradient
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a channel criterion may look at.
+
+    Args:
+        model: The model, flat.
+        channels: Its groups.
+        x: What the model's call takes, or None.
+        y: Labels, or None.
+        loss: Function `(y_true, y_pred)`, or None.
+        rng: Generator of what is drawn at random.
+    """
+
+    model: keras.Model
+    channels: Channels
+    x: object
+    y: np.ndarray | None
+    loss: Callable | None
+    rng: np.random.Generator
+
+
+Part = tuple[np.ndarray, np.ndarray]
+"""Groups along an axis, and one figure for each entry."""
+
+
+@dataclass(frozen=True)
+class ChannelCriterion:
+    """A criterion with what it needs.
+
+    Args:
+        parts: Function `scene -> iterator of (groups, figures)`.
+        data: Whether it looks at samples.
+        labels: Whether it looks at labels and the loss.
+        absolute: Whether figures of different layers can be compared as they are, as effects on the loss can, and set
+            against what a channel costs; otherwise each layer's are divided by their mean before all layers are ranked
+            together.
+    """
+
+    parts: Callable[[Scene], Iterator[Part]]
+    data: bool = False
+    labels: bool = False
+    absolute: bool = False
+
+
+_table: dict[str, ChannelCriterion] = {}
+
+
+def channel_criterion(name: str, data: bool = False, labels: bool = False, absolute: bool = False) -> Callable:
+    """Registers a criterion under a name, for `PruneChannels(criterion=name)`.
+
+    Args:
+        name: The name.
+        data: Whether it looks at samples.
+        labels: Whether it looks at labels and the loss.
+        absolute: Whether figures of different layers can be compared as they are, as effects on the loss can; under a
+            budget of MACs or parameters they are divided by what the channel costs.
+
+    Returns:
+        A decorator for a function `scene -> iterator of (groups, figures)`, both arrays `(channels,)`.
+
+    Example:
+        >>> import numpy as np, tfcompress as tfc
+        >>> @tfc.channel_criterion("largest")
+        ... def largest(scene):
+        ...     for made, values in producers(scene):
+        ...         yield made, np.abs(values).max(1)
+    """
+    checks.text("channel_criterion", "name", name)
+    for each, value in (("data", data), ("labels", labels), ("absolute", absolute)):
+        checks.flag("channel_criterion", each, value)
+
+    def register(function):
+        checks.function("channel_criterion", "function", function)
+        _table[name] = ChannelCriterion(function, data, labels, absolute)
+        return function
+
+    return register
+
+
+def find(name: str) -> ChannelCriterion:
+    """Returns a criterion.
+
+    Raises:
+        ValueError: If nobody registered that name; the message lists those there are.
+    """
+    return _table[checks.choice("PruneChannels", "criterion", name, sorted(_table))]
+
+
+def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
+    """Returns the score of every group that can be cut and that the criterion says something of.
+
+    Args:
+        name: A criterion.
+        scene: What it may look at.
+        compare: Whether groups of different layers are ranked together.
+
+    Returns:
+        Group number to score.
+
+    Raises:
+        ValueError: If it needs data, labels or a loss that are not there.
+    """
+    criterion = find(name)
+    _check(name, criterion, scene)
+    size = len(scene.channels.roots)
+    total, count = np.zeros(size), np.zeros(size)
+    for made, figures in criterion.parts(scene):
+        figures = np.asarray(figures, "float64")
+        if compare and not criterion.absolute:
+            figures = figures / max(figures.mean(), 1e-12)
+        np.add.at(total, made, figures)
+        np.add.at(count, made, 1)
+    groups = scene.channels.groups
+    groups = groups[count[groups] > 0]
+    # a sum where figures add up to an effect on the loss, a mean where they are sizes
+    each = total[groups] if criterion.absolute else total[groups] / count[groups]
+    return dict(zip(groups.tolist(), each.tolist(), strict=True))
+
+
+def _check(name, criterion, scene):
+    if criterion.data and scene.x is None:
+        raise ValueError(f"PruneChannels: criterion {name!r} looks at data. Give representative samples: data=x.")
+    if criterion.labels and (scene.y is None or scene.loss is None):
+        raise ValueError(
+            f"PruneChannels: criterion {name!r} looks at the loss. Give labels=y of the samples in data, and compile "
+            "the model with its loss first, or give loss=."
+        )
+
+
+def producers(scene: Scene) -> Iterator[Part]:
+    """Yields, for every weight that makes channels, their groups and the weight as `(channels, values)`."""
+    for use in scene.channels.uses.values():
+        spec = spec_of(use.op)
+        for path, vectors in use.weights.items():
+            letters = spec.axes[path].rjust(len(vectors), "j")
+            axes = [k for k, letter in enumerate(letters) if letter in _MAKES and vectors[k] is not None]
+            if axes and path in spec.kernels:
+                value = np.asarray(full_precision(weight(use.op, path)))
+                yield (
+                    scene.channels.roots[vectors[axes[0]]],
+                    np.moveaxis(value, axes[0], 0).reshape(value.shape[axes[0]], -1),
+                )
+
+
+@channel_criterion("l1")
+def l1(scene: Scene) -> Iterator[Part]:
+    """Sum of |w| of the filter (Li et al., "Pruning Filters for Efficient ConvNets", 2017)."""
+    for made, values in producers(scene):
+        yield made, np.abs(values).sum(1)
+
+
+@channel_criterion("l2")
+def l2(scene: Scene) -> Iterator[Part]:
+    """Euclidean norm of the filter."""
+    for made, values in producers(scene):
+        yield made, np.sqrt(np.square(values).sum(1))
+
+
+@channel_criterion("fpgm")
+def fpgm(scene: Scene) -> Iterator[Part]:
+    """Distance to all filters of the layer (He et al., "Filter Pruning via Geometric Median", 2019)."""
+    for made, values in producers(scene):
+        square = np.square(values).sum(1)
+        yield made, np.sqrt(np.maximum(square[:, None] + square[None] - 2 * values @ values.T, 0)).sum(1)
+
+
+@channel_criterion("random")
+def random(scene: Scene) -> Iterator[Part]:
+    """Uniform noise: the arm every other criterion has to beat."""
+    groups = scene.channels.groups
+    yield groups, scene.rng.random(len(groups))
+
+
+@channel_criterion("bn_scale")
+def bn_scale(scene: Scene) -> Iterator[Part]:
+    """|gamma| of the BatchNormalization behind (Liu et al., "Network Slimming", 2017)."""
+    for use in scene.channels.uses.values():
+        for path, vectors in use.weights.items():
+            if path.rsplit("/", 1)[-1] == "gamma" and vectors[-1] is not None:
+                made = scene.channels.roots[vectors[-1]]
+                yield made, np.abs(np.asarray(full_precision(weight(use.op, path)))).reshape(len(made))
+
+
+@channel_criterion("taylor", data=True, labels=True, absolute=True)
+def taylor(scene: Scene) -> Iterator[Part]:
+    """|dL/dg| of a gate g on the channel (Molchanov et al., "Importance Estimation for Neural Network Pruning", 2019).
+
+    The gate lies on what reads the channel: dL/dg is the sum of w dL/dw over the consumers' weights.
+    """
+    return _by_gradient(scene, lambda w, g, axes: np.square((w * g).sum(axes)))
+
+
+@channel_criterion("gradient", data=True, labels=True, absolute=True)
+def gradient(scene: Scene) -> Iterator[Part]:
+    """Mean |dL/dw| over the weights that read the channel."""
+    return _by_gradient(scene, lambda w, g, axes: np.abs(g).mean(axes))
+
+
+def _by_gradient(scene: Scene, figure) -> Iterator[Part]:
+    reads = [
+        (weight(use.op, path), axis, made)
+        for use in scene.channels.uses.values()
+        for path, axis, made in scene.channels.reads(use)
+    ]
+    variables = list({id(v): v for v, _, _ in reads}.values())
+    found = [np.zeros(len(made)) for _, _, made in reads]
+    inputs, steps = keras.tree.flatten(scene.x), range(0, len(scene.y), BATCH)
+    for first in steps:
+        part = [x[first : first + BATCH] for x in inputs]
+        with tf.GradientTape() as tape:
+            out = scene.model(keras.tree.pack_sequence_as(scene.x, part), training=False)
+            loss = tf.reduce_mean(scene.loss(scene.y[first : first + BATCH], out))
+        slopes = tape.gradient(loss, [v.value for v in variables], unconnected_gradients="zero")
+        by = {id(v): np.asarray(tf.convert_to_tensor(g)) for v, g in zip(variables, slopes, strict=True)}
+        for k, (v, axis, _) in enumerate(reads):
+            w = np.asarray(full_precision(v))
+            axes = tuple(a for a in range(w.ndim) if a != axis)
+            found[k] += figure(w, by[id(v)], axes) / len(steps)
+    for (_, _, made), figures in zip(reads, found, strict=True):
+        yield made, figures
+
+
+@channel_criterion("activation", data=True)
+def activation(scene: Scene) -> Iterator[Part]:
+    """Share of values that are not zero (Hu et al., "Network Trimming", 2016, whose APoZ is the share that is)."""
+    for made, seen, _ in _read(scene):
+        yield made, seen.others / seen.count
+
+
+@channel_criterion("deviation", data=True)
+def deviation(scene: Scene) -> Iterator[Part]:
+    """Standard deviation of the channel times the norm of what reads it: how much it moves its consumers."""
+    for made, seen, norms in _read(scene):
+        mean = seen.total / seen.count
+        yield made, np.sqrt(np.maximum(seen.squares / seen.count - mean * mean, 0)) * norms
+
+
+@dataclass
+class _Seen:
+    """What was seen of the channels that an operation reads."""
+
+    count: int = 0
+    others: np.ndarray | float = 0.0  # values that are not zero
+    total: np.ndarray | float = 0.0
+    squares: np.ndarray | float = 0.0
+
+    def add(self, x: np.ndarray) -> None:
+        values = x.reshape(-1, x.shape[-1]).astype("float64")
+        self.count += len(values)
+        self.others = self.others + (values != 0).sum(0)
+        self.total = self.total + values.sum(0)
+        self.squares = self.squares + np.square(values).sum(0)
+
+
+def _read(scene: Scene) -> Iterator[tuple[np.ndarray, _Seen, np.ndarray]]:
+    """Yields groups, what was seen of them, and norms of the weights, for every input that a layer reads."""
+    wanted = {}
+    for use in scene.channels.uses.values():
+        for path, axis, made in scene.channels.reads(use):
+            letters = spec_of(use.op).axes[path].rjust(len(use.weights[path]), "j")
+            if letters[axis] == "i" and (made != 0).any():
+                wanted.setdefault(id(use.op), (use, path, axis, made))
+    seen = {key: _Seen() for key in wanted}
+    inputs = keras.tree.flatten(scene.x)
+    with overridden([(use.op, "call", _looking(use.op, seen)) for use, _, _, _ in wanted.values()]):
+        for first in range(0, len(inputs[0]), BATCH):
+            part = [x[first : first + BATCH] for x in inputs]
+            scene.model(keras.tree.pack_sequence_as(scene.x, part), training=False)
+    for key, (use, path, axis, made) in wanted.items():
+        if np.shape(seen[key].total) == made.shape:
+            w = np.moveaxis(np.asarray(full_precision(weight(use.op, path))), axis, 0)
+            yield made, seen[key], np.sqrt(np.square(w.reshape(len(made), -1)).sum(1))
+
+
+def _looking(op, seen):
+    call = op.call
+
+    def looked(*args, **kwargs):
+        seen[id(op)].add(np.asarray(keras.tree.flatten(args)[0]))
+        return call(*args, **kwargs)
+
+    return looked

@@ -1,0 +1,341 @@
+"""How channels travel through operations: one rule for each `flow` in the table of layer facts.
+
+A rule gets the labels of the inputs and returns those of the outputs; on the way it notes which labels lie along which
+axis of which weight, and joins or keeps labels. Where it does not know better it keeps: never wrong, only larger.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.channels.labels import KEPT, Labels, Signal, signal
+from tfcompress.layer_table.lookup import LayerSpec, activation_spec, has_weight, is_elementwise, weight
+
+ACROSS = "a value depends on all channels"
+BROADCAST = "one channel serves all of the other input's"
+CONSTANT = "meets a constant of a fixed size"
+INPUT = "is an input of the model"
+MOVED = "moves channels to more than one axis"
+PART = "takes some of the channels by number"
+MEETS = "joins channels that are kept"
+NOT_LAST = "channels do not lie on the last axis"
+OUTPUT = "is an output of the model"
+YOURS = "has an activation function that nobody described (tfc.elementwise tells that it takes each value for itself)"
+STILL = "no rule for cutting it"
+STATES = "takes or returns states of a fixed size"
+UNDESCRIBED = "has weights that its row in the table does not describe"
+WIDTH = "has no argument for its number of channels"
+
+
+@dataclass
+class Use:
+    """What channels are to one operation.
+
+    Args:
+        path: Path of the operation in the model.
+        op: The operation.
+        weights: Weight path to one entry per axis: the labels along it, or None where nothing is cut.
+        inner: Labels of units or heads inside; None where there are none.
+        output: Labels and shape of its output.
+        groups: Labels of the groups of a grouped convolution, one each; None for others.
+    """
+
+    path: str
+    op: object
+    weights: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
+    inner: np.ndarray | None = None
+    output: Signal | None = None
+    groups: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation on labels."""
+
+    path: str
+    op: object
+    spec: LayerSpec
+    args: tuple
+    kwargs: dict
+    shapes: list[tuple[int | None, ...]]
+    labels: Labels
+    uses: dict[int, Use]
+
+    @property
+    def inputs(self) -> list[Signal]:
+        """Labels of all input tensors."""
+        return [x for x in keras.tree.flatten((self.args, self.kwargs)) if isinstance(x, Signal)]
+
+    def use(self) -> Use:
+        """Returns what is noted of the operation."""
+        return self.uses.setdefault(id(self.op), Use(self.path, self.op))
+
+    def keep(self, labels: np.ndarray, why: str) -> None:
+        """Keeps labels because of this operation."""
+        self.labels.keep(labels, self.path, why)
+
+    def kept(self, why: str) -> list[Signal]:
+        """Keeps all inputs; the outputs can't be cut either."""
+        for given in self.inputs:
+            self.keep(given.labels, why)
+        return [_whole(shape) for shape in self.shapes]
+
+    def note(self, path: str, vectors: list[np.ndarray | None]) -> None:
+        """Notes the labels along the axes of a weight; those of an earlier call are joined with these."""
+        weights = self.use().weights
+        for before, now in zip(weights.get(path, vectors), vectors, strict=True):
+            if now is not None and before is not now:
+                self.labels.join(before, now, self.path, MEETS)
+        weights.setdefault(path, vectors)
+
+
+Rule = Callable[[Call], list[Signal]]
+_rules: dict[str, Rule] = {}
+
+
+def rule_of(flow: str) -> Rule:
+    """Returns the rule of a flow."""
+    return _rules[flow]
+
+
+def flow(*names: str) -> Callable[[Rule], Rule]:
+    """Registers the rule of a flow."""
+
+    def register(rule):
+        _rules.update(dict.fromkeys(names, rule))
+        return rule
+
+    return register
+
+
+def _whole(shape) -> Signal:
+    return Signal(np.full((1,) * len(shape), KEPT), tuple(shape))
+
+
+def last_labels(call: Call, given: Signal) -> np.ndarray | None:
+    """Labels along the last axis; None, and they are kept, if channels lie on another one."""
+    if given.axis == -1 and given.shape and given.shape[-1] is not None:
+        return given.vector()
+    call.keep(given.labels, NOT_LAST)
+    return None if not given.shape or given.shape[-1] is None else np.full(given.shape[-1], KEPT)
+
+
+@flow("still")
+def still(call: Call) -> list[Signal]:
+    """Nothing can be cut here."""
+    return call.kept(STILL)
+
+
+@flow("unknown")
+def unknown(call: Call) -> list[Signal]:
+    """Nobody knows what it does."""
+    return call.kept(f"{type(call.op).__name__} is not in the table of layers (tfc.describe adds it)")
+
+
+@flow("whole")
+def whole(call: Call) -> list[Signal]:
+    """Each value depends on all channels."""
+    return call.kept(ACROSS)
+
+
+@flow("mix")
+def mix(call: Call) -> list[Signal]:
+    """New channels out of sums over the old ones."""
+    old = last_labels(call, call.inputs[0])
+    use, shape = call.use(), call.shapes[0]
+    if use.output is None:
+        use.output = signal(_new(call, shape[-1]), shape)
+        use.inner = use.output.vector() if call.spec.step else None
+    new = use.output.vector()
+    if len(call.inputs) > 1:  # initial states
+        for state in call.inputs[1:]:
+            call.keep(state.labels, STATES)
+        call.keep(new, STATES)
+    note_weights(call, call.spec, "", old, new, use.inner)
+    return [signal(new, shape) for shape in call.shapes]
+
+
+def _new(call: Call, count: int) -> np.ndarray:
+    """New labels, kept where the layer can't be made narrower."""
+    new = call.labels.fresh(count)
+    if not is_elementwise(function := getattr(call.op, "activation", keras.activations.linear)):
+        call.keep(new, ACROSS if activation_spec(function).across else YOURS)
+    if call.spec.width is None and call.spec.resize is None:
+        call.keep(new, WIDTH)
+    return new
+
+
+@flow("grouped")
+def grouped(call: Call) -> list[Signal]:
+    """A convolution in groups: those of a group's inputs and outputs go or stay together."""
+    old = last_labels(call, call.inputs[0])
+    (made,) = mix(call)
+    use, groups = call.use(), call.op.groups
+    if use.groups is None:
+        use.groups = call.labels.fresh(groups)
+    for channels in (old, made.vector()):
+        call.labels.join(np.repeat(use.groups, len(channels) // groups), channels, call.path, MEETS)
+    return [made]
+
+
+@flow("pass")
+def passed(call: Call) -> list[Signal]:
+    """Each channel for itself; a depthwise kernel may make several out of one."""
+    shape = call.shapes[0]
+    if not shape or len(call.inputs) != 1 or len(call.shapes) != 1:
+        return call.kept(STILL)
+    function = getattr(call.op, "activation", None)
+    if function is not None and not is_elementwise(function):
+        return call.kept(ACROSS if activation_spec(function).across else YOURS)
+    old = last_labels(call, call.inputs[0])
+    if old is None or shape[-1] is None or shape[-1] % len(old):
+        return call.kept(NOT_LAST)
+    new = np.repeat(old, shape[-1] // len(old))
+    note_weights(call, call.spec, "", old, new, None)
+    use = call.use()
+    use.output = use.output or signal(new, shape)
+    return [signal(new, shape)]
+
+
+def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> None:
+    """Notes labels along the axes of all weights of a layer, by their letters."""
+    for path, letters in spec.axes.items():
+        if not has_weight(call.op, prefix + path):
+            continue
+        note_weight(call, prefix + path, letters, old, new, inner)
+
+
+def note_weight(call: Call, path: str, letters: str, old, new, inner) -> None:
+    """Notes labels along the axes of one weight: of channels read, made, and inside."""
+    sizes = weight(call.op, path).shape
+    letters = letters.rjust(len(sizes), "j")  # PReLU: a slope for every place and channel
+    call.note(path, [_along(c, n, old, new, inner) for c, n in zip(letters, sizes, strict=True)])
+
+
+def _along(letter: str, size: int, old, new, inner) -> np.ndarray | None:
+    """Labels along one axis of a weight. Input channels times a multiplier stand as often as that says."""
+    if letter == "i":
+        return old if len(old) == size else np.repeat(old, size // len(old))
+    if letter == "c":
+        found = old if len(old) == size else new
+        return found if len(found) == size else None  # shared by all channels
+    if letter == "o":
+        return new
+    if letter in "nr":
+        return inner
+    if letter == "g":
+        return np.tile(inner, size // len(inner))
+    return None
+
+
+@flow("merge")
+def merge(call: Call) -> list[Signal]:
+    """Joined value by value, with broadcasting."""
+    (shape,) = call.shapes
+    given = call.inputs
+    constants = [
+        x
+        for x in keras.tree.flatten((call.args, call.kwargs))
+        if not isinstance(x, (Signal, bool, str)) and x is not None
+    ]
+    if any(np.size(x) > 1 for x in constants):
+        return call.kept(CONSTANT)
+    axes = {x.axis for x in given if (x.labels != x.labels.reshape(-1)[0]).any()}
+    if len(axes) > 1:
+        return call.kept(MOVED)
+    axis = axes.pop() if axes else -1
+    result = None
+    for x in given:
+        if shape and (len(x.shape) < -axis or x.shape[axis] != shape[axis]):
+            call.keep(x.labels, BROADCAST)
+            continue
+        vector = x.vector() if x.axis == axis else np.full(shape[axis], x.labels.reshape(-1)[0])
+        if result is not None:
+            call.labels.join(result, vector, call.path, MEETS)
+            result = np.where(result == KEPT, vector, result)
+        else:
+            result = vector
+    if result is None:
+        return call.kept(STILL)
+    return [_noted(call, signal(result, shape, axis))]
+
+
+def _noted(call: Call, made: Signal) -> Signal:
+    use = call.use()
+    if use.output is not None:
+        # an operation called twice is made once, so both calls keep the same sizes
+        if use.output.shape != made.shape or use.output.axis != made.axis:
+            call.keep(use.output.labels, MOVED)
+            call.keep(made.labels, MOVED)
+        else:
+            call.labels.join(use.output.vector(), made.vector(), call.path, MEETS)
+    use.output = use.output or made
+    return made
+
+
+@flow("concat")
+def concat(call: Call) -> list[Signal]:
+    """Laid side by side."""
+    (shape,) = call.shapes
+    axis = call.op.axis
+    axis = axis - len(shape) - 1 if axis >= 0 else axis
+    given = call.inputs
+    if any(None in (x.shape[axis],) for x in given) or any(
+        x.axis != axis and (x.labels != x.labels.reshape(-1)[0]).any() for x in given
+    ):
+        return _along_another(call, shape, axis)
+    vector = np.concatenate([np.broadcast_to(x.labels.reshape(-1), (x.shape[axis],)) for x in given])
+    return [_noted(call, signal(vector, shape, axis))]
+
+
+def _along_another(call: Call, shape, axis) -> list[Signal]:
+    """Laid side by side along an axis that channels do not lie on: channel by channel the same."""
+    axes = {x.axis for x in call.inputs}
+    if len(axes) > 1 or axis in axes:
+        return call.kept(MOVED)
+    vectors = [x.vector() for x in call.inputs]
+    for other in vectors[1:]:
+        call.labels.join(vectors[0], other, call.path, MEETS)
+    return [_noted(call, signal(vectors[0], shape, axes.pop()))]
+
+
+@flow("move")
+def move(call: Call) -> list[Signal]:
+    """Values change places: the operation itself is done on the labels."""
+    (given,) = call.inputs[:1]
+    (shape,) = call.shapes
+    if len(call.inputs) != 1 or None in given.shape or None in shape:
+        return call.kept(STILL)
+    full = tf.constant(np.broadcast_to(given.labels, given.shape)[None].astype("int32"))
+    args = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.args)
+    kwargs = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.kwargs)
+    made = np.asarray(call.op.call(*args, **kwargs))
+    if made.shape != (1, *shape):
+        return call.kept(STILL)
+    made = made[0]
+    for axis in range(made.ndim):
+        first = np.take(made, [0], axis)
+        made = first if (made == first).all() else made
+    longer = [k for k, n in enumerate(made.shape) if n > 1]
+    # a slice that takes some of the channels would take others after a cut
+    known = set(np.unique(given.labels).tolist()) == set(np.unique(made).tolist())
+    if len(longer) > 1 or not known:
+        return call.kept(MOVED if known else PART)
+    return [_noted(call, Signal(made, tuple(shape)))]
+
+
+@flow("reduce")
+def reduced(call: Call) -> list[Signal]:
+    """Some axes vanish; if the channels' is among them, all are needed."""
+    (given,), (shape,) = call.inputs, call.shapes
+    rank = len(given.shape) + 1
+    axes = call.op.axis
+    axes = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
+    gone = {k % rank - rank for k in axes}
+    if given.axis in gone or -rank in gone or not shape:
+        return call.kept(ACROSS)
+    axis = given.axis if call.op.keepdims else given.axis + sum(k > given.axis for k in gone)
+    return [_noted(call, signal(given.vector(), shape, axis))]

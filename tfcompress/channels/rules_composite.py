@@ -1,0 +1,79 @@
+"""How channels travel through layers with something inside: two directions, a layer at each step, attention heads."""
+
+import keras
+import numpy as np
+
+from tfcompress.channels.labels import Signal, signal
+from tfcompress.channels.rules import (
+    ACROSS,
+    STATES,
+    STILL,
+    Call,
+    flow,
+    last_labels,
+    note_weight,
+    note_weights,
+)
+from tfcompress.layer_table.lookup import is_elementwise, spec_of
+
+
+@flow("both")
+def both(call: Call) -> list[Signal]:
+    """Two recurrent layers in opposite directions, with the same number of units in both."""
+    layer, shape = call.op, call.shapes[0]
+    if layer.merge_mode is None or len(call.shapes) > 1 or len(call.inputs) > 1:
+        return call.kept(STATES)
+    old = last_labels(call, call.inputs[0])
+    use = call.use()
+    if use.inner is None:
+        use.inner = call.labels.fresh(layer.forward_layer.units)
+    for name in call.spec.inner:
+        note_weights(call, spec_of(getattr(layer, name)), f"{name}/", old, use.inner, use.inner)
+    made = np.tile(use.inner, 2) if layer.merge_mode == "concat" else use.inner
+    use.output = use.output or signal(made, shape)
+    return [signal(made, shape)]
+
+
+@flow("each step")
+def each_step(call: Call) -> list[Signal]:
+    """The layer inside, at every step."""
+    inner, (shape,) = call.op.layer, call.shapes
+    spec = spec_of(inner)
+    old = last_labels(call, call.inputs[0])
+    if spec.flow not in ("mix", "pass") or spec.step or old is None:
+        return call.kept(STILL)
+    if not is_elementwise(getattr(inner, "activation", keras.activations.linear)):
+        return call.kept(ACROSS)
+    use = call.use()
+    if spec.flow == "pass":
+        new = np.repeat(old, shape[-1] // len(old))
+    else:
+        new = use.output.vector() if use.output else call.labels.fresh(shape[-1])
+    note_weights(call, spec, "layer/", old, new, None)
+    use.output = use.output or signal(new, shape)
+    return [signal(new, shape)]
+
+
+@flow("attention")
+def attention(call: Call) -> list[Signal]:
+    """Heads go as wholes; the output has channels of its own."""
+    layer, shape = call.op, call.shapes[0]
+    query, value, key = (list(call.args) + [None] * 3)[:3]
+    query, value = call.kwargs.get("query", query), call.kwargs.get("value", value)
+    key = call.kwargs.get("key", key)
+    key = value if key is None else key
+    if len(call.shapes) != 1 or len(layer.get_config().get("attention_axes") or [1]) != 1:
+        return call.kept(STILL)
+    use = call.use()
+    if use.inner is None:
+        use.inner = call.labels.fresh(layer.num_heads)
+    new = use.output.vector() if use.output else call.labels.fresh(shape[-1])
+    sources = {"query_dense": query, "key_dense": key, "value_dense": value, "output_dense": None}
+    for path, letters in call.spec.axes.items():
+        source = sources[path.split("/")[0]]
+        note_weight(call, path, letters, None if source is None else last_labels(call, source), new, use.inner)
+    for other in call.inputs:
+        if not any(other is known for known in (query, key, value)):
+            call.keep(other.labels, STILL)
+    use.output = use.output or signal(new, shape)
+    return [signal(new, shape)]

@@ -1,0 +1,90 @@
+"""`tfcompress bench`: times `.tflite` files side by side, or prints reports made elsewhere."""
+
+import pathlib
+
+from absl import flags
+
+from tfcompress.cli.arrays import define_scaling, read_arrays
+from tfcompress.cli.command import Command
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1, flag_values=values)
+    flags.DEFINE_enum(
+        "mode",
+        "quick",
+        ("quick", "standard", "thorough"),
+        "How long: about 1, 10 or 60 seconds for each file.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean("xnnpack", True, "Uses the XNNPACK delegate.", flag_values=values)
+    flags.DEFINE_boolean("memory", True, "Measures peak memory as well.", flag_values=values)
+    flags.DEFINE_string(
+        "data",
+        "",
+        "Real inputs (.npz or .npy), of which the first is timed; without it they are drawn.",
+        flag_values=values,
+    )
+    define_scaling(values)
+    flags.DEFINE_integer("seed", 0, "Seed of drawn inputs and of the order.", flag_values=values)
+    flags.DEFINE_string("json", "", "File for the report as JSON.", flag_values=values)
+    flags.DEFINE_boolean("markdown", False, "Prints a Markdown table.", flag_values=values)
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    from tfcompress.benchmarking.bench_report import BenchReport, bench_table
+
+    files = [name for name in arguments if not name.endswith(".json")]
+    reports = [BenchReport.load(name) for name in arguments if name.endswith(".json")]
+    if values.json and not files:
+        raise ValueError("--json writes what is measured here, but no .tflite file is given")
+    if files:
+        measured = _measure(values, files)
+        if values.json:
+            measured.save(values.json)
+        reports.insert(0, measured)
+    if len(reports) == 1:
+        print(reports[0].markdown() if values.markdown else reports[0].text())
+    else:
+        print(bench_table(reports, markdown=values.markdown))
+    return 0
+
+
+def _measure(values: flags.FlagValues, files: list[str]):
+    from tfcompress.benchmarking.benchmark import MODES, benchmark
+
+    missing = [name for name in files if not pathlib.Path(name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"there is no file {missing[0]}")
+    data = read_arrays(values.data, values.scale, values.offset).x if values.data else None
+    return benchmark(
+        files,
+        **MODES[values.mode],
+        threads=values.threads,
+        xnnpack=values.xnnpack,
+        memory=values.memory,
+        data=data,
+        seed=values.seed,
+        verbose=values.verbose,
+    )
+
+
+COMMAND = Command(
+    name="bench",
+    summary="Times .tflite files side by side, and prints reports made here or on a phone.",
+    arguments="FILE [FILE ...]",
+    least=1,
+    most=None,
+    detail="""
+A FILE that ends in .json is a report written before (schema tfcompress.bench/1, by --json or by
+the Android app): it is shown in the same table. The files are timed in turn, in blocks, so that
+a machine that slows down slows all of them.
+""",
+    examples=(
+        "tfcompress bench float.tflite int8.tflite --json=host.json",
+        "tfcompress bench int8.tflite --threads=2 --mode=standard --data=mnist.npz --scale=1/255",
+        "tfcompress bench host.json phone.json --markdown",
+    ),
+    define=_define,
+    run=_run,
+)

@@ -1,0 +1,210 @@
+"""`tfcompress compress`: trains a saved model on with techniques, and converts it."""
+
+import os
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from tfcompress.cli.arrays import Arrays, define_scaling, fit_shape, read_arrays
+from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
+
+CALIBRATION = 256  # samples
+EVIDENCE = 2048  # samples that surgery looks at, at most
+
+
+def _define(values: flags.FlagValues) -> None:
+    text = (
+        ("data", "", "Training data, .npz: x, y or x_train, y_train, x_test, y_test."),
+        ("recipe", "", "Recipe file (JSON), instead of the flags below."),
+        ("quantize", "int8", "Scheme: int8, weights, ... ; none leaves it out."),
+        ("teacher", "", "Model to distil from (.keras, .h5, SavedModel)."),
+        ("loss", "auto", "Keras loss; auto keeps the model's own, or fits the labels."),
+        ("out", "compressed", "Folder for the model, the .tflite file, recipe and report."),
+    )
+    define_scaling(values)
+    for name, default, help_text in text:
+        flags.DEFINE_string(name, default, help_text, flag_values=values)
+    flags.DEFINE_float("channels", None, "Fraction of channels to remove.", 0.0, 1.0, flag_values=values)
+    flags.DEFINE_integer(
+        "round_to", 8, "With --channels: every layer keeps a multiple of this many.", 1, flag_values=values
+    )
+    flags.DEFINE_float("prune", None, "Fraction of zeros in each kernel.", 0.0, 1.0, flag_values=values)
+    flags.DEFINE_integer("cluster", None, "Values that a kernel's weights share.", 2, 256, flag_values=values)
+    flags.DEFINE_float("temperature", 3.0, "Temperature of the distillation.", 0.0, flag_values=values)
+    flags.DEFINE_integer("epochs", 3, "Epochs to train.", 1, flag_values=values)
+    flags.DEFINE_integer("batch", 128, "Samples in a batch.", 1, flag_values=values)
+    flags.DEFINE_float(
+        "learning_rate", None, "Learning rate; by default the model's own or 0.001.", 0.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0, flag_values=values)
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
+    import keras
+
+    from tfcompress.export.loading import load_model
+
+    recipe = _recipe(values)
+    model = load_model(arguments[0])
+    data = _read(values, model)
+    keras.utils.set_random_seed(values.seed)
+    _compile(model, data.y, values)
+    original = keras.models.clone_model(model)
+    original.set_weights(model.get_weights())
+    trained, compression, callbacks = _compression(recipe, model, data, values)
+    x_test, y_test = data.held_out()
+    history = trained.fit(
+        data.x,
+        data.y,
+        batch_size=values.batch,
+        epochs=values.epochs,
+        validation_data=(x_test, y_test) if data.x_test is not None else None,
+        callbacks=callbacks,
+        verbose=2 if values.verbose else 0,
+    )
+    return _write(values, arguments[0], original, recipe, compression, data, history.history)
+
+
+def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
+    """The model to train, the compression and its callbacks: the live model, or a session where shapes change."""
+    import keras
+
+    from tfcompress.calibration.image_folder import evenly
+    from tfcompress.training.callback import Compression
+    from tfcompress.training.session import compress
+
+    options = {"seed": values.seed, "verbose": values.verbose}
+    if not any(technique.shape_changing for technique in recipe):
+        compression = Compression(recipe, **options)
+        return model, compression, [compression]
+    some = evenly(len(data.x), EVIDENCE)
+    session = compress(model, recipe, data.x[some], labels=data.y[some], **options)
+    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    metrics = ["accuracy"] if np.asarray(data.y).dtype.kind in "iub" else []
+    session.model.compile(optimizer, keras.losses.get(model.loss), metrics=metrics)
+    return session.model, session, session.callbacks
+
+
+def _read(values: flags.FlagValues, model: object) -> Arrays:
+    data = read_arrays(values.data, values.scale, values.offset)
+    if data.y is None:
+        raise ValueError(f"{values.data}: training needs labels: y or y_train")
+    shape = tuple(model.inputs[0].shape[1:])
+    x_test = None if data.x_test is None else fit_shape(data.x_test, shape)
+    if x_test is not None and data.y_test is None:
+        raise ValueError(f"{values.data}: x_test has no y_test")
+    return Arrays(fit_shape(data.x, shape), data.y, x_test, data.y_test)
+
+
+def _recipe(values: flags.FlagValues):
+    """The recipe of the file, or of the flags; never of both."""
+    import tfcompress as tfc
+    from tfcompress.techniques.recipe import Recipe
+
+    given = [name for name in ("channels", "prune", "cluster", "quantize", "teacher") if values[name].present]
+    if values.recipe:
+        if given:
+            raise ValueError(f"--recipe stands for the whole recipe; leave out --{given[0]}")
+        return Recipe.load(values.recipe)
+    techniques = []
+    if values.channels is not None:
+        techniques.append(tfc.PruneChannels(values.channels, round_to=values.round_to))
+    if values.prune is not None:
+        techniques.append(tfc.Prune(values.prune))
+    if values.cluster is not None:
+        techniques.append(tfc.Cluster(values.cluster))
+    if values.quantize not in ("", "none"):
+        techniques.append(tfc.Quantize(values.quantize))
+    if values.teacher:
+        # By its path, so that the recipe can be written; seen to exist before the data are read.
+        if not os.path.exists(values.teacher):
+            raise FileNotFoundError(f"--teacher: there is no {values.teacher}")
+        techniques.append(tfc.Distill(values.teacher, temperature=values.temperature))
+    if not techniques:
+        raise ValueError("nothing to do: give --recipe, --channels, --prune, --cluster, --quantize or --teacher")
+    return Recipe(techniques)
+
+
+def _compile(model: object, y: np.ndarray, values: flags.FlagValues) -> None:
+    """Keeps how the model was compiled, unless it was not or a flag says otherwise."""
+    import keras
+
+    if model.compiled and values.loss == "auto":
+        if values.learning_rate is not None:
+            model.optimizer.learning_rate = values.learning_rate
+        return
+    rate = 1e-3 if values.learning_rate is None else values.learning_rate
+    loss = values.loss if values.loss != "auto" else _fitting_loss(model, y)
+    metrics = ["accuracy"] if np.asarray(y).dtype.kind in "iub" else []
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=metrics)
+
+
+def _fitting_loss(model: object, y: np.ndarray) -> object:
+    import keras
+
+    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
+    is_softmax = last == "softmax" or isinstance(model.layers[-1], keras.layers.Softmax)
+    if y.dtype.kind not in "iub":
+        return "mse"
+    if model.output_shape[-1] == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=last != "sigmoid")
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=not is_softmax)
+
+
+def _write(values, path, original, recipe, compression, data, history) -> int:
+    from tfcompress.evaluate.compare import compare
+    from tfcompress.report import charts
+    from tfcompress.report.report import Report
+    from tfcompress.report.standard_sections import add_comparison, add_file, add_surgery
+    from tfcompress.system.atomic import whole_file
+
+    name = pathlib.Path(path.rstrip("/")).stem
+    folder = pathlib.Path(values.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.tflite"
+    artifact = compression.convert(os.fspath(file), calibration=data.x[:CALIBRATION])
+    with whole_file(folder / f"{name}.keras", ".keras") as temporary:
+        compression.finish().save(temporary)
+    compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
+    report = Report(f"{name}, compressed", f"{len(data.x):,} samples of {values.data}")
+    add_comparison(report, compared, highlight=file.name)
+    curves = {key: line for key, line in history.items() if key in ("loss", "val_loss")}
+    report.add_picture("Loss", charts.curves(curves))
+    add_surgery(report, artifact)
+    add_file(report, artifact)
+    report.add_text("Plan", compression.plan.text(), verbatim=True)
+    page, _ = report.save(folder)
+    recipe.save(folder / "recipe.json")
+    print(compared.text())
+    print(f"\nWrote {file} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped) and {page}.")
+    print(artifact.verdict())
+    return 0
+
+
+COMMAND = Command(
+    name="compress",
+    summary="Trains a saved Keras model on with pruning, clustering, quantization, distillation.",
+    arguments="MODEL",
+    least=1,
+    most=1,
+    detail="""
+MODEL is a .keras or .h5 file or a SavedModel folder. Training starts from its weights; the result
+is a Keras model, an integer .tflite file that is proven to be what was trained, and a report.
+
+Without --recipe, the flags --channels, --prune, --cluster, --quantize and --teacher make the recipe.
+A recipe file may also hold LowRank, DropLayers, MergeChannels, Fold and Equalize.
+""",
+    examples=(
+        "tfcompress compress model.keras --data=mnist.npz --scale=1/255 --prune=0.8 --cluster=16",
+        "tfcompress compress model.keras --data=train.npz --recipe=recipe.json --epochs=5",
+        "tfcompress compress model.keras --data=train.npz --channels=0.5 --prune=0.5",
+        "tfcompress compress small.keras --data=train.npz --teacher=big.keras --temperature=4",
+    ),
+    define=_define,
+    run=_run,
+    required=("data",),
+)

@@ -1,0 +1,157 @@
+"""`tfcompress convert`: a saved model becomes a `.tflite` file that is proven to be integer."""
+
+import os
+import pathlib
+
+from absl import flags
+
+from tfcompress.cli.arrays import define_scaling, factor_of, fit_shape, read_arrays
+from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
+
+MODES = ("int8", "dynamic", "float16", "float32", "int16x8")
+IO = ("int8", "uint8", "int16", "float32")
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("out", "", "File to write; by default MODEL with .tflite.", flag_values=values)
+    flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
+    flags.DEFINE_enum(
+        "io",
+        None,
+        IO,
+        "Type of inputs and outputs of an integer file; by default that of the mode.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "calibration",
+        "",
+        "Representative inputs, needed by int8 and int16x8: .npz (x or x_train), .npy, or a folder of images.",
+        flag_values=values,
+    )
+    define_scaling(values, "the calibration inputs")
+    flags.DEFINE_float(
+        "percentile", None, "Per cent of an activation's values inside its range; outliers are cut off.", 50.0, 100.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list(
+        "require",
+        [],
+        "What the file must keep, such as agreement=0.99,error=0.05, measured on the calibration samples.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "allow_float",
+        [],
+        "LiteRT ops or layers that may stay float in an int8 file.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "leave_float",
+        [],
+        "Layers to keep float, by name pattern or type; what is behind them too.",
+        flag_values=values,
+    )
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
+    from tfcompress.conversion.convert import convert
+    from tfcompress.export.loading import load_model
+
+    path = arguments[0]
+    out = values.out or str(pathlib.Path(path.rstrip("/")).with_suffix(".tflite"))
+    model = load_model(path)
+    calibration, scaling = read_calibration(model, values.calibration, values.scale, values.offset)
+    if values["scale"].present:  # also a 1, which says that raw pixels are right
+        scaling["scale"] = factor_of(values.scale)
+    artifact = convert(
+        model,
+        mode=values.mode,
+        calibration=calibration,
+        **scaling,
+        percentile=values.percentile,
+        require=requirements(values.require) or None,
+        io=values.io,
+        allow_float=values.allow_float,
+        leave_float=values.leave_float,
+    )
+    artifact.save(out)
+    print(artifact.summary())
+    print(f"\nWrote {out} ({artifact.size:,} bytes, {artifact.gzip_size:,} gzipped).")
+    print(artifact.verdict())
+    return 0
+
+
+def requirements(given: list[str]) -> dict[str, float]:
+    """Reads `--require`.
+
+    Args:
+        given: Texts such as "agreement=0.99".
+
+    Returns:
+        Limit by name.
+
+    Raises:
+        ValueError: If one of them has another form.
+
+    Example:
+        >>> requirements(["agreement=0.99", "error=0.05"])
+        {'agreement': 0.99, 'error': 0.05}
+    """
+    found = {}
+    for text in given:
+        name, _, limit = text.partition("=")
+        try:
+            found[name.strip()] = float(limit)
+        except ValueError:
+            raise ValueError(f"--require takes NAME=NUMBER, such as agreement=0.99. Received: {text}") from None
+    return found
+
+
+def read_calibration(model: object, path: str, scale: str, offset: str = "0") -> tuple[object, dict[str, float]]:
+    """Reads calibration data for a model.
+
+    Args:
+        model: A Keras model.
+        path: `.npz`, `.npy` or a folder of images; empty for none.
+        scale: Factor on the inputs, such as "1/255".
+        offset: Added to them after that, such as "-1".
+
+    Returns:
+        What `tfc.convert` takes as `calibration`: an array, the folder, or None; and its `scale` and `offset`, only
+        those that were given.
+
+    Raises:
+        FileNotFoundError: If there is no such file or folder.
+        ValueError: If it does not fit.
+    """
+    scaling = {"scale": factor_of(scale), "offset": factor_of(offset, "--offset")}
+    scaling = {name: value for name, value in scaling.items() if value != {"scale": 1.0, "offset": 0.0}[name]}
+    if not path:
+        return None, {}
+    if os.path.isdir(path):
+        return path, scaling
+    return fit_shape(read_arrays(path).x, tuple(model.inputs[0].shape[1:])), scaling
+
+
+COMMAND = Command(
+    name="convert",
+    summary="Turns a saved Keras model into a .tflite file and proves that it is integer.",
+    arguments="MODEL",
+    least=1,
+    most=1,
+    detail="""
+MODEL is a .keras or .h5 file or a SavedModel folder.
+
+An int8 file in which an op would compute in float is not written: the command names each such op,
+the layer it came from and the remedy, and ends with exit code 3. --allow_float names exceptions.
+""",
+    examples=(
+        "tfcompress convert model.keras --calibration=mnist.npz --scale=1/255",
+        "tfcompress convert model.h5 --mode=float16 --out=small.tflite",
+        "tfcompress convert model.keras --calibration=photos/ --scale=1/255 --io=uint8",
+    ),
+    define=_define,
+    run=_run,
+)

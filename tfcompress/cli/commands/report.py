@@ -1,0 +1,87 @@
+"""`tfcompress report`: compares files with the model they came from, as text and one HTML page."""
+
+import os
+
+from absl import flags
+
+from tfcompress.cli.arrays import define_scaling, fit_shape, read_arrays
+from tfcompress.cli.command import Command
+from tfcompress.cli.start import start_tensorflow
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("data", "", "Data to judge by (.npz, .npy).", flag_values=values)
+    define_scaling(values)
+    flags.DEFINE_string("out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values)
+    flags.DEFINE_boolean("latency", True, "Measures latency as well.", flag_values=values)
+    flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1, flag_values=values)
+    flags.DEFINE_string("phone", "", "Benchmark report of the Android app, to stand beside.", flag_values=values)
+    flags.DEFINE_string("title", "", "Title of the report.", flag_values=values)
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    start_tensorflow(values.verbose)
+    from tfcompress.android.phone_report import add_phone, load_phone_report, measured_on_phone
+    from tfcompress.evaluate.compare import compare
+    from tfcompress.export.loading import load_model
+    from tfcompress.report.report import Report
+    from tfcompress.report.standard_sections import add_comparison, add_file
+    from tfcompress.system.atomic import write_files
+    from tfcompress.tflite.artifact import Artifact
+
+    first, *others = arguments
+    load = Artifact.load if first.endswith(".tflite") else load_model
+    original = load(first)
+    artifacts = {name: Artifact.load(name) for name in others}
+    files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
+    phone = load_phone_report(values.phone) if values.phone else None
+    if phone is not None:
+        measured_on_phone(phone, files)  # a wrong report is told before minutes of measuring
+    x, y = read_arrays(values.data, values.scale, values.offset).held_out()
+    x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
+    compared = compare(
+        original,
+        artifacts,
+        x if y is None else (x, y),
+        latency=values.latency,
+        threads=values.threads,
+        verbose=values.verbose,
+    )
+    title = values.title or f"{os.path.basename(first.rstrip('/'))} and what was made of it"
+    report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
+    add_comparison(report, compared, highlight=others[-1])
+    if phone is not None:
+        add_phone(report, phone, files, compared.bench)
+    add_file(report, artifacts[others[-1]])
+    page, _ = report.save(values.out)
+    write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})
+    print(compared.text())
+    if phone is not None:
+        print(f"\nMeasured on a phone:\n{phone.text()}")
+    print(f"\nWrote {page}.")
+    return 0
+
+
+COMMAND = Command(
+    name="report",
+    summary="Compares .tflite files with the model they came from; writes text and an HTML page.",
+    arguments="ORIGINAL FILE [FILE ...]",
+    least=2,
+    most=None,
+    detail="""
+ORIGINAL is a Keras model (.keras, .h5, SavedModel) or a .tflite file; the page looks into the last
+FILE. Data are an .npz file with x and y (or x_test and y_test); without labels, agreement with the
+original takes the place of accuracy.
+
+--phone is a report that the Android app shared (tfcompress.bench/1). Its times stand beside those of this machine,
+each under its own name; a report of another machine is refused.
+""",
+    examples=(
+        "tfcompress report model.keras int8.tflite --data=mnist.npz --scale=1/255",
+        "tfcompress report float.tflite int8.tflite --data=test.npz --out=docs --nolatency",
+        "tfcompress report float32.tflite int8.tflite --data=mnist.npz --scale=1/255 --phone=phone.json",
+    ),
+    define=_define,
+    run=_run,
+    required=("data",),
+)

@@ -1,0 +1,81 @@
+"""`tfcompress slim`: a `.tflite` file in fewer bytes, with the same answers."""
+
+import os
+
+from absl import flags
+
+from tfcompress.cli.command import Command
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("out", "", "File to write.", flag_values=values)
+    flags.DEFINE_boolean(
+        "channels", True, "Cuts channels that are constant or unread, with their weights.", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "names", "io", ("io", "all"), "Names to keep: of inputs and outputs, or of all tensors.", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "metadata",
+        "needed",
+        ("needed", "all"),
+        "What to keep besides the model: all but the converter's notes, or everything.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "proof",
+        4,
+        "Random inputs on which both files are compared; 0 for none, which cuts no channels.",
+        0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer("seed", 0, "Seed of these inputs.", 0, flag_values=values)
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    from tfcompress.text.printable import inline
+    from tfcompress.tflite.artifact import Artifact
+    from tfcompress.tflite.optimizer.slim import slim
+
+    original = Artifact.load(arguments[0])
+    smaller = slim(
+        original,
+        channels=values.channels,
+        names=values.names,
+        metadata=values.metadata,
+        proof=values.proof,
+        seed=values.seed,
+    )
+    smaller.save(values.out)
+    print(f"{os.path.basename(arguments[0])}: {original.size:,} bytes ({original.gzip_size:,} gzipped)")
+    print(f"Wrote {values.out}: {smaller.size:,} bytes ({smaller.gzip_size:,} gzipped)")
+    if smaller is original:
+        print("Nothing could be taken out.")
+    else:
+        note = smaller.metadata["slim"][-1]
+        print(f"{note['channels_removed']:,} channels and {note['operations_removed']:,} operations were taken out.")
+        print(f"Proof: {inline(note['proof'])}.")
+    return 0
+
+
+COMMAND = Command(
+    name="slim",
+    summary="Makes any .tflite file smaller without changing any of its answers.",
+    arguments="FILE",
+    least=1,
+    most=1,
+    detail="""
+Drops names, calibration ranges, notes and everything unused, and stores equal constants, scales,
+shapes and options once. In integer graphs it also cuts out channels that are provably constant
+(their share goes into the biases behind them) and those that nobody reads. No data is needed; the
+answers stay the same bit for bit, which is tried on --proof random inputs in a process of its own;
+no channel is cut from a file for which that can't be done.
+""",
+    examples=(
+        "tfcompress slim model.tflite --out=small.tflite",
+        "tfcompress slim model.tflite --out=small.tflite --nochannels --names=all",
+    ),
+    define=_define,
+    run=_run,
+    required=("out",),
+)

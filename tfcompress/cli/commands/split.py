@@ -1,0 +1,154 @@
+"""`tfcompress split`: one model becomes several `.tflite` files that answer together as it does."""
+
+from absl import flags
+
+from tfcompress.cli.arrays import define_scaling
+from tfcompress.cli.command import Command
+from tfcompress.cli.commands.convert import MODES, read_calibration
+from tfcompress.cli.start import start_tensorflow
+
+HOWS = ("recursive", "modular", "hierarchical")
+_PLAIN = ("at", "parts", "budget", "by", "levels", "first", "head", "threshold", "seed")
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("out", "", "Folder for the files and their index, chain.json.", flag_values=values)
+    flags.DEFINE_enum("how", "recursive", HOWS, "How to choose the boundaries.", flag_values=values)
+    flags.DEFINE_list("at", None, "modular, hierarchical: layers or nested models to cut at.", flag_values=values)
+    flags.DEFINE_integer("parts", None, "recursive: number of parts; default 2.", 2, flag_values=values)
+    flags.DEFINE_integer("budget", None, "recursive: most MACs or bytes of a part.", 1, flag_values=values)
+    flags.DEFINE_enum("by", None, ("macs", "bytes"), "recursive: what to weigh; default macs.", flag_values=values)
+    flags.DEFINE_integer("levels", None, "hierarchical: number of early exits; default 1.", 1, flag_values=values)
+    flags.DEFINE_float(
+        "first", None, "hierarchical: wanted share of MACs in the first part; default 0.25.", 0.0, 1.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "head", None, ("auto", "flatten", "average"), "hierarchical: what exits are; default auto.", flag_values=values
+    )
+    flags.DEFINE_float(
+        "threshold", None, "hierarchical: confidence to leave above; by default chosen by --agreement.", 0.0, 1.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_float(
+        "agreement", 0.99, "hierarchical: fraction of samples that must get the whole model's class.", 0.0, 1.0,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer("epochs", 3, "hierarchical: epochs to fit the exits.", 1, flag_values=values)
+    flags.DEFINE_integer("seed", None, "hierarchical: seed of the exits; default 0.", 0, flag_values=values)
+    flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
+    flags.DEFINE_string(
+        "calibration",
+        "",
+        "Representative inputs: .npz (x or x_train), .npy, or a folder of images. Needed by int8, int16x8 and by "
+        "hierarchical, whose exits learn the model's own answers to them.",
+        flag_values=values,
+    )
+    define_scaling(values)
+    flags.DEFINE_list(
+        "allow_float", [], "LiteRT ops or layers that may stay float in an int8 file.", flag_values=values
+    )
+
+
+def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    _check(values)
+    start_tensorflow(values.verbose)
+    from tfcompress.export.loading import load_model
+    from tfcompress.techniques.split_model import split
+
+    model = load_model(arguments[0])
+    data = _scaled(model, *read_calibration(model, values.calibration, values.scale, values.offset))
+    options = {name: values[name].value for name in _PLAIN if values[name].value is not None}
+    parts = split(model, values.how, **options)
+    if values.how == "hierarchical":
+        _fit(parts, model, data, values)
+    chain = parts.convert(data, mode=values.mode, allow_float=values.allow_float)
+    chain.save(values.out)
+    print(parts.text())
+    print(f"\n{chain.summary()}\nWrote {values.out}.")
+    return 0
+
+
+def _scaled(model: object, data: object, scaling: dict[str, float]) -> object:
+    """The inputs as the model takes them; of a folder, its pictures."""
+    if data is None or not isinstance(data, str) and not scaling:
+        return data
+    from tfcompress.calibration.samples import samples
+    from tfcompress.graph.keras_private import input_triples
+    from tfcompress.pipeline.parts import CALIBRATION
+
+    limit = CALIBRATION if isinstance(data, str) else len(data)
+    return samples(data, input_triples(model), limit=limit, **scaling)
+
+
+def _check(values: flags.FlagValues) -> None:
+    if values.how == "hierarchical" and not values.calibration:
+        raise ValueError("--how=hierarchical needs --calibration: the exits are fitted on it.")
+    foreign = [n for n in ("agreement", "epochs") if values[n].present and values.how != "hierarchical"]
+    if foreign:
+        raise ValueError(f"--{foreign[0]} is for --how=hierarchical. Received: --how={values.how}.")
+    if values["agreement"].present and values.threshold is not None:
+        raise ValueError("--threshold sets what --agreement chooses. Give one or the other.")
+
+
+def _fit(parts: object, model: object, data: object, values: flags.FlagValues) -> None:
+    """Fits the exits to the model's own answers; every fifth sample is held out to choose the threshold."""
+    import keras
+    import numpy as np
+
+    from tfcompress.calibration.samples import samples
+    from tfcompress.graph.keras_private import input_triples
+    from tfcompress.pipeline.routing import LOGITS, classes
+
+    triples = input_triples(model)
+    rows = samples(data, triples, limit=len(data), minimum=10)
+    arrays = [np.concatenate([row[name] for row in rows]) for name, _, _ in triples]
+    held_out = np.arange(len(rows)) % 5 == 4
+
+    def chosen(mask):
+        return keras.tree.pack_sequence_as(model.input, [a[mask] for a in arrays])
+
+    answers = np.asarray(model.predict(chosen(~held_out), verbose=0))
+    targets = classes(answers, parts.kind)
+    losses = keras.losses
+    loss = losses.BinaryCrossentropy if answers.shape[1] == 1 else losses.SparseCategoricalCrossentropy
+    exits = len(parts.threshold)
+    keras.utils.set_random_seed(values.seed or 0)
+    parts.exits.compile("adam", loss(from_logits=parts.kind == LOGITS))
+    parts.exits.fit(
+        chosen(~held_out),
+        [targets] * exits if exits > 1 else targets,
+        epochs=values.epochs,
+        batch_size=32,
+        verbose=2 * values.verbose,
+    )
+    if values.threshold is None:
+        parts.choose_threshold(chosen(held_out), values.agreement)
+    print(f"held out: {parts.run(chosen(held_out)).text()}")
+
+
+COMMAND = Command(
+    name="split",
+    summary="Splits a model into several .tflite files that answer together as it does.",
+    arguments="MODEL",
+    least=1,
+    most=1,
+    detail="""
+MODEL is a .keras or .h5 file or a SavedModel folder. The folder gets part_1.tflite, part_2.tflite, ... and chain.json,
+which says what each file takes and gives; tfc.ChainedArtifact.load(FOLDER) runs them.
+
+recursive cuts the heaviest part in two where few bytes cross, until there are --parts parts or each is within --budget.
+modular cuts behind the layers of --at, or around nested models. hierarchical puts an early exit behind a small first
+part: it learns the model's own answers to the calibration inputs, every fifth of which is held out to choose the
+confidence above which a sample needs no further parts.
+""",
+    examples=(
+        "tfcompress split model.keras --parts=3 --calibration=mnist.npz --scale=1/255 --out=parts",
+        "tfcompress split model.keras --budget=500000 --mode=float16 --out=parts",
+        "tfcompress split model.keras --how=modular --at=block2,block3 --calibration=x.npy --out=parts",
+        "tfcompress split model.keras --how=hierarchical --calibration=x.npy --agreement=0.995 --out=parts",
+    ),
+    define=_define,
+    run=_run,
+    required=("out",),
+)

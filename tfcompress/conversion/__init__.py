@@ -1,0 +1,1 @@
+"""convert: a model and representative samples in, a proven `.tflite` artifact out."""

@@ -1,0 +1,187 @@
+"""Ranges trained for 16 bits, brought into a file with int16 activations.
+
+TensorFlow makes such files by calibration only: FakeQuant nodes it takes for 8 bits. So the file is calibrated, the
+calibration's bounds are observed on the simulation as well, and each activation whose scale comes from the bounds of a
+range gets the scale that was trained. Biases follow: they lie on input scale times weight scale.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import flatbuffers
+import keras
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfcompress.export.post_training import quantized_state
+from tfcompress.export.simulate import observe
+from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.fake_quant.transforms.ranges import ActivationRange
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.tflite.schema.flatbuffer import IDENTIFIER, read
+
+_CODES = 32767
+_SAME = 2e-4  # between a bound that TensorFlow saw and the same one here; float sums differ by less
+_BIASED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
+
+
+def check_sixteen(state) -> None:
+    """Raises if a state holds other widths than a file of int16 activations and int8 weights.
+
+    Raises:
+        ValueError: In that case.
+    """
+    wrong = [f"{t.path}/{c.path} ({q.bits}-bit weights)" for t, c, q in state.find(QuantizeWeight) if q.bits != 8]
+    wrong += [f"activations of {r.title} ({r.bits} bits)" for r in state.ranges if r.bits != 16 or not r.symmetric]
+    if wrong:
+        raise ValueError(
+            "convert: a file of mode 'int16x8' holds symmetric 16-bit activations and 8-bit weights; trained were "
+            f"{wrong[:4]}{' and more' if len(wrong) > 4 else ''}. Train with tfc.Quantize('int16x8'), or convert with "
+            "the mode it was trained for (mode='int8' for tfc.Quantize('int8'))."
+        )
+
+
+def masks_only(model: keras.Model, samples):
+    """Returns the treatments that a file calibrated for 16 bits needs: attention whose masks set no range.
+
+    Args:
+        model: A model that was not quantized in training.
+        samples: Calibration samples.
+
+    Returns:
+        The treatments, or None where there is no such layer, or the graph can't be followed.
+    """
+    if not any(spec_of(op).within for _, op in leaves(model)):
+        return None
+    try:
+        state = quantized_state(model, lambda op: False, bits=16)
+    except ValueError:  # as it is, then
+        return None
+    kept = [
+        Treatment(t.path, t.op, t.index, written=True, inside=t.inside)
+        for t in state.treatments
+        if t.written and spec_of(t.op).within
+    ]
+    found = CompressionState(kept)
+    observe(model, found, samples)
+    return found
+
+
+def observed(model: keras.Model, state, samples) -> dict[int, float]:
+    """Returns the largest absolute value that calibration samples show at each range, by `id(range)`.
+
+    Plain ranges look on in the place of those that were trained, which stay as they are.
+    """
+    twins = {id(span): ActivationRange(16, symmetric=True) for span in state.ranges}
+    twins[id(None)] = None
+
+    def twin(span):
+        return twins[id(span)]
+
+    looking = [
+        replace(
+            t,
+            outputs={k: twin(span) for k, span in t.outputs.items()},
+            before=twin(t.before),
+            inside={name: twin(span) for name, span in t.inside.items()},
+        )
+        for t in state.treatments
+    ]
+    observe(model, CompressionState(looking, [twin(span) for span in state.inputs]), samples)
+    return {id(span): max(abs(bound) for bound in twin(span).limits()) for span in state.ranges}
+
+
+def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mapping[str, str]) -> bytes:
+    """Gives the activations of a calibrated file the scales that were trained.
+
+    Args:
+        content: The file.
+        state: The treatments, with trained symmetric ranges.
+        seen: What `observed` returned for the samples the file was calibrated with.
+        layers: Index of an operation (as text) to the path of its layer.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: If a trained range finds no place in the file.
+    """
+    graph = read(content).graphs[0]
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    paths = {id(t.op): t.path for t in state.treatments}
+    carriers = {paths[id(t.norm)]: t.path for t in state.treatments if t.norm is not None}
+    new = _new_scales(graph, state.ranges, seen, layers, carriers)
+    changed = {t.index: new[t.scale[0]] for t in _activations(graph) if t.scale[0] in new}
+    for op in graph.ops:  # what is joined with others has its range behind the joint
+        if op.name == "QUANTIZE" and op.outputs[0] in changed:
+            changed.setdefault(op.inputs[0], changed[op.outputs[0]])
+    for index, scale in changed.items():
+        model.subgraphs[0].tensors[index].quantization.scale = np.asarray([scale], np.float32)
+    for op in graph.ops:
+        if op.name in _BIASED:
+            _bias(model, graph, op, changed)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _activations(graph):
+    """Quantized activations, but those whose scale LiteRT fixes (Softmax, sigmoid, tanh)."""
+    found = [t for t in graph.tensors if t.dtype == "int16" and not t.is_constant and t.scale is not None]
+    return [t for t in found if abs(float(t.scale[0]) * 32768.0 - 1.0) > 1e-6]
+
+
+def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
+    """New scale by old scale. What shares a scale goes on sharing one, the widest that was trained for any of it."""
+    found = {t.scale[0]: [] for t in _activations(graph)}
+    merged, lost = {}, []
+    for span in spans:
+        fits = [s for s in found if abs(float(s) * _CODES - seen[id(span)]) <= _SAME * seen[id(span)]]
+        for s in fits:
+            found[s].append(span.limits()[1])
+        if not fits and seen[id(span)] > 0:
+            # TensorFlow gives the operands and the result of a 16-bit sum one scale
+            path = span.title.rsplit(" (", 1)[0]
+            wider = _wider(graph, carriers.get(path, path), seen[id(span)], layers)
+            merged |= {s: max(span.limits()[1], merged.get(s, 0.0)) for s in wider}
+            lost += [] if wider else [span.title]
+    if lost:
+        raise ValueError(
+            f"convert: in the 16-bit file there is no place for the trained ranges of {lost[:4]}"
+            f"{' and more' if len(lost) > 4 else ''}; TensorFlow made other operations of these layers. Train with "
+            "tfc.Quantize('int8') and convert with mode='int8', or convert a model that was not quantized in training."
+        )
+    new = {s: max(*bounds, merged.get(s, 0.0)) for s, bounds in found.items() if bounds}
+    return {s: bound / _CODES for s, bound in new.items()}
+
+
+def _wider(graph, path: str, bound: float, layers) -> list[float]:
+    """The smallest scale above that of a bound among those of a layer."""
+    ours = {t for op in graph.ops if layers.get(str(op.index)) == path for t in op.outputs}
+    scales = {t.scale[0] for t in _activations(graph) if t.index in ours and t.scale[0] * _CODES > bound}
+    return [min(scales)] if scales else []
+
+
+def _bias(model, graph, op, scales) -> None:
+    """Puts the bias of an operation on the grid of its input's new scale."""
+    shift = 1 if op.name == "TRANSPOSE_CONV" else 0
+    if len(op.inputs) < 3 + shift or op.inputs[2 + shift] < 0:
+        return
+    x, w = (op.inputs[2], op.inputs[1]) if shift else op.inputs[:2]
+    bias = graph.tensors[op.inputs[2 + shift]]
+    if x not in scales or bias.scale is None:
+        return
+    new = np.asarray(graph.tensors[w].scale, np.float64) * scales[x]
+    dtype = np.dtype(bias.dtype)
+    limit = np.iinfo(dtype).max
+    codes = np.round(bias.data.astype(np.float64) * np.asarray(bias.scale, np.float64) / new)
+    buffer = schema.BufferT()  # of its own: the old one may serve other tensors
+    codes = np.clip(codes, -float(limit), float(limit)).astype(dtype.newbyteorder("<"))
+    buffer.data = np.ascontiguousarray(codes).view(np.uint8).reshape(-1)
+    model.buffers.append(buffer)
+    tensor = model.subgraphs[0].tensors[bias.index]
+    tensor.buffer = len(model.buffers) - 1
+    tensor.quantization.scale = np.broadcast_to(new, np.shape(bias.scale)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Knowledge distillation: teachers, their features, and the loss."""

@@ -1,0 +1,187 @@
+"""What a teacher says about a batch: logits whatever its last activation is, and the features asked for.
+
+A model that ends in softmax or sigmoid is brought back to logits by the logarithm; softmax is blind to the constant
+that is lost on the way.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from tfcompress.graph.keras_private import overridden
+from tfcompress.graph.trace import trace
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import SAME, spec_of
+
+LOGITS, SOFTMAX, SIGMOID, LINEAR = "logits", "softmax", "sigmoid", "linear"
+_TINY = 1e-7
+_FUNCTIONS = {keras.activations.softmax: SOFTMAX, keras.activations.sigmoid: SIGMOID}
+_TYPES = {"Softmax": SOFTMAX, "Sigmoid": SIGMOID}  # layers, and nodes of `keras.ops`
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One output of a model: "logits", "softmax" or "sigmoid", and its shape (None where nobody knows it)."""
+
+    ending: str
+    shape: tuple[int | None, ...] | None
+
+
+def answers(model: keras.Model) -> list[Answer]:
+    """Returns what each output of a built model is.
+
+    Layers that only hand values on (Reshape, a linear Activation for the dtype) are looked through; an output that no
+    known layer made counts as logits.
+
+    Raises:
+        ValueError: If a softmax does not go over the last axis.
+    """
+    graph = trace(model)
+    makers: dict[int, tuple] = {}
+    for call in graph.calls:
+        for k, t in enumerate(call.outputs):
+            makers.setdefault(t, (call, k))  # who hands a tensor through did not make it
+    found = []
+    for t in graph.outputs:
+        call, k = makers.get(t, (None, 0))
+        shape = call.shapes[k] if call is not None else None
+        while call is not None and call.inputs and _hands_on(call.op):
+            call, _ = makers.get(call.inputs[0], (None, 0))
+        found.append(Answer(_ending(call, model) if call is not None else LOGITS, shape))
+    return found
+
+
+def _hands_on(op) -> bool:
+    is_linear = getattr(op, "activation", None) is keras.activations.linear
+    return spec_of(op).grid == SAME or is_linear and not op.variables
+
+
+def _ending(call, model) -> str:
+    op, rank = call.op, len(call.shapes[0])
+    while isinstance(op, keras.layers.Wrapper):  # TimeDistributed, or a session's layer
+        op = op.layer
+    found = _FUNCTIONS.get(getattr(op, "activation", None))
+    if type(op).__module__.startswith("keras.") and type(op).__name__ in _TYPES:
+        found = _TYPES[type(op).__name__]
+        axis = getattr(op, "axis", -1)
+        if found == SOFTMAX and axis not in (-1, rank - 1):
+            raise ValueError(
+                f"Distill: {op.name!r} of model {model.name!r} takes softmax over axis {axis}. "
+                "The classes must lie on the last axis."
+            )
+    return found or LOGITS
+
+
+def to_logits(y, ending: str):
+    """Returns float32 logits of an output.
+
+    Args:
+        y: Output, `(batch, ..., classes)`.
+        ending: As `answers` says.
+    """
+    y = tf.cast(y, tf.float32)
+    if ending == SOFTMAX:
+        return tf.math.log(tf.maximum(y, _TINY))
+    if ending == SIGMOID:
+        y = tf.clip_by_value(y, _TINY, 1.0 - _TINY)
+        return tf.math.log(y) - tf.math.log1p(-y)
+    return y
+
+
+def soft_loss(teacher, student, temperature: float, kind: str):
+    """Returns the distance of two answers at each position, `(batch, ...)`.
+
+    Softmax: KL(teacher / T || student / T), times T^2, so that its gradient keeps its size (Hinton, Vinyals and Dean,
+    "Distilling the Knowledge in a Neural Network", 2015). Sigmoid: the same for each unit's two outcomes, summed.
+    Linear: the mean squared difference of the units.
+
+    Args:
+        teacher: Logits, `(batch, ..., classes)`.
+        student: Logits of the same shape.
+        temperature: T, above 0; says nothing to "linear".
+        kind: "softmax", "sigmoid" or "linear".
+    """
+    if kind == LINEAR:
+        return tf.reduce_mean(tf.square(teacher - student), axis=-1)
+    a, b = teacher / temperature, student / temperature
+    if kind == SIGMOID:
+        p = tf.sigmoid(a)
+        each = p * (tf.math.log_sigmoid(a) - tf.math.log_sigmoid(b))
+        each += (1 - p) * (tf.math.log_sigmoid(-a) - tf.math.log_sigmoid(-b))
+    else:
+        log_p, log_q = tf.nn.log_softmax(a), tf.nn.log_softmax(b)
+        each = tf.exp(log_p) * (log_p - log_q)
+    return temperature**2 * tf.reduce_sum(each, axis=-1)
+
+
+def weighted_mean(each, sample_weight, mask):
+    """Returns the mean over all positions, with weights and mask as Keras' own losses take them.
+
+    Args:
+        each: `(batch, ...)`.
+        sample_weight: `(batch,)`, `(batch, 1)` or the shape of `each`; None for ones.
+        mask: Positions that count, in the shape of `each`; None for all.
+
+    Returns:
+        A scalar.
+    """
+    total = tf.ones_like(each)
+    if mask is not None:
+        total *= tf.cast(mask, each.dtype)
+        total *= tf.math.divide_no_nan(tf.cast(tf.size(each), each.dtype), tf.reduce_sum(total))
+    if sample_weight is not None:
+        w = tf.cast(sample_weight, each.dtype)
+        if w.shape.rank == each.shape.rank + 1:
+            w = tf.squeeze(w, -1)
+        total *= tf.reshape(w, tf.concat([tf.shape(w), [1] * (each.shape.rank - w.shape.rank)], 0))
+    return tf.reduce_mean(each * total)
+
+
+def run_teacher(model: keras.Model, x, wanted: tuple[str, ...]):
+    """Runs a teacher on a batch, without training it.
+
+    Args:
+        model: The teacher.
+        x: The batch as the student gets it.
+        wanted: Paths of the layers whose outputs are wanted too.
+
+    Returns:
+        `(list of outputs, {path: feature})`, with gradients stopped.
+    """
+    features: dict[str, object] = {}
+    ops = dict(leaves(model)) if wanted else {}
+    with overridden([(ops[p], "call", _keeping(ops[p].call, p, features)) for p in wanted]):
+        outputs = model(x, training=False)
+    stop = tf.stop_gradient
+    return [stop(y) for y in keras.tree.flatten(outputs)], {p: stop(f) for p, f in features.items()}
+
+
+def _keeping(call, path, features):
+    def kept(*args, **kwargs):
+        outputs = call(*args, **kwargs)
+        features[path] = keras.tree.flatten(outputs)[0]
+        return outputs
+
+    return kept
+
+
+def find_path(model: keras.Model, key: str) -> str | None:
+    """Returns the path of the layer that a path, or a name where it is unique, names; None if there is none.
+
+    A session's model is flat: `backbone/conv` is called `backbone_conv` there, and is found by either.
+    """
+    paths = {path: op.name for path, op in leaves(model)}
+    if key in paths:
+        return key
+    flat = key.replace("/", "_")
+    if flat in paths:
+        return flat
+    named = [path for path, name in paths.items() if name == key]
+    return named[0] if len(named) == 1 else None
+
+
+def feature_shape(model: keras.Model, path: str) -> tuple[int | None, ...]:
+    """Returns the shape of the first output of the layer at a path."""
+    op = dict(leaves(model))[path]
+    return next(c for c in trace(model).calls if c.op is op).shapes[0]

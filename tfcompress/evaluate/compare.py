@@ -1,0 +1,295 @@
+"""One table of a model and its artifacts: what was won (bytes, time), what it cost (accuracy)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcompress.benchmarking.bench_report import BenchReport
+from tfcompress.benchmarking.benchmark import benchmark
+from tfcompress.benchmarking.named_artifacts import ArtifactLike, Artifacts, lineup
+from tfcompress.evaluate.macs import macs
+from tfcompress.evaluate.scores import accuracy, classes, labels, macro_f1, mean_gap
+from tfcompress.evaluate.sizes import holdings
+from tfcompress.graph.keras_private import input_specs
+from tfcompress.text.log import tell
+from tfcompress.text.table import markdown_table, number, text_table
+from tfcompress.tflite.artifact import Artifact, Samples
+from tfcompress.validation import checks
+
+SCHEMA_NAME = "tfcompress.compare/1"
+# Column titles and decimals by key of a row; a column without any value is not shown.
+COLUMNS: dict[str, tuple[str, int]] = {
+    "accuracy": ("accuracy", 4),
+    "macro_f1": ("macro F1", 4),
+    "error": ("mean error", 5),
+    "agreement": ("agreement", 4),
+    "gap": ("mean gap", 5),
+    "bytes": ("bytes", 0),
+    "gzip_bytes": ("gzip bytes", 0),
+    "sparsity": ("sparsity", 4),
+    "macs": ("MACs", 0),
+    "parameters": ("parameters", 0),
+    "p50_us": ("p50 us", 1),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Result of `compare`.
+
+    Attributes:
+        rows: One dictionary per model, the original first: `name` and the keys of `COLUMNS`.
+            Fractions are 0..1; a value that does not apply is None.
+        notes: What to know about the values, one sentence each.
+        bench: The benchmark behind `p50_us`, or None.
+    """
+
+    rows: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+    bench: BenchReport | None = None
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        """The row of one model by name."""
+        for row in self.rows:
+            if row["name"] == name:
+                return row
+        raise KeyError(f"no row named {name!r}; there are {[row['name'] for row in self.rows]}")
+
+    def __str__(self) -> str:
+        """The same as `text()`."""
+        return self.text()
+
+    def text(self) -> str:
+        """The rows as an aligned table, then the notes."""
+        return "\n\n".join([text_table(*self._cells()), *self.notes])
+
+    def markdown(self) -> str:
+        """The rows as a Markdown table, then the notes."""
+        return "\n\n".join([markdown_table(*self._cells()), *self.notes])
+
+    def json(self) -> str:
+        """Rows, notes and benchmark as JSON text, schema `tfcompress.compare/1`."""
+        document = {
+            "schema": SCHEMA_NAME,
+            "rows": self.rows,
+            "notes": self.notes,
+            "bench": None if self.bench is None else self.bench.document,
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        shown = [key for key in COLUMNS if any(row[key] is not None for row in self.rows)]
+        header = ["model", *(COLUMNS[key][0] for key in shown)]
+        cells = [[row["name"], *(number(row[key], COLUMNS[key][1]) for key in shown)] for row in self.rows]
+        return header, cells
+
+
+def compare(
+    original: keras.Model | ArtifactLike,
+    artifacts: Artifacts,
+    data: Any,
+    latency: bool | BenchReport = True,
+    threads: int = 1,
+    output: str | None = None,
+    threshold: float = 0.5,
+    verbose: int = 1,
+) -> Comparison:
+    """Compares artifacts with the model they came from, on data.
+
+    Args:
+        original: A built Keras model, or an artifact (path and bytes too). Its row is named
+            "original"; bytes of a Keras model are those of its weights.
+        artifacts: An artifact, path or bytes; a list of them; or a dictionary by name.
+        data: `(x, y)` or `x` alone, x in real values of shape (n, ...), a dictionary by input name,
+            or a list in the order of the inputs; or a batched `tf.data.Dataset` of these. y holds
+            class numbers or one-hot rows; other values are taken as targets of a regression.
+        latency: Whether to measure latency (about two seconds per artifact); or a `BenchReport` in
+            which the artifacts have the same names.
+        threads: Threads of the interpreter.
+        output: Name of the output to judge; needed where there are several.
+        threshold: Where a single score becomes class 1; 0.5 for probabilities, 0 for logits.
+        verbose: 0 for silence, 1 for progress on stderr.
+
+    Returns:
+        A row per model: accuracy and macro F1 (regression: mean absolute error), agreement of the
+        class with the original (regression: None), mean absolute gap to the original's outputs,
+        bytes, gzip bytes, sparsity of the kernels, MACs, parameters, median latency.
+
+    Raises:
+        TypeError: If `original` or an artifact is of another kind.
+        ValueError: If `data` does not fit, or an output has to be chosen.
+
+    Example:
+        ```python
+        import keras, numpy as np, tensorflow as tf
+        from tfcompress.evaluate.compare import compare
+
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+        content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        x, y = np.random.default_rng(0).random((20, 4), "float32"), np.arange(20) % 3
+        print(compare(model, {"float32": content}, (x, y), latency=False).text())
+        ```
+    """
+    threads = checks.threads("compare", threads)
+    threshold = checks.number("compare", "threshold", threshold)
+    verbose = checks.verbosity("compare", verbose)
+    if not isinstance(latency, BenchReport):
+        checks.flag("compare", "latency", latency)
+    if output is not None:
+        checks.text("compare", "output", output)
+    if data is None:
+        checks.refuse(ValueError, "compare", "data", "(x, y) or x", data)
+    checks.data("compare", "data", data)
+    entrants = lineup(artifacts)
+    if "original" in entrants:
+        raise ValueError("compare: the name 'original' is taken by the original. Rename it.")
+    if not isinstance(original, keras.Model):
+        original = next(iter(lineup([original]).values()))
+    models = {"original": original, **entrants}
+    x, y = _samples(data)
+    x = _by_name(original, x)
+    rows, notes, reference = [], [], None
+    for name, model in models.items():
+        tell(f"compare: running {name}", verbose)
+        outputs = _outputs(name, model, x, output, threads)
+        reference = outputs if reference is None else reference
+        scores = _scores(name, outputs, reference, y, threshold)
+        rows.append({"name": name, **scores, **_sizes(name, model, notes), "p50_us": None})
+    bench = _latency(latency, models, x, threads, verbose)
+    for row in rows if bench else ():
+        if row["name"] in bench:
+            row["p50_us"] = bench[row["name"]]["latency"]["p50_us"]
+    if isinstance(original, keras.Model):
+        notes.append("Bytes of the original are those of its weights, without the graph.")
+    return Comparison(rows, notes, bench)
+
+
+def _samples(data: Any) -> tuple[Any, np.ndarray | None]:
+    """Splits data into x and y; batches of a dataset are put together."""
+    if hasattr(data, "as_numpy_iterator"):
+        batches = list(data.as_numpy_iterator())
+        if not batches:
+            raise ValueError("compare: the dataset in data is empty.")
+        # A batch is x, (x,) or (x, y) or (x, y, sample weights), as for keras.Model.evaluate.
+        parts = [batch if isinstance(batch, tuple) else (batch,) for batch in batches]
+        joined = [
+            keras.tree.map_structure(lambda *rows: np.concatenate(rows), *column) for column in zip(*parts, strict=True)
+        ]
+        return joined[0], joined[1] if len(joined) > 1 else None
+    if isinstance(data, tuple):
+        if len(data) != 2:
+            raise ValueError(f"compare: data must be (x, y) or x. Received: {len(data)} parts.")
+        return data[0], None if data[1] is None else np.asarray(data[1])
+    return data, None
+
+
+def _by_name(original: keras.Model | Artifact, x: Samples) -> Samples:
+    """A list of inputs becomes a dictionary, since a file may list its inputs in another order."""
+    if not isinstance(x, (list, tuple)):
+        return x if isinstance(x, Mapping) else np.asarray(x)
+    if len(x) == 1:
+        return np.asarray(x[0])
+    if isinstance(original, Artifact):
+        names = [spec.name for spec in original.inputs]
+    else:
+        names = [spec.name for spec in keras.tree.flatten(input_specs(original))]
+    if len(names) != len(x):
+        raise ValueError(
+            f"compare: the inputs of the original are {names}. Received: a list of {len(x)} "
+            "arrays. Give x as one array, or as a dictionary by input name."
+        )
+    return {name: np.asarray(values) for name, values in zip(names, x, strict=True)}
+
+
+def _outputs(name: str, model: keras.Model | Artifact, x: Samples, output: str | None, threads: int) -> np.ndarray:
+    try:
+        if isinstance(model, Artifact):
+            result: Any = model.predict(x, threads=threads)
+        else:
+            result = model.predict(_in_order(model, x), verbose=0)
+    except ValueError as error:
+        raise ValueError(f"compare: {name}: {error}") from error
+    if isinstance(result, Sequence):
+        names = getattr(model, "output_names", None) or [f"output_{i}" for i in range(len(result))]
+        result = dict(zip(names, result, strict=True))
+    if not isinstance(result, Mapping):
+        return np.asarray(result)
+    if output not in result:
+        raise ValueError(
+            f"compare: {name} has several outputs; choose one of {sorted(result)} with output=. "
+            f"Received: output={output!r}."
+        )
+    return np.asarray(result[output])
+
+
+def _in_order(model: keras.Model, x: Samples) -> Samples:
+    """A dictionary in the form the model takes: itself, a list, or its only array."""
+    specs = input_specs(model)
+    if not isinstance(x, Mapping) or isinstance(specs, Mapping):
+        return x
+    names = [spec.name for spec in keras.tree.flatten(specs)]
+    if set(names) != set(x):
+        raise ValueError(f"the inputs are {names}. Received: {sorted(x)}.")
+    return [x[name] for name in names] if len(names) > 1 else x[names[0]]
+
+
+def _scores(
+    name: str,
+    outputs: np.ndarray,
+    reference: np.ndarray,
+    y: np.ndarray | None,
+    threshold: float,
+) -> dict[str, float | None]:
+    if outputs.shape != reference.shape:
+        raise ValueError(
+            f"compare: {name} has outputs of shape {outputs.shape}, the original "
+            f"{reference.shape}; they are not the same task."
+        )
+    scores: dict[str, float | None] = dict.fromkeys(("accuracy", "macro_f1", "error", "agreement"))
+    scores["gap"] = mean_gap(outputs, reference)
+    true = None if y is None else labels(y, outputs)
+    if y is not None and true is None:
+        scores["error"] = mean_gap(outputs, y.reshape(outputs.shape))
+        return scores
+    predicted = classes(outputs, threshold)
+    scores["agreement"] = accuracy(classes(reference, threshold), predicted)
+    if true is not None:
+        scores["accuracy"] = accuracy(true, predicted)
+        scores["macro_f1"] = macro_f1(true, predicted)
+    return scores
+
+
+def _sizes(name: str, model: keras.Model | Artifact, notes: list[str]) -> dict[str, Any]:
+    held = holdings(model)
+    try:
+        count = macs(model)
+    except ValueError as error:
+        # A loop, a custom layer or an open dimension: the other columns still hold.
+        count = None
+        notes.append(f"{name}: {error}")
+    return {
+        "bytes": held.size,
+        "gzip_bytes": held.gzip_size,
+        "sparsity": held.sparsity,
+        "macs": count,
+        "parameters": held.parameters,
+    }
+
+
+def _latency(
+    latency: bool | BenchReport,
+    models: dict[str, keras.Model | Artifact],
+    x: Samples,
+    threads: int,
+    verbose: int,
+) -> BenchReport | None:
+    if isinstance(latency, BenchReport):
+        return latency
+    if not latency:
+        return None
+    timed = {name: model for name, model in models.items() if isinstance(model, Artifact)}
+    return benchmark(timed, data=x, threads=threads, memory=False, verbose=verbose)

@@ -1,0 +1,332 @@
+"""From a live model under its treatments to the bytes of a `.tflite` file.
+
+The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
+operation runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
+TensorFlow made of the layer's own name. The converter takes the traced function as it is, so inputs and outputs keep
+the model's order (a SavedModel on the way would sort them by name, and cost most of the time).
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import keras
+import tensorflow as tf
+
+from tfcompress.export.unconvertible import NotConvertible, converter_failure, lacking
+from tfcompress.fake_quant.op_plan import Mode, Treatment
+from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.weight_reads import prepare_export
+from tfcompress.graph.export_substitutes import convertible
+from tfcompress.graph.keras_private import (
+    float32,
+    has_graph,
+    inference,
+    input_specs,
+    output_names,
+    overridden,
+    recurrent,
+    unconverted,
+)
+from tfcompress.graph.random_ops import Draws, drawing
+from tfcompress.graph.trace import trace
+from tfcompress.graph.tree import containers, leaves
+from tfcompress.graph.variable_reads import Constants
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.system.silence import quiet
+from tfcompress.tflite.edits import argument
+from tfcompress.tflite.unread_splits import with_integer_splits
+
+DEFAULT_SIGNATURE = "serving_default"
+# Bytes of weights from which on the converter gets a SavedModel: it copies what is frozen a dozen times.
+LARGE_MODEL = 2**25
+
+
+@dataclass(frozen=True)
+class Export:
+    """What the converter takes: one function of tensors with batch 1.
+
+    Args:
+        function: The concrete function; its arguments, named by `argument`, and results lie in the model's order.
+        inputs: Names of the inputs, in that order.
+        outputs: Names of the outputs, in that order.
+        held: The variables that the function refers to, which it does not keep alive.
+        module: What the converter shall store as a SavedModel and read; None where it takes the function frozen.
+        paths: What `numbered` returned.
+        floats: Names of the inputs of integers or float64 that are float32 in it.
+    """
+
+    function: object
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    held: object = None
+    module: tf.Module | None = None
+    paths: dict[int, str] = field(default_factory=dict)
+    floats: frozenset[str] = frozenset()
+
+    def samples(self, given):
+        """Returns samples as the converter takes them: one dict by input name each, None for none."""
+        if given is None or not self.floats:
+            return given
+        return [{n: a.astype("float32") if n in self.floats else a for n, a in s.items()} for s in given]
+
+
+def float_inputs(model: keras.Model) -> set[str]:
+    """Returns the names of the inputs that come as float32 to integer files: doubles, and integers it only casts."""
+    if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
+        return doubles(model)
+    return doubles(model) | set(trace(model).float_inputs.values())
+
+
+def doubles(model: keras.Model) -> set[str]:
+    """Returns the names of the inputs of float64, which come as float32 to every file."""
+    return {s.name for s in keras.tree.flatten(input_specs(model)) if s.dtype == tf.float64}
+
+
+def traced(serve, specs, held, module: tf.Module | None = None) -> tuple:
+    """Traces a function for an `Export`.
+
+    Args:
+        serve: Function of tensors, one after the other, that returns a list of tensors.
+        specs: `TensorSpec` of each argument.
+        held: The variables it refers to; those that come up while it is traced are added.
+        module: What holds the variables, if there is something; large models get one.
+
+    Returns:
+        The concrete function, and the module if the converter shall store it as a SavedModel.
+    """
+    named = [tf.TensorSpec(s.shape, s.dtype, argument(k)) for k, s in enumerate(specs)]
+    function = tf.function(serve, autograph=False).get_concrete_function(*named)
+    if module is None and sum(v.dtype.size * v.shape.num_elements() for v in held) >= LARGE_MODEL:
+        module = tf.Module()
+        module.held = [*held, *function.graph.variables]
+    return function, module
+
+
+def exported(model: keras.Model, state, draws: Draws) -> Export:
+    """Traces a model for the converter.
+
+    Args:
+        model: A built model.
+        state: Its treatments, or None to export it as it is.
+        draws: What becomes of random numbers.
+
+    Returns:
+        The export.
+
+    Raises:
+        ValueError: If an input has a dimension besides the batch that is not fixed.
+        NotConvertible: If LiteRT lacks an operation of the traced graph.
+    """
+    specs = input_specs(model, batch=1)
+    flat = keras.tree.flatten(specs)
+    check_static(model)
+    floats = float_inputs(model) if draws.is_integer else doubles(model)
+    flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
+    outputs = []
+
+    def serve(*tensors):
+        with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
+            made = model(keras.tree.pack_sequence_as(specs, list(tensors)), training=False)
+        named = named_outputs(model, made)
+        outputs[:] = named
+        return list(named.values())
+
+    with (
+        contextlib.ExitStack() as afterwards,
+        float32(model),
+        unrolled(model),
+        drawing(draws),
+        convertible(draws.is_integer),
+        overridden(_scoped(model, every := complete(model, state))),
+        laid(model, every, Mode.EXPORT),
+        quiet(),
+    ):
+        paths = numbered(model, every)
+        root = max(paths)
+        for t in every.treatments:
+            afterwards.callback(t.exported.clear)
+        held = [v for t in every.treatments for v in prepare_export(t)]
+        constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()}, held)
+        function, module = traced(serve, flat, held)
+        refuse_lacking(function.graph, paths)
+        # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
+        held += function.graph.variables
+    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, module, paths, frozenset(floats))
+
+
+def _token(number: int) -> str:
+    return f"tfc{number}_"
+
+
+def _scoped(model: keras.Model, every) -> list[tuple]:
+    """Overrides by which what a container computes by itself bears its number."""
+
+    def call(plain, number):
+        def scoped(*args, **kwargs):
+            with tf.name_scope(_token(number)):
+                return plain(*args, **kwargs)
+
+        return scoped
+
+    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(containers(model))]
+
+
+def numbered(model: keras.Model, every) -> dict[int, str]:
+    """Returns the path of the operation, the container, or at last the model, for each number in the exported names.
+
+    Args:
+        model: The model.
+        every: What `complete` made of it.
+    """
+    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    held = [*(path for path, _ in containers(model)), model.name]
+    return {t.index: t.path for t in every.treatments} | {first + k: path for k, path in enumerate(held)}
+
+
+def refuse_lacking(graph, paths: dict[int, str]) -> None:
+    """Raises if a traced graph holds operations that LiteRT lacks.
+
+    Args:
+        graph: The graph.
+        paths: What `numbered` returned.
+
+    Raises:
+        NotConvertible: In that case.
+    """
+
+    def layer(name):
+        numbers = re.findall(r"tfc(\d+)_", name)
+        return paths.get(int(numbers[-1]), "") if numbers else ""
+
+    refused = lacking(graph, layer)
+    if refused:
+        raise NotConvertible("LiteRT has no operation for a part of the model", refused)
+
+
+def check_static(model: keras.Model) -> None:
+    """Raises if an input has an open dimension besides the batch.
+
+    Raises:
+        ValueError: In that case.
+    """
+    for s in keras.tree.flatten(input_specs(model)):
+        if None in s.shape[1:]:
+            raise ValueError(
+                f"Input {s.name!r} of model {model.name!r} has an open dimension: {tuple(s.shape)}. A file "
+                f"for a phone has fixed "
+                "shapes (and batch 1). Build the model with keras.Input of the size it will run at."
+            )
+
+
+def check_batched(model: keras.Model) -> None:
+    """Raises if an output is known to have no axis of samples: no answer of one sample is in it.
+
+    Raises:
+        ValueError: In that case.
+    """
+    made = keras.tree.flatten(model.outputs) if has_graph(model) else []
+    for k, x in enumerate(made):
+        if not x.shape or x.shape[0] is not None and model.inputs[0].shape[0] is None:
+            raise ValueError(
+                f"Output {k} of model {model.name!r} has the shape {tuple(x.shape)}, without an axis of samples in "
+                "front: it mixes the samples of a batch, and a file gets one at a time. Keep axis 0, as in "
+                "keras.ops.mean(x, axis=-1), or leave this output out of the model you convert."
+            )
+
+
+def named_outputs(model: keras.Model, outputs) -> dict:
+    """Returns the outputs by name, in the model's order.
+
+    The names are the model's own; the keys of a dict; in nested structures keys and numbers joined by `/`; or
+    `output_0`... where these are missing or occur twice.
+    """
+    flat = keras.tree.flatten(outputs)
+    if isinstance(outputs, dict):
+        names = _paths(keras.tree.pack_sequence_as(outputs, list(range(len(flat)))), len(flat))
+    else:
+        names = output_names(model)
+    if len(names) != len(flat) or len(set(names)) != len(names):
+        names = [f"output_{k}" for k in range(len(flat))]
+    return dict(zip(names, flat, strict=True))
+
+
+def _paths(places, count: int) -> list[str]:
+    """The path to each number in a structure of dicts and lists."""
+    found = {}
+
+    def visit(place, path):
+        if isinstance(place, int):
+            found[place] = "/".join(path)
+            return
+        for key, inner in place.items() if isinstance(place, dict) else enumerate(place):
+            visit(inner, [*path, str(key)])
+
+    visit(places, [])
+    return [found[k] for k in range(count)]
+
+
+def complete(model: keras.Model, state):
+    """Returns treatments for every operation: those of the state, and empty ones that make constants and names.
+
+    Forms without values to round (3-D pooling by planes, `x * x`, `x * -1`) are exact: they are laid in every mode,
+    also where LiteRT, or its 16-bit activations, lack the operation itself.
+    """
+    known = {id(t.op): t for t in state.treatments} if state is not None else {}
+    number = max((t.index for t in known.values()), default=-1) + 1
+    treatments = []
+    for path, op in leaves(model):
+        if id(op) not in known:
+            spec = spec_of(op)
+            known[id(op)] = Treatment(path, op, number, written=spec.written is not None and not spec.inside)
+            number += 1
+        treatments.append(known[id(op)])
+    return SimpleNamespace(treatments=treatments, inputs=list(state.inputs) if state is not None else [])
+
+
+@contextlib.contextmanager
+def unrolled(model: keras.Model) -> Iterator[None]:
+    """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow, and int8 has none."""
+    with overridden([*inference(model), *((layer, "unroll", True) for layer in recurrent(model))]):
+        yield
+
+
+def run_converter(export: Export, setup, samples=None) -> bytes:
+    """Runs TensorFlow's converter on an exported function, quietly.
+
+    Args:
+        export: The function.
+        setup: Function that sets options on the converter.
+        samples: Representative samples by input name; None for none.
+
+    Returns:
+        The bytes of the `.tflite` file.
+
+    Raises:
+        NotConvertible: If the converter fails; it names operations and layers, and quotes the converter.
+    """
+    samples = export.samples(samples)
+    with quiet() as said:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([export.function], export.module)
+        converter.exclude_conversion_metadata = True  # notes that would be dropped, at the cost of a pass over the file
+        if samples is not None:
+            converter.representative_dataset = lambda: _representative(export, samples)
+        setup(converter)
+        try:
+            content = converter.convert()
+        except Exception as error:
+            text = str(error).strip() or said.getvalue().strip()
+            found = converter_failure(text, export.paths, export.function.graph)
+            raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
+    return with_integer_splits(content)
+
+
+def _representative(export: Export, samples) -> Iterator:
+    """Samples as the calibrator takes them: by name where there is a signature, else in the order of the inputs."""
+    for s in samples:
+        arrays = [s[name] for name in export.inputs]
+        named = {argument(k): x for k, x in enumerate(arrays)}
+        yield (DEFAULT_SIGNATURE, named) if export.module is not None else arrays

@@ -1,0 +1,89 @@
+"""Which layers may stay float in an integer file, which were left so, and which must."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import keras
+
+from tfcompress.export.verify import FloatOp
+from tfcompress.fake_quant.quantizer_placement import float_reasons, stays_float
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.graph.trace import trace
+from tfcompress.graph.tree import containers, leaves
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.selection import matches, unmatched
+from tfcompress.tflite.schema.flatbuffer import OPERATIONS
+
+
+def matches_any(op: object, keys: Iterable[object]) -> bool:
+    """Whether one of the name patterns or types means this operation."""
+    return any(matches(op, key) for key in keys)
+
+
+def check_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object], layers: bool) -> None:
+    """Raises if a name means nothing: a misspelt one would change nothing, in silence.
+
+    Args:
+        model: A built model.
+        allow_float: Names of operations or layers.
+        leave_float: Name patterns and types of layers.
+        layers: Whether the layers of the model are known in the file (not those of a SavedModel).
+
+    Raises:
+        ValueError: In that case.
+    """
+    if not allow_float and not leave_float:
+        return
+    inside = leaves(model) if layers else []
+    shown = f"Its layers are: {', '.join(path for path, _ in inside)}."
+    if lost := unmatched([op for _, op in inside], leave_float):
+        raise ValueError(f"convert: leave_float names no layer of model {model.name!r}: {lost}. {shown}")
+    paths = [path for path, _ in (*inside, *(containers(model) if layers else []))] + [model.name]
+    known = {*OPERATIONS, *paths, *(path.rsplit("/", 1)[-1] for path in paths)}
+    if lost := [name for name in allow_float if name not in known and not name.startswith("Flex")]:
+        raise ValueError(
+            f"convert: allow_float names neither an operation of LiteRT ('CAST', 'CONV_3D') nor a layer of model "
+            f"{model.name!r}: {lost}. {shown if layers else 'Of a SavedModel only operations are known.'}"
+        )
+
+
+def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object]) -> set[str]:
+    """Returns the operations the user allowed, and the paths of the layers left out on purpose."""
+    if not leave_float:
+        return set(allow_float)
+    found = stays_float(trace(model), lambda op: matches_any(op, leave_float))
+    return {*allow_float, *(path for path, op in leaves(model) if id(op) in found)}
+
+
+def left_layers(model: keras.Model, state, leave_float: Iterable[object]) -> set[str]:
+    """Returns the paths of the layers left out of int8: now, or in training by an override None.
+
+    Args:
+        model: The model.
+        state: Its treatments; None where nothing was treated.
+        leave_float: Name patterns and types of `convert`.
+    """
+    if state is None:
+        return set()
+    rounded = {id(t.op) for t, _, _ in state.find(QuantizeWeight)}
+    return {
+        path
+        for path, op in leaves(model)
+        if matches_any(op, leave_float) or spec_of(op).kernels and id(op) not in rounded
+    }
+
+
+def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
+    """Says of operations that are float because layers were left out, what to do about it."""
+    if not left:
+        return lost
+    own = "its layer was left out of int8: accept it with leave_float=[{0!r}]"
+    fed = "layers left out of int8 feed it ({1}), so it has no integer input: leave it out as well"
+    listed = ", ".join(sorted(left))
+    return [replace(f, remedy=(own if f.layer in left else fed).format(f.layer, listed)) for f in lost]
+
+
+def table_says(model: keras.Model) -> dict[str, tuple[str, ...]]:
+    """Returns the operations that stay float by the table of facts, by path of their layer."""
+    reasons = float_reasons(call.op for call in trace(model).calls)
+    return {path: reasons[id(op)] for path, op in leaves(model) if id(op) in reasons}

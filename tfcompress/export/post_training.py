@@ -1,0 +1,103 @@
+"""Post-training quantization by the mechanism of training: grids and ranges laid over the model, filled by data."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from tfcompress.fake_quant.op_plan import Chain, Spot, Treatment
+from tfcompress.fake_quant.range_requests import ranged
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.fake_quant.transforms.ranges import ActivationRange, PercentileRange
+from tfcompress.graph.custom_code import own_code
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import spec_of
+
+
+def channels(w, is_folded: bool) -> bool:
+    """Rule of `quantized_state`: no kernel gets one scale, each has one per channel."""
+    return False
+
+
+def tensors(w, is_folded: bool) -> bool:
+    """Rule of `quantized_state`: every kernel gets one scale, but where a folded normalization scales each channel."""
+    return not is_folded
+
+
+def clustered(w, is_folded: bool) -> bool:
+    """Rule of `quantized_state`: kernels that `is_shared` finds clustered get one scale."""
+    return not is_folded and is_shared(w)
+
+
+def quantized_state(
+    model: keras.Model,
+    left_out: Callable[[object], bool],
+    one_scale: Callable[[np.ndarray, bool], bool] = channels,
+    percentile: float | None = None,
+    bits: int = 8,
+) -> CompressionState:
+    """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
+
+    Args:
+        model: A built model.
+        left_out: Whether an operation stays float.
+        one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
+            scale instead of one per channel: `channels`, `tensors` or `clustered`.
+        percentile: Per cent of the values inside a range; None for all of them.
+        bits: Bits of the activations; those of 16 bits are symmetric.
+
+    Returns:
+        The state, not attached to the model.
+
+    Raises:
+        ValueError: If the model's graph can't be followed.
+    """
+
+    def make(span, op):
+        made = _range(span.positive, percentile, bits)
+        made.title = span.name
+        return made
+
+    _check_inside(model)
+    spots, inputs = ranged(model, make, left_out, "convert")
+    borrowed = own_code(model).borrowed
+    treatments = []
+    for index, (path, op) in enumerate(leaves(model)):
+        spot = spots.get(id(op), Spot())
+        t = Treatment(path, op, index)
+        t.lay(spot)
+        if not left_out(op):
+            for name in spec_of(op).kernels:
+                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)
+        treatments.append(t)
+    return CompressionState(treatments, inputs)
+
+
+def _check_inside(model: keras.Model) -> None:
+    """Ranges around a graph whose inside nobody knows would disagree with those found within."""
+    opaque = [path for path, op in leaves(model) if isinstance(op, keras.layers.TFSMLayer)]
+    if opaque:
+        raise ValueError(f"convert: the layers {opaque} are SavedModels, whose inside takes no ranges.")
+
+
+def _range(positive: bool, percentile: float | None, bits: int) -> ActivationRange:
+    options = {"bits": bits, "symmetric": bits == 16, "positive": positive and bits != 16}
+    if percentile is None:
+        return ActivationRange(**options)
+    return PercentileRange(percentile=float(percentile), **options)
+
+
+def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:
+    spec = spec_of(op)
+    chain = Chain.of(op, name)
+    chain.is_borrowed = id(chain.variable) in borrowed
+    axes = () if chain.is_borrowed or one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
+    chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
+    return chain
+
+
+def is_shared(w) -> bool:
+    """Whether a kernel holds few enough values (256) for many weights to share one."""
+    w = np.asarray(w)
+    return w.size > 1024 and np.unique(w).size <= min(257, w.size // 4)

@@ -1,0 +1,101 @@
+"""The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
+
+import contextlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.weight_reads import prepare
+from tfcompress.graph.keras_private import float32, inference, input_specs, overridden
+from tfcompress.graph.random_ops import Draws, drawing
+from tfcompress.system.silence import quiet
+
+
+def simulate(model: keras.Model, state, x, batch_size: int = 128):
+    """Returns the outputs of a model under the treatments of a state.
+
+    Args:
+        model: A built model.
+        state: What holds `treatments` and `inputs`.
+        x: Inputs as the model takes them: an array `(samples, ...)`, a list or a dict of arrays.
+        batch_size: Samples at a time.
+
+    Returns:
+        float32 arrays `(samples, ...)` in the structure of the model's outputs; integer and bool outputs as they are.
+    """
+    return _batches(model, state, x, batch_size, Mode.FOLDED)
+
+
+def float_outputs(model: keras.Model, x, batch_size: int = 128):
+    """Returns the outputs of a model as it is, in float32; arguments and result as for `simulate`."""
+    return _batches(model, SimpleNamespace(treatments=[], inputs=[]), x, batch_size, Mode.FOLDED)
+
+
+def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32):
+    """Lets the activation ranges of a state look at representative samples.
+
+    Args:
+        model: A built model.
+        state: What holds `treatments` and `inputs`.
+        samples: One dict by input name per sample, as `calibration.samples` makes them.
+        batch_size: Samples at a time.
+
+    Returns:
+        The outputs in the structure of the model's: weights lie on their grids, activations stay float.
+    """
+    specs = input_specs(model)
+    names = [s.name for s in keras.tree.flatten(specs)]
+    arrays = [np.concatenate([s[n] for s in samples]) for n in names]
+    return _batches(model, state, keras.tree.pack_sequence_as(specs, arrays), batch_size, Mode.OBSERVE)
+
+
+def _batches(model, state, x, batch_size, mode):
+    x = keras.tree.map_structure(np.asarray, x)
+    count = len(keras.tree.flatten(x)[0])
+    draws, parts = Draws(), []
+    # TensorFlow warns of functions made anew; this one is, for every state of the model
+    random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
+    run = (random, overridden(inference(model)), laid(model, state, mode), _prepared(state, mode))
+    with quiet(), float32(model), contextlib.ExitStack() as stack:
+        for each in run:
+            stack.enter_context(each)
+        forward = _traced(model, x, draws)
+        for start in range(0, count, batch_size):
+            rows = slice(start, start + batch_size)
+            outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
+            parts.append(keras.tree.map_structure(np.asarray, outputs))
+    return keras.tree.map_structure(_joined, *parts)
+
+
+def _joined(*parts):
+    """One array; classes and masks keep their type."""
+    whole = np.concatenate(parts)
+    return whole if whole.dtype.kind in "iub" else whole.astype("float32")
+
+
+@contextlib.contextmanager
+def _prepared(state, mode) -> Iterator[None]:
+    """In the simulation weights and bounds are final: they are read once, not anew in each batch."""
+    try:
+        for t in state.treatments if mode is Mode.FOLDED else ():
+            prepare(t, mode)
+        yield
+    finally:
+        for t in state.treatments:
+            t.ready = None
+
+
+def _traced(model, x, draws):
+    """The model's call as one graph for batches of every size; tracing costs more than a small net's answers."""
+    specs = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), x)
+
+    def forward(inputs):
+        draws.begin()
+        return model(inputs, training=False)
+
+    return tf.function(forward, autograph=False).get_concrete_function(specs)

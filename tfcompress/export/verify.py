@@ -1,0 +1,267 @@
+"""The proof of an integer file: no float op is left, it runs with and without XNNPACK, it computes what was trained."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from tfcompress.export.float_reasons import is_never_integer, never_integer, unranged
+from tfcompress.export.unconvertible import NotConvertible, runtime_failure
+from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.schema.flatbuffer import Op
+
+_MOVES = frozenset({"RESHAPE", "TRANSPOSE", "EXPAND_DIMS", "SQUEEZE", "PAD", "SLICE", "STRIDED_SLICE"})
+_TOKEN = re.compile(r"tfc(\d+)_")
+
+
+@dataclass(frozen=True)
+class FloatOp:
+    """An operation of an integer file that works on floats, and the Keras layer it came from.
+
+    Attributes:
+        index: Its place in the file; None where the converter refused it outright.
+        op: LiteRT's name of it.
+        layer: Path of the layer.
+        remedy: Reason and way out.
+        follows: Whether it is float because of another one of the layer only, and is accepted with that one.
+    """
+
+    index: int | None
+    op: str
+    layer: str
+    remedy: str
+    follows: bool = False
+
+    def __str__(self) -> str:
+        """One line; an operation the converter refuses outright has no index."""
+        at = "" if self.index is None else f"{self.index} "
+        return f"op {at}{self.op} from layer {self.layer!r}: {self.remedy}"
+
+
+class NotFullyInteger(ValueError):
+    """Raised instead of writing an int8 file with a float operation in it.
+
+    Args:
+        float_ops: The operations.
+
+    Attributes:
+        float_ops: The operations, each with `op`, `layer` and `remedy`.
+    """
+
+    exit_code = 3  # of the command line: the file is refused, nothing was used wrongly
+
+    def __init__(self, float_ops: Iterable[FloatOp]):
+        self.float_ops = tuple(float_ops)
+        lines = "\n".join(f"  {f}" for f in self.float_ops)
+        super().__init__(
+            f"{len(self.float_ops)} operation(s) would stay float in the int8 file:\n{lines}\n"
+            "Change the layers as said, or accept the operations by name: convert(..., allow_float=["
+            + ", ".join(repr(n) for n in sorted({f.op for f in self.float_ops if not f.follows}))
+            + "])."
+        )
+
+
+def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
+    """Leads every operation of a file back to its Keras layer by the numbers its tensors' names carry.
+
+    Args:
+        artifact: A file exported by `deploy.export`.
+        paths: Number to the path of the layer.
+
+    Returns:
+        Index of the operation (as text) to the path.
+    """
+    (graph, *_) = artifact.model.graphs
+    found, known = {}, {}
+    for op in graph.ops:
+        numbers = _numbers(graph, op.outputs)
+        if not numbers:  # outputs of the model bear names of their own, the kernels of such an operation do not
+            numbers = _numbers(graph, [t for t in op.inputs if t >= 0 and t not in known])
+        if not numbers:  # an operation the converter put in: it belongs to what feeds it
+            numbers = [known[t] for t in op.inputs if t in known]
+        if numbers:
+            # a fused operation carries the names of all its parts, the one that gives the kernel last
+            found[str(op.index)] = paths.get(numbers[-1], "?")
+            known |= dict.fromkeys(op.outputs, numbers[-1])
+    users = {t: found[str(op.index)] for op in graph.ops if str(op.index) in found for t in op.inputs}
+    for op in reversed(graph.ops):  # casts behind the model's input belong to what they feed
+        if str(op.index) not in found and (layers := [users[t] for t in op.outputs if t in users]):
+            found[str(op.index)] = layers[0]
+            users |= dict.fromkeys(op.inputs, layers[0])
+    return found
+
+
+def _numbers(graph, tensors) -> list[int]:
+    return [int(n) for t in tensors for n in _TOKEN.findall(graph.tensors[t].name)]
+
+
+def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
+    """Returns what the table of layer facts says will stay float, for a model the converter refuses outright.
+
+    Args:
+        reasons: Path of a layer to its float operations.
+    """
+    return [FloatOp(None, name, layer, never_integer(name)) for layer, names in reasons.items() for name in names]
+
+
+def float_operations(
+    artifact: Artifact, allowed: Iterable[str], calibrated: bool = True, drags: bool = True
+) -> list[FloatOp]:
+    """Returns the operations of a file that work on floats and are not allowed to.
+
+    Args:
+        artifact: The file, its layer names in `metadata["layers"]`.
+        allowed: Names of operations or layers.
+        calibrated: Whether the converter had calibration data, for the remedies.
+        drags: Whether what is float only because of an allowed one beside it is allowed with it.
+    """
+    allowed = set(allowed)
+    makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
+    layers = {op.index: artifact.layer_of(op) or "?" for op in artifact.float_ops()}
+    found, accepted = [], {}
+    for op in artifact.float_ops():
+        # what only moves the values of an accepted operation comes with it
+        follows = op.name in _MOVES and any(makers[t].index in accepted for t in op.inputs if t in makers)
+        if follows or op.name in allowed or any(_names(a, layers[op.index]) for a in allowed):
+            accepted[op.index] = op
+        else:
+            found.append(op)
+    with_accepted = _dragged(found, list(accepted.values()), layers) if drags else []
+    found = [op for op in found if op not in with_accepted]
+    follow = _dragged(found, [op for op in found if is_never_integer(op.name)], layers)
+    return [FloatOp(op.index, op.name, layers[op.index], _remedy(op, found, calibrated), op in follow) for op in found]
+
+
+def _dragged(candidates: list[Op], by: list[Op], layers: dict[int, str]) -> list[Op]:
+    """The operations with integer kernels that are float because they touch others, in their layer, that are."""
+    by, dragged = list(by), []
+    waiting = [op for op in candidates if not is_never_integer(op.name) and not op.is_flex and not op.is_custom]
+    while new := [op for op in waiting if any(_touch(op, b) and layers[op.index] == layers[b.index] for b in by)]:
+        dragged += new
+        by, waiting = new, [op for op in waiting if op not in new]
+    return dragged
+
+
+def _names(allowed: str, layer: str) -> bool:
+    return layer == allowed or layer.rsplit("/", 1)[-1] == allowed
+
+
+def _remedy(op: Op, lost: list[Op], calibrated: bool) -> str:
+    if op.is_flex:
+        return "TensorFlow has no LiteRT operation for it: write the layer with Keras layers"
+    if op.is_custom:
+        return "a custom operation, which the stock interpreter lacks: write the layer with Keras layers"
+    if is_never_integer(op.name):
+        return never_integer(op.name)
+    beside = next((o.name for o in lost if is_never_integer(o.name) and _touch(o, op)), None)
+    if beside is not None:
+        return f"LiteRT has an integer kernel for it, but {beside} beside it has none and hands it floats"
+    return unranged(op.name, calibrated)
+
+
+def _touch(a: Op, b: Op) -> bool:
+    return bool({*a.inputs, *a.outputs} & {*b.inputs, *b.outputs})
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a file and the simulation of what was trained agree.
+
+    Args:
+        samples: Number of samples compared.
+        agreement: Fraction with the same argmax over the last axis, of the output with the fewest.
+        largest_gap: Largest difference of any output, in steps of its int8 scale.
+        equal: Fraction of output values that are equal.
+        xnnpack: Whether the file ran with XNNPACK.
+    """
+
+    samples: int
+    agreement: float
+    largest_gap: float
+    equal: float
+    xnnpack: bool
+
+    def facts(self) -> dict:
+        """Returns the figures for JSON."""
+        return asdict(self)
+
+
+def parity(artifact: Artifact, simulated, got, xnnpack: bool = True) -> Parity:
+    """Compares a file with the simulation on the same inputs.
+
+    Args:
+        artifact: The file.
+        simulated: Outputs of the simulation by name.
+        got: Outputs of the file by name, dequantized.
+        xnnpack: Whether the file ran with XNNPACK.
+
+    Returns:
+        The figures.
+    """
+    pairs = list(_pairs(artifact, got, simulated))
+    gaps = [np.abs(a - b) / scale for a, b, scale in pairs]
+    return Parity(
+        samples=len(pairs[0][0]),
+        agreement=float(min(np.mean(_decision(a) == _decision(b)) for a, b, _ in pairs)),
+        largest_gap=float(max(g.max() for g in gaps)),
+        equal=float(np.mean([np.mean(g < 0.5) for g in gaps])),
+        xnnpack=xnnpack,
+    )
+
+
+def _pairs(artifact, got, simulated):
+    for spec in artifact.outputs:
+        scale = float(np.ravel(spec.scale)[0]) if spec.is_quantized else 1.0 / 256
+        yield np.asarray(got[spec.name], np.float32), np.asarray(simulated[spec.name], np.float32), scale
+
+
+def _decision(y):
+    """The largest of the last axis, position by position; a single value by itself, on the grid of a float16."""
+    return y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.astype(np.float16)
+
+
+def check_loads(artifact: Artifact, samples=None) -> None:
+    """Runs a file once with XNNPACK and once without; either must work.
+
+    Args:
+        artifact: The file.
+        samples: Calibration samples, each a dict by input name, of which some are run; without any, plausible values.
+
+    Raises:
+        NotConvertible: If the stock interpreter can't load or run it.
+    """
+    x = _chosen(samples) if samples else {s.name: _plausible(s) for s in artifact.inputs}
+    for xnnpack in (True, False):
+        ran(artifact, x, xnnpack)
+
+
+def ran(artifact: Artifact, x, xnnpack: bool = True):
+    """Returns what a file answers.
+
+    Args:
+        artifact: The file.
+        x: Inputs, as `Artifact.predict` takes them.
+        xnnpack: Whether to run it with XNNPACK.
+
+    Raises:
+        NotConvertible: If the stock interpreter can't load or run it; the operation and its layer are named.
+    """
+    try:
+        return artifact.predict(x, xnnpack=xnnpack)
+    except Exception as error:
+        text = f"The file does not run in ai-edge-litert {'with' if xnnpack else 'without'} XNNPACK"
+        raise NotConvertible(text, runtime_failure(str(error), artifact), error) from error
+
+
+def _chosen(samples) -> dict[str, np.ndarray]:
+    rows = [samples[k] for k in sorted({0, len(samples) // 2, len(samples) - 1})]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _plausible(spec) -> np.ndarray:
+    """Ones for integers, which are indices or counts more often than not; else numbers between 0 and 1."""
+    shape = (1, *(1 if size < 1 else size for size in spec.shape[1:]))
+    if not spec.is_quantized and not spec.dtype.startswith("float"):
+        return np.ones(shape, spec.dtype)
+    return np.random.default_rng(0).random(shape, "float32")

@@ -1,0 +1,204 @@
+"""The values inside a layer that is written in several integer operations, each on its int8 grid.
+
+What `layer_table/integer_rewrites.py` calls `grid`. A value whose bounds follow from others needs no range of its
+own; the rest have one that is filled and trained like those between layers, so the simulation knows every rounding of
+the file.
+"""
+
+import math
+
+import tensorflow as tf
+
+from tfcompress.fake_quant.litert_rounding import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
+from tfcompress.fake_quant.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
+
+MASK_GAP = 10.0
+"""Logarithm of how little all masked places together weigh against the smallest logit."""
+HIDDEN = -1e9
+"""What a masked logit is while ranges look on."""
+
+
+class Inside:
+    """Rounds the values inside one layer in one pass.
+
+    Args:
+        ranges: Ranges by the name of the value.
+        bits: Bits of the grids whose bounds are known.
+        how: What the pass does with ranges: "train", "observe" or "apply".
+        exports: Whether the converter reads the pass: bounds are then numbers.
+        folds: Whether biases and averages are rounded as the file does.
+        source: Range of the layer's input, fixed limits, or None where that is unknown.
+        target: The same of its output.
+    """
+
+    def __init__(
+        self,
+        ranges: dict[str, ActivationRange],
+        bits: int,
+        how: str,
+        exports: bool,
+        folds: bool,
+        source: ActivationRange | tuple[float, float] | None = None,
+        target: ActivationRange | tuple[float, float] | None = None,
+    ):
+        self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
+        self.source, self.target = source, target
+        self.simulates = folds and not exports and bits == 8
+
+    def __call__(self, name: str, x):
+        """Returns `x` on the grid of the range of that name; as it is where nobody kept one (a node in a session)."""
+        span = self.ranges.get(name)
+        return x if span is None else span(x, how=self.how, export=self.exports)
+
+    def high(self, name: str):
+        """Returns the upper bound of a range that was called before: a number in an export, else a tensor."""
+        return self.bounds(name)[1]
+
+    def least(self, a, b):
+        """Returns the smaller of two bounds."""
+        return min(a, b) if self.exports else tf.minimum(a, b)
+
+    def fixed(self, x, low, high):
+        """Returns `x` on the grid between known bounds; only between them while ranges look on."""
+        if self.exports and self.bits != 8:
+            return x  # see ActivationRange.call
+        if self.exports:
+            return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
+        low, high = tf.convert_to_tensor(low, tf.float32), tf.convert_to_tensor(high, tf.float32)
+        if self.how == OBSERVE:
+            return tf.clip_by_value(x, low, high)
+        return fake_quant(x, low, high, self.bits)
+
+    def known(self, x, limits: tuple[float, float]):
+        """Returns `x` on the grid that LiteRT gives an operation by itself (Softmax, tanh)."""
+        return x if self.exports or self.how == OBSERVE else self.fixed(x, *fixed_limits(limits, self.bits))
+
+    def masked(self, name: str, x, mask, is_ranged: bool = False):
+        """Returns logits on the grid of the range of that name, widened downwards for what is masked.
+
+        Args:
+            name: Name of the range; it sees the logits before the mask.
+            x: Logits `(batch, ..., keys)` of a softmax over the last axis.
+            mask: Booleans that broadcast to `x`; where False, the logit becomes the lowest value less a gap.
+            is_ranged: Whether the logits come with a scale of their own.
+        """
+        if name not in self.ranges:
+            return tf.where(mask, x, tf.constant(HIDDEN, x.dtype))
+        if self.how == OBSERVE:
+            return tf.where(mask, self(name, x), tf.constant(HIDDEN, x.dtype))
+        if self.how == TRAIN:
+            seen = self(name, x)  # follows the batch
+            x = seen if self.ranges[name].own_weights() else x
+        low, high = self.bounds(name)
+        floor = low - MASK_GAP - math.log(x.shape[-1] or 1)
+        if self.bits != 8:  # LiteRT has no 16-bit SELECT, and a sum, whose scale leaves room above and below
+            return x + (tf.cast(mask, x.dtype) - 1.0) * (high - floor)
+        if self.exports and (is_ranged or is_fixed(mask)):  # a sum takes two scales, and known masks need no SELECT
+            x = x if is_ranged else self.fixed(x, floor, high)
+            return self.fixed(x + self.fixed(tf.where(mask, 0.0, floor - high), floor - high, 0.0), floor, high)
+        if self.exports:
+            return self.fixed(tf.where(mask, self.fixed(x, floor, high), floor), floor, high)
+        return self.fixed(tf.where(mask, x, floor), floor, high)
+
+    def chosen(self, mask, x):
+        """Returns `x` where the mask is True, else zero."""
+        if self.exports and self.bits != 8:
+            return x * tf.cast(mask, x.dtype)
+        return tf.where(mask, x, tf.zeros((), x.dtype))
+
+    def bounds(self, name: str):
+        """Returns the bounds of a range: numbers in an export, else tensors."""
+        if not self.exports:
+            return self.ranges[name].bounds()
+        with tf.init_scope():
+            return self.ranges[name].limits()
+
+    def average(self, x):
+        """Returns averages of the layer's input on the grid of that input, where LiteRT puts them."""
+        if not self.simulates or self.source is None:
+            return x
+        return averaged(x, self.source)
+
+    def product(self, x, y, limits: tuple[float, float]):
+        """Returns the layer's input times a value that LiteRT gives known limits, as XNNPACK rounds it."""
+        if not self.simulates or self.source is None or self.target is None:
+            return x * y
+        return accumulated(x * y, self.source, scale_of(limits), self.target)
+
+    def bent(self, x, slope: float):
+        """Returns the layer's input, negative values times a slope, where XNNPACK knows rounded as it does."""
+        if not self.simulates or self.source is None or self.target is None:
+            return tf.nn.leaky_relu(x, slope)
+        return rescaled(x, self.source, self.target, slope)
+
+    def rsqrt(self, x, square):
+        """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid from zero to there.
+
+        The integer kernels saturate by themselves, and make the largest code of the root of zero.
+        """
+        if self.exports:
+            return self.fixed(tf.math.rsqrt(x), 0.0, square**0.5)
+        square = tf.convert_to_tensor(square, tf.float32)
+        return self.fixed(tf.math.rsqrt(tf.maximum(x, 1.0 / square)), 0.0, tf.sqrt(square))
+
+    def by_channel(self, x, factor, shift, name: str):
+        """Returns `x * factor + shift`, a pair per channel: one depthwise 1x1 convolution, exact in int8.
+
+        Args:
+            x: Tensor, channels last.
+            factor: `(channels,)`, or None for ones.
+            shift: `(channels,)`, or None for zeros.
+            name: Name of the range `x` is on.
+        """
+        channels = x.shape[-1]
+        factor = tf.ones((channels,)) if factor is None else _float(factor)
+        shift = tf.zeros((channels,)) if shift is None else _float(shift)
+        if not self.simulates:
+            return scaled(x, factor, shift)
+        source = self.ranges[name]
+        y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), source))
+        return y if self.target is None else accumulated(y, source, weight_step(factor, (0,)), self.target)
+
+
+def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
+    """Returns the range that LiteRT gives an operation by itself; in 16 bits all have steps of 1/32768.
+
+    Args:
+        limits: The range in 8 bits.
+        bits: Bits of the activations.
+    """
+    return (-1.0, 1.0 - 2.0**-15) if bits == 16 and limits[0] >= -1.0 else limits
+
+
+def is_fixed(x) -> bool:
+    """Whether a tensor of a graph follows from constants alone."""
+    if not hasattr(x, "op") or tf.executing_eagerly():
+        return True
+    seen, left = set(), [x.op]
+    while left:
+        op = left.pop()
+        if op.name in seen or op.type == "Shape" and op.inputs[0].shape.is_fully_defined():
+            continue
+        if op.type in ("Placeholder", "PlaceholderWithDefault", "ReadVariableOp"):
+            return False
+        seen.add(op.name)
+        left += [tensor.op for tensor in op.inputs]
+    return True
+
+
+def _float(variable):
+    return tf.cast(tf.convert_to_tensor(variable), tf.float32)
+
+
+def scaled(x, factor, shift):
+    """Returns `x * factor + shift` per channel of the last axis, as the depthwise convolution the file has.
+
+    Args:
+        x: Tensor `(batch, ..., channels)`.
+        factor: `(channels,)`.
+        shift: `(channels,)`.
+    """
+    shape = tf.shape(x) if None in x.shape else x.shape
+    flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
+    y = tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID") + shift
+    return y if len(x.shape) == 4 else tf.reshape(y, shape)

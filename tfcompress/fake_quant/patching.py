@@ -1,0 +1,285 @@
+"""Treatments laid over a live model's operations for exactly as long as one step runs.
+
+Keras calls nothing after an exception or Ctrl-C, so nothing is left lying on a layer between steps:
+the step functions of the model are wrapped, and inside each call the overrides come and go in one
+`try/finally`. The wrapped functions serve only the `fit` that asked for them; in any other they
+take themselves away.
+"""
+
+import contextlib
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from tfcompress.fake_quant.litert_rounding import quantized
+from tfcompress.fake_quant.op_plan import Mode, Treatment
+from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
+from tfcompress.fake_quant.treated_call import run
+from tfcompress.graph.keras_private import is_training, overridden, unconverted
+from tfcompress.graph.variable_reads import Reading
+
+_HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
+
+
+@contextlib.contextmanager
+def laid(model: keras.Model, state, mode: Mode | None, extra: tuple = ()) -> Iterator[None]:
+    """Lays the treatments of `state` over the model's operations while the block runs.
+
+    Args:
+        model: A built model.
+        state: What holds `treatments` and `inputs`, the ranges of the model's inputs.
+        mode: What the passes are for; None for what each call says by its argument `training`.
+        extra: Further `(owner, attribute, value)` overrides, such as a model's `compute_loss`.
+    """
+    with overridden([*_changes(model, state, mode), *extra]):
+        yield
+
+
+def _changes(model, state, mode: Mode | None) -> list[tuple]:
+    changes = [(t.op, "call", _call(t, _own_call(t.op), mode)) for t in state.treatments]
+    if any(span is not None for span in state.inputs):
+        changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, mode)))
+    lent = [c for t in state.treatments for c in t.chains.values() if c.is_borrowed]
+    if lent and mode is not Mode.EXPORT:  # an export has constants for everybody
+        inner = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
+        changes.append((model, "call", _lending(model, inner, lent)))
+    return changes
+
+
+def _lending(model, plain: Callable, chains: list) -> Callable:
+    """The model's own call, in which every operation reads the transformed weights, also those it does not own."""
+
+    def call(*args, **kwargs):
+        values = [(c.variable, c.value()) for c in chains]
+        with Reading(values, collect_losses=True) as scope:
+            outputs = plain(*args, **kwargs)
+        for loss in scope.losses:
+            model.add_loss(loss)
+        for variable, value in scope.assigned({id(v): value for v, value in values}):
+            variable.assign(value)
+        return outputs
+
+    call.tfcompress_plain = _own_call(model)
+    return call
+
+
+def _own_call(op) -> Callable:
+    """The call of an operation itself: what is laid takes the place of what lies there, it does not add to it."""
+    return getattr(op.call, "tfcompress_plain", op.call)
+
+
+def _now() -> Mode:
+    """What the call that is running is for, as it says itself."""
+    return Mode.TRAIN if is_training() else Mode.TEST
+
+
+def _call(treatment: Treatment, plain: Callable, mode: Mode | None) -> Callable:
+    def call(*args, **kwargs):
+        return run(treatment, plain, args, kwargs, mode or _now())
+
+    call.tfcompress_plain = plain
+    return call
+
+
+def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callable:
+    """The model's own call, with ranges on its inputs; integers that have one go on as floats."""
+
+    def call(inputs, *args, **kwargs):
+        flat, mode = keras.tree.flatten(inputs), given or _now()
+        for k, span in enumerate(spans):
+            if span is not None:
+                x = tf.convert_to_tensor(flat[k])
+                dtype = x.dtype if x.dtype.is_floating else tf.float32
+                flat[k] = tf.cast(_entered(tf.cast(x, dtype), span, mode), dtype)
+        with overridden(unconverted(model)):
+            return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
+
+    call.tfcompress_plain = plain
+    return call
+
+
+def _entered(x, span, mode: Mode):
+    """An input on the grid of its range."""
+    if mode is Mode.FOLDED and span.bits == 8:
+        return quantized(tf.cast(x, tf.float32), span)
+    return span(x, how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
+
+
+class Training:
+    """The training that is running now, recognized on the stack as long as it runs.
+
+    It is the nearest frame that has the callback list among its variables: that of `fit`, or of a
+    loop written by hand. Only a weak reference is kept, so that what a broken-off `fit` held in
+    memory is not held on to.
+
+    Args:
+        callbacks: The callback list of the training; None if nobody knows one, then the outermost
+            frame stands for it.
+    """
+
+    def __init__(self, callbacks=None):
+        frame, self._name, self._list = sys._getframe(1), None, lambda: None
+        is_outside = False  # of the methods of the list itself, and of what they call
+        while frame.f_back is not None:
+            here = frame.f_locals
+            if callbacks is not None and here.get("self") is callbacks:
+                is_outside = True
+            elif is_outside and (name := next((n for n, v in here.items() if v is callbacks), None)):
+                self._name, self._list = name, weakref.ref(callbacks)
+                break
+            frame = frame.f_back
+        self._code, self._id = frame.f_code, id(frame)
+
+    def is_running(self) -> bool:
+        """Whether this training is on the stack; after an exception or its end it no longer is."""
+        frame, callbacks = sys._getframe(1), self._list()
+        while frame is not None:
+            if frame.f_code is self._code:
+                if self._name is None and id(frame) == self._id:
+                    return True
+                if callbacks is not None and frame.f_locals.get(self._name) is callbacks:
+                    return True
+            frame = frame.f_back
+        return False
+
+
+@dataclass
+class Member:
+    """A compression that takes part in the steps of a model.
+
+    Args:
+        network: The model it compresses: the one that trains, or one inside it.
+        state: As for `laid`.
+        extra: Function that returns further overrides for a mode; asked when functions are made.
+        before: Called before each call of the train function.
+        after: Called after it.
+    """
+
+    network: keras.Model
+    state: object
+    extra: Callable[[Mode], tuple] = lambda mode: ()
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
+
+
+class StepFunctions:
+    """The train, test and predict functions of a model, made anew to run under treatments.
+
+    Args:
+        model: The compiled model that `fit` trains.
+        training: The one training they serve.
+    """
+
+    _names = {"train": Mode.TRAIN, "test": Mode.TEST, "predict": Mode.TEST}
+
+    def __init__(self, model: keras.Model, training: Training):
+        self.model, self.training = model, training
+        self.members: list[Member] = []
+        self._made: list[Callable] = []
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the training that the functions serve is on the stack."""
+        return self.training.is_running()
+
+    def install(self) -> None:
+        """Puts the functions on the model."""
+        self._build_optimizer()
+        self._made = [self._wrap(name, mode) for name, mode in self._names.items()]
+
+    def _build_optimizer(self) -> None:
+        """Makes the optimizer's variables before the step is traced; made inside, TensorFlow traces everything twice.
+
+        A `train_step` of the user's may give the optimizer other variables than the model's, so it is left alone.
+        """
+        model, optimizer = self.model, self.model.optimizer
+        is_plain = type(model).train_step is keras.Model.train_step
+        if is_plain and model.built and isinstance(optimizer, keras.optimizers.Optimizer) and not optimizer.built:
+            with model.distribute_strategy.scope():
+                optimizer.build(model.trainable_variables)
+
+    def are_installed(self) -> bool:
+        """Whether the model's train function is ours, or one of somebody else's that calls ours."""
+        return bool(self._made) and calls(self.model.train_function, self._made[0])
+
+    def remove(self) -> None:
+        """Takes them away; Keras makes plain ones when it needs them."""
+        for name in self._names:
+            setattr(self.model, f"{name}_function", None)
+
+    def _overrides(self, mode) -> list[tuple]:
+        """What all members lay; each lays its own over what those before it laid."""
+        changes = []
+        for member in self.members:
+            with overridden(changes):
+                changes += [*_changes(member.network, member.state, mode), *member.extra(mode)]
+        return changes
+
+    def _wrap(self, name, mode) -> Callable:
+        changes = self._overrides(mode)
+        with overridden(changes):
+            plain = self._plain(name)
+
+        def function(*args, **kwargs):
+            if not self.is_running:
+                self.remove()
+                return self._plain(name)(*args, **kwargs)
+            if mode is Mode.TRAIN:
+                return self._step(changes, plain, args, kwargs)
+            with overridden(changes):
+                return plain(*args, **kwargs)
+
+        setattr(self.model, f"{name}_function", function)
+        return function
+
+    def _plain(self, name: str) -> Callable:
+        getattr(self.model, f"make_{name}_function")(force=True)
+        return getattr(self.model, f"{name}_function")
+
+    def _step(self, changes, plain, args, kwargs):
+        for member in self.members:
+            member.before()
+        with overridden(changes):
+            outputs = plain(*args, **kwargs)
+        for member in self.members:
+            member.after()
+        return outputs
+
+
+def calls(function: object, wanted: Callable, depth: int = 3) -> bool:
+    """Whether a function is `wanted`, or has it among what it holds: a wrapper around it."""
+    if function is wanted:
+        return True
+    if function is None or not depth:
+        return False
+    held = [getattr(function, name, None) for name in ("__wrapped__", "func", "__self__")]
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # a cell that is empty yet
+            held.append(cell.cell_contents)
+    if not isinstance(function, keras.Model):
+        held += list(getattr(function, "__dict__", {}).values())
+    return any(callable(x) and calls(x, wanted, depth - 1) for x in held)
+
+
+def at_first_step(model: keras.Model, training: Training, start: Callable[[object], None]) -> None:
+    """Lets something happen when the first batch is known, for a model that only it can build.
+
+    Args:
+        model: The compiled model.
+        training: The training whose first step it is.
+        start: Called with the `TensorSpec`s of a batch as `fit` passes it to `train_step`; puts the
+            real step functions on the model.
+    """
+
+    def function(iterator):
+        model.train_function = None
+        if training.is_running():
+            start(getattr(iterator, "element_spec", None))
+        model.make_train_function()
+        return model.train_function(iterator)
+
+    model.train_function = function

@@ -1,0 +1,347 @@
+"""Where activation ranges belong, read off the trace of a model: one for every int8 scale the file will have.
+
+A range lies behind the last operation that fuses (Conv, BatchNormalization, ReLU become one), is shared where LiteRT
+wants one scale (Concatenate, AveragePooling), moves behind operations that only pick values (MaxPooling, Flatten),
+where it gives the same result on fewer numbers, and is left out where LiteRT fixes the scale (Softmax).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import keras
+
+from tfcompress.fake_quant.input_scaling import moves_front, one_factor, takes_front
+from tfcompress.fake_quant.op_plan import Spot
+from tfcompress.fake_quant.weight_reads import fold_target
+from tfcompress.graph.trace import Call, Trace
+from tfcompress.layer_table.lookup import (
+    AVERAGE,
+    BLEND,
+    FIXED,
+    FOLD,
+    FUSE,
+    JOIN,
+    NONE,
+    OWN,
+    SAME,
+    LayerSpec,
+    activation_spec,
+    spec_of,
+)
+
+_BETWEEN = (AVERAGE, BLEND)  # new values on the scale of the input
+_WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
+_POSITIVE = (keras.activations.relu, keras.activations.relu6)
+
+
+@dataclass
+class Span:
+    """One range to be: its name in reports, whether the tensor can't be negative, and its bounds if known."""
+
+    name: str
+    positive: bool = False
+    fixed: tuple[float, float] | None = None
+
+
+@dataclass
+class Placement:
+    """Where every range lies.
+
+    Args:
+        spots: By `id(operation)`.
+        inputs: Ranges of the model's inputs (None for integer inputs).
+        behind: What each tensor of the trace has its scale from: a range, fixed limits, or None where a later operation
+            gives it one.
+    """
+
+    spots: dict[int, Spot]
+    inputs: list[Span | None]
+    behind: dict[int, Span | tuple[float, float] | None]
+
+
+def place(
+    trace: Trace,
+    name: Callable[[object], str],
+    left_out: Callable[[object], bool] = lambda op: False,
+) -> Placement:
+    """Finds the spot of every range.
+
+    Args:
+        trace: The trace of the model.
+        name: Path of an operation.
+        left_out: Whether an operation stays float.
+
+    Returns:
+        The placement.
+    """
+    return _Placer(trace, name, left_out).placement()
+
+
+class _Placer:
+    def __init__(self, trace, name, left_out):
+        self.trace, self.name, self.left_out = trace, name, left_out
+        self.spots: dict[int, Spot] = defaultdict(Spot)
+        self.makers: dict[int, tuple[Call, int]] = {}
+        self.users: dict[int, list[Call]] = defaultdict(list)
+        self.times = Counter(id(call.op) for call in trace.calls)
+        for call in trace.calls:
+            for t in set(call.inputs):
+                self.users[t].append(call)
+            for k, t in enumerate(call.outputs):
+                self.makers.setdefault(t, (call, k))
+        self.last = set(trace.outputs)
+        self.floats: set[int] = set()  # tensors of layers that stay float
+        self.behind: dict[int, Span | tuple[float, float] | None] = {}  # tensor -> what its scale comes from
+
+    def placement(self) -> Placement:
+        inputs = []
+        for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
+            is_float = dtype.startswith("float") or k in self.trace.float_inputs
+            span = Span(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
+            if is_float:  # what makes numbers of integers gives them a scale
+                self.behind[t] = span
+            inputs.append(span)
+        for call in self.trace.calls:
+            if not self.left_out(call.op):
+                self._fold(call)
+        for call in self.trace.calls:
+            if call.inputs and call.inputs[0] in self.trace.inputs:
+                self._front(call)
+        for call in self.trace.calls:
+            self._visit(call)
+        for call in self.trace.calls:
+            if self.times[id(call.op)] == 1 and call.outputs:
+                spot = self.spots[id(call.op)]
+                spot.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
+                if "v" in "".join(spec_of(call.op).axes.values()):
+                    spot.table = self._scale_of(call.outputs[0], (JOIN, SAME))
+        return Placement(dict(self.spots), inputs, self.behind)
+
+    def _only_joined(self, t) -> bool:
+        """Whether an input is only read by what joins it with others, on whose scale it then lies."""
+        user = self._only_user(t)
+        return user is not None and spec_of(user.op).grid == JOIN and len(set(user.inputs)) > 1
+
+    def _scale_of(self, t, through: tuple[str, ...]) -> Span | None:
+        """The range that gives a tensor its scale, also where an operation behind with such a grid holds it."""
+        while (span := self.behind.get(t)) is None:
+            user = self._only_user(t)
+            if user is None or spec_of(user.op).grid not in through:
+                return None
+            t = user.outputs[0]
+        return span if isinstance(span, Span) else None
+
+    def _only_user(self, t) -> Call | None:
+        """The one operation that reads a tensor, if the model does not return it as well."""
+        users = self.users[t]
+        return users[0] if len(users) == 1 and t not in self.last and not self.left_out(users[0].op) else None
+
+    def _fold(self, call):
+        norm = call.op
+        if not isinstance(norm, keras.layers.BatchNormalization) or self.times[id(norm)] > 1:
+            return
+        maker = self.makers.get(call.inputs[0], (None, 0))[0]
+        if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
+            return
+        if self._affine(call):
+            self.spots[id(maker.op)].norm = norm
+            self.spots[id(norm)].folds = True
+
+    def _front(self, call):
+        """Lets the layers behind take over a factor for the whole input, and an offset where nothing pads by zeros."""
+        if self.left_out(call.op) or self.times[id(call.op)] > 1 or not call.dtypes[0].startswith("float"):
+            return
+        pair = one_factor(call.op)
+        readers = None if pair is None else self._readers(call.outputs[0], pair)
+        if readers:
+            self.spots[id(call.op)].folds = True
+            for reader in readers:
+                self.spots[id(reader.op)].front = call.op
+
+    def _readers(self, tensor, pair) -> list[Call] | None:
+        """The layers with kernels that read a tensor, others only moving its values; None if there are others."""
+        found = []
+        for user in self.users[tensor]:
+            spec = spec_of(user.op)
+            if tensor in user.outputs:  # it hands its input through; who reads that reads this tensor
+                continue
+            if self.left_out(user.op) or self.times[id(user.op)] > 1 or user.inputs.count(tensor) > 1:
+                return None
+            if takes_front(user.op, *pair) and not self.spots[id(user.op)].folds:
+                found.append(user)
+            elif spec.grid == SAME and spec.flow in ("move", "pass") and len(user.outputs) == 1 and not spec.written:
+                behind = self._readers(user.outputs[0], pair) if moves_front(user.op, *pair) else None
+                if behind is None:
+                    return None
+                found += behind
+            else:
+                return None
+        return None if tensor in self.last else found
+
+    @staticmethod
+    def _affine(call) -> bool:
+        """Whether an operation only scales and shifts the channels of the last axis."""
+        axis = getattr(call.op, "axis", -1) if spec_of(call.op).grid == FOLD else -1
+        axis = axis if isinstance(axis, int) else axis[0]
+        return spec_of(call.op).affine and axis in (-1, len(call.shapes[0]) - 1)
+
+    def _carries(self, call) -> bool:
+        """Whether a normalization can be folded into the kernel of this call."""
+        spec, function = spec_of(call.op), getattr(call.op, "activation", None)
+        if not spec.kernels or spec.step or spec.inner or not spec.is_known:
+            return False
+        if self.left_out(call.op) or self.times[id(call.op)] > 1:
+            return False
+        if function not in (None, keras.activations.linear):
+            return False
+        _, letters = fold_target(call.op)
+        return letters.count("o") <= 1 and ("i" in letters or "c" in letters)
+
+    def _visit(self, call):
+        spot, spec = self.spots[id(call.op)], spec_of(call.op)
+        if id(call.op) in self.trace.noticed.drawing:  # dropout that stays on is no identity
+            spec = replace(spec, grid=OWN)
+        spot.is_last |= bool(self.last & set(call.outputs))
+        if self.left_out(call.op):
+            self.floats.update(call.outputs)
+            return
+        self._inner(call, spot, spec)
+        spot.affine = self._affine(call)
+        if call.inputs and self.times[id(call.op)] == 1:
+            spot.source = self.behind.get(call.inputs[0])
+            spot.sources = tuple(self.behind.get(t) for t in call.inputs)
+        for k, t in enumerate(call.outputs):
+            if not call.dtypes[k].startswith("float") or self.makers[t][0] is not call:
+                continue  # integers have no scale; a tensor handed through keeps the one it has
+            self._output(call, spot, spec, k, t)
+
+    def _inner(self, call, spot, spec):
+        forms = _integer_forms(call.op)
+        if spec.within == "masked softmax" and not call.masked:
+            return
+        if forms and call.dtypes[0].startswith("float"):
+            spot.written = True
+            for name in (name for form in forms for name in form.inside):
+                spot.inside.setdefault(name, Span(f"{self.name(call.op)} ({name})"))
+        if spec.kernels and not spec.step and not spec.inner and spec.is_known and not _fuses(call.op):
+            spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
+
+    def _output(self, call, spot, spec, k, t):
+        activated = spec.kernels and spec.is_known
+        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
+        if fixed is not None:
+            spot.fixed, self.behind[t] = fixed, fixed
+            return
+        if spot.folds and spec.grid != FOLD:  # codes stay as they are
+            self.behind[t] = self.behind.get(call.inputs[0])
+            return
+        source = self.behind.get(call.inputs[0]) if call.inputs else None
+        if spec.grid in (SAME, FUSE) and self.floats & set(call.inputs):
+            self.floats.add(t)
+            return
+        if spec.grid == NONE or spec.grid == SAME and (source is not None or self._pushed(call)):
+            self.behind[t] = source
+            return
+        if spec.grid in _BETWEEN and isinstance(source, Span):
+            spot.outputs[k], self.behind[t] = source, source
+            return
+        if spec.grid in _BETWEEN and source is not None:
+            # on a scale of its own LiteRT would bring the input to it first, and cut off what the averages don't reach
+            spot.fixed = self.behind[t] = source
+            return
+        self._own(call, k, t, spec)
+
+    def _pushed(self, call) -> bool:
+        """Whether the range of the input was moved behind a later operation."""
+        return bool(call.inputs) and call.inputs[0] in self.behind
+
+    def _own(self, call, k, t, spec):
+        """Gives a tensor a range, at its operation or at a later one that serves both."""
+        self.behind[t] = None
+        user = self._only_user(t)
+        if user is not None and self._taken_over(call, spec, user):
+            return
+        op, at, index = call.op, t, k
+        # what is joined without a range right behind it lies on the scale of an input that has one
+        moves = spec.grid != JOIN or all(self.behind.get(i) is None for i in call.inputs)
+        while moves and (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
+            op, at, index = user.op, user.outputs[0], 0
+        if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
+            self.behind[at] = None
+            return
+        span = self.spots[id(op)].outputs.get(index) or Span(self.name(call.op), self._positive(call.op))
+        self.spots[id(op)].outputs[index] = span
+        self.behind[t] = self.behind[at] = span
+
+    def _taken_over(self, call, spec, user, moved: bool = False) -> bool:
+        """Whether the operation behind gives this tensor its scale: it joins; or fuses or folds, if none moves it."""
+        grid = spec_of(user.op).grid
+        if grid == JOIN or moved:
+            return grid == JOIN and spec.grid not in _BETWEEN
+        if grid == FOLD:
+            return self.spots[id(user.op)].folds
+        return grid == FUSE and self._lends(call.op, spec)
+
+    def _lends(self, op, spec) -> bool:
+        """Whether LiteRT fuses a ReLU into this operation."""
+        plain = getattr(op, "activation", None) in (None, keras.activations.linear)
+        return plain and spec.is_known and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
+
+    @staticmethod
+    def _positive(op) -> bool:
+        return (
+            getattr(op, "activation", None) in _POSITIVE
+            and spec_of(op).is_known
+            or isinstance(op, keras.layers.ReLU)
+            and spec_of(op).is_known
+            and not op.negative_slope
+            or type(op).__name__ in ("Relu", "Relu6")  # nodes of keras.ops
+        )
+
+
+def stays_float(trace: Trace, left_out: Callable[[object], bool]) -> set[int]:
+    """Returns, by `id(operation)`, what is left out, and what only moves its values (Flatten)."""
+    ops, tensors = set(), set()
+    for call in trace.calls:
+        moves = spec_of(call.op).grid in (SAME, FUSE) and tensors & set(call.inputs)
+        if moves or left_out(call.op):
+            ops.add(id(call.op))
+            tensors.update(call.outputs)
+    return ops
+
+
+def float_reasons(ops: Iterable[object]) -> dict[int, tuple[str, ...]]:
+    """Returns, by `id(operation)`, the LiteRT operations that the table says stay float."""
+    reasons = {}
+    for op in ops:
+        function = getattr(op, "activation", None)
+        lost = spec_of(op).float_ops
+        if function and not any(form.written for form in _integer_forms(op) if not isinstance(form, LayerSpec)):
+            lost += activation_spec(function).float_ops
+        if lost:
+            reasons[id(op)] = tuple(dict.fromkeys(lost))
+    return reasons
+
+
+def _fuses(layer) -> bool:
+    """Whether the layer's own activation function becomes part of its kernel's operation."""
+    function = getattr(layer, "activation", None)
+    return function is None or activation_spec(function).grid in (FUSE, JOIN)
+
+
+def _inner_fixed(layer) -> tuple[float, float] | None:
+    """Returns the fixed range of the layer's own activation function, if LiteRT fixes it."""
+    function = getattr(layer, "activation", None)
+    spec = activation_spec(function) if function is not None else None
+    return spec.fixed if spec is not None and spec.grid == FIXED else None
+
+
+def _integer_forms(op) -> list:
+    """Returns the facts that hold the integer forms of an operation and of its activation function."""
+    spec, function = spec_of(op), getattr(op, "activation", None)
+    found = [spec] if spec.written is not None or spec.within is not None else []
+    if function is None or spec.step or spec.inner or not spec.is_known:
+        return found
+    act = activation_spec(function)
+    return [*found, act] if act.written is not None else found

@@ -1,0 +1,100 @@
+"""No range is too narrow for the arithmetic behind it: what is dead on the data still gets a scale that kernels accept.
+
+An integer kernel multiplies by input scale times weight scale over output scale. Past 256 XNNPACK refuses the whole
+file, and the values in between could not occur anyway: sums are whole steps of input scale times weight scale.
+"""
+
+import keras
+import numpy as np
+
+from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.fake_quant.quantizer_placement import Placement, Span, place
+from tfcompress.fake_quant.transforms.ranges import ActivationRange
+from tfcompress.fake_quant.weight_reads import largest_weight
+from tfcompress.graph.trace import Trace, trace
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import spec_of
+
+_RATIO = 128.0  # of input scale times weight scale to output scale, at most
+_ALONE = 1.0  # what a dead input or a value made of nothing known gets
+
+
+def lift(model: keras.Model, state) -> list[str]:
+    """Widens the ranges that are narrower than any value behind their operation can be.
+
+    Args:
+        model: A built model.
+        state: Its treatments, their ranges filled.
+
+    Returns:
+        Titles of the ranges that saw nothing but zeros.
+    """
+    graph = trace(model)
+    names = {id(op): path for path, op in leaves(model)}
+    return _Lift(graph, place(graph, lambda op: names[id(op)]), state).done()
+
+
+class _Lift:
+    def __init__(self, graph: Trace, found: Placement, state):
+        self.graph, self.behind, self.dead = graph, found.behind, []
+        self.treatments = {id(t.op): t for t in state.treatments}
+        self.real: dict[int, ActivationRange] = {}
+        for span, real in zip(found.inputs, state.inputs, strict=False):
+            self.real[id(span)] = real
+        for key, spot in found.spots.items():
+            t = self.treatments.get(key)
+            for k, span in spot.outputs.items() if t is not None else ():
+                self.real[id(span)] = t.outputs.get(k)
+        self.inputs = [real for real in state.inputs if real is not None]
+
+    def done(self) -> list[str]:
+        for real in self.inputs:
+            self._widen(real, 0.0, _ALONE)
+        for call in self.graph.calls:
+            t = self.treatments.get(id(call.op))
+            if t is not None:
+                self._visit(call, t)
+        return self.dead
+
+    def _visit(self, call, t: Treatment):
+        given = max((self._width(x) for x in call.inputs), default=0.0) or _ALONE
+        peak = largest_weight(t) if spec_of(t.op).is_known else None
+        most = given if not peak else given * peak  # of one input value
+        least = 0.0 if peak is None else most / (127.0 * _RATIO)
+        for real in t.inside.values():
+            self._widen(real, 0.0, given)
+        for real in (t.before, *(self._real(x) for x in call.outputs)):
+            if real is not None:
+                self._widen(real, least, most)
+
+    def _real(self, tensor) -> ActivationRange | None:
+        """The range that gives a tensor its scale, also where a ReLU behind holds it."""
+        seen = set()
+        while tensor is not None and self.behind.get(tensor) is None and tensor not in seen:
+            seen.add(tensor)
+            users = [c for c in self.graph.calls if tensor in c.inputs and c.outputs]
+            tensor = users[0].outputs[0] if len(users) == 1 else None
+        span = self.behind.get(tensor)
+        return self.real.get(id(span)) if isinstance(span, Span) else None
+
+    def _width(self, tensor) -> float:
+        span = self.behind.get(tensor)
+        if isinstance(span, tuple):
+            return span[1] - span[0]
+        real = self._real(tensor)
+        return 0.0 if real is None else float(np.subtract(*reversed(_seen(real))))
+
+    def _widen(self, real: ActivationRange, least: float, alone: float):
+        """Makes a range at least so wide; one that saw only zeros gets `alone`."""
+        low, high = _seen(real)
+        if high == low == 0.0:
+            self.dead.append(real.title)
+            real.widen(0.0, alone)
+        elif high - low < least:
+            real.widen(low, low + least)
+
+
+def _seen(real: ActivationRange) -> tuple[float, float]:
+    """What a range holds, zero included."""
+    low, high = float(np.asarray(real.low)), float(np.asarray(real.high))
+    return min(low, 0.0), max(high, 0.0)

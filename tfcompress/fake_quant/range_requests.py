@@ -1,0 +1,79 @@
+"""Real activation ranges at the places the trace of a model asks for; training and conversion both start here."""
+
+from collections.abc import Callable
+
+import keras
+
+from tfcompress.fake_quant.quantizer_placement import Span, Spot, place
+from tfcompress.fake_quant.transforms.fixed_range import FixedRange
+from tfcompress.fake_quant.transforms.ranges import ActivationRange
+from tfcompress.graph.trace import Trace, trace
+from tfcompress.graph.tree import leaves
+
+MakeRange = Callable[[Span, object], ActivationRange]
+
+
+def ranged(
+    model: keras.Model, make: MakeRange, left_out: Callable[[object], bool], who: str
+) -> tuple[dict[int, Spot], list]:
+    """Makes the activation ranges of a model.
+
+    Args:
+        model: A built model.
+        make: Function `(span, operation or None for an input) -> range`; a span that serves several places is made
+            once.
+        left_out: Whether an operation stays float.
+        who: Who asks, for the error.
+
+    Returns:
+        Spots by `id(operation)` with real ranges in them, and the ranges of the inputs (None for integers).
+
+    Raises:
+        ValueError: If the graph can't be followed; the message names the layers.
+    """
+    paths = {id(op): path for path, op in leaves(model)}
+    ops = {id(op): op for _, op in leaves(model)}
+    graph = trace(model)
+    check_followed(model, graph, paths, who)
+    found = place(graph, lambda op: paths[id(op)], left_out)
+    made: dict[int, ActivationRange] = {}
+
+    def real(span, op):
+        if span is not None and id(span) not in made:
+            made[id(span)] = _fixed(span, make(span, op)) if span.fixed else make(span, op)
+        return None if span is None else made[id(span)]
+
+    for key, spot in found.spots.items():
+        spot.outputs = {k: real(span, ops[key]) for k, span in spot.outputs.items()}
+        spot.before = real(spot.before, ops[key])
+        spot.inside = {name: real(span, ops[key]) for name, span in spot.inside.items()}
+        if isinstance(spot.source, Span):
+            spot.source = real(spot.source, ops[key])
+    for spot in found.spots.values():  # now that every range is made, by the operation it belongs to
+        spot.table, spot.target = made.get(id(spot.table)), made.get(id(spot.target))
+        spot.sources = tuple(made.get(id(each), each) for each in spot.sources)
+    return found.spots, [real(span, None) for span in found.inputs]
+
+
+def _fixed(span: Span, plain: ActivationRange) -> ActivationRange:
+    made = FixedRange(*span.fixed, bits=plain.bits, symmetric=plain.symmetric)
+    made.title = span.name
+    return made
+
+
+def check_followed(model: keras.Model, graph: Trace, paths: dict[int, str], who: str) -> None:
+    """Raises if tensors of the model come from places no range can lie at.
+
+    Raises:
+        ValueError: In that case.
+    """
+    lost = graph.unknown()
+    if lost or None in graph.outputs or not graph.calls:
+        names = sorted({paths[id(op)] for op in lost}) or ["the model's output"]
+        raise ValueError(
+            f"{who}: the graph of model {model.name!r} can't be followed to {names}: tensors come from raw "
+            f"TensorFlow or "
+            "keras.ops calls inside a subclassed call(), where no activation range can lie. Make them layers "
+            "(keras.layers.Add "
+            "instead of `+`) or use the Functional API; or quantize weights only with tfc.Quantize('weights')."
+        )

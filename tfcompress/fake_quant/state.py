@@ -1,0 +1,113 @@
+"""All that a compression remembers; saved with the model, but not part of it."""
+
+import keras
+
+from tfcompress.fake_quant.op_plan import Chain, Treatment
+from tfcompress.fake_quant.transforms.base import Transform
+from tfcompress.fake_quant.transforms.ranges import ActivationRange
+from tfcompress.graph.rebuild import attach, attached
+
+NAME = "tfcompress_state"
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class CompressionState(keras.layers.Layer):
+    """The state of one model's compression.
+
+    Hung on the model with `hang`, it travels with `save_weights`, `ModelCheckpoint` and
+    `BackupAndRestore`, while `model.weights`, `model.layers` and the `.keras` file of the plain
+    model stay what they were.
+
+    Args:
+        treatments: One for each treated operation.
+        inputs: Ranges of the model's inputs, None where an input has none.
+        extras: Further state of techniques: snapshots, adapters.
+    """
+
+    def __init__(self, treatments: list[Treatment] = (), inputs: list = (), extras: list = ()):
+        super().__init__(name=NAME, dtype="float32", trainable=False)
+        self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int64", trainable=False)
+        self.total = self.add_weight(name="total", shape=(), initializer="zeros", dtype="int64", trainable=False)
+        self.progress = self.add_weight(name="progress", shape=(), initializer="zeros", trainable=False)
+        self.__dict__["treatments"], self.__dict__["inputs"] = list(treatments), list(inputs)
+        self.__dict__["counter"] = None
+        self.transforms = [t for c in self.chains() for t in c.transforms]
+        self.ranges = self._distinct_ranges()
+        self.extras = list(extras)
+        self.built = True
+
+    def chains(self) -> list[Chain]:
+        """Returns the chains of all treated weights, in graph order."""
+        return [chain for t in self.treatments for chain in t.chains.values()]
+
+    def _distinct_ranges(self) -> list[ActivationRange]:
+        spans = list(self.inputs)
+        for t in self.treatments:
+            spans += [t.before, *t.inside.values(), *t.outputs.values()]
+        return list({id(s): s for s in spans if s is not None}.values())
+
+    def hang(self, model: keras.Model) -> None:
+        """Attaches the state to a model."""
+        attach(model, NAME, self)
+
+    @staticmethod
+    def of(model: keras.Model) -> "CompressionState | None":
+        """Returns the state attached to a model, or None."""
+        return attached(model, NAME)
+
+    def own_weights(self) -> list[tuple]:
+        """Returns the pairs (variable, noted gradient) that train by an optimizer of their own."""
+        return [
+            pair for part in [*self.ranges, *self.extras] if hasattr(part, "own_weights") for pair in part.own_weights()
+        ]
+
+    def prepare_optimizer(self, learning_rate: float, before: "CompressionState | None" = None) -> None:
+        """Makes the optimizer of what is not the model's, or takes over that of a state with the same variables.
+
+        It is saved with the state.
+        """
+        own = [variable for variable, _ in self.own_weights()]
+        if own and before is not None and list(map(id, own)) == [id(v) for v, _ in before.own_weights()]:
+            self.__dict__["optimizer"] = before.optimizer
+        elif own:
+            self.__dict__["optimizer"] = keras.optimizers.Adam(learning_rate)
+            self.optimizer.build(own)
+
+    def train_own(self) -> None:
+        """Steps that optimizer by the gradients noted since the last time."""
+        pairs = self.own_weights()
+        if pairs:
+            self.optimizer.apply([g.value for _, g in pairs], [v for v, _ in pairs])
+            for _, gradient in pairs:
+                gradient.assign(keras.ops.zeros_like(gradient))
+
+    def bake(self) -> None:
+        """Writes every lasting transform into its weight."""
+        for treatment in self.treatments:
+            treatment.bake()
+
+    def find(self, kind: type[Transform]) -> list[tuple[Treatment, Chain, Transform]]:
+        """Returns every transform of a type, with where it lies."""
+        return [
+            (t, c, x) for t in self.treatments for c in t.chains.values() for x in c.transforms if isinstance(x, kind)
+        ]
+
+    def count_with(self, counter) -> None:
+        """Names who counts: `write` is called before the counters are saved, `read` after loading.
+
+        Assigning variables in every step would cost more than a small step itself.
+        """
+        self.__dict__["counter"] = counter
+
+    def save_own_variables(self, store):
+        """Saves the counters as they are now."""
+        if self.counter is not None:
+            self.counter.write()
+        super().save_own_variables(store)
+
+    def load_own_variables(self, store):
+        """Loads the counters; a file written without compression leaves them as they are."""
+        if len(store.keys()):
+            super().load_own_variables(store)
+            if self.counter is not None:
+                self.counter.read()

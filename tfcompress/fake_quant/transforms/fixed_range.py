@@ -1,0 +1,33 @@
+"""The range of an input of small integers: all that its type holds, so that every value has a code of its own."""
+
+import keras
+
+from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class FixedRange(ActivationRange):
+    """A range that no data move.
+
+    Args:
+        lowest: Lower bound.
+        highest: Upper bound.
+        **kwargs: As for `ActivationRange`.
+    """
+
+    def __init__(self, lowest: float = 0.0, highest: float = 255.0, **kwargs):
+        super().__init__(**kwargs)
+        self.lowest, self.highest = lowest, highest
+        self.low.assign(lowest)
+        self.high.assign(highest)
+        self.seen.assign(1.0)
+
+    def call(self, x, how: str = APPLY, export: bool = False):
+        """Returns `x` on the grid; `x` itself while ranges look on."""
+        if how == OBSERVE:
+            return x
+        return super().call(x, APPLY if how == TRAIN else how, export)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "lowest": self.lowest, "highest": self.highest}

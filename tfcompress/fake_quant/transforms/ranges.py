@@ -1,0 +1,258 @@
+"""Activation ranges: the fake quantization behind an operation, and how its low and high are found.
+
+The rounding is TensorFlow's own FakeQuant op, which the LiteRT converter reads. While training, the
+gradient passes straight through; the range follows the batches as a mean that starts as a plain
+average and turns into an exponential one, so that no guess of a first range has to be forgotten.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfcompress.fake_quant.transforms.base import Transform, straight_through
+from tfcompress.fake_quant.transforms.taps import note_gradient
+from tfcompress.graph.keras_private import full_precision
+
+TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
+# Values a percentile is taken of: a full sort of every activation would cost more than the step.
+_SAMPLE = 16384
+# Keeps a range that saw only zeros from dividing by zero; what a file needs, `fake_quant/range_floors.py` finds.
+_NOTHING = 1e-30
+# Steps that the code of zero is away from a half.
+_CLEAR = 1e-3
+# Part of a trained range's longer side that the shorter has at least, so that its exponent can move.
+_SIDE = 1e-6
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class ActivationRange(Transform):
+    """A moving range: mean of the batches' minima and maxima.
+
+    Args:
+        bits: Bits of a code, 2..16.
+        momentum: Part of the old range kept per step once the average has filled up, in [0, 1).
+        symmetric: Whether low = -high (int16 activations).
+        positive: Whether the tensor is known to be >= 0 (behind a ReLU), so that low = 0.
+    """
+
+    title = ""
+    """Name in reports: the operation, or the input, whose values it bounds."""
+
+    def __init__(
+        self,
+        bits: int = 8,
+        momentum: float = 0.99,
+        symmetric: bool = False,
+        positive: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.bits, self.momentum, self.symmetric, self.positive = (
+            bits,
+            momentum,
+            symmetric,
+            positive,
+        )
+        self._build_state()
+
+    def _build_state(self):
+        self.low = self.state("low", ())
+        self.high = self.state("high", ())
+        self.seen = self.state("seen", ())
+        self.built = True
+
+    def bounds(self):
+        """Returns `(low, high)` as tensors, with low <= 0 <= high and a span above zero."""
+        return self._grid(tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high))
+
+    def _grid(self, low, high):
+        low, high = tf.minimum(low, 0.0), tf.maximum(high, 0.0)
+        high = tf.where(high - low > _NOTHING, high, low + _NOTHING)
+        if self.symmetric:
+            high = tf.maximum(high, -low)
+            low = -high
+        return low, high
+
+    def extremes(self, x):
+        """Returns what this batch says of low and high."""
+        low = tf.zeros(()) if self.positive else tf.reduce_min(x)
+        return low, tf.reduce_max(x)
+
+    def call(self, x, how: str = APPLY, export: bool = False):
+        """Returns `x` on the grid ("train", "apply"), or `x` itself while only looking ("observe").
+
+        With `export`, the bounds become attributes of the node, where the converter looks for them. It takes every
+        such node for 8 bits, so other widths make none; `conversion/sixteen.py` brings 16-bit ranges into the file.
+        """
+        if export and self.bits != 8:
+            return x
+        if export:
+            with tf.init_scope():
+                low, high = self.limits()
+            return tf.quantization.fake_quant_with_min_max_args(x, low, high, self.bits)
+        if how == OBSERVE:
+            self._widen(*self.extremes(x))
+            return x
+        if how == TRAIN:
+            low, high = self.extremes(tf.stop_gradient(x))
+            # a batch that overflowed says nothing, and would never be forgotten
+            is_finite = tf.math.is_finite(high - low)
+            low, high = tf.where(is_finite, low, self.low), tf.where(is_finite, high, self.high)
+            keep = tf.minimum(self.momentum, self.seen / (self.seen + 1.0))
+            self.low.assign(keep * self.low + (1.0 - keep) * low)
+            self.high.assign(keep * self.high + (1.0 - keep) * high)
+            self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
+            return fake_quant(x, *self.bounds(), self.bits)
+        return fake_quant(x, *self._known(x), self.bits)
+
+    def _known(self, x):
+        """The bounds; those of the values themselves as long as no data was seen."""
+        low, high = self.bounds()
+        was_seen = tf.convert_to_tensor(self.seen) > 0
+        return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self.extremes(x)))
+
+    def _widen(self, low, high):
+        fresh = tf.convert_to_tensor(self.seen) > 0
+        self.low.assign(tf.where(fresh, tf.minimum(self.low, low), low))
+        self.high.assign(tf.where(fresh, tf.maximum(self.high, high), high))
+        self.seen.assign(self.seen + 1.0)
+
+    def widen(self, low: float, high: float) -> None:
+        """Sets the range to other bounds than those that were seen."""
+        self.low.assign(low)
+        self.high.assign(high)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether any batch was seen."""
+        return float(full_precision(self.seen)) > 0
+
+    def limits(self) -> tuple[float, float]:
+        """Returns `(low, high)` as Python numbers, moved a little where zero lies half-way between two codes.
+
+        FakeQuant, which divides in float32, and the converter would choose different ones of the two for it.
+        """
+        low, high = (float(bound) for bound in self.bounds())
+        step = (high - low) / (2.0**self.bits - 1.0)
+        place = -low / step
+        if self.symmetric or abs(place - math.floor(place) - 0.5) > _CLEAR:
+            return low, high
+        return low - 2.0 * _CLEAR * step, high - 2.0 * _CLEAR * step
+
+    def own_weights(self) -> list[tuple]:
+        """Returns the pairs (variable, noted gradient) that need an optimizer of their own; a moving range has none."""
+        return []
+
+    def get_config(self):
+        """Constructor arguments."""
+        names = ("bits", "momentum", "symmetric", "positive")
+        return {**super().get_config(), **{n: getattr(self, n) for n in names}}
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class PercentileRange(ActivationRange):
+    """A moving range of percentiles of an even sample of the batch; it leaves outliers out.
+
+    Args:
+        percentile: Per cent of the values inside the range, in (50, 100].
+        **kwargs: As for `ActivationRange`.
+    """
+
+    def __init__(self, percentile: float = 99.99, **kwargs):
+        super().__init__(**kwargs)
+        self.percentile = percentile
+
+    def extremes(self, x):
+        """Returns the lower and upper percentile."""
+        flat = tf.reshape(x, (-1,))
+        stride = tf.maximum(tf.size(flat) // _SAMPLE, 1)
+        ordered = tf.ensure_shape(tf.sort(flat[::stride]), (None,))  # batches may differ in size
+        last = tf.cast(tf.size(ordered) - 1, tf.float32)
+        at = tf.cast(tf.math.ceil(last * (self.percentile / 100.0)), tf.int32)
+        low = tf.zeros(()) if self.positive else ordered[tf.size(ordered) - 1 - at]
+        return low, ordered[at]
+
+    def _widen(self, low, high):
+        keep = self.seen / (self.seen + 1.0)
+        self.low.assign(keep * self.low + (1.0 - keep) * low)
+        self.high.assign(keep * self.high + (1.0 - keep) * high)
+        self.seen.assign(self.seen + 1.0)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "percentile": self.percentile}
+
+
+@keras.saving.register_keras_serializable("tfcompress")
+class LearnedRange(ActivationRange):
+    """A trained range (as in LSQ, Esser et al. 2020): the loss moves low and high.
+
+    Low and high are held as `-exp(a)` and `exp(b)`, so they always straddle zero and one learning
+    rate serves ranges of any size. The variables are not the model's, so the gradient is noted by a
+    tap for an optimizer of their own. The first batch (or calibration) sets them.
+    """
+
+    def _build_state(self):
+        super()._build_state()
+        self.exponents = self.state("exponents", (2,), watched=True)
+        self.gradients = self.state("gradients", (2,))
+
+    def call(self, x, how: str = APPLY, export: bool = False):
+        """Returns `x` on the grid; while training the bounds receive their gradient."""
+        if export or how == OBSERVE:
+            return super().call(x, how, export)
+        start = _logarithms(tf.stack(self._outer(x)))
+        exponents = tf.convert_to_tensor(self.exponents)
+        if how == TRAIN:
+            is_finite = tf.reduce_all(tf.math.is_finite(start))
+            fresh = (tf.convert_to_tensor(self.seen) < 1.0) & is_finite
+            exponents = tf.where(fresh, start, exponents)
+            self.exponents.assign(exponents)
+            # LSQ's gradient scale keeps the step of the range in proportion to that of the weights
+            codes = tf.cast(tf.size(x), tf.float32) * (2.0**self.bits - 1)
+            exponents = note_gradient(exponents, self.gradients, tf.math.rsqrt(codes))
+        low, high = self._range(exponents)
+        if how == TRAIN:
+            self.low.assign(low)
+            self.high.assign(high)
+            self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
+            return tf.quantization.fake_quant_with_min_max_vars(x, low, high, self.bits)
+        return fake_quant(x, *self._known(x), self.bits)
+
+    def _outer(self, x):
+        low, high = self.extremes(tf.stop_gradient(x))
+        return -low, high
+
+    def _range(self, exponents):
+        low, high = -tf.exp(exponents[0]), tf.exp(exponents[1])
+        if self.symmetric:
+            high = tf.maximum(high, -low)
+            return -high, high
+        return (tf.zeros(()) if self.positive else low), high
+
+    def _widen(self, low, high):
+        super()._widen(low, high)
+        self._take_exponents()
+
+    def _take_exponents(self):
+        self.exponents.assign(_logarithms(tf.stack([-self.low, tf.convert_to_tensor(self.high)])))
+
+    def widen(self, low: float, high: float) -> None:
+        """Sets the range and the exponents it is trained by."""
+        super().widen(low, high)
+        self._take_exponents()
+
+    def own_weights(self) -> list[tuple]:
+        """Returns the pairs (variable, noted gradient) that need an optimizer of their own."""
+        return [(self.exponents, self.gradients)]
+
+
+def _logarithms(sides):
+    """Logarithms of the two sides of a range, neither far below the other."""
+    return tf.math.log(tf.maximum(sides, tf.maximum(_SIDE * tf.reduce_max(sides), _NOTHING)))
+
+
+def fake_quant(x, low, high, bits: int = 8):
+    """Rounds to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
+    return straight_through(lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x)

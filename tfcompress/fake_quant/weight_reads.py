@@ -1,0 +1,215 @@
+"""What an operation reads in the place of its weights: transformed in training, folded and rounded as in the file."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.fake_quant.input_scaling import scaled_kernel
+from tfcompress.fake_quant.litert_rounding import on_bias_grid, weight_step
+from tfcompress.fake_quant.op_plan import Chain, Mode, Treatment
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.graph.adapters import adapters
+from tfcompress.graph.keras_private import constants, full_precision
+from tfcompress.graph.variable_reads import LARGE
+from tfcompress.layer_table.lookup import spec_of, weight
+
+AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
+
+
+def values_of(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
+    """Returns pairs of a variable of the layer and what its call shall read instead.
+
+    Args:
+        t: The treatment.
+        mode: What the pass is for.
+    """
+    if mode is Mode.EXPORT:
+        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in t.exported]
+    if t.ready is not None:
+        return [(v, tf.convert_to_tensor(value)) for v, value in t.ready[0]]
+    return list(_read(t, mode).values())
+
+
+def prepare(t: Treatment, mode: Mode) -> None:
+    """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
+
+    In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
+
+    Args:
+        t: The treatment; its `ready` is filled, to be made None when the passes are done.
+        mode: What the passes are for.
+    """
+    values = list(_read(t, mode).values())
+    t.ready = values, late_bias(t, mode, values), _weight_step(t, values) if mode is Mode.FOLDED else None
+
+
+def prepare_export(t: Treatment) -> list[tf.Variable]:
+    """Computes the constants of an operation before its graph is traced.
+
+    Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
+
+    Args:
+        t: The treatment; its `exported` is filled, to be cleared when the export is done.
+
+    Returns:
+        The variables.
+    """
+    values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
+    for variable, value in constants(t.op):
+        values.setdefault(id(variable), (variable, value))
+    for variable, value in values.values():
+        large = value.size >= LARGE
+        t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
+    return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
+
+
+def _on_one_scale(t: Treatment, variable, value, held):
+    """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
+    chain = next((c for c in t.chains.values() if c.variable is variable), None)
+    held = tf.convert_to_tensor(held)
+    if t.table is not None and chain is not None and len(t.chains) == 1:
+        return t.table(held, export=True)  # what is looked up keeps the table's scale
+    grid = chain.find(QuantizeWeight) if chain is not None else None
+    if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
+        return held
+    bound = float(np.abs(value).max()) or 1.0
+    return tf.quantization.fake_quant_with_min_max_args(held, -bound, bound, narrow_range=True)
+
+
+def _read(t: Treatment, mode: Mode) -> dict:
+    chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
+    values = {id(c.variable): (c.variable, c.value()) for c in chains}
+    if t.front is not None and mode in AS_IN_THE_FILE:
+        values |= _fronted(t, values)
+    if t.norm is not None and mode in AS_IN_THE_FILE:
+        values |= _folded(t, values)
+    bias = getattr(t.op, "bias", None)
+    if mode is Mode.FOLDED and isinstance(bias, keras.Variable):
+        value = values.get(id(bias), (bias, full_precision(bias)))[1]
+        values[id(bias)] = (bias, _rounded_bias(t, value, values))
+    return values
+
+
+def largest_weight(t: Treatment) -> float | None:
+    """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
+    spec = spec_of(t.op)
+    if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
+        return float(np.abs(norm_constants(t.op)[0]).max())
+    if not t.chains or spec.step or spec.inner:
+        return None
+    read = _read(t, Mode.FOLDED)
+    peaks = [float(np.abs(read[id(c.variable)][1]).max()) for c in t.chains.values()]
+    return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
+
+
+def _rounded_bias(t: Treatment, bias, values: dict):
+    """The bias as the file holds it; known for layers with one quantized kernel and one source."""
+    axes = _scaled_axes(t)
+    if axes is None:
+        return bias
+    path = spec_of(t.op).kernels[0]
+    return on_bias_grid(bias, values[id(t.chains[path].variable)][1], spec_of(t.op).axes[path], axes, t.source)
+
+
+def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
+    """Axes of a layer's one int8 kernel that have scales of their own; None without one, or where inputs differ."""
+    spec = spec_of(t.op)
+    grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
+    if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
+        return None
+    if not spec.is_known or spec.step or getattr(t.source, "bits", 8) != 8:
+        return None
+    return spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
+
+
+def _weight_step(t: Treatment, values: list):
+    """Scale of the kernel in the file, one or one per output channel; None where the simulation does not know it."""
+    axes = _scaled_axes(t)
+    if axes is None or t.source is None:
+        return None
+    path = spec_of(t.op).kernels[0]
+    variable = t.chains[path].variable
+    kernel = next(value for v, value in values if v is variable)
+    return weight_step(kernel, axes)
+
+
+def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
+    """Returns `(factor, shift)`, both `(channels,)`: the normalization at inference is `x * factor + shift`."""
+    if mode is Mode.EXPORT:
+        with tf.init_scope():
+            return tuple(np.asarray(x) for x in norm_constants(norm))
+    factor = 1.0 / tf.sqrt(full_precision(norm.moving_variance) + norm.epsilon)
+    if norm.gamma is not None:
+        factor = factor * full_precision(norm.gamma)
+    shift = -full_precision(norm.moving_mean) * factor
+    return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
+
+
+def _fronted(t: Treatment, values: dict) -> dict:
+    """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
+    kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
+    new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
+    bias = getattr(t.op, "bias", None)
+    if shift is not None and bias is not None:
+        new[id(bias)] = (bias, full_precision(bias) + tf.reshape(shift, bias.shape))
+    return new
+
+
+def _first_kernel(t: Treatment, values: dict) -> tuple:
+    path = spec_of(t.op).kernels[0]
+    variable = weight(t.op, path)
+    return values.get(id(variable), (variable, full_precision(variable)))
+
+
+def _folded(t: Treatment, values: dict) -> dict:
+    """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
+    factor, shift = norm_constants(t.norm)
+    path, letters = fold_target(t.op)
+    variable = weight(t.op, path)
+    kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
+    shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
+    new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
+    bias = getattr(t.op, "bias", None)
+    if bias is not None:
+        held = values.get(id(bias), (bias, full_precision(bias)))[1]
+        new[id(bias)] = (bias, held * factor + shift)
+    return new
+
+
+def late_bias(t: Treatment, mode: Mode, values: list):
+    """Returns the folded shift of a layer that has no bias of its own to carry it, None where there is none.
+
+    Args:
+        t: The treatment.
+        mode: What the pass is for.
+        values: What `values_of` returned.
+    """
+    if mode not in AS_IN_THE_FILE or getattr(t.op, "bias", None) is not None:
+        return None
+    if mode is Mode.EXPORT:
+        with tf.init_scope():
+            shift = _shift(t)
+            return None if shift is None else np.asarray(shift)
+    shift = _shift(t)
+    if shift is None:
+        return None
+    return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
+
+
+def _shift(t: Treatment):
+    """What a normalization behind and an offset in front add to every output channel, together."""
+    shift = None
+    if t.front is not None:
+        values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
+        shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])[1]
+    if t.norm is None:
+        return shift
+    factor, own = norm_constants(t.norm)
+    return own if shift is None else own + factor * shift
+
+
+def fold_target(layer) -> tuple[str, str]:
+    """Returns path and axis letters of the kernel that carries the output channels of a layer."""
+    spec = spec_of(layer)
+    path = spec.kernels[-1]
+    return path, spec.axes[path]

@@ -1,0 +1,62 @@
+"""LoRA adapters: a layer computes with its frozen kernel plus the product of two thin matrices.
+
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021. What is done to the kernel is done to the sum; a
+final value goes into the kernel, and the adapter starts again from zero.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from tfcompress.graph.keras_private import full_precision
+from tfcompress.layer_table.lookup import spec_of
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The adapter of one weight.
+
+    Args:
+        holder: The layer that has it.
+        name: Name of the weight.
+    """
+
+    holder: keras.layers.Layer
+    name: str
+
+    def change(self):
+        """Returns what it adds to the weight."""
+        a, b = (full_precision(getattr(self.holder, f"lora_{self.name}_{k}")) for k in "ab")
+        return (self.holder.lora_alpha / self.holder.lora_rank) * tf.matmul(a, b)
+
+    def clear(self) -> None:
+        """Makes it add nothing."""
+        b = getattr(self.holder, f"lora_{self.name}_b")
+        b.assign(tf.zeros_like(b))
+
+    @property
+    def off(self) -> tuple[object, str, object]:
+        """The override by which the layer computes with its own kernel only."""
+        return self.holder, "lora_enabled", False
+
+
+def adapter_of(layer: object, path: str) -> Adapter | None:
+    """Returns the adapter of a weight at an attribute path of a layer, None where it has none."""
+    *inside, name = path.split("/")
+    holder = layer
+    for part in inside:
+        holder = holder[int(part)] if part.isdigit() else getattr(holder, part, None)
+    return Adapter(holder, name) if getattr(holder, "lora_enabled", False) else None
+
+
+def adapters(layer: object) -> dict[str, Adapter]:
+    """Returns the adapters of the kernels of a layer by their paths."""
+    found = {path: adapter_of(layer, path) for path in spec_of(layer).kernels}
+    return {path: adapter for path, adapter in found.items() if adapter is not None}
+
+
+def with_adapter(variable: keras.Variable, adapter: Adapter | None):
+    """Returns a weight as its layer computes with it: in float32, with its adapter."""
+    w = tf.cast(full_precision(variable), tf.float32)
+    return w if adapter is None else w + adapter.change()

@@ -1,0 +1,159 @@
+"""A flat copy of a model: layers of its own with the same weights, nested models opened, some of them changed."""
+
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tfcompress.graph.keras_private import full_precision, layers_inside
+from tfcompress.graph.plain_layers import is_special, plain_layer
+from tfcompress.graph.rebuild import rebuild
+
+
+@dataclass(frozen=True)
+class New:
+    """A layer that takes the place of an operation.
+
+    Args:
+        layer: The layer, not built, or an operation without state.
+        weights: Values of `layer.variables` in their order; None leaves them as they are initialised.
+        trainable: Whether it trains.
+    """
+
+    layer: object
+    weights: list[np.ndarray] | None = None
+    trainable: bool = True
+
+
+def renamed(path: str) -> str:
+    """Returns the layer name that stands for a path in a flat model."""
+    return path.replace("/", "_").replace(":", "_")
+
+
+def config_of(op) -> dict:
+    """Returns constructor arguments for a twin of an operation; functions of the user's stand there as they are.
+
+    Keras writes the name of a function, and finds only registered ones again.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns that a lambda can't be written; this one need not be
+        config = op.get_config()
+    live = {name: getattr(op, name, None) for name in config}
+    return config | {name: value for name, value in live.items() if _is_yours(value)}
+
+
+def _is_yours(value) -> bool:
+    return inspect.isfunction(value) and not value.__module__.startswith("keras.")
+
+
+def rewritten(
+    model: keras.Model, change: Callable[[str, object], list[New] | None]
+) -> tuple[keras.Model, dict[int, tuple]]:
+    """Copies a Functional or Sequential model, with other layers in the place of some.
+
+    Layers of nested models get names with the model's name in front. State that draws random numbers is copied as
+    well, so copy and model drop the same units in the same step.
+
+    Args:
+        model: A built model; it is not changed.
+        change: Function `(path, operation)`: None copies the operation, `[]` takes it out, `[New(...), ...]` puts
+            layers in its place, one after the other. Asked once for an operation that is shared.
+
+    Returns:
+        The copy, and by `id(operation)` the operations now in its place (those without state are the same objects).
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has no graph to rebuild, or a new layer's weights do not fit.
+
+    Example:
+        >>> import keras
+        >>> from tfcompress.graph.clone import rewritten
+        >>> layers = [keras.layers.Dense(3), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((4,)), *layers])
+        >>> flat, _ = rewritten(model, lambda path, op: [] if "dropout" in path else None)
+        >>> [type(layer).__name__ for layer in flat.layers]
+        ['InputLayer', 'Dense', 'Dense']
+    """
+    made: dict[int, tuple[object, list[New] | None, tuple]] = {}
+
+    def replace(path, op):
+        changed = change(path, op)
+        layers = (_copy(path, op),) if changed is None else tuple(new.layer for new in changed)
+        made[id(op)] = (op, changed, layers)
+        return lambda *args, **kwargs: _chain(layers, args, kwargs)
+
+    flat = rebuild(model, replace)
+    for op, changed, layers in made.values():
+        if changed is None:
+            _take_over(layers[0], op)
+        for new in changed or ():
+            _set(new)
+    return flat, {key: layers for key, (_, _, layers) in made.items()}
+
+
+def copied(model: keras.Model) -> tuple[keras.Model, dict[int, object]]:
+    """Copies a Functional or Sequential model as it is.
+
+    LoRA adapters become part of the weights they belong to, and weights that Keras quantized are read back.
+
+    Args:
+        model: A built model; it is not changed.
+
+    Returns:
+        The copy, and the copied operation by `id(operation)` (operations without state are the same objects).
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has no graph to rebuild.
+    """
+    flat, made = rewritten(model, _plain)
+    return flat, {key: layers[0] for key, layers in made.items()}
+
+
+def _plain(path, op) -> list[New] | None:
+    if not is_special(op):
+        return None
+    layer, weights = plain_layer(op, {**config_of(op), "name": renamed(path)})
+    return [New(layer, weights, op.trainable)]
+
+
+def _chain(layers, args, kwargs):
+    if not layers:
+        return args[0]
+    x = layers[0](*args, **kwargs)
+    for layer in layers[1:]:
+        x = layer(x)
+    return x
+
+
+def _copy(path, op):
+    # code can't be copied through a configuration, and has no state of its own
+    if not isinstance(op, keras.layers.Layer) or isinstance(op, keras.layers.Lambda):
+        return op
+    return type(op).from_config({**config_of(op), "name": renamed(path)})
+
+
+def _take_over(copy, op) -> None:
+    if copy is op:
+        return
+    for mine, theirs in zip(copy.variables, op.variables, strict=True):
+        mine.assign(full_precision(theirs))
+    copy.trainable = op.trainable
+    for mine, theirs in zip(layers_inside(copy), layers_inside(op), strict=True):
+        mine.trainable = theirs.trainable
+
+
+def _set(new: New) -> None:
+    if new.weights is not None:
+        variables = getattr(new.layer, "variables", [])
+        mine, given = [tuple(v.shape) for v in variables], [np.shape(w) for w in new.weights]
+        if mine != given:
+            raise ValueError(
+                f"Layer {new.layer.name!r} has variables of the shapes {mine}. Received values of the shapes {given}."
+            )
+        for variable, value in zip(variables, new.weights, strict=True):
+            variable.assign(value)
+    if isinstance(new.layer, keras.layers.Layer):
+        new.layer.trainable = new.trainable

@@ -1,0 +1,251 @@
+"""Names that Keras does not publish, each read in this file alone; `tests/graph/test_keras_private.py` pins them.
+
+(Models of Keras 2 are read in `legacy/network/nodes.py` and `legacy/proof.py`; a mask is handed on in
+`layer_table/integer_rewrites.py`.)
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src import backend
+from keras.src.backend.common import dtypes, global_state
+from keras.src.backend.common.variables import AutocastScope
+from keras.src.ops.operation import Operation
+from keras.src.utils import tf_utils
+
+from tfcompress.graph.variable_reads import NOT_FLOAT32, InFloat32
+
+RANDOM, NUMPY, ENCODING = backend.random, backend.numpy, tf_utils  # what functions and layers of Keras call
+DRAWN = tuple("normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split())
+
+
+def children(op: Operation) -> list[Operation]:
+    """Returns the operations directly inside a model or a composite layer, in graph order."""
+    if isinstance(op, keras.Model) and hasattr(op, "operations"):
+        return list(op.operations)
+    return list(op._flatten_layers(include_self=False, recursive=False)) if hasattr(op, "_flatten_layers") else []
+
+
+def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns all layers inside a layer, however deep."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+def full_precision(variable: keras.Variable):
+    """Returns a variable's value without the cast to a layer's own type; a float of another size as float32."""
+    with AutocastScope(None):
+        value = tf.convert_to_tensor(variable.value)
+    return tf.cast(value, tf.float32) if value.dtype.name in NOT_FLOAT32 else value
+
+
+@contextlib.contextmanager
+def float32(model: keras.Model) -> Iterator[None]:
+    """Runs a model of half floats, doubles or mixed precision in float32 for as long as the block lasts.
+
+    Doubles come uncalled for as well: a factor like `np.sqrt(8.0)` makes one of every number it meets.
+    """
+    layers = [model, *model._flatten_layers(include_self=False)]
+    before = [(layer, layer.dtype_policy) for layer in layers if getattr(layer, "compute_dtype", None) in NOT_FLOAT32]
+    read = InFloat32(model.variables)
+    for layer, _ in before:
+        layer._dtype_policy = keras.DTypePolicy("float32")
+    try:
+        with read if read.others else contextlib.nullcontext(), overridden(_NARROWED):
+            yield
+    finally:
+        for layer, policy in before:
+            layer._dtype_policy = policy
+
+
+def _narrowed(plain: Callable) -> Callable:
+    """Keras' choice of a type for two numbers, float32 instead of float64."""
+
+    def result_type(*types):
+        found = plain(*types)
+        return "float32" if found == "float64" else found
+
+    return result_type
+
+
+_NARROWED = [(owner, "result_type", _narrowed(dtypes.result_type)) for owner in (dtypes, backend)]
+
+
+@contextlib.contextmanager
+def overridden(changes: list[tuple[object, str, object]]) -> Iterator[None]:
+    """Lays attributes over instances, past Keras' attribute tracking, and takes them off again."""
+    held = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changes]
+    try:
+        for owner, name, value in changes:
+            owner.__dict__[name] = value
+        yield
+    finally:
+        for owner, name, value in reversed(held):
+            if value is _ABSENT:
+                owner.__dict__.pop(name, None)
+            else:
+                owner.__dict__[name] = value
+
+
+_ABSENT = object()
+
+
+def input_specs(model: keras.Model, batch: int | None = None):
+    """Returns `TensorSpec`s in the structure the model's call takes.
+
+    Raises:
+        ValueError: If the model was never built on data, so that nobody knows its input.
+    """
+    inputs = getattr(model, "_inputs_struct", None)
+    if inputs is None and isinstance(model, keras.Sequential) and model.built:
+        inputs = model._functional._inputs_struct
+    if inputs is not None:
+        # the tensor's own name is another one after loading; the input layer keeps its name
+        return keras.tree.map_structure(
+            lambda x: _spec(x.shape, x.dtype, x._keras_history.operation.name, batch), inputs
+        )
+    shapes = model.get_build_config() or {}
+    shape = shapes.get("input_shape") or shapes.get("shapes_dict")
+    if not model.built or not shape:
+        raise ValueError(
+            f"Model {model.name!r} is not built, so its input shape is unknown. Call it once on a batch of data first."
+        )
+    if isinstance(shape, dict) and len(shape) == 1:
+        (shape,) = shape.values()
+    return _specs_of_shapes(shape, model.input_dtype, batch)
+
+
+def input_triples(model: keras.Model) -> list[tuple[str, tuple[int | None, ...], str]]:
+    """Returns `(name, shape without batch, dtype)` of every input, in the order of the model's call."""
+    return [(s.name, tuple(s.shape[1:]), s.dtype.name) for s in keras.tree.flatten(input_specs(model))]
+
+
+def _spec(shape, dtype, name, batch):
+    return tf.TensorSpec((batch, *shape[1:]), dtype, name=name)
+
+
+def _specs_of_shapes(shape, dtype, batch):
+    if isinstance(shape, dict):
+        return {k: _spec(s, dtype, k, batch) for k, s in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple)):
+        return [_spec(s, dtype, f"input_{i}", batch) for i, s in enumerate(shape)]
+    return _spec(tuple(shape), dtype, "input", batch)
+
+
+def check_graph(model: keras.Model):
+    """Returns the Functional graph of a model.
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has none.
+    """
+    if not has_graph(model):
+        raise ValueError(_no_graph(model))
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def has_graph(model: Operation) -> bool:
+    """Whether an operation is a model whose call is a graph of layers, not code of its own."""
+    return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
+
+
+def _no_graph(model) -> str:
+    return (
+        f"Model {model.name!r} ({type(model).__name__}) is subclassed, or a Sequential that was never built: "
+        f"it has no graph to rebuild. "
+        "Use the callback tfc.Compression, which works on it as it is, or write the model with the Functional API."
+    )
+
+
+def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
+    """Returns every variable of a layer with its value; floats of other sizes as float32."""
+    return [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
+
+
+def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers that loop over time, wherever they are nested."""
+    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
+
+
+def inference(model: keras.Model) -> list[tuple[object, str, object]]:
+    """Returns overrides by which recurrent layers draw no dropout masks, which they do even where none is used."""
+    cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
+    return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
+
+
+@dataclass(frozen=True)
+class AttentionParts:
+    """What a layer of attention heads is made of.
+
+    Args:
+        query: Projection of the queries.
+        key: Projection of the keys.
+        value: Projection of the values.
+        output: Projection of the result.
+        gate: Projection of a gate on the result, or None.
+        scores: Equation of the scores.
+        key_first: Whether the keys are the equation's first operand.
+        combine: Equation of weights and values.
+        factor: Factor of the scores.
+        axes: Number of axes that a softmax goes over.
+        dropout: The layer that drops weights.
+        drops: Whether it does.
+    """
+
+    query: Operation
+    key: Operation
+    value: Operation
+    output: Operation
+    gate: Operation | None
+    scores: str
+    key_first: bool
+    combine: str
+    factor: float
+    axes: int
+    dropout: Operation
+    drops: bool
+
+
+def attention_parts(layer: keras.layers.Layer) -> AttentionParts:
+    """Returns the parts of a built MultiHeadAttention or GroupQueryAttention."""
+    grouped = isinstance(layer, keras.layers.GroupQueryAttention)
+    return AttentionParts(
+        layer._query_dense,
+        layer._key_dense,
+        layer._value_dense,
+        layer._output_dense,
+        getattr(layer, "_gate_dense", None),
+        layer._dot_product_equation,
+        not grouped,
+        layer._combine_equation,
+        layer._inverse_sqrt_head_dim if grouped else layer._inverse_sqrt_key_dim,
+        1 if grouped else len(layer._attention_axes),
+        layer._dropout_layer,
+        layer.dropout > 0,
+    )
+
+
+def output_names(model: keras.Model) -> list[str]:
+    """Returns the names of the outputs, `output_0`... where the model has none."""
+    names = getattr(model, "output_names", None)
+    return list(names) if names else []
+
+
+def unconverted(model: keras.Model) -> list[tuple[object, str, object]]:
+    """Returns overrides by which a model takes its inputs as they are, in whatever dtype."""
+    graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
+    name = "_convert_inputs_to_tensors"
+    return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
+
+
+def is_training() -> bool:
+    """Whether the call of a model or layer that is running now was asked for with `training=True`."""
+    context = global_state.get_global_attribute("current_call_ctx")
+    return bool(context is not None and context.get_value("training"))
+
+
+def takes_training(layer: Operation) -> bool:
+    """Whether the call of a layer has a `training` argument."""
+    return bool(getattr(layer, "_call_has_training_arg", False))

@@ -1,0 +1,146 @@
+"""Random numbers at inference: sampling layers, and dropout that stays on.
+
+Keras draws by operations without state, which LiteRT lacks. A float file draws anew, by LiteRT's own random operations;
+these know no integers, so an integer file, and the simulation of it, holds one draw, the same for every sample.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcompress.graph.keras_private import DRAWN, RANDOM, overridden
+
+NORMAL, UNIFORM = "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"
+ANEW = {"normal": NORMAL, "uniform": UNIFORM, "dropout": UNIFORM}
+"""The functions of `keras.random` that LiteRT's random operations serve in every file, and the operation."""
+_FLOAT = {*ANEW, "randint", "categorical"}  # and in a float file
+
+_SEED = 1337
+
+
+@dataclass
+class Draws:
+    """What is drawn while the model's call runs.
+
+    Args:
+        anew: LiteRT's random operations that the file may hold.
+        is_integer: Whether it is an integer file.
+        names: Names of the functions that were called, in order.
+        scopes: TensorFlow's name scope at each of them.
+    """
+
+    anew: frozenset[str] = frozenset()
+    is_integer: bool = True
+    names: list[str] = field(default_factory=list)
+    scopes: list[str] = field(default_factory=list)
+    plain: dict[str, Callable] = field(default_factory=lambda: {name: getattr(RANDOM, name) for name in DRAWN})
+
+    def begin(self) -> None:
+        """Starts over, so that another trace of the same model draws the same numbers."""
+        self.names.clear()
+        self.scopes.clear()
+
+    @classmethod
+    def of(cls, mode: str, allowed) -> "Draws":
+        """Returns what a file of a mode may draw; an integer one only by operations that may stay float."""
+        every, is_integer = frozenset(ANEW.values()), mode in ("int8", "int16x8")
+        return cls(every & frozenset(allowed) if is_integer else every, is_integer)
+
+    def replacement(self, name: str) -> Callable:
+        """Returns what is called in the place of a function of `keras.random`."""
+        special = getattr(self, f"_{name}", None)
+
+        def drawn(*args, seed=None, **kwargs):
+            self.names.append(name)
+            self.scopes.append(tf.get_current_name_scope())
+            return self._fixed(name, *args, **kwargs) if special is None else special(*args, **kwargs)
+
+        return drawn
+
+    def _fixed(self, name: str, shape, *args, **kwargs):
+        """One draw of a shape, the same for every sample."""
+        sizes = tf.zeros(shape).shape.as_list()
+        with tf.init_scope():
+            held = self.plain[name]((1, *sizes[1:]) if sizes else (), *args, seed=_SEED + len(self.names), **kwargs)
+            held = np.asarray(held)
+        return tf.broadcast_to(held, shape)
+
+    def _standard(self, name: str, shape):
+        """Numbers of mean 0 and deviation 1, or between 0 and 1."""
+        return getattr(tf.random, name)(shape) if ANEW[name] in self.anew else self._fixed(name, shape)
+
+    def held(self) -> list[tuple[str, str]]:
+        """Returns name and scope of every draw that the file holds instead of drawing anew."""
+        served = {name for name, op in ANEW.items() if op in self.anew} if self.is_integer else _FLOAT
+        return [pair for pair in zip(self.names, self.scopes, strict=True) if pair[0] not in served]
+
+    def notes(self, paths: dict[int, str]) -> list[str]:
+        """Returns one sentence for each layer whose random numbers the file holds.
+
+        Args:
+            paths: Number in the names of scopes to the path of the layer.
+        """
+        found: dict[str, list[str]] = {}
+        for name, scope in self.held():
+            numbers = re.findall(r"tfc(\d+)_", scope)
+            found.setdefault(paths.get(int(numbers[-1]), "?") if numbers else "?", []).append(name)
+        return [
+            f"layer {layer!r} draws random numbers ({', '.join(dict.fromkeys(names))}): the file holds one draw and "
+            f"answers the same every time; {self._way_out(names)}make the noise an input of the model"
+            for layer, names in found.items()
+        ]
+
+    def _way_out(self, names: list[str]) -> str:
+        ops = sorted({ANEW[name] for name in names if name in ANEW} - self.anew)
+        return f"let it draw in float, allow_float={ops}, or " if self.is_integer and ops else ""
+
+    def _normal(self, shape, mean=0.0, stddev=1.0, dtype=None):
+        return _spread(self._standard("normal", shape), stddev, mean, dtype)
+
+    def _uniform(self, shape, minval=0.0, maxval=1.0, dtype=None):
+        return _spread(self._standard("uniform", shape), maxval - minval, minval, dtype)
+
+    def _dropout(self, inputs, rate, noise_shape=None):
+        if rate in (0.0, 1.0):
+            return inputs * (1.0 - rate)
+        given = tf.shape(inputs) if None in inputs.shape else inputs.shape
+        shape = given
+        if noise_shape is not None:
+            shape = [given[k] if n is None else n for k, n in enumerate(noise_shape)]
+        kept = tf.cast(self._standard("uniform", shape) >= rate, inputs.dtype)
+        return inputs * (kept / tf.cast(1.0 - rate, inputs.dtype))
+
+    def _randint(self, shape, minval, maxval, dtype="int32"):
+        if self.is_integer:
+            return self._fixed("randint", shape, minval, maxval, dtype)
+        return tf.cast(tf.floor(self._standard("uniform", shape) * (maxval - minval)) + minval, dtype)
+
+    def _categorical(self, logits, num_samples, dtype="int64"):
+        """By the largest of logits and Gumbel noise."""
+        rows = tf.shape(logits)[0] if logits.shape[0] is None else logits.shape[0]
+        shape = (rows, num_samples, logits.shape[-1])
+        u = self._fixed("uniform", shape) if self.is_integer else tf.random.uniform(shape)
+        noise = -tf.math.log(-tf.math.log(tf.maximum(u, 1e-7)))
+        return tf.cast(tf.argmax(logits[:, None] + tf.cast(noise, logits.dtype), -1, tf.int32), dtype)
+
+    def _shuffle(self, x, axis=0):
+        order = self._fixed("uniform", (1, x.shape[axis]))[0]
+        return tf.gather(x, tf.argsort(order), axis=axis)
+
+
+def _spread(x, factor, shift, dtype):
+    x = x if isinstance(factor, float) and factor == 1.0 else x * factor
+    x = x if isinstance(shift, float) and shift == 0.0 else x + shift
+    return tf.cast(x, dtype or keras.config.floatx())
+
+
+@contextlib.contextmanager
+def drawing(draws: Draws) -> Iterator[Draws]:
+    """Lets Keras' random functions go through `draws` while the block runs."""
+    with overridden([(RANDOM, name, draws.replacement(name)) for name in DRAWN]):
+        yield draws

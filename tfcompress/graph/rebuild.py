@@ -1,0 +1,87 @@
+"""A Functional model called again operation by operation, with others in the place of some."""
+
+from collections.abc import Callable
+
+import keras
+
+from tfcompress.graph.keras_private import Operation, check_graph, input_specs
+from tfcompress.graph.tree import leaves
+
+
+def rebuild(
+    model: keras.Model,
+    replace: Callable[[str, Operation], Callable],
+    entrance: Callable[[int, object], object] = lambda number, x: x,
+) -> keras.Model:
+    """Returns a flat Functional model in which every operation went through `replace(path, op) -> callable`.
+
+    Args:
+        model: A Functional or Sequential model.
+        replace: What to call in place of an operation; asked once for each.
+        entrance: Function `(number, tensor) -> tensor` applied to each input.
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has no graph to rebuild.
+    """
+    made: dict[int, Callable] = {}
+
+    def visit(path, op, args, kwargs, outputs):
+        if id(op) not in made:
+            made[id(op)] = replace(path, op)
+        return made[id(op)](*args, **kwargs)
+
+    check_graph(model)
+    inputs = keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), input_specs(model)
+    )
+    entered = [entrance(k, x) for k, x in enumerate(keras.tree.flatten(inputs))]
+    return keras.Model(inputs, walk(model, entered, visit), name=model.name)
+
+
+def walk(model: keras.Model, inputs: list, visit: Callable):
+    """Sends values of any kind through the graph of a model, nested models opened.
+
+    Args:
+        model: A Functional or Sequential model.
+        inputs: One value per input tensor, in flat order; any object that is no container.
+        visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation in
+            order of execution. `args` and `kwargs` are those of the call with values in the place of tensors;
+            `outputs` are the tensors that the call made when the model was built; returned is one value for each, in
+            their structure.
+
+    Returns:
+        The values of the model's outputs, in the structure of its outputs.
+
+    Raises:
+        ValueError: If the model, or one inside, is subclassed, so that it has no graph.
+    """
+    paths = {id(op): path for path, op in leaves(model)}
+
+    def run(inner, given):
+        graph = check_graph(inner)
+        values = {id(x): value for x, value in zip(graph.inputs, given, strict=True)}
+        for depth in sorted(graph._nodes_by_depth, reverse=True):
+            for node in graph._nodes_by_depth[depth]:
+                if node.is_input or not node.operation or any(id(x) not in values for x in node.input_tensors):
+                    continue
+                args, kwargs = node.arguments.fill_in(values)
+                op = node.operation
+                if isinstance(op, keras.Model):
+                    made = run(op, keras.tree.flatten(args[0] if len(args) == 1 else args))
+                else:
+                    made = visit(paths.get(id(op), op.name), op, args, kwargs, node.outputs)
+                for x, value in zip(node.outputs, keras.tree.flatten(made), strict=True):
+                    values[id(x)] = value
+        return keras.tree.pack_sequence_as(graph._outputs_struct, [values[id(x)] for x in graph.outputs])
+
+    return run(model, inputs)
+
+
+def attach(model: keras.Model, name: str, saveable: keras.layers.Layer) -> None:
+    """Hangs state on a model so that it is saved and loaded with it, but is none of its weights or layers."""
+    model.__dict__[name] = saveable
+
+
+def attached(model: keras.Model, name: str) -> keras.layers.Layer | None:
+    """Returns what `attach` hung on the model, or None."""
+    return model.__dict__.get(name)

@@ -1,0 +1,137 @@
+"""One trace of a model: which operation was called on which tensors, and who feeds whom."""
+
+from dataclasses import dataclass, field
+
+import keras
+import tensorflow as tf
+
+from tfcompress.graph.call_observers import Noticing, is_only_cast
+from tfcompress.graph.keras_private import DRAWN, RANDOM, Operation, float32, inference, input_specs, overridden
+from tfcompress.graph.tree import containers, leaves
+
+_TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation; `inputs` and `outputs` name tensors by number, None where the source is unknown.
+
+    Of masks, which are no values, only `masked` tells.
+    """
+
+    op: Operation
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int, ...]
+    shapes: tuple[tuple[int | None, ...], ...]
+    dtypes: tuple[str, ...]
+    masked: bool = False
+
+
+@dataclass
+class Trace:
+    """Who feeds whom in one forward pass.
+
+    Args:
+        calls: In order of execution.
+        inputs: Numbers of the model's input tensors.
+        outputs: Numbers of its output tensors, None where no known operation made one.
+        float_inputs: Names by number of the inputs of integers that are only cast to float.
+        noticed: What else happens inside: random draws, weights read by others than their owner.
+        function: The traced function.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int | None] = field(default_factory=list)
+    input_dtypes: list[str] = field(default_factory=list)
+    float_inputs: dict[int, str] = field(default_factory=dict)
+    noticed: Noticing | None = None
+    function: object = None
+
+    def unknown(self) -> list[Operation]:
+        """Returns the operations fed by a tensor that no known operation made."""
+        return [call.op for call in self.calls if None in call.inputs]
+
+
+def build(model: keras.Model, batch) -> None:
+    """Builds a model as its first batch would.
+
+    Args:
+        model: A model that is not built.
+        batch: `TensorSpec`s of a batch: `x`, `(x, y)` or `(x, y, sample_weight)`.
+
+    Raises:
+        ValueError: If nothing is known of the batch.
+    """
+    if batch is None:
+        raise ValueError(
+            f"Model {model.name!r} is not built, and its first batch tells no shapes. "
+            "Call it once on a batch of data before training."
+        )
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    model(keras.tree.map_structure(lambda s: keras.KerasTensor((None, *s.shape[1:]), s.dtype.name), x))
+
+
+def trace(model: keras.Model) -> Trace:
+    """Runs the model once on symbolic tensors and notes every call of a leaf operation.
+
+    Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
+    What an operation does is in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
+    """
+    found, numbers, kept = Trace(), {}, []
+
+    def number(x, new=False):
+        while not new and id(x) not in numbers and getattr(x, "op", None) is not None and x.op.type in _TRANSPARENT:
+            x = x.op.inputs[0]
+        if new and id(x) not in numbers:
+            numbers[id(x)] = len(numbers)
+            kept.append(x)  # an id is only good while the object lives
+        return numbers.get(id(x))
+
+    def recording(op, call):
+        def recorded(*args, **kwargs):
+            # a mask of padded steps says what counts, it is no value
+            passed = _tensors((args, kwargs))
+            given = [x for x in passed if x.dtype != tf.bool]
+            sources = tuple(number(x) for x in given)
+            with noticed.inside(op), tf.name_scope(f"tfc{places[id(op)]}_"):
+                outputs = call(*args, **kwargs)
+            made = _tensors(outputs)
+            # an operation that hands its input through (Dropout) makes no new tensor
+            new = tuple(number(x, new=True) for x in made)
+            shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
+            masked = len(passed) > len(given) or kwargs.get("mask") is not None
+            found.calls.append(Call(op, sources, new, shapes, dtypes, masked))
+            return outputs
+
+        return recorded
+
+    specs = input_specs(model)
+    flat = keras.tree.flatten(specs)
+
+    def forward(*tensors):
+        found.inputs = [number(x, new=True) for x in tensors]
+        found.input_dtypes = [x.dtype.name for x in tensors]
+        outputs = model.call(_packed(specs, tensors), **({"training": False} if model._call_has_training_arg else {}))
+        found.outputs = [number(x) for x in _tensors(outputs)]
+        return tf.zeros(())
+
+    known = leaves(model)
+    noticed = found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
+    places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
+    laid = [(op, "call", recording(op, op.call)) for _, op in known]
+    laid += [(op, "call", noticed.wrapped(op, op.call, places[id(op)])) for _, op in containers(model)]
+    random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
+    with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
+        found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
+    tensors = zip(flat, found.function.inputs, strict=False)
+    found.float_inputs = {k: s.name for k, (s, x) in enumerate(tensors) if is_only_cast(x)}
+    return found
+
+
+def _packed(structure, tensors):
+    return keras.tree.pack_sequence_as(structure, list(tensors))
+
+
+def _tensors(structure) -> list:
+    return [x for x in keras.tree.flatten(structure) if isinstance(x, tf.Tensor)]

@@ -1,1 +1,0 @@
-"""Measures and compares artifacts: latency, memory, MACs, accuracy, reports."""

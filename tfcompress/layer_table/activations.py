@@ -1,0 +1,109 @@
+"""What int8 makes of activation functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from tfcompress.layer_table.integer_rewrites import (
+    BENT,
+    PROBABILITY,
+    TANH,
+    elu,
+    log_sigmoid,
+    mish,
+    selu,
+    silu,
+    softplus,
+)
+from tfcompress.layer_table.spec import FIXED, FUSE, JOIN, OWN
+from tfcompress.validation import checks
+
+LOGARITHM = (-255.0 / 16.0, 0.0)
+
+
+@dataclass(frozen=True)
+class ActivationSpec:
+    """What int8 makes of an activation function.
+
+    Args:
+        grid: How the scale of its output arises, as in `LayerSpec`.
+        fixed: Its range where LiteRT fixes it.
+        float_ops: LiteRT operations that stay float where `written` is None or can't be laid (inside a loop).
+        across: Whether one channel's value depends on the others, so that none can be cut.
+        written: The same function `(x, grid)` in operations that LiteRT runs in int8, as in `LayerSpec`; None where
+            Keras' own do.
+        inside: Names of its values in between whose range data must show.
+    """
+
+    grid: str = OWN
+    fixed: tuple[float, float] | None = None
+    float_ops: tuple[str, ...] = ()
+    across: bool = False
+    written: Callable | None = None
+    inside: tuple[str, ...] = ()
+
+
+_activations: dict[object, ActivationSpec] = {
+    keras.activations.linear: ActivationSpec(FUSE),
+    keras.activations.relu: ActivationSpec(FUSE),
+    keras.activations.relu6: ActivationSpec(FUSE),
+    keras.activations.softmax: ActivationSpec(FIXED, PROBABILITY, across=True),
+    keras.activations.sigmoid: ActivationSpec(FIXED, PROBABILITY),
+    keras.activations.tanh: ActivationSpec(FIXED, TANH),
+    keras.activations.log_softmax: ActivationSpec(FIXED, LOGARITHM, across=True),
+    keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=(*BENT, "size")),
+    keras.activations.mish: ActivationSpec(OWN, written=mish, inside=(*BENT, "size", "softplus")),
+    keras.activations.selu: ActivationSpec(OWN, written=selu, inside=(*BENT, "elu")),
+    keras.activations.silu: ActivationSpec(OWN, written=silu),
+    keras.activations.leaky_relu: ActivationSpec(OWN, written=lambda x, grid: grid.bent(x, 0.2)),
+    keras.activations.hard_tanh: ActivationSpec(JOIN),
+    keras.activations.elu: ActivationSpec(OWN, float_ops=("ELU",), written=elu, inside=BENT),
+    keras.activations.log_sigmoid: ActivationSpec(
+        OWN, float_ops=("NEG",), written=log_sigmoid, inside=("below", "size")
+    ),
+}
+
+
+# Keras' own that take each value for itself, besides those listed above; of a function of yours nobody knows
+_EACH = {
+    getattr(keras.activations, name)
+    for name in (
+        "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
+        "relu6", "soft_shrink", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
+    )
+}  # fmt: skip
+
+
+def elementwise(function: Callable) -> Callable:
+    """Says of an activation function of yours that it takes each value for itself, so that channels can be cut.
+
+    Args:
+        function: The function, as layers hold it; usable as a decorator.
+
+    Returns:
+        The function.
+
+    Example:
+        >>> import keras, tfcompress as tfc
+        >>> @tfc.elementwise
+        ... def cubed(x):
+        ...     return x * x * x
+        >>> layers = [keras.layers.Dense(16, activation=cubed, name="d"), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((4,)), *layers])
+        >>> tfc.PruneChannels(0.5).apply(model).get_layer("d").units
+        8
+    """
+    checks.function("elementwise", "function", function)
+    _EACH.add(function)
+    return function
+
+
+def is_elementwise(function: object) -> bool:
+    """Whether an activation function takes each value for itself, so that the others may be cut."""
+    return function in _EACH or (function in _activations and not _activations[function].across)
+
+
+def activation_spec(function: object) -> ActivationSpec:
+    """Returns the facts about an activation function; an unlisted one has an output range of its own."""
+    return _activations.get(function, ActivationSpec())

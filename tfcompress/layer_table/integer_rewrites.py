@@ -1,0 +1,227 @@
+"""Layers and activations written anew in operations that LiteRT runs in int8, and that keep what int8 can hold.
+
+A normalization first divides every vector by its own largest value, so that each one fills the 256 codes whatever its
+size, and then by what is left of its deviation: a variance on one scale would be zero for most of them.
+"""
+
+import math
+from collections.abc import Sequence
+
+from keras import ops
+
+TINY = 32.0  # vectors whose largest value is below this fraction of the largest of all keep part of their size
+FLAT = 64.0  # the same for the mean square of a vector that was divided by its largest value
+PROBABILITY = (0.0, 255.0 / 256.0)  # what LiteRT gives Softmax and sigmoid
+TANH = (-1.0, 127.0 / 128.0)
+_ROOM = 1.0625  # a quotient by a rounded number may exceed one
+
+
+BENT = ("below", "above")
+
+
+def elu(x, grid, alpha: float = 1.0):
+    """The exponential linear unit without a large exponential.
+
+    Args:
+        x: Tensor.
+        grid: What rounds values in between, `fake_quant/intermediate_ranges.py`.
+        alpha: Negative of the limit for very negative values.
+
+    Returns:
+        The activation, not rounded.
+    """
+    below, above = _parts(x, grid)
+    fall = grid.fixed(grid.fixed(ops.exp(below), 0.0, 1.0) - 1.0, -1.0, 0.0)
+    return above + (fall if alpha == 1.0 else grid.fixed(fall * alpha, min(-alpha, 0.0), max(-alpha, 0.0)))
+
+
+def selu(x, grid):
+    """Klambauer et al., "Self-Normalizing Neural Networks", 2017, without a large exponential."""
+    return grid("elu", elu(x, grid, 1.67326324)) * 1.05070098
+
+
+def softplus(x, grid):
+    """log(1 + exp(x)) without a large exponential."""
+    return _parts(x, grid)[1] + _bend(x, grid)
+
+
+def log_sigmoid(x, grid):
+    """-log(1 + exp(-x)) without a large exponential."""
+    return grid("below", ops.minimum(x, 0.0)) - _bend(x, grid)
+
+
+def silu(x, grid):
+    """The input times its sigmoid, which LiteRT rounds to steps of 1/256."""
+    return grid.product(x, grid.known(ops.sigmoid(x), PROBABILITY), PROBABILITY)
+
+
+def leaky_relu(op, x, grid):
+    """Negative values times a slope."""
+    return grid.bent(x, float(op.negative_slope))
+
+
+def capped(layer, x, grid):
+    """A ReLU with a largest value: the ReLU first, which fuses into what is before it, on the scale of the minimum."""
+    return ops.minimum(ops.relu(x), float(layer.max_value))
+
+
+def mish(x, grid):
+    """Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019."""
+    return x * grid.fixed(ops.tanh(grid("softplus", softplus(x, grid))), -1.0, 127.0 / 128.0)
+
+
+def _parts(x, grid):
+    """The negative and the positive part; as a ReLU the latter would fuse into the layer before, which ran twice."""
+    below = grid("below", ops.minimum(x, 0.0))
+    return below, grid("above", x - below)
+
+
+def _bend(x, grid):
+    """log(1 + exp(-|x|))."""
+    away = grid("size", ops.abs(x)) * -1.0
+    away = grid.fixed(away, -1.0 * grid.high("size"), 0.0)
+    return grid.fixed(ops.log(grid.fixed(1.0 + grid.fixed(ops.exp(away), 0.0, 1.0), 0.0, 2.0)), 0.0, 0.6931472)
+
+
+def negative(op, x, grid):
+    """-x as a product."""
+    return x * -1.0
+
+
+def square(op, x, grid):
+    """The square as a product."""
+    return x * x
+
+
+def masking(layer, x, grid):
+    """Masking by zeros leaves every value as it is; what lies behind still gets the mask."""
+    y = ops.copy(x)
+    y._keras_mask = layer.compute_mask(x)
+    return y
+
+
+def layer_normalization(layer, x, grid):
+    """Ba et al., "Layer Normalization", 2016."""
+    axes = _axes(layer.axis, len(x.shape))
+    y = _normalized(_centred(x, axes, grid), axes, layer.epsilon, grid)
+    if not by_channel(layer):
+        return _spread_out(y, layer.gamma, layer.beta, axes, grid)
+    return _scaled(y, layer.gamma, layer.beta, grid)
+
+
+def by_channel(layer) -> bool:
+    """Whether a normalization layer has one pair of factors for each entry of the last axis."""
+    axes = layer.axis if isinstance(layer.axis, Sequence) else [layer.axis]
+    return list(axes) == [-1]
+
+
+def rms_normalization(layer, x, grid):
+    """Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019."""
+    axes = _axes(layer.axis, len(x.shape))
+    y = _normalized(x, axes, layer.epsilon, grid)
+    if not by_channel(layer):
+        return _spread_out(y, layer.scale, None, axes, grid)
+    return _scaled(y, layer.scale, None, grid)
+
+
+def group_normalization(layer, x, grid):
+    """Wu and He, "Group Normalization", 2018; channels last."""
+    channels = x.shape[-1]
+    groups = channels if layer.groups == -1 else layer.groups
+    shape = (-1, math.prod(x.shape[1:-1]), groups, channels // groups)
+    y = _normalized(_centred(ops.reshape(x, shape), (1, 3), grid), (1, 3), layer.epsilon, grid)
+    return _scaled(ops.reshape(y, (-1, *x.shape[1:])), layer.gamma, layer.beta, grid)
+
+
+def unit_normalization(layer, x, grid):
+    """Length one along the axes."""
+    return unit_length(x, layer.axis, grid)
+
+
+def unit_length(x, axis, grid):
+    """Vectors of length one along an axis or several; rounds the values "magnitude" and "spread" in between."""
+    return _normalized(x, _axes(axis, len(x.shape)), 0.0, grid, ops.sum)
+
+
+def separable_convolution(layer, x, grid):
+    """Its depthwise and its pointwise half, with the value between them on a grid."""
+    side = {"padding": layer.padding, "data_format": layer.data_format, "dilation_rate": layer.dilation_rate}
+    y = ops.depthwise_conv(x, layer.depthwise_kernel, strides=layer.strides, **side)
+    y = ops.conv(grid("between", y), layer.pointwise_kernel, 1, "valid", layer.data_format)
+    if layer.bias is not None:
+        first = (1, layer.filters, *[1] * layer.rank)
+        y = y + (layer.bias if layer.data_format == "channels_last" else ops.reshape(layer.bias, first))
+    return y if layer.activation is None else layer.activation(y)
+
+
+def max_pooling3d(layer, x, grid):
+    """The largest of a volume: of planes, then along the first axis."""
+    return _pooled(ops.max_pool, layer, x, lambda y: y)
+
+
+def average_pooling3d(layer, x, grid):
+    """The mean of a volume: of planes, then along the first axis; padding counts in neither."""
+    return _pooled(ops.average_pool, layer, x, grid.average)
+
+
+def _pooled(pool, layer, x, between):
+    depth, *plane = layer.pool_size
+    first, *steps = layer.strides
+    y = ops.reshape(x, (-1, *x.shape[2:]))
+    y = between(pool(y, tuple(plane), tuple(steps), layer.padding, "channels_last"))
+    height, width, channels = y.shape[1:]
+    y = ops.reshape(y, (-1, x.shape[1], height * width, channels))
+    y = pool(y, (depth, 1), (first, 1), layer.padding, "channels_last")
+    return ops.reshape(y, (-1, y.shape[1], height, width, channels))
+
+
+def _axes(axis, rank: int) -> tuple[int, ...]:
+    found = axis if isinstance(axis, Sequence) else [axis]
+    return tuple(sorted(a % rank for a in found))
+
+
+def _centred(x, axes, grid):
+    mean = grid("mean", ops.mean(x, axis=axes, keepdims=True))
+    return grid("centred", x - mean)
+
+
+def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
+    """`x * rsqrt(mean(x * x) + epsilon)`, not rounded.
+
+    With r = 1 / largest value: `(x r) * rsqrt(mean((x r)^2) + epsilon r^2)`. An error of r takes part in both factors
+    and leaves the product as it is; so does a limit of r, which is where epsilon outweighs the rest, at the latest.
+    """
+    size = grid("magnitude", ops.abs(x))
+    peak = grid.high("magnitude")
+    limit = grid.least(TINY / peak, epsilon**-0.5) if epsilon else TINY / peak
+    largest = grid.fixed(ops.max(size, axis=axes, keepdims=True), 0.0, peak)
+    root = grid.rsqrt(largest, limit)
+    r = ops.stop_gradient(grid.fixed(root * root, 0.0, limit))
+    bound = _ROOM * grid.least(1.0, peak * limit)
+    u = grid.fixed(x * r, -bound, bound)
+    spread = grid("spread", reduce(grid.fixed(u * u, 0.0, bound**2), axis=axes, keepdims=True))
+    if not epsilon:
+        return u * grid.rsqrt(spread, FLAT / grid.high("spread"))
+    low = grid.fixed(r * epsilon**0.5, 0.0, limit * epsilon**0.5)
+    eased = grid("eased", spread + grid.fixed(low * low, 0.0, limit**2 * epsilon))
+    return u * grid.rsqrt(eased, FLAT / grid.high("eased"))
+
+
+def _scaled(y, gamma, beta, grid):
+    """Times gamma, plus beta, a pair for each entry of the last axis."""
+    if gamma is None and beta is None:
+        return y
+    return grid.by_channel(grid("normalized", y), gamma, beta, "normalized")
+
+
+def _spread_out(y, gamma, beta, axes, grid):
+    """Times gamma, plus beta, whose axes are those that were normalized."""
+    if gamma is None and beta is None:
+        return y
+    y = grid("normalized", y)
+    shape = [size if k in axes else 1 for k, size in enumerate(y.shape)]
+    if gamma is not None:
+        y = y * ops.reshape(gamma, shape)
+    if beta is None:
+        return y
+    return (y if gamma is None else grid("scaled", y)) + ops.reshape(beta, shape)

@@ -1,0 +1,65 @@
+"""The rows of classes that Keras does not publish: nodes of `keras.ops` calls, and layers inside its applications."""
+
+from dataclasses import replace
+
+from tfcompress.layer_table import integer_rewrites as forms
+from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
+from tfcompress.layer_table.keras_layers import resized
+from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, describe_operation
+
+
+def _over_last(op, spec):
+    """Softmax over the last axis needs all channels."""
+    return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
+
+
+def _unit_length(op, spec):
+    """Vectors of length one, as UnitNormalization; other norms as Keras has them."""
+    if op.order != 2 or op.axis is None:
+        return spec
+    return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
+
+
+describe_operation("Relu", "Relu6", grid=FUSE)
+describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY)
+describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last)
+describe_operation("LogSoftmax", grid=FIXED, fixed=LOGARITHM, refine=_over_last)
+describe_operation("Normalize", flow="whole", refine=_unit_length)
+describe_operation("Tanh", grid=FIXED, fixed=TANH)
+describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha), inside=forms.BENT)
+describe_operation("LeakyRelu", written=forms.leaky_relu)
+describe_operation("Silu", written=lambda op, x, grid: forms.silu(x, grid))
+describe_operation("Negative", written=forms.negative)
+describe_operation("Square", written=forms.square)
+# each value for itself
+describe_operation(
+    "Abs", "Absolute", "Exp", "Gelu", "HardSigmoid", "HardSilu", "Log", "Power",
+    "Rsqrt", "Selu", "Softplus", "Softsign", "Sqrt",
+)  # fmt: skip
+describe_operation("Sin", float_ops=("SIN",))
+describe_operation("Cos", float_ops=("COS",))
+describe_operation("Clip", "HardTanh", grid=JOIN)  # the smaller or larger of two, one of them constant
+describe_operation("Multiply", flow="merge", product=True)
+describe_operation("Add", "Subtract", "Divide", "TrueDivide", flow="merge")
+describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN)
+describe_operation("Concatenate", flow="concat", grid=JOIN)
+describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)
+describe_operation(
+    "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
+)
+describe_operation("Cast", grid=SAME)  # between float types, and of integers that an integer file takes as codes
+describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
+describe_operation("Mean", "Sum", flow="reduce")
+# on the scale of what they read, like the layers of these names
+describe_operation("Pad", "Stack", "Where", flow="still", grid=JOIN)  # what is padded with counts too
+describe_operation("AveragePool", flow="still", grid=AVERAGE)
+describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
+describe_operation("Resize", flow="still", refine=resized)
+describe_operation(
+    "BroadcastTo", "Flip", "Moveaxis", "Ravel", "Repeat", "Roll", "Split", "Swapaxes", "Take", "TakeAlongAxis",
+    "Tile", "TopK", flow="still", grid=SAME,
+)  # fmt: skip
+
+# ConvNeXt
+describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
+describe_operation("StochasticDepth", grid=SAME)

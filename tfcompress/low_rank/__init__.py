@@ -1,0 +1,1 @@
+"""Low-rank factorization: layers as several thinner ones."""

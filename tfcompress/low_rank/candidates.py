@@ -1,0 +1,130 @@
+"""Which layers of a model can be factored, and how: a `Factoring` for each, or the reason why there is none."""
+
+import math
+
+import keras
+import numpy as np
+
+from tfcompress.graph.activation_probe import watch
+from tfcompress.graph.clone import renamed
+from tfcompress.graph.keras_private import full_precision
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.low_rank.factoring import PARTS, Factoring
+from tfcompress.low_rank.kernels import Products, Spatial, Tucker
+from tfcompress.low_rank.matrices import Matrix, Principal
+from tfcompress.rewrites.editable_graph import Draft, Node
+
+MATRIX = ("svd", "pca")
+CONVOLUTION = {"spatial": Spatial, "tucker": Tucker, "cp": Products}
+_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
+_CONV = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_OPEN = 64  # stands for an open size in space
+
+
+def factorings(
+    model: keras.Model,
+    chosen: set[int],
+    matrix: str,
+    convolution: str,
+    x: list[np.ndarray] | None = None,
+    seed: int = 0,
+) -> dict[str, Factoring | str]:
+    """Finds the ways to factor the layers of a model.
+
+    Args:
+        model: A flat model.
+        chosen: Ids of the operations to look at.
+        matrix: "svd" or "pca", for Dense layers and those like it.
+        convolution: "spatial", "tucker" or "cp".
+        x: Data for "pca", one array per input.
+        seed: Seed of what is drawn at random.
+
+    Returns:
+        By path of each layer with kernels the factoring, or why there is none.
+    """
+    calls: dict[int, list[Node]] = {}
+    draft = Draft(model)
+    for node in draft.nodes:
+        if id(node.op) in chosen and node.spec.kernels:
+            calls.setdefault(id(node.op), []).append(node)
+    found: dict[str, Factoring | str] = {}
+    for nodes in calls.values():
+        node = nodes[0]
+        why = _unfit(node, convolution)
+        found[node.path] = why or _factoring(draft, nodes, convolution, seed)
+    if matrix == "pca":
+        _look(model, found, x)
+    return found
+
+
+def _unfit(node: Node, convolution: str) -> str | None:
+    op, kind = node.op, type(node.op)
+    if kind not in (*_DENSE, *_CONV):
+        return f"{kind.__name__} has no form of low rank here"
+    if op.kernel_constraint is not None:
+        return "its constraint holds for the kernel, not for factors of it"
+    if not node.is_complete:
+        return "it has weights besides kernel and bias"
+    if kind is keras.layers.EinsumDense:
+        return None if _is_plain(op) else f"its equation {op.equation!r} is not that of a Dense layer"
+    if kind in _DENSE:
+        return None
+    if op.groups > 1 or op.data_format != "channels_last":
+        return "it has groups" if op.groups > 1 else "its channels are not on the last axis"
+    if math.prod(op.kernel_size) == 1:
+        return None
+    if kind is keras.layers.Conv3D and convolution != "tucker":
+        return f'{convolution!r} knows convolutions over one or two axes; "tucker" knows three'
+    if convolution == "cp" and op.padding == "causal":
+        return "there is no depthwise convolution with causal padding"
+    if convolution == "cp" and len(set(op.strides)) > 1:
+        return "there is no depthwise convolution with two different strides"
+    return None
+
+
+def _is_plain(op) -> bool:
+    """Whether an EinsumDense is a Dense layer: the last axis summed over, a new one in its place."""
+    data, output = op.equation.replace(" ", "").split("->")
+    inputs, kernel = data.split(",")
+    plain = kernel == inputs[-1:] + output[-1:] and inputs[:-1] == output[:-1] and spec_of(op).flow == "mix"
+    return plain and (op.bias_axes is None or op.bias_axes == output[-1])
+
+
+def _factoring(draft, nodes, convolution, seed) -> Factoring:
+    op = nodes[0].op
+    name, kernel = renamed(nodes[0].path), nodes[0].weights["kernel"]
+    sizes = [_sizes(op, draft.shapes[n.inputs[0]], n.shapes[0]) for n in nodes]
+    is_matrix = isinstance(op, _DENSE) or math.prod(op.kernel_size) == 1
+    kind = Matrix if is_matrix else CONVOLUTION[convolution]
+    taken, stem = {node.op.name for node in draft.nodes}, name
+    while any(f"{stem}_{part}" in taken for part in PARTS):
+        stem += "_"
+    return kind(op, name, kernel, sizes, seed, stem)
+
+
+def _sizes(op, before, after) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if None in before[1:]:
+        before = (1, *(n or _OPEN for n in before[1:]))
+        after = op.compute_output_shape(before)
+    return tuple(before[1:-1]), tuple(after[1:-1])
+
+
+def _look(model, found, x) -> None:
+    """Turns the factorings of Dense layers into those by what the data show."""
+    dense = {id(f.op): path for path, f in found.items() if isinstance(f, Matrix) and isinstance(f.op, _DENSE)}
+    sums: dict[str, list] = {path: [0, 0.0, 0.0] for path in dense.values()}
+
+    def look(op, given, _):
+        made = given.reshape(-1, given.shape[-1]).astype("float64") @ np.asarray(full_precision(op.kernel), "float64")
+        total = sums[dense[id(op)]]
+        for k, more in enumerate((len(made), made.sum(axis=0), made.T @ made)):
+            total[k] = total[k] + more
+
+    if not dense:
+        return
+    watch(model, [f.op for f in found.values() if not isinstance(f, str) and id(f.op) in dense], x, look)
+    for path, (count, total, squares) in sums.items():
+        f = found[path]
+        found[path] = Principal(
+            f.op, f.name, f.kernel, f.calls, f.seed, f.stem, mean=total / count, moments=squares / count
+        )

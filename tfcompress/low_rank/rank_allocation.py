@@ -1,0 +1,73 @@
+"""Which rank each layer gets when a budget holds for the whole model: the cheapest loss per MAC saved goes first.
+
+Each layer has a curve of loss over MACs saved; the steps along the lower convex hulls of all curves, sorted by slope,
+are the order in which MACs are cheapest to save.
+"""
+
+from dataclasses import dataclass
+
+from tfcompress.low_rank.factoring import Factoring, Rank
+
+_POINTS = 16  # ranks tried per layer
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer goes to a lower rank.
+
+    Args:
+        path: The layer.
+        rank: Its new rank.
+        saved: MACs saved by the step.
+        lost: Relative squared error added by the step.
+    """
+
+    path: str
+    rank: Rank
+    saved: int
+    lost: float
+
+
+def steps(factorings: dict[str, Factoring], lost) -> list[Step]:
+    """Returns the steps from the whole model to lowest ranks, cheapest first.
+
+    Args:
+        factorings: The layers, by path.
+        lost: Function `(path, rank) -> relative squared error` of a layer.
+    """
+    found = []
+    for path, factoring in factorings.items():
+        points = [(0, 0.0, None)]
+        for rank in _grid([r for r in factoring.ranks() if factoring.pays(r)]):
+            points.append((factoring.own_macs - factoring.macs(rank), lost(path, rank), rank))
+        hull = _hull(points)
+        for (saved, loss, _), (more, worse, rank) in zip(hull, hull[1:], strict=False):
+            found.append(Step(path, rank, more - saved, worse - loss))
+    order = {path: k for k, path in enumerate(factorings)}
+    return sorted(found, key=lambda s: (s.lost / s.saved, order[s.path], -s.saved))
+
+
+def _grid(ranks: list[Rank]) -> list[Rank]:
+    """A few ranks from the lowest to the highest, closer together where they are low."""
+    if len(ranks) <= _POINTS:
+        return ranks
+    ratio = len(ranks) ** (1 / (_POINTS - 1))
+    return [ranks[k] for k in sorted({min(round(ratio**n), len(ranks)) - 1 for n in range(_POINTS)})]
+
+
+def _hull(points: list[tuple]) -> list[tuple]:
+    """The lower convex hull, in order of MACs saved."""
+    hull: list[tuple] = []
+    for point in sorted(points, key=lambda p: (p[0], p[1])):
+        if hull and point[0] == hull[-1][0]:
+            continue
+        while hull and (point[1] <= hull[-1][1] and hull[-1][2] is not None):
+            hull.pop()
+        while len(hull) > 1 and _slope(hull[-2], hull[-1]) >= _slope(hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    return hull
+
+
+def _slope(a, b) -> float:
+    return (b[1] - a[1]) / (b[0] - a[0])

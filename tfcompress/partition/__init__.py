@@ -1,0 +1,1 @@
+"""Partition of a model: steps, parts and where to cut."""

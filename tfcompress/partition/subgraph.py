@@ -1,0 +1,247 @@
+"""A model as a list of steps, and its parts as models of their own.
+
+Law: parts run one after the other, each fed by name with tensors that earlier parts or the inputs gave, answer as the
+model does, bit for bit: the same operations, the same weights, in the same order.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from tfcompress.graph.clone import copied, renamed
+from tfcompress.graph.keras_private import check_graph, input_specs
+from tfcompress.graph.rebuild import walk
+from tfcompress.layer_table.lookup import FOLD, FUSE, spec_of
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value that steps hand on; `name` is unique in the model, and an input name in the parts that read it."""
+
+    number: int
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one sample; an open dimension counts once."""
+        count = 1
+        for size in self.shape[1:]:
+            count *= 1 if size is None else size
+        return count * tf.as_dtype(self.dtype).size
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of an operation, with tensors in the place of its arguments."""
+
+    path: str
+    op: object
+    args: tuple
+    kwargs: dict
+    takes: tuple[Tensor, ...]
+    gives: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A part of a model.
+
+    Args:
+        model: A Functional model with layers of its own; inputs and outputs are lists where there are several.
+        takes: What it reads, in the order of its inputs.
+        gives: What it hands on or answers, in the order of its outputs.
+        steps: Numbers of the steps inside, in order of execution.
+    """
+
+    model: keras.Model
+    takes: tuple[Tensor, ...]
+    gives: tuple[Tensor, ...]
+    steps: tuple[int, ...]
+
+
+class Course:
+    """The steps of a model, nested models opened.
+
+    Args:
+        model: A built Functional or Sequential model; it is not changed.
+
+    Attributes:
+        steps: In order of execution.
+        inputs: The model's inputs, in the order of its call.
+        outputs: The model's outputs, in their structure.
+
+    Raises:
+        ValueError: If the model is subclassed, so that it has no graph.
+
+    Example:
+        >>> import keras
+        >>> from tfcompress.partition.subgraph import Course
+        >>> layers = [keras.layers.Dense(3, name="a"), keras.layers.Dense(2, name="b")]
+        >>> course = Course(keras.Sequential([keras.Input((4,)), *layers]))
+        >>> first, second = course.pieces([{0}, {0, 1}])
+        >>> second.takes[0].name, second.model.count_params()
+        ('a_out', 8)
+    """
+
+    def __init__(self, model: keras.Model):
+        check_graph(model)
+        self.model = model
+        self.steps: list[Step] = []
+        self._count = 0
+        specs = keras.tree.flatten(input_specs(model))
+        self._names = {s.name for s in specs}
+        self.inputs = [self._tensor(s.name, s.shape, s.dtype.name) for s in specs]
+        self.outputs = walk(model, self.inputs, self._visit)
+        self.made_by = {t.number: k for k, step in enumerate(self.steps) for t in step.gives}
+        self.read_by: dict[int, list[int]] = {}
+        for k, step in enumerate(self.steps):
+            for t in step.takes:
+                self.read_by.setdefault(t.number, []).append(k)
+        self._answers = {t.number for t in keras.tree.flatten(self.outputs)}
+
+    def _tensor(self, name, shape, dtype) -> Tensor:
+        self._count += 1
+        return Tensor(self._count, name, tuple(shape), dtype)
+
+    def _visit(self, path, op, args, kwargs, outputs):
+        takes = tuple(x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Tensor))
+        names = [f"{renamed(path)}_out{f'_{k}' if len(outputs) > 1 else ''}" for k in range(len(outputs))]
+        gives = [
+            self._tensor(self._unique(name), x.shape, keras.backend.standardize_dtype(x.dtype))
+            for name, x in zip(names, outputs, strict=True)
+        ]
+        self.steps.append(Step(path, op, args, kwargs, tuple(dict.fromkeys(takes)), tuple(gives)))
+        return gives
+
+    def _unique(self, name: str) -> str:
+        taken = self._names | {renamed(step.path) for step in self.steps}
+        found, number = name, 1
+        while found in taken:
+            number += 1
+            found = f"{name}_{number}"
+        self._names.add(found)
+        return found
+
+    def before(self, steps: Iterable[int]) -> set[int]:
+        """Returns all steps that these need, themselves included."""
+        found, open_ = set(), list(steps)
+        while open_:
+            k = open_.pop()
+            if k not in found:
+                found.add(k)
+                open_ += [self.made_by[t.number] for t in self.steps[k].takes if t.number in self.made_by]
+        return found
+
+    def crossing(self, done: set[int]) -> list[Tensor]:
+        """Returns the tensors that must be held when some steps are done and the others are not, as they were made."""
+        made = [*self.inputs, *(t for k in sorted(done) for t in self.steps[k].gives)]
+        return [t for t in made if any(k not in done for k in self.read_by.get(t.number, ()))]
+
+    def fuses(self, done: set[int]) -> bool:
+        """Whether this boundary parts an operation from a ReLU or a normalization that a file has fused into it."""
+        readers = {k for t in self.crossing(done) if t.number in self.made_by for k in self.read_by[t.number]}
+        return any(spec_of(self.steps[k].op).grid in (FUSE, FOLD) for k in readers - done)
+
+    def named(self, name: str) -> list[list[int]]:
+        """Returns the steps of a layer, in one list, or those of each call of a nested model, a list for each.
+
+        Raises:
+            ValueError: If there is neither; the message names what there is.
+        """
+        single = [k for k, step in enumerate(self.steps) if step.path == name]
+        if single:
+            return [single]
+        runs: list[list[int]] = []
+        for k, step in enumerate(self.steps):
+            if step.path.startswith(f"{name}/"):
+                again = runs and (k - 1 not in runs[-1] or step.path in {self.steps[i].path for i in runs[-1]})
+                if not runs or again:
+                    runs.append([])
+                runs[-1].append(k)
+        if not runs:
+            paths = list(dict.fromkeys(step.path for step in self.steps))
+            known = [*self.nested(), *paths]
+            shown = ", ".join(known[:40]) + (f" and {len(known) - 40} more" if len(known) > 40 else "")
+            raise ValueError(
+                f"split: model {self.model.name!r} has no layer or nested model {name!r}. It has: {shown}."
+            )
+        return runs
+
+    def nested(self) -> list[str]:
+        """Returns the names of the models directly inside the model, in order."""
+        return list(dict.fromkeys(step.path.split("/")[0] for step in self.steps if "/" in step.path))
+
+    def line(self) -> list[int]:
+        """Returns an order of the steps that holds few bytes: of those that can run, the one that adds the least."""
+        left = {t: len(readers) for t, readers in self.read_by.items()}
+        waiting = [{t.number for t in s.takes if t.number in self.made_by} for s in self.steps]
+        order, ready = [], [k for k, needs in enumerate(waiting) if not needs]
+
+        def growth(k):
+            step = self.steps[k]
+            gone = sum(t.bytes for t in step.takes if left[t.number] == 1)
+            return sum(t.bytes for t in step.gives if left.get(t.number)) - gone, k
+
+        while ready:
+            k = min(ready, key=growth)
+            ready.remove(k)
+            order.append(k)
+            for t in self.steps[k].takes:
+                left[t.number] -= 1
+            for t in self.steps[k].gives:
+                for reader in dict.fromkeys(self.read_by.get(t.number, ())):
+                    waiting[reader].discard(t.number)
+                    if not waiting[reader]:
+                        ready.append(reader)
+        return order
+
+    def pieces(self, bounds: Sequence[set[int]]) -> list[Piece]:
+        """Makes the parts between boundaries.
+
+        Args:
+            bounds: Steps done at each boundary, each set holding the one before it and all that its steps need; the
+                last one holds all steps. Sets that add nothing make no part.
+
+        Returns:
+            The parts; layers are copies with the weights of the model, an operation that several parts use is one.
+
+        Raises:
+            ValueError: If a set lacks a step that it needs, or the last one lacks any.
+        """
+        layers, done, found = copied(self.model)[1], set(), []
+        for bound in bounds:
+            if not done <= bound or self.before(bound) != bound:
+                raise ValueError("split: a boundary must hold the one before it and all that its steps need.")
+            if bound != done:
+                found.append(self._piece(len(found), sorted(bound - done), bound, layers))
+            done = bound
+        if len(done) != len(self.steps):
+            raise ValueError(f"split: the parts hold {len(done)} of {len(self.steps)} steps.")
+        return found
+
+    def _piece(self, number: int, inside: list[int], bound: set[int], layers: dict[int, object]) -> Piece:
+        made = [t for k in inside for t in self.steps[k].gives]
+        own = {t.number for t in made}
+        takes = list(dict.fromkeys(t for k in inside for t in self.steps[k].takes if t.number not in own))
+        gives = [t for t in made if t.number in self._answers or set(self.read_by.get(t.number, ())) - bound]
+        values = {t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in takes}
+        inputs = list(values.values())
+        for k in inside:
+            step = self.steps[k]
+            args, kwargs = keras.tree.map_structure(
+                lambda x: values[x] if isinstance(x, Tensor) else x, (step.args, step.kwargs)
+            )
+            outputs = keras.tree.flatten(layers[id(step.op)](*args, **kwargs))
+            values.update(zip(step.gives, outputs, strict=True))
+        outputs = [values[t] for t in gives]
+        name = f"{self.model.name}_part_{number + 1}"
+        model = keras.Model(_plain(inputs), _plain(outputs), name=name)
+        return Piece(model, tuple(takes), tuple(gives), tuple(inside))
+
+
+def _plain(values: list):
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,1 @@
+"""Pipelines: parts of a network as several files that answer together as one model."""

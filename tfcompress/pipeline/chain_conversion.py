@@ -1,0 +1,191 @@
+"""The parts of a model to `.tflite` files whose integer codes fit together.
+
+Calibration data run through part after part as they run through the whole when it is calibrated, so that the ranges
+are those of the whole. A part's input takes the very scale and zero point with which the file before gives the tensor,
+so that codes pass on as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tfcompress.conversion.convert import convert
+from tfcompress.export.export import named_outputs
+from tfcompress.export.post_training import quantized_state
+from tfcompress.export.simulate import simulate
+from tfcompress.fake_quant.op_plan import Mode, Treatment
+from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.graph.clone import copied
+from tfcompress.graph.keras_private import float32, input_specs
+from tfcompress.graph.rebuild import walk
+from tfcompress.pipeline.chained import ChainedPart
+from tfcompress.tflite.tensor_spec import TensorSpec
+
+_BATCH = 32  # samples at a time
+
+
+@dataclass(frozen=True)
+class Link:
+    """A part to convert.
+
+    Args:
+        model: A Functional model with inputs and outputs in lists, or plain where there is one.
+        takes: Tensor name of each input.
+        gives: Tensor name of each output.
+        macs: MACs of one sample; None where nobody knows.
+        exit: Tensor with the answer of an early exit; None without one.
+    """
+
+    model: keras.Model
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
+    macs: int | None = None
+    exit: str | None = None
+
+
+def convert_links(
+    links: Sequence[Link],
+    values: Mapping[str, np.ndarray] | None,
+    mode: str = "int8",
+    trained: Mapping[str, Treatment] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> list[ChainedPart]:
+    """Converts parts in their order.
+
+    Args:
+        links: The parts.
+        values: Calibration data of the model's inputs by tensor name, arrays `(n, ...)`; None for none.
+        mode: As for `tfc.convert`.
+        trained: Layer name in the parts -> treatment of quantization-aware training, whose ranges are taken.
+        options: Further arguments of `tfc.convert`.
+
+    Returns:
+        The converted parts.
+
+    Raises:
+        NotFullyInteger: If an int8 file would keep a float operation.
+        ValueError: If calibration data are needed and missing.
+    """
+    if values is None and mode in ("int8", "int16x8"):
+        raise ValueError(
+            f"convert: mode {mode!r} needs calibration data for the tensors between the parts, also where ranges "
+            "were trained. Pass calibration=x[:200]."
+        )
+    flow, parts = _Flow(dict(values or {}), dict(values or {}), {}), []
+    for link in links:
+        model = _in_float32(copied(link.model)[0])  # what conversion hangs on it goes with it
+        note, state = _ranges(model, link, flow, trained or {}) if mode == "int8" else (None, None)
+        given = {name: flow.rounded[name] for name in link.takes} if values is not None else None
+        limit = {"limit": len(next(iter(given.values())))} if given is not None else {}
+        artifact = convert(model, mode, given, **limit, **(options or {}))
+        if note is not None:
+            artifact.metadata["notes"] = [note, *artifact.metadata["notes"][1:]]
+        gives = named_outputs(link.model, list(link.gives))
+        parts.append(ChainedPart(artifact, {name: name for name in link.takes}, gives, link.macs, link.exit))
+        specs = {s.name: s for s in artifact.outputs}
+        flow.specs.update({tensor: specs[own] for own, tensor in gives.items()})
+        if given is not None:
+            _pass_on(link, model, state, flow)
+    return parts
+
+
+@dataclass
+class _Flow:
+    """Calibration data on their way, by tensor name.
+
+    Args:
+        plain: Kernels on their grids, activations float: what ranges look at.
+        rounded: As the files compute them.
+        specs: How a file before gives the tensor.
+    """
+
+    plain: dict[str, np.ndarray]
+    rounded: dict[str, np.ndarray]
+    specs: dict[str, TensorSpec]
+
+
+def outputs_of(model: keras.Model, arrays: list[np.ndarray], batch_size: int = _BATCH) -> list[np.ndarray]:
+    """Runs a part operation by operation, as a plain call of the model does.
+
+    Args:
+        model: The part.
+        arrays: One array `(n, ...)` for each input.
+        batch_size: Samples at a time.
+
+    Returns:
+        One array for each output.
+    """
+    batches = []
+    for start in range(0, len(arrays[0]), batch_size):
+        given = [keras.ops.convert_to_tensor(a[start : start + batch_size]) for a in arrays]
+        outputs = model(given if len(given) > 1 else given[0], training=False)
+        batches.append([np.asarray(y) for y in keras.tree.flatten(outputs)])
+    return [np.concatenate(ys) for ys in zip(*batches, strict=True)]
+
+
+def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, CompressionState | None]:
+    """Hangs ranges on a part that have seen the data; returns what to say of them, and the state.
+
+    Both are None where the part's graph can't be followed: TensorFlow's calibrator then chooses the ranges.
+    """
+    try:
+        state = quantized_state(model, lambda op: False)
+    except ValueError:
+        return None, None
+    with float32(model), laid(model, state, Mode.OBSERVE):
+        outputs = outputs_of(model, [flow.plain[name] for name in link.takes])
+    flow.plain.update(zip(link.gives, outputs, strict=True))
+    if not all(r.is_set for r in state.ranges):
+        return None, None
+    taken = sum(_take(t, trained[t.path]) for t in state.treatments if t.path in trained)
+    for name, span in zip(link.takes, state.inputs, strict=True):
+        spec = flow.specs.get(name)
+        if span is not None and spec is not None and spec.dtype == "int8":
+            span.low.assign((-128 - spec.zero_point) * spec.scale)
+            span.high.assign((127 - spec.zero_point) * spec.scale)
+    state.hang(model)
+    how = "were trained, those between parts come from calibration" if taken else "come from calibration"
+    return f"activation ranges {how}; inputs have the scales of the outputs before them", state
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Returns a model that takes float32 where mixed precision hands half floats from part to part."""
+    half = ("float16", "bfloat16")
+    if not any(x.dtype in half for x in model.inputs):
+        return model
+    inputs = [
+        keras.Input(batch_shape=s.shape, dtype="float32" if s.dtype.name in half else s.dtype, name=s.name)
+        for s in keras.tree.flatten(input_specs(model))
+    ]
+    outputs = walk(model, inputs, lambda path, op, args, kwargs, made: op(*args, **kwargs))
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=model.name)
+
+
+def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> None:
+    """Takes the data through a part."""
+    given = [flow.rounded[name] for name in link.takes]
+    if state is None:
+        outputs = outputs_of(link.model, given)
+        missing = {n: y for n, y in zip(link.gives, outputs, strict=True) if n not in flow.plain}
+        flow.plain.update(missing)
+    else:
+        outputs = keras.tree.flatten(simulate(model, state, given if len(given) > 1 else given[0]))
+    flow.rounded.update({n: y.astype(flow.plain[n].dtype) for n, y in zip(link.gives, outputs, strict=True)})
+
+
+def _take(mine: Treatment, theirs: Treatment) -> int:
+    """Takes over trained ranges that lie at the same places; returns how many."""
+    pairs = [(mine.outputs.get(k), span) for k, span in theirs.outputs.items()]
+    pairs += [(mine.inside.get(k), span) for k, span in theirs.inside.items()]
+    pairs += [(mine.before, theirs.before)]
+    count = 0
+    for own, other in pairs:
+        if own is not None and other is not None and other.is_set:
+            low, high = other.limits()
+            own.low.assign(low)
+            own.high.assign(high)
+            count += 1
+    return count

@@ -1,0 +1,56 @@
+"""The files of a chain and the index that names them, which fit each other at every moment.
+
+Files in a folder that holds a chain already are first put beside it under names of their own; an index that names
+those is what makes them count. Then they get their usual names, and the index too. A reader finds the old chain or
+the new one, whole, and so it is after a writer was killed at any point.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+
+from tfcompress.system.atomic import Staged
+
+_ASIDE = ".chain-"
+
+
+def write_chain(folder: str, files: Mapping[str, bytes], index: str, text: Callable[[dict[str, str]], str]) -> None:
+    """Writes the files of a chain and its index.
+
+    Args:
+        folder: where; it must exist.
+        files: the bytes by file name.
+        index: name of the index.
+        text: makes the index from the name that each file has.
+    """
+    paths = {name: os.path.join(folder, name) for name in (*files, index)}
+    final = text({name: name for name in files}).encode()
+    contents = {paths[name]: content for name, content in files.items()}
+    with Staged({**contents, paths[index]: final}) as staged, staged.locked():
+        if os.path.exists(paths[index]):
+            _commit_beside(folder, files, paths, index, text, staged)
+        for path in contents:
+            staged.move(path)
+        staged.move(paths[index])
+        _remove_aside(folder)
+
+
+def _commit_beside(folder, files, paths, index, text, staged: Staged) -> None:
+    _remove_aside(folder, keep=paths[index])
+    beside = {name: f"{_ASIDE}{os.urandom(8).hex()}.tflite" for name in files}
+    for name, other in beside.items():
+        staged.link(paths[name], os.path.join(folder, other))
+    with Staged({paths[index]: text(beside).encode()}) as between:
+        between.move(paths[index])
+
+
+def _remove_aside(folder: str, keep: str = "") -> None:
+    """Removes files that were put beside a chain, those excepted that an index names."""
+    named = ""
+    if keep:
+        with open(keep, encoding="utf-8", errors="replace") as file:
+            named = file.read()
+    for name in os.listdir(folder):
+        if name.startswith(_ASIDE) and name not in named:
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(folder, name))

@@ -1,0 +1,194 @@
+"""Ready-made chapters of a report: a comparison, the inside of a file, samples with answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfcompress.evaluate.compare import COLUMNS, Comparison
+from tfcompress.evaluate.kernels import kernel_table, range_table
+from tfcompress.report import charts
+from tfcompress.report.report import Report
+from tfcompress.tflite.artifact import Artifact
+
+_SPARSE_NOTE = "Zeros and shared values make the zipped file smaller, not the file as it is."
+
+
+def add_comparison(report: Report, comparison: Comparison, highlight: str | None = None) -> None:
+    """Adds the table of a comparison, and accuracy against bytes where labels were there.
+
+    Args:
+        report: Report to add to.
+        comparison: Result of `tfc.compare`.
+        highlight: Name of the model the report is about.
+
+    Raises:
+        ValueError: If no model has that name.
+    """
+    names = [row["name"] for row in comparison.rows]
+    if highlight is not None and highlight not in names:
+        raise ValueError(f"add_comparison: highlight must be one of {names}. Received: {highlight!r}")
+    judged = [row for row in comparison.rows if row["accuracy"] is not None]
+    left_out = {"gap"} if judged else set()  # the class decides; logits may differ as they like
+    shown = {
+        key: title
+        for key, (title, _) in COLUMNS.items()
+        if key not in left_out and any(row[key] is not None for row in comparison.rows)
+    }
+    report.add_table(
+        "Models",
+        comparison.rows,
+        columns={"name": "model", **shown},
+        digits={key: digits for key, (_, digits) in COLUMNS.items()},
+        highlight=None if highlight is None else names.index(highlight),
+        note=" ".join(comparison.notes),
+    )
+    if judged:
+        points = [{**row, "gzip": row["gzip_bytes"]} for row in judged]
+        drawing = charts.tradeoff(points, highlight=highlight)
+        note = f"Further up and to the left is better. {_SPARSE_NOTE}"
+        report.add_picture("Accuracy against bytes", drawing, note)
+
+
+def add_file(report: Report, artifact: Artifact) -> None:
+    """Adds how faithful a file is and what it holds: zeros by kernel, ranges of its activations, and its kernels.
+
+    Args:
+        report: Report to add to.
+        artifact: The file.
+    """
+    add_fidelity(report, artifact)
+    kernels, ranges = kernel_table(artifact), range_table(artifact)
+    if kernels:
+        zeros = dict(zip(_unique(kernels, "layer"), (row["sparsity"] for row in kernels), strict=True))
+        drawing = charts.bars(zeros, limit=1.0, quantity="zeros by kernel")
+        report.add_picture("Zeros by kernel", drawing, "Fraction of the weights in the file.")
+    if ranges:
+        spans = {name: (row["low"], row["high"]) for name, row in zip(_unique(ranges, "name"), ranges, strict=True)}
+        drawing = charts.ranges(spans, quantity="ranges of activations")
+        note = "Real values that the codes of each activation span."
+        report.add_picture("Ranges by layer", drawing, note)
+    if kernels:
+        report.add_table(
+            "Kernels in the file",
+            [{**row, "shape": " x ".join(map(str, row["shape"]))} for row in kernels],
+            columns={
+                "layer": "layer",
+                "op": "op",
+                "shape": "shape",
+                "weights": "weights",
+                "sparsity": "zeros",
+                "values": "values",
+                "values_per_channel": "values per channel",
+                "scales": "scales",
+                "bytes": "bytes",
+            },
+            note="Values: distinct codes in the kernel, and the most in one output channel.",
+        )
+
+
+def add_fidelity(report: Report, artifact: Artifact) -> None:
+    """Adds how far the answers of a file are from those of the model it was made of.
+
+    Args:
+        report: Report to add to.
+        artifact: The file; nothing is added where it was never compared.
+    """
+    found = artifact.fidelity
+    if found is None:
+        return
+    rows = [
+        {
+            "output": row.output,
+            "against": row.reference,
+            "kernels": "XNNPACK" if row.xnnpack else "plain",
+            "agreement": row.agreement,
+            "error": row.error,
+            "largest": row.largest_error,
+            "channel": row.channel_error,
+            "codes": row.codes,
+            "saturated": row.saturated,
+        }
+        for row in found.outputs
+    ]
+    columns = {"output": "output", "against": "against", "kernels": "kernels", "agreement": "same class"}
+    columns |= {"error": "error", "largest": "largest error", "channel": "worst channel"}
+    columns |= {"codes": "codes used", "saturated": "saturated"}
+    note = f"{found.sentence()}. On calibration samples; errors as a fraction of the output's spread."
+    report.add_table("Fidelity", rows, columns=columns, note=note)
+    if found.lost_at:
+        report.add_warning(f"The largest loss arises at {found.lost_at['layer']}.")
+    if found.remedies:
+        tried = [
+            {"what": r["what"], "agreement": r["agreement"], "error": r["error"], "channel": r["channel_error"]}
+            for r in found.remedies
+        ]
+        titles = {"what": "what was tried", "agreement": "same class", "error": "error", "channel": "worst channel"}
+        report.add_table("What helps", tried, columns=titles)
+
+
+def add_surgery(report: Report, artifact: Artifact) -> None:
+    """Adds what surgery did to each layer of the model a file was made of, and what it left and why.
+
+    Args:
+        report: Report to add to.
+        artifact: The file; without surgery nothing is added.
+    """
+    rows = artifact.metadata.get("surgery") or []
+    cut = [row for row in rows if isinstance(row.get("before"), int) and isinstance(row.get("after"), int)]
+    shares = {
+        name: row["after"] / row["before"]
+        for name, row in zip(_unique(cut, "layer"), cut, strict=True)
+        if row["before"] and row["after"] <= row["before"]
+    }
+    if shares:
+        drawing = charts.bars(shares, limit=1.0, quantity="what is left of each layer")
+        report.add_picture("What surgery left", drawing, "Share of the channels, ranks or parameters that were there.")
+    if rows:
+        told = [{**row, "what": row.get("what") or f"left: {row['reason']}"} for row in rows]
+        columns = {"technique": "technique", "layer": "layer", "what": "what was done, or why not"}
+        columns |= {"before": "before", "after": "after"} if any(row.get("before") is not None for row in rows) else {}
+        report.add_table("Surgery", told, columns=columns)
+
+
+def add_samples(
+    report: Report,
+    images: np.ndarray,
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str] | None = None,
+    count: int = 10,
+) -> None:
+    """Adds images with a model's answers: the first ones, then the first mistakes.
+
+    Args:
+        report: Report to add to.
+        images: Images in 0..1, (n, height, width, 1 or 3).
+        predicted: Class numbers the model gave, (n,).
+        labels: Right class numbers, (n,).
+        classes: Names of the classes; None shows the numbers.
+        count: Images of each kind.
+    """
+    predicted, labels = np.asarray(predicted), np.asarray(labels)
+    wrong = np.flatnonzero(predicted != labels)
+    chosen = [*range(min(count, len(images))), *(i for i in wrong[:count] if i >= count)]
+
+    def named(values: np.ndarray) -> list[Any]:
+        return [classes[v] if classes else int(v) for v in values[chosen]]
+
+    drawing = charts.samples(images[chosen], named(predicted), named(labels))
+    note = (
+        f"The first {min(count, len(images))} test images and the first mistakes; "
+        f"{len(wrong):,} of {len(labels):,} answers are wrong."
+    )
+    report.add_picture("Samples", drawing, note, wide=True)
+
+
+def _unique(rows: list[dict[str, Any]], key: str) -> list[str]:
+    """Names of rows; a name that comes again gets its number."""
+    counts: dict[str, int] = {}
+    names = []
+    for row in rows:
+        counts[row[key]] = counts.get(row[key], 0) + 1
+        names.append(row[key] if counts[row[key]] == 1 else f"{row[key]} #{counts[row[key]]}")
+    return names

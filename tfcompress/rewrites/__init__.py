@@ -1,0 +1,1 @@
+"""Rewrites of a model's graph that keep its answers: folding, equalization, merging, branches left out."""

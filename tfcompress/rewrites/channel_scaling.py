@@ -1,0 +1,251 @@
+"""Scaling and shifting channels on either side of a linear layer, by its kernel and bias alone.
+
+With W a kernel, b its bias: f (W x + b) + s = (f W) x + (f b + s), and W (f x + s) + b = (W f) x + (b + W s), the
+second only where every output sums over the whole kernel, so not at the border of padded convolutions.
+"""
+
+import math
+
+import keras
+import numpy as np
+
+from tfcompress.layer_table.lookup import FOLD
+from tfcompress.rewrites.editable_graph import Draft, Node
+
+_LINEAR = (None, "linear")
+_PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its shift
+
+
+def is_linear(node: Node) -> bool:
+    """Whether a node is a layer with kernels and a place for a bias: a linear function, and then an activation."""
+    spec = node.spec
+    if not (node.is_single and node.is_complete and spec.kernels and "bias" in spec.axes):
+        return False
+    letters = "".join(spec.axes[path] for path in spec.kernels)
+    # `v`: words, no numbers; more than one `o`: channels on several axes
+    return (
+        spec.flow in ("mix", "grouped", "pass")
+        and not (spec.step or spec.inner or set(letters) & set("vgnd"))
+        and spec.axes[spec.kernels[-1]].count("o") <= 1
+        and ("kernel" in node.weights or "depthwise_kernel" in node.weights)
+    )
+
+
+def is_open(node: Node) -> bool:
+    """Whether nothing comes between a layer's kernel and its output."""
+    return node.config.get("activation") in _LINEAR
+
+
+def outputs_of(node: Node) -> int:
+    """Returns the number of a linear layer's output channels."""
+    path = node.spec.kernels[-1]
+    sizes = zip(node.weights[path].shape, node.spec.axes[path], strict=True)
+    return math.prod(n for n, letter in sizes if letter in "ocm")
+
+
+def inputs_of(node: Node) -> int:
+    """Returns the number of a linear layer's input channels."""
+    path = node.spec.kernels[0]
+    sizes = zip(node.weights[path].shape, node.spec.axes[path], strict=True)
+    return math.prod(n for n, letter in sizes if letter in "icj") * node.config.get("groups", 1)
+
+
+def scale_outputs(node: Node, factor: np.ndarray, shift: np.ndarray | float = 0.0) -> None:
+    """Makes a linear layer give `factor * y + shift` where it gave y, before its activation.
+
+    Args:
+        node: The layer.
+        factor: `(channels,)`.
+        shift: `(channels,)`, or 0.
+    """
+    path = node.spec.kernels[-1]
+    kernel = node.weights[path]
+    form = [n if letter in "ocm" else 1 for n, letter in zip(kernel.shape, node.spec.axes[path], strict=True)]
+    node.change(**{path: kernel * np.reshape(factor, form)})
+    if "bias" in node.weights:
+        node.change(bias=node.weights["bias"] * factor)
+    add_bias(node, shift)
+
+
+def scale_inputs(node: Node, factor: np.ndarray) -> None:
+    """Makes a linear layer give `W (factor * x)` where it gave `W x`.
+
+    Args:
+        node: The layer.
+        factor: `(channels,)`; repeated where the layer reads the channels several times (behind Flatten).
+    """
+    path = node.spec.kernels[0]
+    node.change(**{path: node.weights[path] * along_inputs(node, factor)})
+
+
+def along_inputs(node: Node, vector: np.ndarray) -> np.ndarray:
+    """Returns a value per input channel in a form that multiplies the layer's first kernel."""
+    path = node.spec.kernels[0]
+    kernel, letters = node.weights[path], node.spec.axes[path]
+    whole = np.tile(vector, inputs_of(node) // len(vector))
+    if "j" in letters:
+        groups = node.config["groups"]
+        each = np.repeat(whole.reshape(groups, -1).T, kernel.shape[-1] // groups, axis=1)  # (j, o)
+        return each.reshape((1,) * (kernel.ndim - 2) + each.shape)
+    return whole.reshape([n if letter in "ic" else 1 for n, letter in zip(kernel.shape, letters, strict=True)])
+
+
+def add_bias(node: Node, amount: np.ndarray | float) -> None:
+    """Adds to the bias of a linear layer, which gets one if it has none."""
+    if not np.any(amount):
+        return
+    count = outputs_of(node)
+    if "bias" not in node.weights:
+        node.configure(**_with_bias(node))
+    node.change(bias=node.weights.get("bias", np.zeros(count)) + amount)
+
+
+def _with_bias(node):
+    if "equation" in node.config:  # EinsumDense names the axes of its bias
+        return {"bias_axes": node.config["equation"].replace(" ", "")[-1]}
+    return {"use_bias": True}
+
+
+def response(node: Node, vector: np.ndarray) -> np.ndarray:
+    """Returns what a linear layer without its bias makes of an input that is the same everywhere: `(channels,)`."""
+    whole = np.tile(vector, inputs_of(node) // len(vector))
+    kernel = node.weights[node.spec.kernels[0]] * along_inputs(node, whole)
+    y = _summed(kernel, node.spec.axes[node.spec.kernels[0]])
+    for path in node.spec.kernels[1:]:  # the pointwise half of a separable convolution
+        kernel = node.weights[path]
+        y = _summed(kernel * y[:, None], node.spec.axes[path])
+    return y
+
+
+def _summed(kernel, letters):
+    return kernel.sum(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ocm")).reshape(-1)
+
+
+def uneven(node: Node, shape: tuple[int | None, ...]) -> str | None:
+    """Returns why an input that is the same everywhere would not give the same output everywhere, or None.
+
+    Args:
+        node: A linear layer.
+        shape: Shape of its input, batch first.
+    """
+    letters = node.spec.axes[node.spec.kernels[0]]
+    if "o" in letters and letters.find("o") < letters.find("i"):
+        return f"{node.path} is a transposed convolution, whose outputs sum over different parts of the kernel"
+    if node.config.get("padding", "valid") == "valid":
+        return None
+    kernel = node.weights[node.spec.kernels[0]].shape
+    rates = [node.config[name] for name in ("strides", "dilation_rate")]
+    strides, rates = ([r] * len(kernel) if isinstance(r, int) else r for r in rates)
+    for k, letter in enumerate(letters):
+        if letter not in "xyz" or kernel[k] == 1:
+            continue
+        size, reach = shape[1 + k], (kernel[k] - 1) * rates[k] + 1
+        if size is None or node.config["padding"] == "causal" or _padded(size, strides[k], reach):
+            return f"the padding of {node.path} puts zeros beside it"
+    return None
+
+
+def _padded(size, stride, reach):
+    return max((math.ceil(size / stride) - 1) * stride + reach - size, 0) > 0
+
+
+def is_affine(node: Node) -> bool:
+    """Whether a node only scales and shifts the channels of the last axis, each by its own constants."""
+    if not node.spec.affine or not node.is_single or len(node.inputs) != 1 or node.inputs[0] is None:
+        return False
+    axis = getattr(node.op, "axis", -1) if node.spec.grid == FOLD else -1
+    return axis in (-1, len(node.shapes[0]) - 1)
+
+
+def affine_constants(draft: Draft, node: Node) -> tuple[np.ndarray, np.ndarray]:
+    """Returns factor and shift of an affine node, both `(channels,)`: what it makes of a large number and of zeros."""
+    shape = (1,) * (len(node.shapes[0]) - 1) + (node.shapes[0][-1],)
+    shift = draft.probed(node, np.zeros(shape)).reshape(-1)
+    factor = (draft.probed(node, np.full(shape, _PROBE)).reshape(-1) - shift) / _PROBE
+    return factor, shift
+
+
+def fold_back(draft: Draft, node: Node) -> Node | str:
+    """Folds an affine node into the linear layer before it, and takes it out.
+
+    Args:
+        draft: The model.
+        node: An affine node.
+
+    Returns:
+        The layer it went into, or why it stayed.
+    """
+    maker = draft.maker(node.inputs[0])
+    if maker is None:
+        return "it reads an input of the model"
+    if not is_linear(maker):
+        why = "is called more than once" if not maker.is_single else "has no kernel it could go into"
+        return f"{maker.path} before it {why}"
+    if not is_open(maker):
+        return f"the activation of {maker.path} lies between"
+    if draft.only_user(node.inputs[0]) is not node:
+        return f"others read the output of {maker.path} as well"
+    scale_outputs(maker, *affine_constants(draft, node))
+    draft.remove(node)
+    return maker
+
+
+def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
+    """Folds an affine node into all linear layers that read it, and takes it out.
+
+    Args:
+        draft: The model.
+        node: An affine node.
+
+    Returns:
+        The layers it went into, or why it stayed.
+    """
+    found = readers(draft, node.outputs[0], passes_affine)
+    if isinstance(found, str):
+        return found
+    factor, shift = affine_constants(draft, node)
+    if np.any(shift):
+        why = next((w for n in found if (w := uneven(n, draft.shapes[n.inputs[0]]))), None)
+        if why:
+            return f"its shift can't go ahead: {why}"
+    for reader in found:
+        add_bias(reader, response(reader, shift))
+        scale_inputs(reader, factor)
+    draft.remove(node)
+    return found
+
+
+def passes_affine(node: Node) -> bool:
+    """Whether scaling and shifting channels before an operation or behind it is the same: means, and Flatten."""
+    name = type(node.op).__name__
+    return isinstance(node.op, keras.layers.Flatten) or name.startswith(("AveragePooling", "GlobalAveragePooling"))
+
+
+def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:
+    """Finds the linear layers that read a tensor, each only once and nothing else.
+
+    Args:
+        draft: The model.
+        tensor: Number of the tensor.
+        passes: Function `node -> bool`: operations to look behind.
+
+    Returns:
+        The layers, or what else reads the tensor.
+    """
+    if draft.is_output(tensor):
+        return "the model returns it"
+    found = []
+    for user in draft.users(tensor):
+        if user.outputs == [tensor]:  # hands its input through; those behind it are listed as well
+            continue
+        if is_linear(user) and user.inputs == [tensor]:
+            found.append(user)
+            continue
+        if not user.is_single or not passes(user) or "first" in str(getattr(user.op, "data_format", "")):
+            why = f"{user.path} is called more than once" if not user.is_single else f"{user.path} reads it"
+            return why
+        behind = readers(draft, user.outputs[0], passes)
+        if isinstance(behind, str):
+            return behind
+        found += behind
+    return found or "nothing reads it"

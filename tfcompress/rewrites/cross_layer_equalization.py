@@ -1,0 +1,150 @@
+"""Ranges of consecutive linear layers made equal, channel by channel, without changing what they compute.
+
+Where f(s x) = s f(x) for s > 0, W2 f(W1 x + b) = (W2 s) f((W1 x + b) / s): with s = sqrt(r1 / r2) both ranges of a
+channel become sqrt(r1 r2) (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+2019).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tfcompress.graph.clone import New, renamed
+from tfcompress.rewrites.channel_scaling import is_linear, outputs_of, readers, scale_inputs, scale_outputs
+from tfcompress.rewrites.editable_graph import Draft, Node
+
+_ROUNDS = 100
+_SETTLED = 1e-3  # largest |log s| that no longer counts
+_POWER = 256.0  # scaling by a power of two is exact, so that a homogeneous function shows it exactly
+_OPEN = 32  # stands for an open size
+
+
+@dataclass(eq=False)
+class Link:
+    """A layer and those that read it through functions f with f(s x) = s f(x).
+
+    Args:
+        first: The layer before.
+        seconds: The layers behind.
+        clipped: ReLU6 between them, to be taken as ReLU.
+    """
+
+    first: Node
+    seconds: list[Node]
+    clipped: list[Node]
+
+
+def link(draft: Draft, first: Node, takes_relu6: bool = False) -> Link | str:
+    """Finds the layers whose inputs can be scaled with the outputs of a linear layer.
+
+    Args:
+        draft: The model.
+        first: A linear layer.
+        takes_relu6: Whether a ReLU6 counts as the ReLU that it becomes.
+
+    Returns:
+        The link, or why there is none.
+    """
+    clipped: list[Node] = []
+
+    def passes(node: Node) -> bool:
+        if takes_relu6 and _is_relu6(node):
+            clipped.append(node)
+            return True
+        return _is_homogeneous(draft, node)
+
+    activation = keras.activations.get(first.config.get("activation"))
+    if takes_relu6 and activation is keras.activations.relu6:
+        clipped.append(first)
+    elif not _scales(lambda x: np.asarray(activation(keras.ops.convert_to_tensor(x))), (1, 4096)):
+        return f"its activation {activation.__name__} does not scale with its input"
+    seconds = readers(draft, first.outputs[0], passes)
+    if isinstance(seconds, str):
+        return f"its channels can't be scaled behind it: {seconds}"
+    return Link(first, seconds, clipped)
+
+
+def equalize(links: list[Link]) -> int:
+    """Scales the channels of all links until nothing moves any more.
+
+    Returns:
+        The number of rounds that moved something.
+    """
+    for done in range(_ROUNDS):
+        if max((_scaled(each) for each in links), default=0.0) <= _SETTLED:
+            return done
+    return _ROUNDS
+
+
+def unclipped(links: list[Link]) -> list[Node]:
+    """Makes ReLU of the ReLU6 in links; returns what was changed."""
+    found = list(dict.fromkeys(node for each in links for node in each.clipped))
+    for node in found:
+        if "max_value" in node.config:
+            node.configure(max_value=None)
+        elif "activation" in node.config:
+            node.configure(activation="relu")
+        else:  # a node of keras.ops
+            node.instead = [New(keras.layers.ReLU(name=renamed(node.path)))]
+    return found
+
+
+def ranges(node: Node) -> np.ndarray:
+    """Largest weight of each output channel of a linear layer: `(channels,)`."""
+    path = node.spec.kernels[-1]
+    axes = tuple(k for k, letter in enumerate(node.spec.axes[path]) if letter not in "ocm")
+    return np.abs(node.weights[path]).max(axis=axes).reshape(-1)
+
+
+def input_ranges(node: Node, channels: int) -> np.ndarray:
+    """Largest weight that reads each input channel: `(channels,)`, over all places where Flatten repeats them."""
+    path = node.spec.kernels[0]
+    letters, kernel = node.spec.axes[path], np.abs(node.weights[path])
+    if "j" in letters:
+        each = kernel.reshape(-1, *kernel.shape[-2:]).max(axis=0)  # (j, o)
+        found = each.reshape(len(each), node.config["groups"], -1).max(axis=-1).T.reshape(-1)
+    else:
+        found = kernel.max(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ic"))
+    return found.reshape(-1, channels).max(axis=0)
+
+
+def _scaled(each: Link) -> float:
+    """Makes the ranges of one link equal; returns the largest |log s|."""
+    before = ranges(each.first)
+    behind = np.max([input_ranges(node, outputs_of(each.first)) for node in each.seconds], axis=0)
+    whole = (before > 0) & (behind > 0)  # a dead channel has no range to share
+    factor = np.sqrt(np.where(whole, before, 1.0) / np.where(whole, behind, 1.0))
+    scale_outputs(each.first, 1 / factor)
+    for node in each.seconds:
+        scale_inputs(node, factor)
+    return float(np.abs(np.log(factor)).max())
+
+
+def _is_relu6(node: Node) -> bool:
+    return (
+        type(node.op).__name__ == "Relu6"
+        or node.config.get("max_value") == 6
+        and not node.config.get("threshold")
+        or node.config.get("activation") == "relu6"
+        and not node.weights
+    )
+
+
+def _is_homogeneous(draft: Draft, node: Node) -> bool:
+    """Whether an operation treats each channel for itself, by a function with f(s x) = s f(x)."""
+    if isinstance(node.op, keras.layers.Flatten):
+        return True
+    if node.spec.flow != "pass" or node.spec.kernels or len(node.inputs) != 1 or is_linear(node):
+        return False
+    shape = draft.shapes[node.inputs[0]]
+    return _scales(lambda x: draft.probed(node, x), (1, *(n or _OPEN for n in shape[1:])))
+
+
+def _scales(function: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]) -> bool:
+    """Tries whether f(256 x) = 256 f(x), on numbers of both signs from 0.001 to 1000."""
+    rng = np.random.default_rng(0)
+    x = (10 ** rng.uniform(-3, 3, shape) * rng.choice([-1.0, 1.0], shape)).astype("float32")
+    small, large = function(x), function(x * np.float32(_POWER))
+    return bool(np.allclose(large, small * _POWER, rtol=1e-6, atol=0) and np.isfinite(large).all())

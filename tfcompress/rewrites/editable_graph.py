@@ -1,0 +1,179 @@
+"""A model under change: the arguments and weights its operations will have, and who feeds whom then.
+
+Algebra on kernels is done here in float64, many changes in a row; the new model is built once, at the end.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from tfcompress.graph.clone import New, config_of, renamed, rewritten
+from tfcompress.graph.keras_private import float32, full_precision, takes_training
+from tfcompress.graph.trace import trace
+from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import LayerSpec, spec_of, weight
+
+
+@dataclass(eq=False)
+class Node:
+    """One call of an operation, as it will be.
+
+    Args:
+        path: Path of the operation in the model.
+        op: The operation as it is now.
+        kind: Layer type it will have.
+        config: Constructor arguments it will have.
+        spec: Facts about that type.
+        weights: Values by weight path, float64.
+        inputs: Numbers of the tensors it reads.
+        outputs: Numbers of the tensors it makes.
+        shapes: Shapes of its outputs, batch first.
+        is_single: Whether the operation is called once in the model.
+        is_complete: Whether `weights` are all its variables.
+        is_changed: Whether type, arguments or weights differ from the operation's.
+        instead: What to call in its place when it is no layer; None for the layer, `[]` for nothing.
+    """
+
+    path: str
+    op: object
+    kind: type
+    config: dict
+    spec: LayerSpec
+    weights: dict[str, np.ndarray]
+    inputs: list[int | None]
+    outputs: list[int]
+    shapes: tuple
+    is_single: bool
+    is_complete: bool
+    is_changed: bool = False
+    instead: list | None = field(default=None)
+
+    def change(self, **weights: np.ndarray) -> None:
+        """Gives it other weights."""
+        self.weights = {**self.weights, **weights}
+        self.is_changed = True
+
+    def configure(self, **arguments) -> None:
+        """Gives it other constructor arguments."""
+        self.config = {**self.config, **arguments}
+        self.is_changed = True
+
+
+class Draft:
+    """A Functional or Sequential model as a list of nodes in order of execution, to be edited and then built.
+
+    Args:
+        model: A built model; it is not changed.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from tfcompress.rewrites.editable_graph import Draft
+        >>> draft = Draft(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="d")]))
+        >>> (node,) = draft.nodes
+        >>> node.change(kernel=np.ones((2, 1)))
+        >>> draft.built().predict(np.ones((1, 2)), verbose=0).item()
+        2.0
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        traced = trace(model)
+        paths = {id(op): path for path, op in leaves(model)}
+        times = Counter(id(call.op) for call in traced.calls)
+        self.inputs, self.outputs = list(traced.inputs), list(traced.outputs)
+        self.shapes: dict[int, tuple] = dict(
+            zip(traced.inputs, [tuple(x.shape) for x in keras.tree.flatten(model.inputs)], strict=True)
+        )
+        self.nodes: list[Node] = []
+        self._gone: list[Node] = []
+        for call in traced.calls:
+            self.nodes.append(_node(call, paths[id(call.op)], times[id(call.op)] == 1))
+            for t, shape in zip(call.outputs, call.shapes, strict=True):
+                self.shapes.setdefault(t, shape)
+
+    def maker(self, tensor: int | None) -> Node | None:
+        """Returns the node that makes a tensor; None for inputs of the model."""
+        return next((n for n in self.nodes if tensor in n.outputs and tensor not in n.inputs), None)
+
+    def users(self, tensor: int) -> list[Node]:
+        """Returns the nodes that read a tensor."""
+        return [n for n in self.nodes if tensor in n.inputs]
+
+    def is_output(self, tensor: int) -> bool:
+        """Whether the model returns this tensor."""
+        return tensor in self.outputs
+
+    def only_user(self, tensor: int) -> Node | None:
+        """Returns the one node that reads a tensor, unless the model returns the tensor as well."""
+        users = self.users(tensor)
+        return users[0] if len(users) == 1 and not self.is_output(tensor) else None
+
+    def remove(self, node: Node) -> None:
+        """Takes out a node; its users read what it read."""
+        (old,), new = node.outputs, node.inputs[0]
+        node.instead = []
+        self._take_out(node, old, new)
+
+    def pick(self, node: Node, number: int) -> None:
+        """Puts one of its inputs in the place of a node that joins several."""
+        (old,), new = node.outputs, node.inputs[number]
+        node.instead = [New(lambda *args: keras.tree.flatten(args)[number])]
+        self._take_out(node, old, new)
+
+    def _take_out(self, node, old, new):
+        self.nodes.remove(node)
+        self._gone.append(node)
+        if old == new:  # an operation that hands its input through
+            return
+        for other in self.nodes:
+            other.inputs = [new if t == old else t for t in other.inputs]
+        self.outputs = [new if t == old else t for t in self.outputs]
+
+    def probed(self, node: Node, *tensors: np.ndarray) -> np.ndarray:
+        """Returns what an operation, as it is in the model now, makes of tensors at inference, float32."""
+        keywords = {"training": False} if takes_training(node.op) else {}
+        given = [np.asarray(x, "float32") for x in tensors]
+        with float32(self.model):
+            return np.asarray(node.op(given if len(given) > 1 else given[0], **keywords), "float64")
+
+    def built(self) -> keras.Model:
+        """Returns the new model.
+
+        Raises:
+            ValueError: If the model is subclassed, so that it has no graph to rebuild.
+        """
+        changes: dict[int, Callable[[], list[New]]] = {}
+        for node in (*self.nodes, *self._gone):
+            if node.instead is not None:
+                changes[id(node.op)] = node.instead
+            elif node.is_changed:
+                changes[id(node.op)] = [_layer(node)]
+        return rewritten(self.model, lambda path, op: changes.get(id(op)))[0]
+
+
+def _node(call, path, is_single):
+    spec, op = spec_of(call.op), call.op
+    weights = {}
+    for name in spec.axes:
+        try:
+            weights[name] = np.asarray(full_precision(weight(op, name)), "float64")
+        except ValueError:  # a bias it does not use, say
+            continue
+    config = config_of(op) if weights and isinstance(op, keras.layers.Layer) or _is_plain(op) else {}
+    tensors = {"inputs": list(call.inputs), "outputs": list(call.outputs), "shapes": call.shapes}
+    is_complete = len(weights) == len(getattr(op, "variables", ()))
+    return Node(path, op, type(op), config, spec, weights, **tensors, is_single=is_single, is_complete=is_complete)
+
+
+def _is_plain(op) -> bool:
+    """Whether an activation is a layer of its own, whose arguments may be asked for."""
+    return isinstance(op, (keras.layers.ReLU, keras.layers.Activation))
+
+
+def _layer(node: Node) -> New:
+    layer = node.kind.from_config({**node.config, "name": renamed(node.path)})
+    values = [node.weights[name] for name in node.spec.axes if name in node.weights]
+    return New(layer, values or None, getattr(node.op, "trainable", True))

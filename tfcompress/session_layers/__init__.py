@@ -1,0 +1,1 @@
+"""Wrapper layers: a layer with its transforms and ranges around it, saved and loaded by Keras."""

@@ -1,0 +1,55 @@
+"""Takes the state of a compression from a model to its copy, also to one with fewer channels."""
+
+from collections.abc import Callable
+from dataclasses import replace as changed
+
+import numpy as np
+
+from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
+from tfcompress.graph.keras_private import full_precision
+
+Kept = Callable[[object, str], list[np.ndarray | None]]
+
+
+def moved(state: CompressionState, places: dict[int, object], kept: Kept = lambda op, path: []) -> CompressionState:
+    """Returns a state of its own for a copied model; activation ranges are the same objects.
+
+    Args:
+        state: The state of the original.
+        places: By `id(operation)` of the original the operation in its place.
+        kept: Function `(operation, weight path)` to one entry per axis of the weight: which entries the copy has kept,
+            as booleans, or None for all.
+    """
+
+    def of_copy(t):
+        op = places.get(id(t.op), t.op)
+        chains = {p: _twin(c, Chain.of(op, p), kept(t.op, p)) for p, c in t.chains.items()}
+        norm = places.get(id(t.norm)) if t.norm is not None else None
+        return changed(t, op=op, chains=chains, norm=norm)
+
+    return CompressionState([of_copy(t) for t in state.treatments], state.inputs)
+
+
+def _twin(chain: Chain, made: Chain, kept: list[np.ndarray | None]) -> Chain:
+    """A chain of its own for a copied weight: baking moves the state of transforms as well."""
+    cut = any(k is not None and not k.all() for k in kept)
+    for transform in chain.transforms:
+        if isinstance(transform, ChannelMask) and cut:
+            continue  # what it hid is gone
+        copy = type(transform).from_config(transform.get_config())
+        made.add(copy)
+        for mine, theirs in zip(copy.variables, transform.variables, strict=True):
+            mine.assign(_part(full_precision(theirs), chain.variable.shape, kept) if cut else theirs)
+    return made
+
+
+def _part(value, shape, kept):
+    """What belongs to the entries that are left: along axes that the state shares with the weight."""
+    value = np.asarray(value)
+    if value.ndim == len(shape):
+        for axis, mask in enumerate(kept):
+            if mask is not None and value.shape[axis] == shape[axis]:
+                value = np.compress(mask, value, axis)
+    return value

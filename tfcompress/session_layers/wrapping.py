@@ -1,0 +1,230 @@
+"""From a plain model and its treatments to a model of wrapper layers, and back.
+
+The wrappers note what a file needs besides their own state: what folds into what, which places share a range, where a
+layer's scale comes from. So a session's model that was saved and loaded by Keras alone still holds everything.
+"""
+
+from dataclasses import replace as changed
+
+import keras
+
+from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.graph.clone import copied
+from tfcompress.graph.rebuild import rebuild
+from tfcompress.graph.trace import trace
+from tfcompress.graph.tree import is_container, leaves
+from tfcompress.layer_table.lookup import spec_of
+from tfcompress.session_layers.state_transfer import moved
+from tfcompress.session_layers.wrapper import Compressed, Ranged
+
+
+def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> keras.Model:
+    """Returns a flat model of the same layer objects, with the treatments of a state as wrapper layers.
+
+    Args:
+        model: A flat Functional model.
+        state: Its treatments.
+        recipe: What names the recipe, kept beside the step counters.
+
+    Returns:
+        The model; training it trains the layers of `model`.
+
+    Raises:
+        ValueError: If what is treated lies inside a layer that is not in the table of layer facts.
+    """
+    treatments = {id(t.op): t for t in state.treatments if _does_something(t)}
+    numbers = {id(span): k for k, span in enumerate(state.ranges)}
+
+    def clock():
+        if state.counter is not None:
+            state.counter.write()
+        counted = {name: getattr(state, name).numpy().item() for name in _COUNTERS}
+        return {**counted, "recipe": recipe}
+
+    def replace(path, op):
+        t = treatments.get(id(op))
+        if t is None:
+            _check_inside(op, treatments)
+            return op
+        if not isinstance(op, keras.layers.Layer):
+            return lambda *args, **kwargs: _ranged(op(*args, **kwargs), t, numbers)
+        return Compressed(
+            op,
+            {p: c.transforms for p, c in t.chains.items()},
+            {str(k): r for k, r in t.outputs.items()},
+            t.before,
+            t.inside if t.written else None,
+            t.fixed,
+            t.is_last,
+            path if t.captures else None,
+            _place(t, numbers),
+            clock,
+        )
+
+    def entrance(k, x):
+        span = state.inputs[k] if state.inputs else None
+        if span is None:
+            return x
+        return Ranged(span, numbers[id(span)], k, name=f"range_of_input_{k}")(x)
+
+    return rebuild(model, replace, entrance)
+
+
+_COUNTERS = ("step", "total", "progress")
+
+
+def _does_something(t: Treatment) -> bool:
+    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.front, t.affine, t.written)
+    return any(x is not None and x is not False and x != {} for x in found)
+
+
+def _check_inside(op, treatments):
+    if not is_container(op):
+        return
+    inside = [path for path, inner in leaves(op) if id(inner) in treatments]
+    if inside:
+        raise ValueError(
+            f"Layer {op.name!r} of type {type(op).__name__} holds layers of its own ({', '.join(inside[:4])}), which "
+            "a session can't wrap from outside. Describe it, tfc.describe(TheType, flow='mix', inner=('attribute',)), "
+            "or use the callback tfc.Compression, which works on it as it is."
+        )
+
+
+def _place(t: Treatment, numbers: dict[int, int]) -> dict:
+    def named(source):
+        return list(source) if isinstance(source, tuple) else numbers.get(id(source))
+
+    ranges = {str(k): numbers[id(r)] for k, r in t.outputs.items()}
+    if t.before is not None:
+        ranges["before"] = numbers[id(t.before)]
+    for name, span in (("table", t.table), ("target", t.target)):
+        if id(span) in numbers:
+            ranges[name] = numbers[id(span)]
+    norm = t.norm.name if t.norm is not None else None
+    front = t.front.name if t.front is not None else None
+    place = {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "ranges": ranges}
+    return {**place, "source": named(t.source), "sources": [named(source) for source in t.sources]}
+
+
+def _ranged(outputs, t: Treatment, numbers):
+    flat = keras.tree.flatten(outputs)
+    for k, span in t.outputs.items():
+        flat[k] = Ranged(span, numbers[id(span)])(flat[k])
+    return keras.tree.pack_sequence_as(outputs, flat)
+
+
+def is_wrapped(model: keras.Model) -> bool:
+    """Whether the model is a session's, with wrapper layers in it."""
+    return any(isinstance(op, (Compressed, Ranged)) for _, op in leaves(model))
+
+
+def counted(model: keras.Model) -> dict | None:
+    """Returns "step", "total", "progress" and "recipe" of a session's model, None where nobody counted."""
+    found = (op.counted() for _, op in leaves(model) if isinstance(op, Compressed))
+    return next((c for c in found if c is not None), None)
+
+
+def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
+    """Takes the wrappers off a session's model, also one that was saved and loaded.
+
+    Returns:
+        The plain model of the layers inside, with their weights as they train (bake the state to make them final),
+        and the state that the wrappers held, not attached.
+    """
+
+    def replace(path, op):
+        if isinstance(op, Compressed):
+            return op.layer
+        return (lambda x, **_: x) if isinstance(op, Ranged) else op
+
+    plain = rebuild(model, replace)
+    state = _Gatherer(model, plain).state()
+    clock = counted(model)
+    for name in _COUNTERS if clock else ():
+        getattr(state, name).assign(clock[name])
+    return plain, state
+
+
+class _Gatherer:
+    """Finds the treatments of a plain model in the wrappers its layers were in."""
+
+    def __init__(self, model, plain):
+        self.plain = leaves(plain)
+        self.wrappers = {id(op.layer): op for _, op in leaves(model) if isinstance(op, Compressed)}
+        self.real: dict[int, object] = {}  # range number -> the range, one for all places
+        self.behind: dict[int, dict] = {}
+        graph = trace(model)
+        self.inputs: list = [None] * len(graph.inputs)
+        makers = {t: c for c in graph.calls for t in c.outputs}
+        for call in graph.calls:
+            if isinstance(call.op, Ranged):
+                span = self._one(call.op.number, call.op.span, call.op.name)
+                if call.op.entrance is not None:
+                    self.inputs[call.op.entrance] = span
+                else:
+                    maker = makers[call.inputs[0]]
+                    k = maker.outputs.index(call.inputs[0])
+                    self.behind.setdefault(id(maker.op), {})[k] = span
+
+    def _named(self, source):
+        return tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
+
+    def _one(self, number, span, title=""):
+        span = self.real.setdefault(number, span)
+        span.title = span.title or title  # not in the file
+        return span
+
+    def state(self) -> CompressionState:
+        treatments = [self._treatment(k, path, op) for k, (path, op) in enumerate(self.plain)]
+        norms = {op.name: op for _, op in self.plain}
+        for t in treatments:
+            wrapper = self.wrappers.get(id(t.op))
+            if wrapper is not None:
+                t.norm = norms.get(wrapper.place.get("norm"))
+                t.front = norms.get(wrapper.place.get("front"))
+                ranges = wrapper.place.get("ranges", {})
+                t.table, t.target = self.real.get(ranges.get("table")), self.real.get(ranges.get("target"))
+                t.source = self._named(wrapper.place.get("source"))
+                t.sources = tuple(self._named(source) for source in wrapper.place.get("sources", ()))
+        return CompressionState(treatments, self.inputs if any(self.inputs) else [])
+
+    def _treatment(self, index, path, op) -> Treatment:
+        wrapper = self.wrappers.get(id(op))
+        if wrapper is None:
+            # nodes of keras.ops have no wrapper to note it
+            written = bool(self.real) and spec_of(op).written is not None
+            return Treatment(path, op, index, outputs=self.behind.get(id(op), {}), written=written)
+        t, place = wrapper.treatment, wrapper.place
+        numbers = place.get("ranges", {})
+
+        def one(key, span):
+            return self._one(numbers[key], span, path) if key in numbers else span
+
+        return changed(
+            t,
+            index=index,
+            path=path,
+            outputs={k: one(str(k), span) for k, span in t.outputs.items()},
+            before=one("before", t.before) if t.before is not None else None,
+            folds=place.get("folds", False),
+            affine=place.get("affine", False),
+        )
+
+
+def finished(model: keras.Model) -> keras.Model:
+    """Returns the plain model that a session's model would be if training ended now; the session's is left as it is.
+
+    Args:
+        model: A session's model, live or loaded.
+
+    Returns:
+        A model of ordinary layers with baked weights, on which `tfc.convert` finds the activation ranges.
+    """
+    plain, state = unwrapped(model)
+    copy, copies = copied(plain)
+
+    final = moved(state, copies)
+    final.bake()
+    final.hang(copy)
+    return copy

@@ -1,0 +1,1 @@
+"""Similar channels: found by weights or on data, and merged."""

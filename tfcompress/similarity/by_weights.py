@@ -1,0 +1,298 @@
+"""How alike channels are: what makes each of them is followed from where it arises to where it is read.
+
+Law: channels whose features are equal give outputs that differ at each reader by the factor of their sizes there, and
+by nothing else.
+"""
+
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from tfcompress.channels.dependency import Channels
+from tfcompress.graph.keras_private import check_graph, float32, takes_training
+from tfcompress.graph.rebuild import walk
+from tfcompress.layer_table.lookup import has_weight, spec_of
+from tfcompress.similarity.linear_forms import (
+    Feature,
+    Read,
+    Stream,
+    StreamCall,
+    along,
+    parted,
+    plain,
+    scales,
+    taps,
+    value_of,
+)
+
+_L = keras.layers
+_SPATIAL = (
+    "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping", "UpSampling",
+    "SpatialDropout",
+)  # fmt: skip
+_SCALES = (
+    *(getattr(_L, f"{kind}{n}D") for kind in _SPATIAL for n in (1, 2, 3)),
+    *(_L.Dropout, _L.GaussianDropout, _L.GaussianNoise, _L.AlphaDropout, _L.Identity, _L.ActivityRegularization),
+)
+_SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
+_PRODUCTS = ("Multiply", "Divide", "TrueDivide")
+_READS = "ire"
+_PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its shift
+
+
+@dataclass
+class Likeness:
+    """What channels are compared by, and the weights that read them. Made by `likeness`."""
+
+    features: list[Feature] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
+
+
+def likeness(model: keras.Model, channels: Channels) -> Likeness:
+    """Collects what makes channels alike.
+
+    Args:
+        model: A built Functional or Sequential model.
+        channels: Result of `groups(model)`.
+
+    Returns:
+        What channels are compared by, and their readers.
+
+    Example:
+        >>> import keras
+        >>> from tfcompress.channels.dependency import groups
+        >>> layers = [keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((3,)), *layers])
+        >>> found = likeness(model, groups(model))
+        >>> [f.rows.shape for f in found.features], [r.roots.shape for r in found.reads]
+        ([(4, 4)], [(3,), (4,)])
+    """
+    follower = _Follower(channels)
+    with float32(model):
+        walk(model, [plain(tuple(x.shape[1:])) for x in check_graph(model).inputs], follower.visit)
+    features, reads = follower.features, []
+    for use in channels.uses.values():
+        for path, axis, roots in channels.reads(use):
+            sizes = follower.sizes.get((id(use.op), path, axis), [np.ones(len(roots))])
+            if len(sizes) > 1:  # called several times: the factor must be the same in each
+                features.append(Feature(use.path, use.weights[path][axis], parted(np.stack(sizes, 1))[0], False))
+            reads.append(Read(use, path, axis, roots, np.linalg.norm(sizes, axis=0)))
+    return Likeness(features, reads)
+
+
+class _Follower:
+    """Follows streams through a model; `visit` is called for each operation."""
+
+    def __init__(self, channels: Channels):
+        self.channels = channels
+        self.features: list[Feature] = []
+        self.sizes: dict[tuple[int, str, int], list[np.ndarray]] = {}
+        self._rules = {
+            "mix": self._mixed, "each step": self._mixed, "grouped": self._grouped, "both": self._gated,
+            "attention": self._attended, "pass": self._passed, "merge": self._merged, "concat": self._joined,
+            "move": self._moved, "reduce": self._reduced,
+        }  # fmt: skip
+
+    def visit(self, path, op, args, kwargs, outputs):
+        """Returns the streams that an operation makes of those it is given."""
+        shapes = [tuple(x.shape[1:]) for x in outputs]
+        call = StreamCall(path, op, spec_of(op), self.channels.uses[id(op)], args, kwargs, shapes)
+        rule = self._rules.get(call.spec.flow) if call.given else None
+        made = rule(call) if rule and call.use.output is not None else None
+        return [made or plain(shape) for shape in shapes]
+
+    def _directed(self, call: StreamCall, stream: Stream) -> Stream:
+        """Channels are compared by their direction; the stream starts anew with their sizes."""
+        rows = stream.rows
+        directions, size = parted(rows)
+        tells = (rows[:, 1:] != 0).any() or not (rows[:, 0] > 0).all()
+        if stream.labels is not None and tells:
+            self.features.append(Feature(call.path, stream.labels, directions, False))
+        stream.restart(size)
+        return stream
+
+    def _exactly(self, call: StreamCall) -> Stream:
+        """Channels are compared as they are: those given, and all weights that make some."""
+        for stream in call.given:
+            if stream.labels is not None:
+                self.features.append(Feature(call.path, stream.labels, stream.rows, True))
+            stream.restart(np.ones(len(stream.linear)))
+        self._exact_weights(call)
+        return self._made(call)
+
+    def _exact_weights(self, call: StreamCall, only: str = "") -> None:
+        for path, vectors in call.use.weights.items():
+            letters = call.spec.axes[path].rjust(len(vectors), "j")
+            for axis, (letter, vector) in enumerate(zip(letters, vectors, strict=True)):
+                if vector is not None and letter not in _READS and (not only or letter in only):
+                    self.features.append(Feature(call.path, vector, along(value_of(call.op, path), axis), True))
+
+    def _made(self, call: StreamCall, linear=None, constant=None) -> Stream:
+        """The stream an operation makes; all channels of one size where nothing is said."""
+        out = call.use.output
+        if out.labels.size == 1:
+            return plain(call.shapes[0])
+        labels = out.vector()
+        linear = np.ones((len(labels), 1)) if linear is None else linear
+        constant = np.zeros(len(labels)) if constant is None else constant
+        return Stream(out.axis, labels, linear, constant, call.shapes[0])
+
+    def _activated(self, call: StreamCall, op, stream: Stream) -> Stream:
+        function = getattr(op, "activation", None)
+        if stream.labels is None or function in (None, keras.activations.linear):
+            return stream
+        if scales(function, (64,)):
+            return self._directed(call, stream)
+        self.features.append(Feature(call.path, stream.labels, stream.rows, True))
+        stream.restart(np.ones(len(stream.linear)))
+        return stream
+
+    def _read(self, call: StreamCall, stream: Stream, prefix: str = "") -> None:
+        """Notes the sizes of the channels that weights read."""
+        self._directed(call, stream)
+        for path, vectors in call.use.weights.items():
+            axis = call.spec.axes[path].find("i")
+            if not path.startswith(prefix) or axis < 0 or vectors[axis] is None:
+                continue
+            places = len(vectors[axis])
+            depthwise = path[: path.rfind("/") + 1] + "depthwise_kernel"
+            if has_weight(call.op, depthwise):
+                rows = taps(value_of(call.op, depthwise))
+                size = stream.sizes(value_of(call.op, depthwise).shape[-2])
+                rows = rows * np.repeat(size, len(rows) // len(size))[:, None]
+                inner = Stream(-1, vectors[axis], rows, np.zeros(len(rows)), ())
+                size = self._directed(call, inner).sizes(places)
+            else:
+                size = stream.sizes(places if stream.labels is None else len(stream.labels))
+            self.sizes.setdefault((id(call.op), path, axis), []).append(np.repeat(size, places // len(size)))
+
+    def _mixed(self, call: StreamCall) -> Stream:
+        op, prefix = (call.op.layer, "layer/") if call.spec.flow == "each step" else (call.op, "")
+        spec = spec_of(op)
+        if spec.flow == "pass":  # a depthwise kernel, at every step
+            return self._exactly(call)
+        self._read(call, call.given[0], prefix)
+        if spec.step or not _is_known(op):
+            self._exact_weights(call)
+            return self._made(call)
+        path = spec.kernels[-1]
+        rows = along(value_of(op, path), spec.axes[path].index("o"))
+        bias = value_of(op, "bias") if has_weight(op, "bias") else None
+        return self._activated(call, op, self._made(call, rows, bias))
+
+    def _grouped(self, call: StreamCall) -> Stream:
+        (stream,), kernel, groups = call.given, value_of(call.op, "kernel"), call.op.groups
+        each = kernel.shape[-2]
+        size = self._directed(call, stream).sizes(each * groups).reshape(groups, each)
+        kernel = kernel * np.repeat(size, kernel.shape[-1] // groups, axis=0).T
+        bias = value_of(call.op, "bias") if has_weight(call.op, "bias") else None
+        return self._activated(call, call.op, self._made(call, along(kernel, -1), bias))
+
+    def _gated(self, call: StreamCall) -> Stream:
+        self._read(call, call.given[0])
+        self._exact_weights(call)
+        return self._made(call)
+
+    def _attended(self, call: StreamCall) -> Stream:
+        query, value, key = (list(call.args) + [None] * 3)[:3]
+        query, value = call.kwargs.get("query", query), call.kwargs.get("value", value)
+        key = call.kwargs.get("key", key)
+        for name, stream in (("query", query), ("key", value if key is None else key), ("value", value)):
+            self._read(call, stream, f"{name}_dense/")
+        self._exact_weights(call, "n")
+        kernel, bias = "output_dense/kernel", "output_dense/bias"
+        rows = along(value_of(call.op, kernel), -1)
+        return self._made(call, rows, value_of(call.op, bias) if has_weight(call.op, bias) else None)
+
+    def _passed(self, call: StreamCall) -> Stream:
+        (stream,) = call.given
+        if stream.labels is None:
+            return self._made(call)
+        if call.spec.affine:
+            factor, shift = _affine(call, stream)
+            return self._made(call, stream.linear * factor[:, None], stream.constant * factor + shift)
+        if not _is_known(call.op):
+            return self._exactly(call)
+        if "m" in call.spec.axes.get("kernel", ""):
+            return self._depthwise(call, stream)
+        if isinstance(call.op, _L.PReLU):
+            self._exact_weights(call)
+        elif call.use.weights or not (isinstance(call.op, _SCALES) or _scales_each(call, stream)):
+            return self._exactly(call)
+        return self._made(call, self._directed(call, stream).linear)
+
+    def _depthwise(self, call: StreamCall, stream: Stream) -> Stream:
+        rows = taps(value_of(call.op, "kernel"))
+        size = self._directed(call, stream).sizes(len(stream.labels))
+        rows = rows * np.repeat(size, len(rows) // len(size))[:, None]
+        bias = value_of(call.op, "bias") if has_weight(call.op, "bias") else None
+        return self._activated(call, call.op, self._made(call, rows, bias))
+
+    def _merged(self, call: StreamCall) -> Stream:
+        made, name = self._made(call), type(call.op).__name__
+        if made.labels is None:
+            return made
+        count = len(made.labels)
+        full = [s for s in call.given if s.labels is not None and len(s.labels) == count]
+        others = len(full) < len(call.given) or bool(call.numbers)
+        divided = name != "Multiply" and not (len(call.given) == 1 and isinstance(call.args[0], Stream))
+        if name not in (*_SUMS, *_PRODUCTS) or name in _PRODUCTS and divided:
+            return self._exactly(call)
+        sizes = [self._directed(call, s).sizes(count) for s in full]
+        if name in _PRODUCTS:  # what all channels are multiplied with makes no difference
+            return self._made(call, np.prod(sizes, axis=0)[:, None])
+        return self._made(call, np.stack([*sizes, *([np.ones(count)] if others else [])], axis=1))
+
+    def _joined(self, call: StreamCall) -> Stream:
+        made, rank = self._made(call), len(call.shapes[0])
+        if made.labels is None:
+            return made
+        axis = call.op.axis - rank - 1 if call.op.axis >= 0 else call.op.axis
+        parts = [self._directed(call, s).sizes(s.shape[made.axis]) for s in call.given]
+        if axis == made.axis:
+            return self._made(call, np.concatenate(parts)[:, None])
+        return self._made(call, np.stack(parts, axis=1))
+
+    def _moved(self, call: StreamCall) -> Stream:
+        made, stream = self._made(call), call.given[0]
+        if made.labels is None or stream.labels is None:
+            return made
+        size = self._directed(call, stream).sizes(len(stream.labels))
+        form = [1] * len(stream.shape)
+        form[stream.axis] = len(size)
+        numbers = np.broadcast_to(np.arange(len(size), dtype="int32").reshape(form), stream.shape)[None]
+        args, kwargs = call.filled(keras.ops.convert_to_tensor(numbers))
+        moved = np.moveaxis(np.asarray(call.op.call(*args, **kwargs))[0], made.axis, -1)
+        return self._made(call, size[moved.reshape(-1, moved.shape[-1])[0]][:, None])
+
+    def _reduced(self, call: StreamCall) -> Stream:
+        made = self._made(call)
+        return made if made.labels is None else self._made(call, self._directed(call, call.given[0]).linear)
+
+
+def _is_known(op) -> bool:
+    """Whether an operation is Keras' own; what another one computes nobody knows."""
+    return type(op).__module__.startswith("keras.")
+
+
+def _affine(call: StreamCall, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+    shape = (1,) * len(stream.shape) + (len(stream.labels),)
+    training = {"training": False} if takes_training(call.op) else {}
+
+    def probe(number):
+        return np.asarray(call.op(np.full(shape, number, "float32"), **training), "float64").reshape(-1)
+
+    shift = probe(0.0)
+    return (probe(_PROBE) - shift) / _PROBE, shift
+
+
+def _scales_each(call: StreamCall, stream: Stream) -> bool:
+    shape = [2] * (len(stream.shape) + 1)
+    shape[stream.axis] = len(stream.labels)
+
+    def function(tensor):
+        args, kwargs = call.filled(tensor)
+        return call.op.call(*args, **kwargs)
+
+    return scales(function, tuple(shape))

@@ -1,0 +1,134 @@
+"""Channels that can be compared: those that stand in the same places; and how alike they are by their weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfcompress.channels.dependency import Channels
+from tfcompress.similarity.by_weights import Likeness
+from tfcompress.similarity.linear_forms import Read, along, value_of
+from tfcompress.similarity.merge import Take
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Groups of channels that can be compared: they stand in the same places.
+
+    Args:
+        layers: Paths of the operations that make them.
+        groups: Their numbers.
+        exact: Paths of operations where not only their direction counts.
+    """
+
+    layers: tuple[str, ...]
+    groups: np.ndarray
+    exact: tuple[str, ...]
+
+
+def alike(channels: Channels, likeness: Likeness) -> list[Alike]:
+    """Sorts groups by the places they stand in.
+
+    Args:
+        channels: Groups of a model.
+        likeness: Result of `likeness(model, channels)`.
+
+    Returns:
+        Sets of two groups or more, in order of the graph.
+    """
+    where: dict[int, list[tuple[int, int]]] = {g: [] for g in channels.groups.tolist()}
+    entries = [channels.roots[f.labels] for f in likeness.features] + [r.roots for r in likeness.reads]
+    for number, roots in enumerate(entries):
+        for group, count in zip(*np.unique(roots, return_counts=True), strict=True):
+            if int(group) in where:
+                where[int(group)].append((number, int(count)))
+    layers: dict[int, list[str]] = {g: [] for g in where}
+    for path, made in channels.made_by().items():
+        for group in np.unique(made).tolist():
+            if group in layers:
+                layers[group].append(path)
+    sets: dict[tuple, list[int]] = {}
+    for group in where:
+        sets.setdefault((tuple(layers[group]), tuple(where[group])), []).append(group)
+    features = likeness.features
+    return [
+        Alike(paths, np.array(found), tuple(dict.fromkeys(features[k].path for k, _ in at if _is_exact(features, k))))
+        for (paths, at), found in sets.items()
+        if len(found) > 1 and paths
+    ]
+
+
+def _is_exact(features, number) -> bool:
+    return number < len(features) and features[number].is_exact
+
+
+def places(roots: np.ndarray, found: np.ndarray) -> np.ndarray | None:
+    """Returns where groups stand on an axis, `(groups, places each)`, or None if they do not."""
+    order = np.argsort(roots, kind="stable")
+    order = order[np.isin(roots[order], found)]
+    return order.reshape(len(found), -1) if len(order) else None
+
+
+def similarity(channels: Channels, likeness: Likeness, family: Alike) -> np.ndarray:
+    """Returns how alike groups are by their weights, `(groups, groups)`, at most 1.
+
+    The cosine of directions; where size matters `2 a.b / (a.a + b.b)`, which is 1 for equal vectors only. The smallest
+    of all places counts.
+    """
+    least = np.ones((len(family.groups),) * 2)
+    for feature in likeness.features:
+        at = places(channels.roots[feature.labels], family.groups)
+        if at is None:
+            continue
+        rows = feature.rows[at].reshape(len(at), -1)
+        product = rows @ rows.T
+        size = np.diag(product)
+        # the size of a direction is the number of places where the channel is not always 0
+        both = np.add.outer(size, size) / 2 if feature.is_exact else np.maximum.outer(size, size)
+        least = np.minimum(least, np.where(both > 0, product / np.where(both > 0, both, 1.0), 1.0))
+    return least
+
+
+def reach(reads: list[Read], family: Alike, spread: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Returns how much groups matter to their readers, `(groups,)`: squared weights times squared values.
+
+    Args:
+        reads: All readers.
+        family: The groups.
+        spread: Function `(number of the reader, places) -> ` squared size of the values there.
+    """
+    total = np.zeros(len(family.groups))
+    for number, read in enumerate(reads):
+        at = places(read.roots, family.groups)
+        if at is not None:
+            squares = (along(value_of(read.use.op, read.path), read.axis) ** 2).sum(axis=1)
+            total += (squares[at] * spread(number, at)).sum(axis=1)
+    return total
+
+
+class ByWeights:
+    """Compares channels by the weights that make them.
+
+    Args:
+        channels: Groups of a model.
+        likeness: Result of `likeness(model, channels)`.
+        families: What is compared.
+    """
+
+    def __init__(self, channels: Channels, likeness: Likeness, families: list[Alike]):
+        self._reads = likeness.reads
+        self.like = [similarity(channels, likeness, f) for f in families]
+        self.matter = [reach(self._reads, f, lambda n, at: self._reads[n].size[at] ** 2) for f in families]
+        self._at = {int(g): (f, k) for f, family in enumerate(families) for k, g in enumerate(family.groups)}
+
+    def take(self, number: int, gone: int, kept: int) -> Take:
+        """Returns what a reader takes over: the channel that stays, by how much larger the other is.
+
+        What is not quite alike counts in full as well, since behind ReLU all channels are positive and go together more
+        than their weights do; but what points the other way counts for nothing.
+        """
+        read = self._reads[number]
+        large, small = (read.size[read.roots == g] for g in (gone, kept))
+        (f, j), (_, k) = self._at[gone], self._at[kept]
+        is_alike = self.like[f][j, k] > 0
+        return Take(is_alike * np.divide(large, small, out=np.zeros(len(small)), where=small > 0))

@@ -1,0 +1,94 @@
+"""What a weight is worth: criteria turn it, and what its mask noted, into scores (higher stays)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfcompress.fake_quant.transforms.scores import STATISTICS
+from tfcompress.validation import checks
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a criterion may look at.
+
+    Args:
+        weight: The weight, as it trains.
+        noted: What the gradient tap noted, of the weight's shape; None for criteria without one.
+        rng: A generator whose stream belongs to this weight and does not move between updates.
+    """
+
+    weight: np.ndarray
+    noted: np.ndarray | None
+    rng: np.random.Generator
+
+
+Score = Callable[[Evidence], np.ndarray]
+_table: dict[str, Score] = {}
+
+
+def criterion(name: str) -> Callable[[Score], Score]:
+    """Registers a criterion under a name, for `Prune(criterion=name)`.
+
+    Args:
+        name: The name; the names of `transforms.scores.STATISTICS` get a gradient tap.
+
+    Returns:
+        A decorator for a function `evidence -> scores` (array of the weight's shape, higher stays).
+
+    Example:
+        >>> import numpy as np
+        >>> import tfcompress as tfc
+        >>> @tfc.criterion("squared")
+        ... def squared(evidence):
+        ...     return np.square(evidence.weight)
+        >>> tfc.Prune(0.5, criterion="squared").criterion
+        'squared'
+    """
+    checks.text("criterion", "name", name)
+
+    def register(function: Score) -> Score:
+        checks.function("criterion", "function", function)
+        _table[name] = function
+        return function
+
+    return register
+
+
+def find(name: str) -> Score:
+    """Returns a criterion.
+
+    Raises:
+        ValueError: If nobody registered that name; the message lists those there are.
+    """
+    return _table[checks.choice("Prune", "criterion", name, sorted(_table))]
+
+
+def needs_gradient(name: str) -> bool:
+    """Whether the criterion reads a gradient tap."""
+    return name in STATISTICS
+
+
+@criterion("magnitude")
+def magnitude(evidence: Evidence) -> np.ndarray:
+    """|w| (Han et al., "Learning both Weights and Connections for Efficient Networks", 2015)."""
+    return np.abs(evidence.weight)
+
+
+@criterion("random")
+def random(evidence: Evidence) -> np.ndarray:
+    """Uniform noise, the same at every update: the arm every other criterion has to beat."""
+    return evidence.rng.random(evidence.weight.shape, dtype="float32")
+
+
+def _noted(evidence: Evidence) -> np.ndarray:
+    return evidence.noted
+
+
+criterion("gradient")(_noted)  # mean |dL/dw| over the last steps
+criterion("taylor")(
+    _noted
+)  # mean |w dL/dw| (Molchanov et al., "Importance Estimation for Neural Network Pruning", 2019)
+criterion("sensitivity")(_noted)  # mean (w dL/dw)^2, the same paper's squared form
+criterion("movement")(_noted)  # -sum w dL/dw (Sanh et al., "Movement Pruning", 2020)

@@ -1,0 +1,1 @@
+"""The `.tflite` file: read, run, described, edited, stored with its facts."""

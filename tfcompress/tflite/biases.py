@@ -1,0 +1,57 @@
+"""Biases that mean something else to the runtime than to the converter, and what they ought to be.
+
+LiteRT takes a bias to have the scale of the input times that of the weights. TensorFlow's converter
+makes a bias for the calibrated scale of each input, and may replace that scale afterwards by the
+one of a whole sequence or tensor it was cut from (the steps of an unrolled recurrent layer),
+without making the bias anew; and with 16-bit activations it gives a layer that is called twice one
+bias for both, at the scale of the first call's input. Every answer is wrong and nothing is said
+(seen in TensorFlow 2.21).
+"""
+
+import numpy as np
+
+from tfcompress.tflite.schema.flatbuffer import Graph, Model, Op
+
+_WITH_BIAS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
+_CODES = ("int32", "int64")
+_LARGEST_LONG = 2**53  # what a float64 holds exactly; the accumulators of 16-bit kernels have 48 bits
+_TOLERANCE = 1e-3  # scales are float32 products; a real mismatch is far larger
+
+
+def mistaken_biases(model: Model) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+    """Returns the biases of the main graph that the runtime would misread.
+
+    Args:
+        model: A file as `flatbuffer.read` gives it.
+
+    Returns:
+        Indices of the operation and of the bias among its inputs, to the codes and scales that give the runtime the
+        intended values there.
+    """
+    (graph, *_) = model.graphs
+    found = {}
+    for op in graph.ops:
+        if op.name in _WITH_BIAS:
+            found |= _mistaken(graph, op)
+    return found
+
+
+def _mistaken(graph: Graph, op: Op) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+    # a transposed convolution lists its output shape first
+    shift = 1 if op.name == "TRANSPOSE_CONV" else 0
+    if len(op.inputs) < 3 + shift or op.inputs[2 + shift] < 0:
+        return {}
+    place = 2 + shift
+    weights, x = (graph.tensors[op.inputs[k]] for k in ((1, 2) if shift else (1, 0)))
+    bias = graph.tensors[op.inputs[place]]
+    if bias.dtype not in _CODES or not bias.is_constant or bias.scale is None or x.scale is None:
+        return {}
+    expected = np.asarray(weights.scale, np.float64) * float(np.ravel(x.scale)[0])
+    held = np.asarray(bias.scale, np.float64)
+    if np.all(np.abs(held - expected) <= _TOLERANCE * expected):
+        return {}
+    codes = np.round(bias.data.astype(np.float64) * held / expected)
+    limit = np.iinfo(bias.dtype).max if bias.dtype == "int32" else _LARGEST_LONG
+    return {
+        (op.index, place): (np.clip(codes, -limit, limit).astype(bias.dtype), np.broadcast_to(expected, held.shape))
+    }

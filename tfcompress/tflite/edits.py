@@ -1,0 +1,131 @@
+"""Edits of a `.tflite` file that leave what it computes as it was meant: names, biases, the order of its ends."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.optimizer.sharing import share
+from tfcompress.tflite.schema.flatbuffer import Model
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Inputs and outputs of the main graph, in the order the file shall have.
+
+    Args:
+        signature: Name of the signature.
+        inputs: Pairs of a name and the index of its tensor.
+        outputs: The same of the outputs; one tensor may have several names.
+    """
+
+    signature: str
+    inputs: tuple[tuple[str, int], ...]
+    outputs: tuple[tuple[str, int], ...]
+
+    def names(self) -> dict[int, str]:
+        """Returns the first name of each tensor."""
+        return {index: name for name, index in reversed((*self.inputs, *self.outputs))}
+
+
+def argument(number: int) -> str:
+    """Returns the name of an argument of an exported function: those of models may not be free."""
+    return f"in_{number}"
+
+
+def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: Sequence[str]) -> Ends:
+    """Finds the tensors of inputs and outputs.
+
+    Args:
+        file: What the converter made of an `Export`. Where it went by a SavedModel the file has a signature, which
+            numbers arguments and results; otherwise they lie in their order.
+        signature: Name of the signature to be.
+        inputs: Names of the inputs, in the wanted order.
+        outputs: Names of the outputs, in the wanted order.
+
+    Returns:
+        The ends.
+
+    Raises:
+        ValueError: If the file has other inputs or outputs.
+    """
+    graph = file.graphs[0]
+    at, made = graph.inputs, graph.outputs
+    for known in file.signatures.values():
+        at = [known["inputs"].get(argument(k)) for k in range(len(known["inputs"]))]
+        made = [known["outputs"].get(f"output_{k}") for k in range(len(known["outputs"]))]
+    if len(at) != len(inputs) or len(made) != len(outputs) or None in (*at, *made):
+        raise ValueError(
+            f"The file has {len(at)} inputs and {len(made)} outputs, the model {list(inputs)} and {list(outputs)}."
+        )
+    return Ends(signature, tuple(zip(inputs, at, strict=True)), tuple(zip(outputs, made, strict=True)))
+
+
+def rewritten(
+    content: bytes,
+    names: dict[int, str],
+    biases: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]],
+    ends: Ends | None = None,
+) -> bytes:
+    """Gives tensors of the main graph new names and contents, puts its ends in order, and stores everything once.
+
+    Args:
+        content: The bytes of a `.tflite` file.
+        names: Index of a tensor to its new name; tensors that are not named keep theirs.
+        biases: Indices of an operation and of a constant among its inputs, to the codes and scales that it reads
+            there from now on, and no other operation.
+        ends: Inputs and outputs in their order, for readers by number, and the signature for readers by name; None
+            leaves both as they are.
+
+    Returns:
+        The bytes of the new file, without the converter's own notes; the minimal runtime version stays.
+
+    Raises:
+        ValueError: If the content is no such file.
+
+    Example:
+        >>> from tfcompress.tflite.edits import rewritten
+        >>> rewritten(b"no file", {}, {})
+        Traceback (most recent call last):
+        ValueError: not a .tflite file...
+    """
+    model = unpacked(content)
+    tensors = model.subgraphs[0].tensors
+    for index, name in names.items():
+        tensors[index].name = name.encode()
+    for (op, place), (codes, scales) in biases.items():
+        _put_constant(model, op, place, codes, scales)
+    if ends is not None:
+        _put_in_order(model, ends)
+    share(model)
+    return packed(model)
+
+
+def _put_constant(model: schema.ModelT, number: int, place: int, codes: np.ndarray, scales: np.ndarray) -> None:
+    """Gives an operation a constant of its own: the old tensor and its buffer may serve others."""
+    tensors, op, buffer = model.subgraphs[0].tensors, model.subgraphs[0].operators[number], schema.BufferT()
+    buffer.data = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<")).view(np.uint8).reshape(-1)
+    model.buffers.append(buffer)
+    made = copy.copy(tensors[op.inputs[place]])
+    made.quantization = copy.copy(made.quantization)
+    made.buffer, made.quantization.scale = len(model.buffers) - 1, np.asarray(scales, np.float32)
+    tensors.append(made)
+    op.inputs = np.array([*op.inputs[:place], len(tensors) - 1, *op.inputs[place + 1 :]], np.int32)
+
+
+def _put_in_order(model: schema.ModelT, ends: Ends) -> None:
+    graph, made = model.subgraphs[0], schema.SignatureDefT()
+    graph.inputs = np.array([index for _, index in ends.inputs], np.int32)
+    graph.outputs = np.array([index for _, index in ends.outputs], np.int32)
+    made.signatureKey, made.subgraphIndex = ends.signature.encode(), 0
+    made.inputs, made.outputs = ([_named(*pair) for pair in pairs] for pairs in (ends.inputs, ends.outputs))
+    model.signatureDefs = [made]
+
+
+def _named(name: str, index: int) -> schema.TensorMapT:
+    made = schema.TensorMapT()
+    made.name, made.tensorIndex = name.encode(), index
+    return made

@@ -1,0 +1,267 @@
+"""Operations with a kernel: what their accumulators can be, which inputs they can do without, how to cut them.
+
+A convolution, a depthwise convolution and a dense layer are all sums over taps of weights times
+inputs, plus a bias: `Product.weights` is (outputs, taps, inputs of one output).
+"""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfcompress.tflite.optimizer.arithmetic import Span, clipped, requantized
+from tfcompress.tflite.optimizer.circuit import Circuit
+from tfcompress.tflite.optimizer.sharing import numbers
+
+# Kernel axes in the file: of outputs, and the order that makes them (outputs, taps..., inputs).
+_CONVOLUTION, _DEPTHWISE, _DENSE = (0, 1, 2, 3), (3, 1, 2, 0), (0, 1)
+_ORDERS = {"CONV_2D": _CONVOLUTION, "DEPTHWISE_CONV_2D": _DEPTHWISE, "FULLY_CONNECTED": _DENSE}
+NAMES = frozenset(_ORDERS)
+_CHUNK = 1 << 20  # weights looked at together
+_INT32 = np.iinfo(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """An operation with a kernel that is understood.
+
+    Attributes:
+        circuit: Where it stands.
+        op: The operation.
+        weights: (outputs, taps, inputs), int8.
+        bias: Codes of the bias, (outputs,), int64.
+        factor: Scale of the accumulators divided by that of the output, (outputs,).
+        edge: Which taps may fall on padding, (taps,).
+        slots: Channel of the input that each weight reads; (1, inputs), or (outputs, 1) of a
+            depthwise one.
+    """
+
+    circuit: Circuit
+    op: schema.OperatorT
+    weights: np.ndarray
+    bias: np.ndarray
+    factor: np.ndarray
+    edge: np.ndarray
+    slots: np.ndarray
+
+    @property
+    def x(self) -> int:
+        """Number of its input."""
+        return self.circuit.inputs(self.op)[0]
+
+    @property
+    def y(self) -> int:
+        """Number of its output."""
+        return self.circuit.outputs(self.op)[0]
+
+    @property
+    def is_mixing(self) -> bool:
+        """Whether each output reads all channels, not one of its own."""
+        return self.slots.shape[0] == 1
+
+    @cached_property
+    def is_safe(self) -> bool:
+        """Whether no input can make an accumulator of 32 bits overflow."""
+        most = np.abs(self.bias) + 255 * np.abs(self.weights.astype(np.int64)).sum((1, 2))
+        return bool((most < _INT32.max).all())
+
+    def span(self, given: Span) -> Span:
+        """The codes its outputs can have.
+
+        Args:
+            given: Those its input can have.
+        """
+        low, high = self._accumulators(given)
+        return self._codes(low, high)
+
+    def free(self, given: Span) -> np.ndarray:
+        """Which channels of its input a mixing operation can do without, (channels,).
+
+        Those whose weights are all zero; those at zero point, which is also what padding is; and
+        constant ones, where their share is the same at every place.
+        """
+        low, high = given
+        inputs = self.weights.any((0, 1)).reshape(-1, len(low)).any(0)
+        at_edge = self.weights[:, self.edge].any((0, 1)).reshape(-1, len(low)).any(0)
+        constant = low == high
+        at_zero = constant & (low == self.circuit.zero(self.x))
+        return ~inputs | at_zero | (constant & ~at_edge & self.is_safe)
+
+    def cut(self, kept_x: np.ndarray, kept_y: np.ndarray, given: Span) -> None:
+        """Takes channels out of kernel and bias; what constant inputs gave goes into the bias.
+
+        Args:
+            kept_x: Channels of the input that stay.
+            kept_y: Channels of the output that stay.
+            given: Codes that the input can have.
+        """
+        weights, bias = self.weights, self.bias
+        if self.is_mixing:
+            stays = np.isin(self.slots[0], kept_x)
+            values = (given[0] - self.circuit.zero(self.x))[self.slots[0]]
+            gone = ~stays & (weights.any((0, 1)))
+            bias = bias + weights[:, :, gone].astype(np.int64).sum(1) @ values[gone]
+            weights = weights[:, :, stays]
+        self._store(weights[kept_y], bias[kept_y], kept_y)
+
+    def settled(self, given: Span) -> bool:
+        """Gives outputs that are constant whatever comes in a kernel of zeros and a bias that says so.
+
+        Args:
+            given: Codes that the input can have.
+
+        Returns:
+            Whether there were any: their inputs may be read by nobody now.
+        """
+        low, high = self.span(given)
+        zero = self.circuit.zero(self.y)
+        bias = np.clip(np.rint((low - zero) / self.factor), _INT32.min, _INT32.max).astype(np.int64)
+        found = self._codes(bias, bias)
+        rows = (low == high) & (found[0] == low) & (found[1] == low) & self.weights.any((1, 2))
+        if not rows.any():
+            return False
+        weights = np.where(rows[:, None, None], np.int8(0), self.weights)
+        self._store(weights, np.where(rows, bias, self.bias), np.arange(len(rows)))
+        return True
+
+    def _codes(self, low: np.ndarray, high: np.ndarray) -> Span:
+        scale, zero = self.circuit.scale(self.y), self.circuit.zero(self.y)
+        activation = self.op.builtinOptions.fusedActivationFunction
+        return clipped(requantized(low, high, self.factor, zero), activation, scale, zero)
+
+    def _accumulators(self, given: Span) -> Span:
+        low, high = (end - self.circuit.zero(self.x) for end in given)
+        edge = self.edge[:, None]
+        outputs, taps, inputs = self.weights.shape
+        step = max(1, _CHUNK // (taps * inputs))
+        ends = []
+        for start in range(0, outputs, step):
+            rows = slice(start, start + step)
+            slots = self.slots if self.is_mixing else self.slots[rows]
+            least, most = low[slots][:, None], high[slots][:, None]
+            # padding adds nothing, so nothing is between the ends of such a tap too
+            least, most = np.where(edge, np.minimum(least, 0), least), np.where(edge, np.maximum(most, 0), most)
+            weights = self.weights[rows].astype(np.int64)
+            up, down = np.maximum(weights, 0), np.minimum(weights, 0)
+            ends.append(((up * least + down * most).sum((1, 2)), (up * most + down * least).sum((1, 2))))
+        low, high = (np.concatenate(parts) for parts in zip(*ends, strict=True))
+        return self.bias + low, self.bias + high
+
+    def _store(self, weights: np.ndarray, bias: np.ndarray, kept: np.ndarray) -> None:
+        circuit, op = self.circuit, self.op
+        given = circuit.inputs(op)
+        kernel = circuit.tensor(given[1])
+        order = _ORDERS[circuit.name(op)]
+        shape = np.array(numbers(kernel.shape))[list(order)]
+        shape[0], shape[-1] = len(weights), weights.shape[2]
+        stored = weights.reshape(shape).transpose(np.argsort(order))
+        circuit.set_input(op, 1, circuit.add_constant(stored, _sliced(kernel, kept, len(self.bias))))
+        if len(given) > 2 and given[2] >= 0:
+            like = _sliced(circuit.tensor(given[2]), kept, len(self.bias))
+        elif bias.any():
+            like = _bias_tensor(circuit.scale(self.x), circuit.tensor(circuit.inputs(op)[1]))
+        else:
+            return
+        circuit.set_input(op, 2, circuit.add_constant(bias, like))
+
+
+def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
+    """Reads an operation with a kernel.
+
+    Args:
+        circuit: Where it stands.
+        op: The operation.
+
+    Returns:
+        What it computes; None if it is another operation, or of a form not understood (float,
+        grouped, packed weights, several scales of the input, ...).
+    """
+    name, given = circuit.name(op), circuit.inputs(op)
+    if name not in NAMES or len(given) < 2 or len(circuit.outputs(op)) != 1 or op.builtinOptions is None:
+        return None
+    x, (y,) = given[0], circuit.outputs(op)
+    kernel = circuit.constant(given[1])
+    if not (circuit.is_codes(x) and circuit.is_codes(y)) or circuit.is_constant(x):
+        return None
+    order = _ORDERS[name]
+    scales = _kernel_scales(circuit.tensor(given[1]), order[0])
+    if kernel is None or kernel.dtype != np.int8 or kernel.ndim != len(order) or scales is None:
+        return None
+    ordered = kernel.transpose(order)
+    weights = ordered.reshape(len(ordered), -1, ordered.shape[-1])
+    slots = _slots(circuit, op, weights)
+    bias = _bias(circuit, given, len(weights), scales)
+    if slots is None or bias is None or circuit.width(y) != len(weights):
+        return None
+    factor = np.broadcast_to(circuit.scale(x) * scales / circuit.scale(y), len(weights))
+    return Product(circuit, op, weights, bias, factor, _edge(op, ordered.shape[1:-1]), slots)
+
+
+def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.ndarray | None:
+    name, shape = circuit.name(op), circuit.shape(circuit.inputs(op)[0])
+    width, inputs = shape[-1], weights.shape[2]
+    if name == "CONV_2D":
+        return np.arange(width)[None] if inputs == width and len(shape) == 4 else None
+    if name == "DEPTHWISE_CONV_2D":
+        fits = inputs == 1 and len(shape) == 4 and len(weights) % width == 0
+        return np.arange(len(weights))[:, None] // (len(weights) // width) if fits else None
+    options = op.builtinOptions
+    if options.weightsFormat:
+        return None
+    # a dense layer may take the rows of an image together
+    flattens = not options.keepNumDims and min(shape[1:], default=0) > 0 and np.prod(shape[1:]) == inputs
+    return np.arange(inputs)[None] % width if inputs == width or flattens else None
+
+
+def _bias(circuit: Circuit, given: list[int], outputs: int, scales: np.ndarray) -> np.ndarray | None:
+    if len(given) < 3 or given[2] < 0:
+        return np.zeros(outputs, np.int64)
+    found = circuit.constant(given[2])
+    usable = found is not None and found.dtype == np.int32 and found.size == outputs and found.ndim == 1
+    # some kernels compare its scale with that of the products, others don't: it must not matter which of them runs
+    stored = circuit.tensor(given[2]).quantization
+    if usable and stored is not None and numbers(stored.scale):
+        held, expected = np.float64(stored.scale), circuit.scale(given[0]) * scales
+        usable = held.size in (1, outputs) and bool(np.all(np.abs(held - expected) <= 0.01 * expected))
+    return found.astype(np.int64) if usable else None
+
+
+def _kernel_scales(kernel: schema.TensorT, axis: int) -> np.ndarray | None:
+    found = kernel.quantization
+    if found is None or found.details is not None or any(numbers(found.zeroPoint)):
+        return None
+    scales, shape = numbers(found.scale), numbers(kernel.shape)
+    if len(shape) <= axis or (len(scales) > 1 and found.quantizedDimension != axis):
+        return None
+    return np.array(scales, np.float64) if len(scales) in (1, shape[axis]) and min(scales, default=0) > 0 else None
+
+
+def _edge(op: schema.OperatorT, sides: tuple[int, ...]) -> np.ndarray:
+    """Which taps of a kernel may fall on padding; not read from the size of the input, which a user may change."""
+    taps = int(np.prod(sides))
+    return np.full(taps, taps > 1 and op.builtinOptions.padding == schema.Padding.SAME)
+
+
+def _sliced(tensor: schema.TensorT, kept: np.ndarray, channels: int) -> schema.TensorT:
+    """A tensor with the scales of the channels that stay."""
+    found = copy.copy(tensor)
+    if tensor.quantization is not None:
+        found.quantization = copy.copy(tensor.quantization)
+        found.quantization.min = found.quantization.max = None
+        for field in ("scale", "zeroPoint"):
+            values = getattr(found.quantization, field)
+            if channels > 1 and len(numbers(values)) == channels:
+                setattr(found.quantization, field, np.ascontiguousarray(values[kept]))
+    return found
+
+
+def _bias_tensor(scale: float, kernel: schema.TensorT) -> schema.TensorT:
+    scales = np.float32(scale) * np.asarray(kernel.quantization.scale, np.float32)
+    zeros = np.zeros(len(scales), np.int64)
+    return schema.TensorT(
+        type=schema.TensorType.INT32,
+        quantization=schema.QuantizationParametersT(scale=scales, zeroPoint=zeros),
+        hasRank=kernel.hasRank,
+    )

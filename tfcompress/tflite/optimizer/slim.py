@@ -1,0 +1,179 @@
+"""The flatbuffer diet of a whole file: fewer bytes, the same answers bit for bit, no data needed.
+
+Law: for every input, `slim(file)` answers with the same codes as `file`, in the stock interpreter with
+and without XNNPACK; `slim(slim(file))` is `slim(file)`.
+"""
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+
+from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.optimizer.cutting import Cut, cut
+from tfcompress.tflite.optimizer.packing import archive, packed, unpacked, with_archive
+from tfcompress.tflite.optimizer.sharing import METADATA, NAMES, share
+from tfcompress.tflite.schema.element_types import numpy_type
+from tfcompress.tflite.trial_run import run_apart
+from tfcompress.validation import checks
+
+MOST_PROOF = 10_000  # random inputs, all in memory at once
+
+
+def slim(
+    file: Artifact | bytes | str | os.PathLike,
+    channels: bool = True,
+    names: str = "io",
+    metadata: str = "needed",
+    proof: int = 4,
+    seed: int = 0,
+) -> Artifact:
+    """Makes a `.tflite` file smaller without changing any of its answers.
+
+    Names of inner tensors, calibration ranges, notes of the converter and everything unused go;
+    equal constants, scales, shapes and options are stored once. In integer parts of the graph,
+    channels that are provably constant are folded into the biases behind them, and those with
+    channels that nobody reads are cut out with their weights, over and over until nothing more can
+    go. What is not understood (float parts, custom operations, other layouts) stays as it is.
+
+    Args:
+        file: An artifact, the bytes of a file, or its path; also files that were not made here.
+        channels: Whether to cut channels; False leaves every weight and operation as it is.
+        names: "io" keeps the names of inputs, outputs and signatures, "all" those of all tensors.
+        metadata: "needed" drops the description and the converter's notes; "all" keeps them. The
+            minimal runtime version, labels and unknown entries stay in both.
+        proof: Random inputs on which the smaller file is compared with the original in the stock
+            interpreter, with and without XNNPACK, in a process of its own. No channel is cut without
+            a proof: not with 0, and not from a file that the interpreter does not run (a warning
+            says so).
+        seed: Seed of these inputs.
+
+    Returns:
+        The smaller artifact with the metadata of `file`, its layers under the operations' new numbers,
+        and an entry in `metadata["slim"]` of what was done and proven; `file` itself if nothing could be done.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no `.tflite` file, is damaged or uses a newer schema, or an argument is
+            out of range.
+        RuntimeError: If the proof fails.
+
+    Example:
+        ```python
+        import tfcompress as tfc
+
+        small = tfc.slim("model.tflite")
+        small.save("small.tflite")
+        print(small.metadata["slim"][-1])
+        ```
+    """
+    checks.choice("slim", "names", names, NAMES)
+    checks.choice("slim", "metadata", metadata, METADATA)
+    channels = checks.flag("slim", "channels", channels)
+    proof, seed = checks.whole("slim", "proof", proof, 0, MOST_PROOF), checks.seed("slim", seed)
+    original = _artifact(file)
+    content, done = _smaller(original, channels and proof > 0, names, metadata)
+    if content == original.content:
+        return original
+    proven, doubt = _proof(original, content, proof, seed) if channels and proof else ("", "none was asked for")
+    if not proven and channels and proof:
+        plain, done = _smaller(original, False, names, metadata)
+        if plain != content:
+            warnings.warn(
+                f"slim: no channels were cut, because the stock interpreter does not run the original and nothing can "
+                f"be compared with it: {doubt}.",
+                stacklevel=2,
+            )
+        content = plain
+    if content == original.content:
+        return original
+    note = {"names": names, "metadata": metadata, "proof": proven or f"none: {doubt}"}
+    return Artifact(content, _metadata(original, done, len(content), note))
+
+
+def _smaller(original: Artifact, channels: bool, names: str, metadata: str) -> tuple[bytes, Cut]:
+    model = unpacked(original.content)
+    done = cut(model) if channels else Cut(0, 0, tuple({} for _ in model.subgraphs))
+    share(model, names, metadata)
+    return with_archive(packed(model), archive(original.content)), done
+
+
+def _artifact(file: Artifact | bytes | str | os.PathLike) -> Artifact:
+    if isinstance(file, Artifact):
+        return file
+    if isinstance(file, bytes | bytearray | memoryview):
+        return Artifact(bytes(file))
+    if isinstance(file, str | os.PathLike):
+        return Artifact.load(file)
+    raise TypeError(f"slim: file must be an Artifact, bytes or a path. Received: {type(file).__name__}.")
+
+
+def _metadata(original: Artifact, done: Cut, size: int, note: dict[str, str]) -> dict[str, Any]:
+    facts = dict(original.metadata)
+    if done.operations and isinstance(facts.get("layers"), dict):
+        facts["layers"] = _moved(facts["layers"], done)
+    counts = {
+        "bytes_before": original.size,
+        "bytes_after": size,
+        "channels_removed": done.channels,
+        "operations_removed": done.operations,
+    }
+    before = facts.get("slim", [])
+    facts["slim"] = [*(before if isinstance(before, list) else []), counts | note]
+    return facts
+
+
+def _moved(layers: dict[str, str], done: Cut) -> dict[str, str]:
+    """Names of layers under the new numbers of their operations; those of operations that went are dropped."""
+    moved = {}
+    for key, layer in layers.items():
+        graph, _, number = key.rpartition(":")
+        if not number.isdecimal() or (graph and not graph.isdecimal()) or int(graph or 0) >= len(done.places):
+            continue
+        places = done.places[int(graph or 0)]
+        if int(number) in places:
+            moved[f"{graph}:{places[int(number)]}" if graph else str(places[int(number)])] = layer
+    return moved
+
+
+def _proof(original: Artifact, content: bytes, count: int, seed: int) -> tuple[str, str]:
+    """Compares both files on random inputs, in a process of its own: the runtime does not survive every file.
+
+    Returns:
+        What was proven, "" if the original does not run here; and why it does not.
+    """
+    rng = np.random.default_rng(seed)
+    inputs = [_drawn(spec, count, rng) for spec in original.inputs]
+    if not inputs or any(each is None for each in inputs):
+        return "", "it has no inputs that could be drawn"
+    ways, proven, doubts = (True, False), [], []
+    for way, expected, found in zip(ways, *run_apart((original.content, content), inputs, ways), strict=True):
+        how = "with XNNPACK" if way else "without XNNPACK"
+        if expected.outputs is None:
+            doubts.append(expected.reason)
+            continue
+        if found.outputs is None or not _same(expected.outputs, found.outputs):
+            what = f"does not run ({found.reason})" if found.outputs is None else "answers differently"
+            raise RuntimeError(
+                f"slim: the smaller file {what} {how}, so it is not used. This is a fault of slim (or the file is "
+                "random by itself); slim(..., channels=False) leaves all weights as they are."
+            )
+        proven.append(how)
+    return f"{count} random inputs {' and '.join(proven)}" if proven else "", "".join(doubts[:1])
+
+
+def _same(expected: list[np.ndarray], found: list[np.ndarray]) -> bool:
+    return all(a.tobytes() == b.tobytes() for a, b in zip(expected, found, strict=True))
+
+
+def _drawn(spec, count: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Inputs of the tensor's own type, if NumPy has it; small whole numbers where they may be places in a table."""
+    dtype = numpy_type(spec.dtype)
+    if dtype is None:
+        return None
+    shape = (count, *(max(1, size) for size in spec.shape[1:]))
+    if dtype.kind in "iu" and spec.is_quantized:
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    return rng.random(shape).astype(dtype) if dtype.kind == "f" else rng.integers(0, 2, shape).astype(dtype)

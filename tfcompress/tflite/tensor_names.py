@@ -1,0 +1,31 @@
+"""Short names for the tensors of a file: the Keras layer, and what of it; the converter's own are long.
+
+A file then has the same bytes whatever TensorFlow's counters of names stood at, is a little smaller, and can be read.
+"""
+
+from tfcompress.tflite.artifact import Artifact
+
+_ROLES = {1: "kernel", 2: "bias"}
+
+
+def tensor_names(artifact: Artifact, ends: dict[int, str]) -> dict[int, str]:
+    """Returns a name for every tensor of the main graph that an operation touches.
+
+    Args:
+        artifact: A file with the layers of its operations in `metadata["layers"]`.
+        ends: Names of the inputs and outputs by index of their tensors.
+
+    Returns:
+        Index of the tensor to its name: that of the input or output in the signature, `layer` for what an operation
+        gives, `layer/kernel`, `layer/bias` or `layer/constant` for what it holds.
+    """
+    (graph, *_) = artifact.model.graphs
+    names = dict(ends)
+    for op in graph.ops:
+        layer = artifact.layer_of(op) or op.name.lower()
+        for t in op.outputs:
+            names.setdefault(t, layer)
+        for place, t in enumerate(op.inputs):
+            if t >= 0 and graph.tensors[t].is_constant:
+                names.setdefault(t, f"{layer}/{_ROLES.get(place, 'constant')}")
+    return names

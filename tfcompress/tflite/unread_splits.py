@@ -1,0 +1,132 @@
+"""Splits that TensorFlow's converter leaves float because one of their parts is read by nobody.
+
+The first step of an unrolled LSTM multiplies its forget gate with a state of zeros, so that part of the gates is
+dead. Whether the quantizer of TensorFlow 2.21 gives a dead part the scale of the others differs from call to call
+with the same graph and the same data; without it the whole operation stays float, and QUANTIZEs of one scale follow.
+Floats that are cut and then quantized at one scale give the codes that come of quantizing first, and codes that are
+dequantized and quantized again at their scale are the same codes; so the split may as well cut codes.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.schema.flatbuffer import Graph, Op, Tensor, read
+
+_PLACES = {"SPLIT": 1, "SPLIT_V": 0, "UNPACK": 0}  # operation: place of what it cuts among its inputs
+_VERSION = 2  # of all three, for int8: tensorflow/lite/tools/versioning/op_version.cc
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A split of floats that may cut codes.
+
+    Attributes:
+        op: The operation.
+        source: The tensor of codes that it gets dequantized; None where what it cuts was never codes.
+        parts: For each output the tensor of codes that is made of it, None where nobody reads it.
+        casts: Indices of the operations before and after it that nobody else needs.
+    """
+
+    op: Op
+    source: int | None
+    parts: tuple[int | None, ...]
+    casts: tuple[int, ...]
+
+
+def with_integer_splits(content: bytes) -> bytes:
+    """Lets splits cut codes instead of floats, where both give the same.
+
+    Args:
+        content: The bytes of a `.tflite` file as the converter made it.
+
+    Returns:
+        The bytes of a file with the same answers; the same bytes where there is no such split.
+
+    Raises:
+        ValueError: If the content is no such file.
+
+    Example:
+        >>> from tfcompress.tflite.unread_splits import with_integer_splits
+        >>> with_integer_splits(b"no file")
+        Traceback (most recent call last):
+        ValueError: not a .tflite file...
+    """
+    found = {graph.subgraph: splits for graph in read(content).graphs if (splits := _splits(graph))}
+    if not found:
+        return content
+    model = unpacked(content)
+    for number, splits in found.items():
+        graph = model.subgraphs[number]
+        graph.operators = _operators(model, graph, splits)
+    return packed(model)
+
+
+def _splits(graph: Graph) -> list[_Split]:
+    makers, readers = graph.producers(), graph.consumers()
+    return [split for op in graph.ops if op.name in _PLACES and (split := _split(graph, op, makers, readers))]
+
+
+def _split(graph: Graph, op: Op, makers: dict[int, Op], readers: dict[int, tuple[Op, ...]]) -> _Split | None:
+    cut = op.inputs[_PLACES[op.name]]
+    if graph.tensors[cut].dtype != "float32" or set(op.outputs) & set(graph.outputs):
+        return None
+    after = [readers.get(part, ()) for part in op.outputs]
+    if any(len(ops) > 1 or any(o.name != "QUANTIZE" for o in ops) for ops in after):
+        return None
+    parts = tuple(ops[0].outputs[0] if ops else None for ops in after)
+    codes = [graph.tensors[part] for part in parts if part is not None]
+    if not codes or codes[0].dtype != "int8" or not all(_same_codes(codes[0], each) for each in codes):
+        return None
+    casts = [o.index for ops in after for o in ops]
+    before = makers.get(cut)
+    if before is None or before.name != "DEQUANTIZE":
+        return _Split(op, None, parts, tuple(casts))
+    if not _same_codes(codes[0], graph.tensors[before.inputs[0]]):
+        return None
+    if len(readers[cut]) == 1 and cut not in graph.outputs:
+        casts.append(before.index)
+    return _Split(op, before.inputs[0], parts, tuple(casts))
+
+
+def _same_codes(a: Tensor, b: Tensor) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)
+
+
+def _operators(model: schema.ModelT, graph: schema.SubGraphT, splits: list[_Split]) -> list[schema.OperatorT]:
+    """The operations of a graph whose splits cut codes."""
+    gone = {index for split in splits for index in split.casts}
+    cutting = {split.op.index: split for split in splits}
+    operators = []
+    for index, op in enumerate(graph.operators):
+        if index in cutting:
+            operators += _cut_codes(model, graph, cutting[index])
+        elif index not in gone:
+            operators.append(op)
+    return operators
+
+
+def _cut_codes(model: schema.ModelT, graph: schema.SubGraphT, split: _Split) -> list[schema.OperatorT]:
+    place, first = _PLACES[split.op.name], next(part for part in split.parts if part is not None)
+    op, codes, source, before = graph.operators[split.op.index], graph.tensors[first], split.source, []
+    if source is None:
+        cast = copy.copy(graph.operators[split.casts[0]])
+        source, inputs = len(graph.tensors), [split.op.inputs[place]]
+        tensor = copy.copy(graph.tensors[inputs[0]])
+        tensor.type, tensor.quantization, tensor.buffer = codes.type, copy.copy(codes.quantization), 0
+        graph.tensors.append(tensor)
+        cast.inputs, cast.outputs = np.array(inputs, np.int32), np.array([source], np.int32)
+        before = [cast]
+    for unread in (index for index, part in zip(split.op.outputs, split.parts, strict=True) if part is None):
+        graph.tensors[unread].type, graph.tensors[unread].quantization = codes.type, copy.copy(codes.quantization)
+    code = copy.copy(model.operatorCodes[op.opcodeIndex])
+    code.version = max(code.version, _VERSION)
+    model.operatorCodes.append(code)
+    op.opcodeIndex = len(model.operatorCodes) - 1
+    op.inputs = np.array([source if k == place else index for k, index in enumerate(split.op.inputs)], np.int32)
+    outputs = [index if part is None else part for index, part in zip(split.op.outputs, split.parts, strict=True)]
+    op.outputs = np.array(outputs, np.int32)
+    return [*before, op]

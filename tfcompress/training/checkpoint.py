@@ -1,0 +1,133 @@
+"""A compression on disk: techniques as JSON and the whole state as arrays, in one `.npz` file beside the model."""
+
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+
+from tfcompress.system.array_files import load_arrays
+from tfcompress.system.atomic import write_files
+from tfcompress.techniques.distill import Distill
+from tfcompress.techniques.recipe import Recipe
+from tfcompress.text.log import tell
+
+FORMAT = "tfcompress.compression/1"
+_OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
+
+
+def save_compression(compression, path: str | os.PathLike) -> None:
+    """Writes a compression.
+
+    Args:
+        compression: A `Compression` that has a model.
+        path: The file.
+
+    Raises:
+        ValueError: If it has no model yet, or a technique can't be written (a user's schedule in code).
+    """
+    lasting, lesson = _variables(compression)
+    arrays = {f"v{k}": v.numpy() for k, v in enumerate(lasting)}
+    arrays |= {f"lesson{k}": v.numpy() for k, v in enumerate(lesson)}
+    facts = {
+        "format": FORMAT,
+        # teachers are needed for training only, and a live one can't be written
+        "recipe": Recipe([t for t in compression.recipe if not isinstance(t, Distill)]).to_json(),
+        "had_distill": any(isinstance(t, Distill) for t in compression.recipe),
+        "count": len(lasting),
+        "lesson": len(lesson),
+        "notes": compression.notes,
+        "options": {name: getattr(compression, name) for name in _OPTIONS},
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, facts=np.frombuffer(json.dumps(facts).encode(), "uint8"), **arrays)
+    write_files({path: buffer.getvalue()})
+
+
+def _variables(compression) -> tuple[list, list]:
+    """The state without what Distill keeps for training, and that."""
+    lessons = compression.plan.extras.get("Distill", [])
+    own = {id(v) for lesson in lessons for v in lesson.variables}
+    found = compression.state.variables
+    return [v for v in found if id(v) not in own], [v for v in found if id(v) in own]
+
+
+def load_compression(cls, path: str | os.PathLike, model=None, distill: Distill | None = None):
+    """Reads what `save_compression` wrote.
+
+    Args:
+        cls: `Compression`.
+        path: The file.
+        model: The model it belongs to, built; None to give it later with `set_model`.
+        distill: Teachers to train on with, which are not in the file; None to train on without.
+
+    Returns:
+        The compression.
+
+    Raises:
+        TypeError: If `distill` is no `Distill`.
+        ValueError: If the file is no compression, or does not fit the model.
+    """
+    if distill is not None and not isinstance(distill, Distill):
+        raise TypeError(f"Compression.load: distill must be a tfc.Distill. Received: {distill!r}.")
+    facts, values, lesson = _read(path)
+    recipe = Recipe.from_json(facts["recipe"])
+    if distill is not None:
+        recipe = Recipe([*recipe, distill])
+    compression = cls(recipe, **facts["options"])
+    compression.notes = list(facts["notes"])
+    compression.saved = {"values": values, "lesson": lesson, "path": os.fspath(path)}
+    if facts["had_distill"] and distill is None:
+        tell(
+            "tfcompress: the compression was trained with teachers, which are not in its file. To train on with them: "
+            "tfc.Compression.load(path, model, distill=tfc.Distill(teacher)).",
+            compression.verbose,
+        )
+    if model is not None:
+        compression.set_model(model)
+    return compression
+
+
+def _read(path):
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        raise FileNotFoundError(f"Compression.load: there is no file {name!r}.")
+    if not zipfile.is_zipfile(name):
+        raise ValueError(f"{name!r} is no compression saved by Compression.save, or is cut off.")
+    try:
+        file = load_arrays(name)
+        facts = json.loads(bytes(file["facts"]))
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']!r}, read is {FORMAT!r}")
+        values = [file[f"v{k}"] for k in range(facts["count"])]
+        lesson = [file[f"lesson{k}"] for k in range(facts["lesson"])]
+        # each fact is needed; one that is missing is a damaged file as well
+        _ = facts["recipe"], facts["had_distill"]
+        strange = sorted(set(dict(facts["options"])) - set(_OPTIONS))
+        if strange or not isinstance(facts["notes"], list):
+            raise ValueError(f"its options are {', '.join(_OPTIONS)}, and its notes a list")
+    except (LookupError, TypeError, ValueError, OSError, RecursionError) as error:
+        raise ValueError(f"{name!r} is no compression saved by Compression.save, or is damaged: {error}.") from error
+    return facts, values, lesson
+
+
+def restore(compression, saved: dict) -> None:
+    """Fills the state of a compression that has just met its model.
+
+    Raises:
+        ValueError: If the state does not fit the model.
+    """
+    lasting, lesson = _variables(compression)
+    shapes = [[tuple(v.shape) for v in each] for each in (lasting, saved["values"])]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"The compression in {saved['path']!r} was saved with another model: its state does not fit "
+            f"{compression.model.name!r}. Load the model that was saved with it."
+        )
+    pairs = list(zip(lasting, saved["values"], strict=True))
+    # adapters of another pair of layers start anew
+    if [tuple(v.shape) for v in lesson] == [v.shape for v in saved["lesson"]]:
+        pairs += zip(lesson, saved["lesson"], strict=True)
+    for variable, value in pairs:
+        variable.assign(value)

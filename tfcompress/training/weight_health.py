@@ -1,0 +1,48 @@
+"""What can be wrong with weights at the end of a training: not finite, put back by somebody, out of a constraint."""
+
+import keras
+import numpy as np
+
+from tfcompress.fake_quant.constraints import is_kept
+from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.graph.keras_private import full_precision
+from tfcompress.graph.tree import leaves
+from tfcompress.training.laps import is_finite
+
+
+def not_finite(model: keras.Model) -> list[str]:
+    """Returns the paths of the layers with weights, or BatchNormalization statistics, that are NaN or infinite."""
+    return [
+        path
+        for path, op in leaves(model)
+        if not all(is_finite(v) for v in getattr(op, "weights", ()) if "float" in v.dtype)
+    ]
+
+
+def diverged(names: list[str]) -> str:
+    """Returns the sentence about layers that are not finite."""
+    shown = ", ".join(repr(name) for name in names[:5]) + (" and more" if len(names) > 5 else "")
+    return (
+        f"weights of {shown} are not finite: the training diverged. Begin anew from weights of before, with a lower "
+        "learning rate or with clipnorm in the optimizer"
+    )
+
+
+def changed(state: CompressionState) -> list[Chain]:
+    """Returns the weights that no longer hold what was written into them."""
+    return [
+        c
+        for c in state.chains()
+        if is_finite(c.variable) and not np.array_equal(c.value(lasting=True), full_precision(c.variable))
+    ]
+
+
+def out_of_constraint(state: CompressionState) -> list[str]:
+    """Returns the paths of the weights for which a constraint and the techniques can't both hold."""
+    return [
+        f"{t.path}/{c.path}"
+        for t in state.treatments
+        for c in t.chains.values()
+        if is_finite(c.variable) and not is_kept(c.variable, full_precision(c.variable))
+    ]

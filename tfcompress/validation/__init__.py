@@ -1,0 +1,1 @@
+"""Checks what users and files say: arguments, stored configurations, strict JSON."""
