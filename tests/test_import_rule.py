@@ -17,6 +17,7 @@ ORDER = (
     "datasets",
     "selection",
     "schedules",
+    "file_formats",
     "quant_spec",
     "layer_table",
     "graph",

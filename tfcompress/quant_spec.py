@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfcompress.file_formats import FORMATS, INT8, Codes, activations_of, is_stored
 from tfcompress.schedules.base import store
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
@@ -49,8 +50,8 @@ class QuantSpec:
         (-7, 7)
     """
 
-    weight_bits: int | None = 8
-    activation_bits: int | None = 8
+    weight_bits: int | None = INT8.weights.bits
+    activation_bits: int | None = INT8.activations.bits
     symmetric_weights: bool = True
     symmetric_activations: bool = False
     per_channel: bool | str = "auto"
@@ -94,36 +95,40 @@ class QuantSpec:
             >>> QuantSpec.preset("w4a8") == QuantSpec(weight_bits=4)
             True
         """
-        named = {"int8": cls(), "weights": cls(activation_bits=None)}
-        if isinstance(name, str) and name in named:
-            return named[name]
-        if scheme := _SCHEME.fullmatch("w8a16" if name == "int16x8" else str(name)):
-            weight, activation = int(scheme[1]), int(scheme[2])
-            return cls(weight, activation, symmetric_activations=activation == 16)
-        raise ValueError(
-            'QuantSpec: a preset must be "int8", "weights", "int16x8" or "w<bits>a<bits>" such as '
-            f'"w4a8". Received: {shown(name)}.'
-        )
+        if isinstance(name, str) and name == "weights":
+            return cls(activation_bits=None)
+        stored = FORMATS.get(name) if isinstance(name, str) else None
+        if stored is not None and stored.is_integer:
+            bits = stored.weights.bits, stored.activations.bits
+        elif scheme := _SCHEME.fullmatch(str(name)):
+            bits = int(scheme[1]), int(scheme[2])
+        else:
+            raise ValueError(
+                'QuantSpec: a preset must be "int8", "weights", "int16x8" or "w<bits>a<bits>" such as '
+                f'"w4a8". Received: {shown(name)}.'
+            )
+        codes = activations_of(bits[1])
+        return cls(*bits, symmetric_activations=codes is not None and codes.symmetric)
 
     @property
     def weight_codes(self) -> tuple[int, int] | None:
         """Lowest and highest integer code of a weight, None for float weights."""
-        return _codes(self.weight_bits, self.symmetric_weights)
+        return None if self.weight_bits is None else _codes(self.weight_bits, self.symmetric_weights).limits
 
     @property
     def activation_codes(self) -> tuple[int, int] | None:
         """Lowest and highest integer code of an activation, None for float activations."""
-        return _codes(self.activation_bits, self.symmetric_activations)
+        return None if self.activation_bits is None else _codes(self.activation_bits, self.symmetric_activations).limits
 
     @property
     def unstored(self) -> str | None:
         """What of the scheme no `.tflite` file of the converter can hold, None if it holds all of it."""
         lost = []
-        if self.weight_bits not in (None, 8):
+        if self.weight_bits is not None and not is_stored(_codes(self.weight_bits, True)):
             lost.append(f"weights of {self.weight_bits} bits")
-        elif self.weight_bits == 8 and not self.symmetric_weights:
+        elif self.weight_bits is not None and not self.symmetric_weights:
             lost.append("asymmetric weights")
-        if self.activation_bits not in (None, 8, 16):
+        if self.activation_bits is not None and activations_of(self.activation_bits) is None:
             lost.append(f"activations of {self.activation_bits} bits")
         return " and ".join(lost) or None
 
@@ -181,8 +186,5 @@ def by_channel(owner: str, value: Any) -> bool | str:
     return bool(value)
 
 
-def _codes(bits: int | None, symmetric: bool) -> tuple[int, int] | None:
-    if bits is None:
-        return None
-    high = 2 ** (bits - 1) - 1
-    return (-high if symmetric else -high - 1), high
+def _codes(bits: int, symmetric: bool) -> Codes:
+    return Codes(bits, symmetric=symmetric, narrow=symmetric)

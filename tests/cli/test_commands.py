@@ -258,3 +258,23 @@ def test_demo_passes_its_flags_on(folder, monkeypatch, capsys):
     assert run("demo", "--data=d.npz", "--out=o", "--seed=3", "--effort=0.5", "--verbose=0") == DONE
     assert seen == {"data": "d.npz", "out": "o", "seed": 3, "effort": 0.5, "models": None, "verbose": 0}
     assert capsys.readouterr().out == "all figures\n"
+
+
+def test_a_command_is_one_file(tmp_path, monkeypatch):
+    from tfcompress.cli import commands
+
+    (tmp_path / "hello.py").write_text(
+        "from tfcompress.cli.command import Command\n"
+        "COMMAND = Command('hello', 'Greets.', '', 0, 0, '', (), lambda values: None, lambda values, rest: 0)\n"
+    )
+    (tmp_path / "shared.py").write_text("WHAT_TWO_COMMANDS_NEED = 1\n")
+    before = list(commands.found_commands())
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    assert list(commands.found_commands()) == [*before, "hello"]
+
+
+def test_the_overview_keeps_its_order():
+    from tfcompress.cli.entry import COMMANDS
+
+    order = "demo compress convert bench report inspect slim split android keys monitor"
+    assert list(COMMANDS) == order.split()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.conversion.convert import MODES
+from tfcompress.file_formats import MODES
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(24, 6, 6, 2)).astype("float32")

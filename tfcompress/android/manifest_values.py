@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.android.secure import ACCEPTED_ITERATIONS, CIPHER, DERIVATION, SIGNATURE_ALGORITHM
+from tfcompress.file_formats import INT8
 
 # Pixels of a side: the app scales what is drawn or taken by a camera to it.
 LARGEST_SIDE = 4096
@@ -51,7 +52,9 @@ def _check_model(model: dict[str, Any], document: dict[str, Any]) -> None:
     for spec in (*model["inputs"], *model["outputs"]):
         if spec["quant"] is not None:
             _scale(f"{name}: scale of {spec['name']!r:.60}", spec["quant"]["scale"])
-            _between(f"{name}: zero point of {spec['name']!r:.60}", spec["quant"]["zero_point"], -128, 127)
+            _between(
+                f"{name}: zero point of {spec['name']!r:.60}", spec["quant"]["zero_point"], *INT8.activations.limits
+            )
     for op, version in model["op_versions"].items():
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise ValueError(f"{name}.op_versions: {op!r:.60} must be 1 or more. Received: {version!r:.60}")

@@ -16,6 +16,7 @@ from tfcompress.calibration.image_folder import evenly, read_images
 
 # Below this many samples the ranges rest on so little that a warning is due.
 ADVISED_SAMPLES = 10
+MOST_USED = 256  # samples that ranges are found with, unless more are asked for
 
 Input = tuple[str, tuple[int | None, ...], str]
 
@@ -24,7 +25,7 @@ def samples(
     calibration: Any,
     inputs: Sequence[Input],
     minimum: int = 1,
-    limit: int = 256,
+    limit: int = MOST_USED,
     value_range: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
     scale: float | Mapping[str, float] = 1.0,
     offset: float | Mapping[str, float] = 0.0,

@@ -14,25 +14,10 @@ from absl import flags
 
 import tfcompress
 from tfcompress.cli.command import Command
-from tfcompress.cli.commands import android, bench, compress, convert, demo, inspect, keys, monitor, report, slim, split
+from tfcompress.cli.commands import found_commands
 from tfcompress.cli.output import clean_output, one_line, say_warnings_in_one_line, silence_stdout
 
-COMMANDS: dict[str, Command] = {
-    command.name: command
-    for command in (
-        demo.COMMAND,
-        compress.COMMAND,
-        convert.COMMAND,
-        bench.COMMAND,
-        report.COMMAND,
-        inspect.COMMAND,
-        slim.COMMAND,
-        split.COMMAND,
-        android.COMMAND,
-        keys.COMMAND,
-        monitor.COMMAND,
-    )
-}
+COMMANDS: dict[str, Command] = found_commands()
 TRACEBACK = "TFCOMPRESS_TRACEBACK"  # set in the environment: where an error arose is printed before its line
 DONE, FAILED, USAGE, REFUSED, STOPPED = 0, 1, 2, 3, 130
 

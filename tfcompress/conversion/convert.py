@@ -3,33 +3,35 @@
 import time
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from importlib.metadata import version
 
+import keras
+
 from tfcompress.calibration.plausibility import scaling_doubt
+from tfcompress.calibration.samples import MOST_USED
 from tfcompress.calibration.samples import samples as calibration_samples
-from tfcompress.conversion.int8 import int8
-from tfcompress.conversion.job import Job
-from tfcompress.conversion.other_modes import other
+from tfcompress.conversion import arguments
+from tfcompress.conversion.conversion import Conversion
+from tfcompress.conversion.measuring import measure, note_uncompressed
+from tfcompress.conversion.ranges import find_ranges
+from tfcompress.conversion.scale_choice import with_better_scales
+from tfcompress.conversion.writing import check_integer, write
 from tfcompress.export.check import check_exportable
 from tfcompress.export.export import DEFAULT_SIGNATURE, check_batched, check_static
 from tfcompress.export.finite import check_outputs, check_weights
 from tfcompress.export.float_fallback import check_names
 from tfcompress.export.loading import load_model
-from tfcompress.export.saved_model import check_no_layers, signature_of
+from tfcompress.export.saved_model import Signature, check_no_layers, signature_of
+from tfcompress.export.verify import check_loads
 from tfcompress.fidelity.judging import judged
 from tfcompress.graph.clone import copied
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.plain_layers import is_quantized_by_keras
 from tfcompress.graph.tree import leaves
-from tfcompress.selection import Where
 from tfcompress.session_layers.wrapping import counted, finished, is_wrapped
 from tfcompress.tflite.artifact import Artifact
-from tfcompress.tflite.fidelity import Fidelity, check_requirement
+from tfcompress.tflite.fidelity import Fidelity
 from tfcompress.validation import checks
-
-MODES = ("float32", "float16", "dynamic", "int8", "int16x8")
-MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
 def convert(
@@ -43,7 +45,7 @@ def convert(
     scales: str = "auto",
     signature: str = DEFAULT_SIGNATURE,
     value_range=None,
-    limit: int = 256,
+    limit: int = MOST_USED,
     scale: float | Mapping[str, float] | None = None,
     offset: float | Mapping[str, float] | None = None,
     percentile: float | None = None,
@@ -53,8 +55,10 @@ def convert(
 ) -> Artifact:
     """Converts a model to a `.tflite` file and proves it.
 
-    With calibration data the file is compared with the model as it was given, for every output, with XNNPACK and
-    without: `artifact.fidelity`.
+    The arguments are checked, the model is loaded and read; the activation ranges are found (in training, or by
+    calibration); the file is written, checked for operations that stayed float, run once, and compared with the model
+    as it was given: for every output, with XNNPACK and without, where there are calibration data
+    (`artifact.fidelity`). Where that comparison shows a loss, its layer and ways out are looked for.
 
     Args:
         model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its
@@ -105,106 +109,66 @@ def convert(
         (True, (32, 2))
     """
     began = time.perf_counter()
-    _check(mode, io, scales)
-    _check_measures(mode, percentile, require, calibration)
-    allow_float = checks.texts("convert", "allow_float", allow_float)
-    leave_float = checks.within("convert", "leave_float", lambda: Where(layers=leave_float).layers)
-    _check_rest(calibration, signature, value_range, limit, facts)
+    row, io = arguments.check_format(mode, io, scales)
+    arguments.check_measures(row, percentile, require, calibration)
+    allow_float, leave_float = arguments.float_exceptions(allow_float, leave_float)
+    arguments.check_data(calibration, signature, value_range, limit, facts)
     diagnose = checks.flag("convert", "diagnose", diagnose)
-    model = load_model(model)
-    notes = []
+    model, notes = _final_model(model)
+    source = _checked_source(model, leave_float, percentile)
+    check_names(model, allow_float, leave_float, layers=source is None)
+    scaling = {"scale": 1.0 if scale is None else scale, "offset": 0.0 if offset is None else offset}
+    samples = _samples(model, source, calibration, limit=limit, value_range=value_range, **scaling)
+    check_weights(model)
+    conversion = Conversion(
+        model=model,
+        source=source,
+        file_format=row,
+        io=io,
+        signature=signature,
+        allow_float=allow_float,
+        leave_float=leave_float,
+        scales=scales,
+        samples=samples,
+        percentile=percentile,
+        notes=notes,
+    )
+    _check_answers(conversion)
+    artifact = _made(conversion)
+    _warn_of_draws(conversion)
+    if "fidelity" in artifact.metadata:
+        _warn_of_scaling(conversion, artifact, is_told=scale is not None or offset is not None)
+        judged(artifact, conversion, require, diagnose, lambda **changes: _made(conversion.changed(**changes)))
+    _describe(artifact, conversion, facts, time.perf_counter() - began)
+    return artifact
+
+
+def _made(conversion: Conversion) -> Artifact:
+    """The file: its ranges found, written, proven, and with the scales that serve it best."""
+    find_ranges(conversion)
+    return with_better_scales(conversion, _proven(conversion), _proven)
+
+
+def _proven(conversion: Conversion) -> Artifact:
+    """The file of ranges that were found: written, checked for float operations, run and measured."""
+    artifact = write(conversion)
+    check_integer(conversion, artifact)
+    check_loads(artifact, conversion.samples)
+    note_uncompressed(conversion, artifact)
+    measure(conversion, artifact)
+    return artifact
+
+
+def _final_model(model) -> tuple[keras.Model, list[str]]:
+    """The model as it will run, loaded and without the layers of a session, and what was done for that."""
+    model, notes = load_model(model), []
     if is_wrapped(model):
         notes = [_session_note(model)]
         model = finished(model)
     if any(is_quantized_by_keras(op) for _, op in leaves(model)):
         notes.append("weights that Keras quantized were read back, and are quantized by the rules of this file")
         model = copied(model)[0]
-    left = tuple(leave_float)
-    source = signature_of(model)
-    if source is not None:
-        check_no_layers(left)
-        _check_no_percentile(percentile)
-    else:
-        check_static(model)
-        check_batched(model)
-        check_exportable(model)
-    check_names(model, allow_float, left, layers=source is None)
-    found = None
-    if calibration is not None:
-        triples = input_triples(model) if source is None else source.triples
-        scaling = {"scale": 1.0 if scale is None else scale, "offset": 0.0 if offset is None else offset}
-        found = calibration_samples(calibration, triples, limit=limit, value_range=value_range, **scaling)
-    check_weights(model)
-    job = Job(
-        model,
-        mode,
-        io or ("int16" if mode == "int16x8" else "int8"),
-        signature,
-        tuple(allow_float),
-        left,
-        scales,
-        found,
-        percentile,
-        notes=notes,
-        source=source,
-    )
-    if found is not None and source is None:
-        check_outputs(model, list(job.float_outputs.values()), found)
-    artifact = _made(job)
-    for note in job.notes:
-        if "holds one draw" in note:
-            warnings.warn(f"convert: {note}", stacklevel=2)
-    if "fidelity" in artifact.metadata:
-        _warn_of_scaling(job, artifact, is_told=scale is not None or offset is not None)
-        judged(artifact, job, require, diagnose, lambda **changes: _again(job, changes))
-    _describe(artifact, job, facts, time.perf_counter() - began)
-    return artifact
-
-
-def _warn_of_scaling(job: Job, artifact: Artifact, is_told: bool):
-    row = Fidelity.of(artifact.metadata["fidelity"]).against()[0]
-    model = job.model if job.source is None else None
-    doubt = scaling_doubt(model, job.inputs, job.float_outputs[row.output], row.kind, is_told)
-    if doubt:
-        warnings.warn(doubt, stacklevel=3)
-        job.notes.append(doubt)
-
-
-def _made(job: Job) -> Artifact:
-    return int8(job) if job.mode == "int8" else other(job)
-
-
-def _again(job: Job, changes: dict) -> Artifact:
-    """Converts once more with other options, for what it brings."""
-    if "inputs" in changes:
-        rows = changes.pop("inputs")
-        changes["samples"] = [{n: x[k : k + 1] for n, x in rows.items()} for k in range(len(job.samples))]
-    if changes.get("mode") == "int16x8":
-        changes["io"] = "int16"
-    changed = replace(job, notes=[], state=None, **changes)
-    return _made(changed)
-
-
-def _check_measures(mode, percentile, require, calibration):
-    check_requirement(require)
-    if require and calibration is None:
-        raise ValueError("convert: require compares the file with the model on samples. Pass calibration=x[:200].")
-    if percentile is None:
-        return
-    number = isinstance(percentile, int | float) and not isinstance(percentile, bool)
-    if not number or not 50 < percentile <= 100 or mode != "int8":
-        raise ValueError(
-            f"convert: percentile must be above 50 and at most 100, in mode 'int8'. Received: "
-            f"percentile={percentile!r}, mode={mode!r}."
-        )
-
-
-def _check_no_percentile(percentile):
-    if percentile is not None:
-        raise ValueError(
-            f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and knows no percentiles. Received: "
-            f"percentile={percentile}. Convert the Keras model it was exported from."
-        )
+    return model, notes
 
 
 def _session_note(model) -> str:
@@ -213,36 +177,60 @@ def _session_note(model) -> str:
     return f"a session's model{at}, converted as its layers are now"
 
 
-def _check(mode, io, scales):
-    checks.choice("convert", "mode", mode, MODES)
-    accepted = {"int8": ("int8", "uint8", "float32"), "int16x8": ("int16", "float32")}.get(mode, ("float32",))
-    if io is not None:
-        checks.choice(f"convert, mode {mode!r}", "io", io, accepted)
-    checks.choice("convert", "scales", scales, ("auto", "channel", "tensor"))
+def _checked_source(model: keras.Model, leave_float: tuple, percentile) -> Signature | None:
+    """The signature of a SavedModel, None for a Keras model; either must be one that a file can hold."""
+    source = signature_of(model)
+    if source is None:
+        check_static(model)
+        check_batched(model)
+        check_exportable(model)
+        return None
+    check_no_layers(leave_float)
+    if percentile is not None:
+        raise ValueError(
+            f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and knows no percentiles. Received: "
+            f"percentile={percentile}. Convert the Keras model it was exported from."
+        )
+    return source
 
 
-def _check_rest(calibration, signature, value_range, limit, facts):
-    checks.data("convert", "calibration", calibration)
-    checks.text("convert", "signature", signature)
-    checks.whole("convert", "limit", limit, 1, MOST_SAMPLES)
-    for each in value_range.values() if isinstance(value_range, Mapping) else (value_range,):
-        if each is not None:
-            low, high = checks.pair("convert", "value_range", each, "(low, high)")
-            low, high = (checks.number("convert", "value_range", value) for value in (low, high))
-            if not low < high:
-                checks.refuse(ValueError, "convert", "value_range", "(low, high) with low < high", each)
-    if facts is not None and not isinstance(facts, dict):
-        checks.refuse(TypeError, "convert", "facts", "a dict or None", facts)
+def _samples(model: keras.Model, source: Signature | None, calibration, **options) -> list | None:
+    """The calibration data, sample by sample, as the model takes them; None without."""
+    if calibration is None:
+        return None
+    triples = input_triples(model) if source is None else source.triples
+    return calibration_samples(calibration, triples, **options)
 
 
-def _describe(artifact: Artifact, job: Job, facts: dict | None, seconds: float):
+def _check_answers(conversion: Conversion) -> None:
+    if conversion.samples is not None and conversion.source is None:
+        check_outputs(conversion.model, list(conversion.float_outputs.values()), conversion.samples)
+
+
+def _warn_of_draws(conversion: Conversion) -> None:
+    for note in conversion.notes:
+        if "holds one draw" in note:
+            warnings.warn(f"convert: {note}", stacklevel=3)
+
+
+def _warn_of_scaling(conversion: Conversion, artifact: Artifact, is_told: bool) -> None:
+    row = Fidelity.of(artifact.metadata["fidelity"]).against()[0]
+    model = conversion.model if conversion.source is None else None
+    doubt = scaling_doubt(model, conversion.inputs, conversion.float_outputs[row.output], row.kind, is_told)
+    if doubt:
+        warnings.warn(doubt, stacklevel=3)
+        conversion.notes.append(doubt)
+
+
+def _describe(artifact: Artifact, conversion: Conversion, facts: dict | None, seconds: float) -> None:
+    """Writes into the metadata how the file came about."""
     packages = ("tensorflow", "keras", "ai-edge-litert")
     artifact.metadata |= {
         **(facts or {}),
-        "mode": job.mode,
-        "model": job.model.name,
+        "mode": conversion.mode,
+        "model": conversion.model.name,
         "seconds": round(seconds, 3),
-        "calibration_samples": len(job.samples or ()),
+        "calibration_samples": len(conversion.samples or ()),
         "versions": {p: version(p) for p in packages},
     }
-    artifact.metadata["notes"] = [*(facts or {}).get("notes", []), *job.notes]
+    artifact.metadata["notes"] = [*(facts or {}).get("notes", []), *conversion.notes]

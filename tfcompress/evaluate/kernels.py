@@ -73,7 +73,7 @@ def range_table(artifact: Artifact) -> list[dict[str, Any]]:
     return rows
 
 
-_LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+_LIMITS = {name: (np.iinfo(name).min, np.iinfo(name).max) for name in ("int8", "uint8", "int16")}
 
 
 def _kernel_row(artifact: Artifact, op: Op, tensor: Tensor) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from tfcompress.fake_quant.range_requests import ranged
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, PercentileRange
+from tfcompress.file_formats import INT8, Codes, FileFormat
 from tfcompress.graph.custom_code import own_code
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
+
+_MOST_VALUES = INT8.activations.count + 1  # those of a codebook of one byte, and zero
 
 
 def channels(w, is_folded: bool) -> bool:
@@ -35,9 +38,9 @@ def quantized_state(
     left_out: Callable[[object], bool],
     one_scale: Callable[[np.ndarray, bool], bool] = channels,
     percentile: float | None = None,
-    bits: int = 8,
+    file_format: FileFormat = INT8,
 ) -> CompressionState:
-    """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
+    """Makes the treatments of a model that was not trained for it; its ranges are still to be filled.
 
     Args:
         model: A built model.
@@ -45,7 +48,7 @@ def quantized_state(
         one_scale: Function `(kernel, whether a BatchNormalization is folded into it) -> bool`: whether it gets one
             scale instead of one per channel: `channels`, `tensors` or `clustered`.
         percentile: Per cent of the values inside a range; None for all of them.
-        bits: Bits of the activations; those of 16 bits are symmetric.
+        file_format: What the file will hold.
 
     Returns:
         The state, not attached to the model.
@@ -55,7 +58,7 @@ def quantized_state(
     """
 
     def make(span, op):
-        made = _range(span.positive, percentile, bits)
+        made = _range(span.positive, percentile, file_format.activations)
         made.title = span.name
         return made
 
@@ -69,7 +72,7 @@ def quantized_state(
         t.lay(spot)
         if not left_out(op):
             for name in spec_of(op).kernels:
-                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)
+                t.chains[name] = _chain(op, name, file_format.weights, one_scale, spot.norm is not None, borrowed)
         treatments.append(t)
     return CompressionState(treatments, inputs)
 
@@ -81,23 +84,23 @@ def _check_inside(model: keras.Model) -> None:
         raise ValueError(f"convert: the layers {opaque} are SavedModels, whose inside takes no ranges.")
 
 
-def _range(positive: bool, percentile: float | None, bits: int) -> ActivationRange:
-    options = {"bits": bits, "symmetric": bits == 16, "positive": positive and bits != 16}
+def _range(positive: bool, percentile: float | None, codes: Codes) -> ActivationRange:
+    options = {"bits": codes.bits, "symmetric": codes.symmetric, "positive": positive and not codes.symmetric}
     if percentile is None:
         return ActivationRange(**options)
     return PercentileRange(percentile=float(percentile), **options)
 
 
-def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:
+def _chain(op, name: str, codes: Codes, one_scale, is_folded: bool, borrowed) -> Chain:
     spec = spec_of(op)
     chain = Chain.of(op, name)
     chain.is_borrowed = id(chain.variable) in borrowed
     axes = () if chain.is_borrowed or one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
-    chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))
+    chain.add(QuantizeWeight(codes.bits, codes.symmetric, axes, spec.axes[name]))
     return chain
 
 
 def is_shared(w) -> bool:
-    """Whether a kernel holds few enough values (256) for many weights to share one."""
+    """Whether a kernel holds few enough values for many weights to share one."""
     w = np.asarray(w)
-    return w.size > 1024 and np.unique(w).size <= min(257, w.size // 4)
+    return w.size > 1024 and np.unique(w).size <= min(_MOST_VALUES, w.size // 4)

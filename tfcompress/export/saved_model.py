@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfcompress.export.export import Export, run_converter, traced
 from tfcompress.export.loading import SavedModelSignature
+from tfcompress.export.simulate import BATCH
 from tfcompress.export.verify import FloatOp
 from tfcompress.system.silence import quiet
 from tfcompress.tflite.artifact import Artifact
@@ -100,7 +101,7 @@ class Signature:
             Outputs by name, `(samples, ...)`.
         """
         count = len(next(iter(inputs.values())))
-        step = self.batch if self.specs[0].shape[0] else min(count, 128)
+        step = self.batch if self.specs[0].shape[0] else min(count, BATCH)
         dtypes = dict(zip(self.inputs, (spec.dtype for spec in self.specs), strict=True))
         parts = []
         for start in range(0, count, step):

@@ -15,8 +15,10 @@ from tfcompress.graph.keras_private import float32, inference, input_specs, over
 from tfcompress.graph.random_ops import Draws, drawing
 from tfcompress.system.silence import quiet
 
+BATCH = 128  # samples at a time
 
-def simulate(model: keras.Model, state, x, batch_size: int = 128):
+
+def simulate(model: keras.Model, state, x, batch_size: int = BATCH):
     """Returns the outputs of a model under the treatments of a state.
 
     Args:
@@ -31,7 +33,7 @@ def simulate(model: keras.Model, state, x, batch_size: int = 128):
     return _batches(model, state, x, batch_size, Mode.FOLDED)
 
 
-def float_outputs(model: keras.Model, x, batch_size: int = 128):
+def float_outputs(model: keras.Model, x, batch_size: int = BATCH):
     """Returns the outputs of a model as it is, in float32; arguments and result as for `simulate`."""
     return _batches(model, SimpleNamespace(treatments=[], inputs=[]), x, batch_size, Mode.FOLDED)
 

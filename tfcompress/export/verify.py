@@ -8,6 +8,7 @@ import numpy as np
 
 from tfcompress.export.float_reasons import is_never_integer, never_integer, unranged
 from tfcompress.export.unconvertible import NotConvertible, runtime_failure
+from tfcompress.file_formats import INT8
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.schema.flatbuffer import Op
 
@@ -212,7 +213,7 @@ def parity(artifact: Artifact, simulated, got, xnnpack: bool = True) -> Parity:
 
 def _pairs(artifact, got, simulated):
     for spec in artifact.outputs:
-        scale = float(np.ravel(spec.scale)[0]) if spec.is_quantized else 1.0 / 256
+        scale = float(np.ravel(spec.scale)[0]) if spec.is_quantized else 1.0 / INT8.activations.count
         yield np.asarray(got[spec.name], np.float32), np.asarray(simulated[spec.name], np.float32), scale
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.litert_rounding import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
 from tfcompress.fake_quant.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
+from tfcompress.file_formats import FORMATS, INT8
 
 MASK_GAP = 10.0
 """Logarithm of how little all masked places together weigh against the smallest logit."""
@@ -43,7 +44,8 @@ class Inside:
     ):
         self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
         self.source, self.target = source, target
-        self.simulates = folds and not exports and bits == 8
+        self.is_int8 = bits == INT8.activations.bits
+        self.simulates = folds and not exports and self.is_int8
 
     def __call__(self, name: str, x):
         """Returns `x` on the grid of the range of that name; as it is where nobody kept one (a node in a session)."""
@@ -60,7 +62,7 @@ class Inside:
 
     def fixed(self, x, low, high):
         """Returns `x` on the grid between known bounds; only between them while ranges look on."""
-        if self.exports and self.bits != 8:
+        if self.exports and not self.is_int8:
             return x  # see ActivationRange.call
         if self.exports:
             return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
@@ -91,7 +93,7 @@ class Inside:
             x = seen if self.ranges[name].own_weights() else x
         low, high = self.bounds(name)
         floor = low - MASK_GAP - math.log(x.shape[-1] or 1)
-        if self.bits != 8:  # LiteRT has no 16-bit SELECT, and a sum, whose scale leaves room above and below
+        if not self.is_int8:  # LiteRT has no 16-bit SELECT, and a sum, whose scale leaves room above and below
             return x + (tf.cast(mask, x.dtype) - 1.0) * (high - floor)
         if self.exports and (is_ranged or is_fixed(mask)):  # a sum takes two scales, and known masks need no SELECT
             x = x if is_ranged else self.fixed(x, floor, high)
@@ -102,7 +104,7 @@ class Inside:
 
     def chosen(self, mask, x):
         """Returns `x` where the mask is True, else zero."""
-        if self.exports and self.bits != 8:
+        if self.exports and not self.is_int8:
             return x * tf.cast(mask, x.dtype)
         return tf.where(mask, x, tf.zeros((), x.dtype))
 
@@ -167,7 +169,8 @@ def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
         limits: The range in 8 bits.
         bits: Bits of the activations.
     """
-    return (-1.0, 1.0 - 2.0**-15) if bits == 16 and limits[0] >= -1.0 else limits
+    codes = FORMATS["int16x8"].activations
+    return (-1.0, codes.high * codes.unit) if bits == codes.bits and limits[0] >= -1.0 else limits
 
 
 def is_fixed(x) -> bool:

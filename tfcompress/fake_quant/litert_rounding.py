@@ -7,18 +7,30 @@ eight fractional bits. Each moves an answer now and then.
 
 import tensorflow as tf
 
+from tfcompress.file_formats import INT8, Codes
+
+_STEPS = float(INT8.activations.steps)
+_LOWEST, _HIGHEST = (float(code) for code in INT8.activations.limits)
+_FACTOR = 2.0**8  # XNNPACK's factors between scales have eight fractional bits
+_LEAST, _MOST = 2.0**-8, 2.0**7  # the factors it takes
 _HALF = 0.5 + 1e-4  # an average of codes misses an exact half by float error only
 
 
-def on_bias_grid(bias, kernel, letters: str, channel_axes: tuple[int, ...], source):
+def is_int8(span) -> bool:
+    """Whether a range, or what stands in its place, has the width whose kernels are followed here."""
+    return getattr(span, "bits", None) == INT8.activations.bits
+
+
+def on_bias_grid(bias, kernel, letters: str, channel_axes: tuple[int, ...], source, codes: Codes = INT8.weights):
     """Rounds a bias as the file's 32-bit integers hold it.
 
     Args:
         bias: Tensor, one value per output channel, in any shape.
-        kernel: The kernel on its int8 grid (its largest value is code 127).
+        kernel: The kernel on its grid (its largest value has the highest code).
         letters: Axis letters of the kernel.
         channel_axes: Positions of the axes with a scale of their own; empty for one per tensor.
         source: Range or fixed `(low, high)` of the layer's input.
+        codes: Codes of the kernel.
 
     Returns:
         The bias, rounded to steps of input scale times weight scale.
@@ -30,7 +42,7 @@ def on_bias_grid(bias, kernel, letters: str, channel_axes: tuple[int, ...], sour
     peak = tf.reduce_max(tf.abs(kernel), axis=reduced)
     if channel_axes and peak.shape.num_elements() != bias.shape.num_elements():
         return bias
-    step = peak * ((high - low) / (255.0 * 127.0))
+    step = peak * ((high - low) / (_STEPS * codes.high))
     step = tf.reshape(step, bias.shape) if channel_axes else step
     safe = tf.where(step > 0, step, tf.ones_like(step))
     return tf.where(step > 0, tf.round(bias / safe) * safe, bias)
@@ -39,7 +51,7 @@ def on_bias_grid(bias, kernel, letters: str, channel_axes: tuple[int, ...], sour
 def quantized(x, span):
     """Rounds what a model is given as whoever fills the file's input does: times one float32 factor, halves to even."""
     scale, (_, zero) = scale_of(span), _grid(*_bounds(span))
-    return (tf.clip_by_value(tf.round(x * (1.0 / scale)) + zero, -128.0, 127.0) - zero) * scale
+    return (tf.clip_by_value(tf.round(x * (1.0 / scale)) + zero, _LOWEST, _HIGHEST) - zero) * scale
 
 
 def averaged(x, span):
@@ -47,7 +59,7 @@ def averaged(x, span):
     scale, zero = _grid(*_bounds(span))
     code = x / scale + zero
     code = tf.sign(code) * tf.floor(tf.abs(code) + _HALF)
-    return (tf.clip_by_value(code, -128.0, 127.0) - zero) * scale
+    return (tf.clip_by_value(code, _LOWEST, _HIGHEST) - zero) * scale
 
 
 def rescaled(x, source, target, below: float = 1.0):
@@ -66,9 +78,9 @@ def rescaled(x, source, target, below: float = 1.0):
     (step, _), (scale, zero) = _grid(*_bounds(source)), _grid(*_bounds(target))
     code = tf.round(x / step)
     ratio = tf.where(code < 0, below, 1.0) * (step / scale)
-    moved = tf.floor((code * tf.round(ratio * 256.0) + 128.0) / 256.0)
-    moved = (tf.clip_by_value(moved + zero, -128.0, 127.0) - zero) * scale
-    taken = tf.reduce_all((tf.abs(ratio) >= 2.0**-8) & (tf.abs(ratio) <= 2.0**7))
+    moved = tf.floor((code * tf.round(ratio * _FACTOR) + _FACTOR / 2.0) / _FACTOR)
+    moved = (tf.clip_by_value(moved + zero, _LOWEST, _HIGHEST) - zero) * scale
+    taken = tf.reduce_all((tf.abs(ratio) >= _LEAST) & (tf.abs(ratio) <= _MOST))
     return tf.where(taken, moved, tf.where(x < 0, below * x, x))
 
 
@@ -96,19 +108,20 @@ def accumulated(y, source, step, target):
 def scale_of(span):
     """Returns the scale of a range or of fixed limits as the file holds it: the converter divides in float64."""
     low, high = (tf.cast(tf.cast(bound, tf.float32), tf.float64) for bound in _bounds(span))
-    return tf.cast((high - low) / 255.0, tf.float32)
+    return tf.cast((high - low) / _STEPS, tf.float32)
 
 
-def weight_step(kernel, channel_axes: tuple[int, ...]):
-    """Returns the scale of an int8 kernel in the file: one, or one per channel, in one row.
+def weight_step(kernel, channel_axes: tuple[int, ...], codes: Codes = INT8.weights):
+    """Returns the scale of a kernel in the file: one, or one per channel, in one row.
 
     Args:
-        kernel: The kernel on its grid (its largest value is code 127).
+        kernel: The kernel on its grid (its largest value has the highest code).
         channel_axes: Positions of the axes with a scale of their own.
+        codes: Codes of the kernel.
     """
     reduced = tuple(k for k in range(len(kernel.shape)) if k not in channel_axes)
     peak = tf.cast(tf.reduce_max(tf.abs(kernel), axis=reduced), tf.float64)
-    return tf.cast(tf.reshape(peak, (-1,)) / 127.0, tf.float32)
+    return tf.cast(tf.reshape(peak, (-1,)) / codes.high, tf.float32)
 
 
 def _bounds(span):
@@ -120,5 +133,5 @@ def _bounds(span):
 
 def _grid(low, high):
     """Scale and zero point of a range, in signed codes."""
-    scale = (high - low) / 255.0
-    return scale, tf.clip_by_value(tf.floor(0.5 - low / scale) - 128.0, -128.0, 127.0)
+    scale = (high - low) / _STEPS
+    return scale, tf.clip_by_value(tf.floor(0.5 - low / scale) + _LOWEST, _LOWEST, _HIGHEST)

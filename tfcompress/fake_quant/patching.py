@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tfcompress.fake_quant.litert_rounding import quantized
+from tfcompress.fake_quant.litert_rounding import is_int8, quantized
 from tfcompress.fake_quant.op_plan import Mode, Treatment
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.fake_quant.treated_call import run
@@ -104,7 +104,7 @@ def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callab
 
 def _entered(x, span, mode: Mode):
     """An input on the grid of its range."""
-    if mode is Mode.FOLDED and span.bits == 8:
+    if mode is Mode.FOLDED and is_int8(span):
         return quantized(tf.cast(x, tf.float32), span)
     return span(x, how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import keras
+import numpy as np
 
 from tfcompress.fake_quant.input_scaling import moves_front, one_factor, takes_front
 from tfcompress.fake_quant.op_plan import Spot
@@ -31,7 +32,7 @@ from tfcompress.layer_table.lookup import (
 )
 
 _BETWEEN = (AVERAGE, BLEND)  # new values on the scale of the input
-_WHOLE = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
+_WHOLE = {name: (float(np.iinfo(name).min), float(np.iinfo(name).max)) for name in ("uint8", "int8")}
 _POSITIVE = (keras.activations.relu, keras.activations.relu6)
 
 

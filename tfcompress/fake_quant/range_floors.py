@@ -11,6 +11,7 @@ from tfcompress.fake_quant.op_plan import Treatment
 from tfcompress.fake_quant.quantizer_placement import Placement, Span, place
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.fake_quant.weight_reads import largest_weight
+from tfcompress.file_formats import INT8
 from tfcompress.graph.trace import Trace, trace
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
@@ -60,7 +61,7 @@ class _Lift:
         given = max((self._width(x) for x in call.inputs), default=0.0) or _ALONE
         peak = largest_weight(t) if spec_of(t.op).is_known else None
         most = given if not peak else given * peak  # of one input value
-        least = 0.0 if peak is None else most / (127.0 * _RATIO)
+        least = 0.0 if peak is None else most / (INT8.weights.high * _RATIO)
         for real in t.inside.values():
             self._widen(real, 0.0, given)
         for real in (t.before, *(self._real(x) for x in call.outputs)):

@@ -14,10 +14,19 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.attention import inner_parts
 from tfcompress.fake_quant.intermediate_ranges import Inside, fixed_limits, scaled
-from tfcompress.fake_quant.litert_rounding import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
+from tfcompress.fake_quant.litert_rounding import (
+    accumulated,
+    averaged,
+    is_int8,
+    on_bias_grid,
+    rescaled,
+    scale_of,
+    weight_step,
+)
 from tfcompress.fake_quant.op_plan import Mode, Treatment
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
 from tfcompress.fake_quant.weight_reads import AS_IN_THE_FILE, late_bias, norm_constants, values_of
+from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import overridden
 from tfcompress.graph.variable_reads import Reading
@@ -47,7 +56,7 @@ def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: M
     if mode is Mode.EXPORT:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, mode), mode)
-    is_known = mode is Mode.FOLDED and any(t.sources) and getattr(t.target, "bits", 0) == 8
+    is_known = mode is Mode.FOLDED and any(t.sources) and is_int8(t.target)
     if is_known and spec_of(t.op).grid == JOIN and len(t.sources) > 1:
         args, kwargs = _on_one_scale(t, args, kwargs)
     outputs = _through(t, call, args, kwargs, mode)
@@ -91,7 +100,7 @@ def _through(t, call, args, kwargs, mode):
 def _summed(t, y, mode, target):
     """What the kernel of an operation sums up, rounded as XNNPACK does where all scales are known."""
     step = t.ready[2] if mode is Mode.FOLDED and t.ready is not None else None
-    if step is None or getattr(target, "bits", 0) != 8 or step.shape[0] not in (1, y.shape[-1]):
+    if step is None or not is_int8(target) or step.shape[0] not in (1, y.shape[-1]):
         return y
     return tf.cast(accumulated(tf.cast(y, tf.float32), t.source, step, target), y.dtype)
 
@@ -157,7 +166,7 @@ def _inside(t: Treatment, mode: Mode) -> Inside:
 def _bits(t: Treatment) -> int:
     """Bits of the activations of an operation."""
     spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
-    return next((span.bits for span in spans if isinstance(span, ActivationRange)), 8)
+    return next((span.bits for span in spans if isinstance(span, ActivationRange)), INT8.activations.bits)
 
 
 def _stateless(layer, values, call, args, kwargs):
@@ -195,7 +204,7 @@ def _scaled(t, call, x, mode):
         return scaled(x, factor, shift)
     factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)
     y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), t.source))
-    if t.source is None or getattr(t.target, "bits", 0) != 8:
+    if t.source is None or not is_int8(t.target):
         return y
     return accumulated(y, t.source, weight_step(factor, (0,)), t.target)
 
@@ -205,11 +214,11 @@ def _finished(t: Treatment, outputs, mode: Mode):
     how = _HOW.get(mode, APPLY)
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
-        if mode is Mode.FOLDED and span is t.source and span.bits == 8 and _averages(t):
+        if mode is Mode.FOLDED and span is t.source and is_int8(span) and _averages(t):
             flat[k] = tf.cast(averaged(flat[k], span), flat[k].dtype)
             continue
         flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode, span)), flat[k].dtype)
-    if t.fixed is not None and mode is Mode.FOLDED and _bits(t) == 8 and _averages(t):
+    if t.fixed is not None and mode is Mode.FOLDED and _bits(t) == INT8.activations.bits and _averages(t):
         flat = [tf.cast(averaged(x, t.fixed), x.dtype) for x in flat]
     elif t.fixed is not None and _shows_fixed(t, mode):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
@@ -224,7 +233,7 @@ def _finished(t: Treatment, outputs, mode: Mode):
 
 def _knows_bounds(t, mode, span) -> bool:
     """Whether a range is final, so that its bounds can be numbers in the graph; an export has none of other widths."""
-    return mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None and span.bits == 8
+    return mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None and is_int8(span)
 
 
 def _averages(t) -> bool:

@@ -8,6 +8,7 @@ from tfcompress.fake_quant.input_scaling import scaled_kernel
 from tfcompress.fake_quant.litert_rounding import on_bias_grid, weight_step
 from tfcompress.fake_quant.op_plan import Chain, Mode, Treatment
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.file_formats import INT8, is_stored
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
 from tfcompress.graph.variable_reads import LARGE
@@ -70,7 +71,7 @@ def _on_one_scale(t: Treatment, variable, value, held):
     if t.table is not None and chain is not None and len(t.chains) == 1:
         return t.table(held, export=True)  # what is looked up keeps the table's scale
     grid = chain.find(QuantizeWeight) if chain is not None else None
-    if grid is None or grid.channel_axes or grid.bits != 8 or not grid.symmetric:
+    if grid is None or grid.channel_axes or not is_stored(grid.codes):
         return held
     bound = float(np.abs(value).max()) or 1.0
     return tf.quantization.fake_quant_with_min_max_args(held, -bound, bound, narrow_range=True)
@@ -108,16 +109,18 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     if axes is None:
         return bias
     path = spec_of(t.op).kernels[0]
-    return on_bias_grid(bias, values[id(t.chains[path].variable)][1], spec_of(t.op).axes[path], axes, t.source)
+    chain = t.chains[path]
+    kernel, codes = values[id(chain.variable)][1], chain.find(QuantizeWeight).codes
+    return on_bias_grid(bias, kernel, spec_of(t.op).axes[path], axes, t.source, codes)
 
 
 def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
     """Axes of a layer's one int8 kernel that have scales of their own; None without one, or where inputs differ."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
-    if grid is None or grid.bits != 8 or not grid.symmetric or len(spec.kernels) > 1 or spec.inner:
+    if grid is None or not is_stored(grid.codes) or len(spec.kernels) > 1 or spec.inner:
         return None
-    if not spec.is_known or spec.step or getattr(t.source, "bits", 8) != 8:
+    if not spec.is_known or spec.step or getattr(t.source, "bits", INT8.activations.bits) != INT8.activations.bits:
         return None
     return spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
 
@@ -128,9 +131,9 @@ def _weight_step(t: Treatment, values: list):
     if axes is None or t.source is None:
         return None
     path = spec_of(t.op).kernels[0]
-    variable = t.chains[path].variable
-    kernel = next(value for v, value in values if v is variable)
-    return weight_step(kernel, axes)
+    chain = t.chains[path]
+    kernel = next(value for v, value in values if v is chain.variable)
+    return weight_step(kernel, axes, chain.find(QuantizeWeight).codes)
 
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:

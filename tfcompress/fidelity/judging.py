@@ -28,7 +28,7 @@ def judged(
 
     Args:
         artifact: The measured file; what is found out is added to its metadata.
-        job: The conversion, a `Job`.
+        job: The conversion, a `Conversion`.
         require: Requirements of the user, or None.
         diagnose: Whether to look for the layer and for ways out.
         again: Converts anew with other options and measures.
@@ -88,11 +88,11 @@ def _place(job, row: OutputFidelity) -> Culprit | None:
 
 def _place_in_file(artifact: Artifact, job, again: Callable[..., Artifact]) -> Culprit | None:
     """The layer of a SavedModel where most of the noise comes in; nothing can be tried there."""
-    if job.mode not in ("int8", "int16x8"):
+    if not job.file_format.is_integer:
         return None
     chosen = evenly(len(job.samples), SAMPLES)
     try:
-        noise = file_noise(again(mode="float32", io="float32"), artifact, [x[chosen] for x in job.inputs.values()])
+        noise = file_noise(again(mode="float32"), artifact, [x[chosen] for x in job.inputs.values()])
     except (ValueError, RuntimeError):  # no float file; the loss is told without its layer
         return None
     most = max(noise, key=lambda n: n.grown, default=None)
@@ -106,7 +106,7 @@ def _loss(job, row: OutputFidelity, place: Culprit | None) -> Loss:
         op=None if place is None else place.op,
         is_input=place is not None and place.is_input,
         trained=job.is_trained,
-        mode=job.mode,
+        file_format=job.file_format,
         inputs=job.inputs,
     )
 
@@ -125,7 +125,7 @@ def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy
         lines.append(_where(job, row, place))
     if remedies:
         lines.append("What helps: " + "; ".join(r.sentence() for r in remedies[:SHOWN]) + ".")
-    elif remedies is not None and job.mode in ("int8", "int16x8"):
+    elif remedies is not None and job.file_format.is_integer:
         way = _LONGER if job.is_trained else _TRAIN
         lines.append(f"None of the ways tried brought much; {way}, or convert with mode='float16'.")
     return " ".join(lines)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from tfcompress.file_formats import FileFormat
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import JOIN, spec_of
@@ -25,7 +26,7 @@ class Loss:
         op: The layer where it arises; None for an input or where it is not known.
         is_input: Whether it arises in an input's own range.
         trained: Whether the activation ranges were trained.
-        mode: Mode of the conversion.
+        file_format: How the file stores numbers.
         inputs: Calibration samples by input name, `(samples, ...)`.
     """
 
@@ -34,7 +35,7 @@ class Loss:
     op: object
     is_input: bool
     trained: bool
-    mode: str
+    file_format: FileFormat
     inputs: dict
 
 
@@ -129,7 +130,7 @@ def _percentile(loss: Loss, again: Again) -> list[Remedy]:
 
 
 def _sixteen(loss: Loss, again: Again) -> list[Remedy]:
-    return _measured(loss, again, "16-bit activations, convert(..., mode='int16x8')", mode="int16x8", io=None)
+    return _measured(loss, again, "16-bit activations, convert(..., mode='int16x8')", mode="int16x8")
 
 
 def _tail(loss: Loss, again: Again) -> list[Remedy]:
@@ -140,7 +141,7 @@ def _tail(loss: Loss, again: Again) -> list[Remedy]:
 
 def _is_tail(loss: Loss) -> bool:
     """Whether no kernel lies behind the layer, so that it can stay float."""
-    if loss.op is None or loss.mode != "int8" or loss.trained:
+    if loss.op is None or not loss.file_format.only_integer or loss.trained:
         return False
     calls = trace(loss.model).calls
     behind: set[int] = set()
@@ -225,7 +226,7 @@ def _normalized(loss: Loss, again: Again) -> list[Remedy]:
 
 
 def _has_own_ranges(loss: Loss) -> bool:
-    return loss.mode == "int8" and not loss.trained and loss.model is not None
+    return loss.file_format.only_integer and not loss.trained and loss.model is not None
 
 
 _REMEDIES = (
@@ -233,5 +234,5 @@ _REMEDIES = (
     (_is_uneven, _normalized),
     (_has_own_ranges, _percentile),
     (_is_tail, _tail),
-    (lambda loss: loss.mode == "int8" and not loss.trained, _sixteen),
+    (lambda loss: loss.file_format.only_integer and not loss.trained, _sixteen),
 )

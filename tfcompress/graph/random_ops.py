@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.file_formats import FORMATS
 from tfcompress.graph.keras_private import DRAWN, RANDOM, overridden
 
 NORMAL, UNIFORM = "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"
@@ -48,7 +49,7 @@ class Draws:
     @classmethod
     def of(cls, mode: str, allowed) -> "Draws":
         """Returns what a file of a mode may draw; an integer one only by operations that may stay float."""
-        every, is_integer = frozenset(ANEW.values()), mode in ("int8", "int16x8")
+        every, is_integer = frozenset(ANEW.values()), FORMATS[mode].is_integer
         return cls(every & frozenset(allowed) if is_integer else every, is_integer)
 
     def replacement(self, name: str) -> Callable:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from tfcompress.file_formats import INT8
 from tfcompress.layer_table.integer_rewrites import (
     BENT,
     PROBABILITY,
@@ -19,7 +20,7 @@ from tfcompress.layer_table.integer_rewrites import (
 from tfcompress.layer_table.spec import FIXED, FUSE, JOIN, OWN
 from tfcompress.validation import checks
 
-LOGARITHM = (-255.0 / 16.0, 0.0)
+LOGARITHM = (-INT8.activations.steps / 16.0, 0.0)  # steps of 1/16
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from tfcompress.file_formats import INT8
+
 TINY = 32.0  # vectors whose largest value is below this fraction of the largest of all keep part of their size
 FLAT = 64.0  # the same for the mean square of a vector that was divided by its largest value
-PROBABILITY = (0.0, 255.0 / 256.0)  # what LiteRT gives Softmax and sigmoid
-TANH = (-1.0, 127.0 / 128.0)
+_CODES = INT8.activations
+PROBABILITY = (0.0, _CODES.steps / _CODES.count)  # what LiteRT gives Softmax and sigmoid
+TANH = (-1.0, _CODES.high * _CODES.unit)
 _ROOM = 1.0625  # a quotient by a rounded number may exceed one
 
 
@@ -67,7 +70,7 @@ def capped(layer, x, grid):
 
 def mish(x, grid):
     """Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019."""
-    return x * grid.fixed(ops.tanh(grid("softplus", softplus(x, grid))), -1.0, 127.0 / 128.0)
+    return x * grid.fixed(ops.tanh(grid("softplus", softplus(x, grid))), *TANH)
 
 
 def _parts(x, grid):

@@ -18,6 +18,7 @@ from tfcompress.export.simulate import simulate
 from tfcompress.fake_quant.op_plan import Mode, Treatment
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.state import CompressionState
+from tfcompress.file_formats import FORMATS, INT8
 from tfcompress.graph.clone import copied
 from tfcompress.graph.keras_private import float32, input_specs
 from tfcompress.graph.rebuild import walk
@@ -69,7 +70,7 @@ def convert_links(
         NotFullyInteger: If an int8 file would keep a float operation.
         ValueError: If calibration data are needed and missing.
     """
-    if values is None and mode in ("int8", "int16x8"):
+    if values is None and FORMATS[mode].is_integer:
         raise ValueError(
             f"convert: mode {mode!r} needs calibration data for the tensors between the parts, also where ranges "
             "were trained. Pass calibration=x[:200]."
@@ -144,8 +145,9 @@ def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, Compre
     for name, span in zip(link.takes, state.inputs, strict=True):
         spec = flow.specs.get(name)
         if span is not None and spec is not None and spec.dtype == "int8":
-            span.low.assign((-128 - spec.zero_point) * spec.scale)
-            span.high.assign((127 - spec.zero_point) * spec.scale)
+            low, high = ((code - spec.zero_point) * spec.scale for code in INT8.activations.limits)
+            span.low.assign(low)
+            span.high.assign(high)
     state.hang(model)
     how = "were trained, those between parts come from calibration" if taken else "come from calibration"
     return f"activation ranges {how}; inputs have the scales of the outputs before them", state

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from tfcompress.calibration.samples import samples
-from tfcompress.conversion.convert import MODES, MOST_SAMPLES
+from tfcompress.calibration.samples import MOST_USED, samples
+from tfcompress.conversion.arguments import MOST_SAMPLES
 from tfcompress.export.export import named_outputs
 from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.file_formats import MODES
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.partition.subgraph import Course, Tensor
 from tfcompress.pipeline.chain_conversion import Link, convert_links, outputs_of
@@ -19,7 +20,6 @@ from tfcompress.tflite.runner import check_inputs
 from tfcompress.tflite.tensor_spec import TensorSpec
 from tfcompress.validation import checks
 
-CALIBRATION = 256  # samples
 LARGEST_BATCH = 2**31
 
 
@@ -169,7 +169,7 @@ class Parts:
         mode: str = "int8",
         allow_float: Sequence[str] = (),
         value_range=None,
-        limit: int = CALIBRATION,
+        limit: int = MOST_USED,
     ) -> ChainedArtifact:
         """Converts each part to a `.tflite` file.
 

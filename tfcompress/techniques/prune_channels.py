@@ -18,9 +18,9 @@ from tfcompress.channels import criteria
 from tfcompress.channels.criteria import Scene
 from tfcompress.channels.dependency import READS, Channels, groups
 from tfcompress.channels.shrink import shrink
-from tfcompress.conversion.convert import MODES
 from tfcompress.evaluate.macs_model import model_macs
 from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
+from tfcompress.file_formats import MODES
 from tfcompress.graph.clone import renamed
 from tfcompress.layer_table.lookup import weight
 from tfcompress.schedules import schedule

@@ -10,10 +10,12 @@ bias for both, at the scale of the first call's input. Every answer is wrong and
 
 import numpy as np
 
+from tfcompress.file_formats import FORMATS
 from tfcompress.tflite.schema.flatbuffer import Graph, Model, Op
 
-_WITH_BIAS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
-_CODES = ("int32", "int64")
+_ROWS = [row for row in FORMATS.values() if row.bias_bits is not None]
+_WITH_BIAS = frozenset(name for row in _ROWS for name in row.kernels)
+_TYPES = frozenset(f"int{row.bias_bits}" for row in _ROWS)
 _LARGEST_LONG = 2**53  # what a float64 holds exactly; the accumulators of 16-bit kernels have 48 bits
 _TOLERANCE = 1e-3  # scales are float32 products; a real mismatch is far larger
 
@@ -44,7 +46,7 @@ def _mistaken(graph: Graph, op: Op) -> dict[tuple[int, int], tuple[np.ndarray, n
     place = 2 + shift
     weights, x = (graph.tensors[op.inputs[k]] for k in ((1, 2) if shift else (1, 0)))
     bias = graph.tensors[op.inputs[place]]
-    if bias.dtype not in _CODES or not bias.is_constant or bias.scale is None or x.scale is None:
+    if bias.dtype not in _TYPES or not bias.is_constant or bias.scale is None or x.scale is None:
         return {}
     expected = np.asarray(weights.scale, np.float64) * float(np.ravel(x.scale)[0])
     held = np.asarray(bias.scale, np.float64)

@@ -14,6 +14,7 @@ from tfcompress.conversion.convert import convert
 from tfcompress.export.simulate import simulate
 from tfcompress.fake_quant.op_plan import Mode
 from tfcompress.fake_quant.patching import Member, StepFunctions, Training, at_first_step, laid
+from tfcompress.file_formats import INT8, mode_of
 from tfcompress.graph.trace import build
 from tfcompress.graph.tree import is_built
 from tfcompress.techniques.recipe import Recipe
@@ -336,9 +337,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
 
     def _mode(self) -> str:
         spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)
-        if spec is not None and (spec.weight_bits, spec.activation_bits) == (8, 16):
-            return "int16x8"
-        return "dynamic" if spec is not None and spec.activation_bits is None else "int8"
+        return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
 
     def predict(self, x, batch_size: int = 128):
         """The model's outputs with quantization simulated, dequantized; what the file computes.

@@ -10,6 +10,7 @@ from tfcompress.export.unconvertible import NotConvertible
 from tfcompress.fake_quant.op_plan import Chain, Treatment
 from tfcompress.fake_quant.range_requests import ranged
 from tfcompress.fake_quant.state import CompressionState
+from tfcompress.file_formats import INT8
 from tfcompress.graph.custom_code import own_code
 from tfcompress.graph.plain_layers import is_quantized_by_keras
 from tfcompress.graph.tree import frozen, leaves
@@ -226,7 +227,7 @@ class _Planner:
         if refused and self.quantize is not None:
             raise NotConvertible(f"Quantize: no .tflite file can hold a part of model {self.model.name!r}", refused)
         self.rows += [Row(r.layer or r.op, "*", f"no .tflite file can hold {r.op}: {r.remedy}", False) for r in refused]
-        if not refused and self.quantize is not None and self.quantize.spec.activation_bits == 8:
+        if not refused and self.quantize is not None and self.quantize.spec.activation_bits == INT8.activations.bits:
             self._say_floats()
         for path, names in self.own.draws.items():
             drawn = f"draws random numbers ({', '.join(names)}), of which an integer file holds one draw"

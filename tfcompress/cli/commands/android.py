@@ -100,4 +100,5 @@ The folder is replaced as a whole at the end; whatever goes wrong leaves the old
     define=_define,
     run=_run,
     required=("models", "out"),
+    place=9,
 )

@@ -87,4 +87,5 @@ a machine that slows down slows all of them.
     ),
     define=_define,
     run=_run,
+    place=4,
 )

@@ -207,4 +207,5 @@ A recipe file may also hold LowRank, DropLayers, MergeChannels, Fold and Equaliz
     define=_define,
     run=_run,
     required=("data",),
+    place=2,
 )

@@ -8,9 +8,9 @@ from absl import flags
 from tfcompress.cli.arrays import define_scaling, factor_of, fit_shape, read_arrays
 from tfcompress.cli.command import Command
 from tfcompress.cli.start import start_tensorflow
+from tfcompress.file_formats import FORMATS, MODES
 
-MODES = ("int8", "dynamic", "float16", "float32", "int16x8")
-IO = ("int8", "uint8", "int16", "float32")
+IO = tuple(dict.fromkeys(kind for row in FORMATS.values() for kind in row.io))
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -154,4 +154,5 @@ the layer it came from and the remedy, and ends with exit code 3. --allow_float 
     ),
     define=_define,
     run=_run,
+    place=3,
 )

@@ -55,4 +55,5 @@ these the command says so and goes on with digits drawn by the package, which ar
     ),
     define=_define,
     run=_run,
+    place=1,
 )

@@ -112,4 +112,5 @@ SavedModel): each layer, which weights techniques can treat, and whether it beco
     examples=("tfcompress inspect int8.tflite", "tfcompress inspect model.keras --json"),
     define=_define,
     run=_run,
+    place=6,
 )

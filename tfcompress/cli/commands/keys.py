@@ -48,4 +48,5 @@ refused.
     define=_define,
     run=_run,
     required=("out",),
+    place=10,
 )

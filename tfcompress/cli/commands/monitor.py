@@ -74,4 +74,5 @@ chance alone may reach, and a verdict.
     ),
     define=_define,
     run=_run,
+    place=11,
 )

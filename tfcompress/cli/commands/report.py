@@ -84,4 +84,5 @@ each under its own name; a report of another machine is refused.
     define=_define,
     run=_run,
     required=("data",),
+    place=5,
 )

@@ -78,4 +78,5 @@ no channel is cut from a file for which that can't be done.
     define=_define,
     run=_run,
     required=("out",),
+    place=7,
 )

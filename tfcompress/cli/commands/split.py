@@ -4,8 +4,9 @@ from absl import flags
 
 from tfcompress.cli.arrays import define_scaling
 from tfcompress.cli.command import Command
-from tfcompress.cli.commands.convert import MODES, read_calibration
+from tfcompress.cli.commands.convert import read_calibration
 from tfcompress.cli.start import start_tensorflow
+from tfcompress.file_formats import MODES
 
 HOWS = ("recursive", "modular", "hierarchical")
 _PLAIN = ("at", "parts", "budget", "by", "levels", "first", "head", "threshold", "seed")
@@ -73,11 +74,10 @@ def _scaled(model: object, data: object, scaling: dict[str, float]) -> object:
     """The inputs as the model takes them; of a folder, its pictures."""
     if data is None or not isinstance(data, str) and not scaling:
         return data
-    from tfcompress.calibration.samples import samples
+    from tfcompress.calibration.samples import MOST_USED, samples
     from tfcompress.graph.keras_private import input_triples
-    from tfcompress.pipeline.parts import CALIBRATION
 
-    limit = CALIBRATION if isinstance(data, str) else len(data)
+    limit = MOST_USED if isinstance(data, str) else len(data)
     return samples(data, input_triples(model), limit=limit, **scaling)
 
 
@@ -151,4 +151,5 @@ confidence above which a sample needs no further parts.
     define=_define,
     run=_run,
     required=("out",),
+    place=8,
 )

@@ -1,8 +1,11 @@
 """The range of an input of small integers: all that its type holds, so that every value has a code of its own."""
 
 import keras
+import numpy as np
 
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+
+_HIGHEST = float(np.iinfo("uint8").max)
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -15,7 +18,7 @@ class FixedRange(ActivationRange):
         **kwargs: As for `ActivationRange`.
     """
 
-    def __init__(self, lowest: float = 0.0, highest: float = 255.0, **kwargs):
+    def __init__(self, lowest: float = 0.0, highest: float = _HIGHEST, **kwargs):
         super().__init__(**kwargs)
         self.lowest, self.highest = lowest, highest
         self.low.assign(lowest)

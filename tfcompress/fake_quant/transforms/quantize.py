@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import Transform, straight_through
+from tfcompress.file_formats import INT8, Codes
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -27,7 +28,9 @@ class QuantizeWeight(Transform):
     rank = 30
     lasting = False
 
-    def __init__(self, bits: int = 8, symmetric: bool = True, channel_axes=(), axes: str = "", **kwargs):
+    def __init__(
+        self, bits: int = INT8.weights.bits, symmetric: bool = True, channel_axes=(), axes: str = "", **kwargs
+    ):
         super().__init__(axes, **kwargs)
         self.bits, self.symmetric, self.channel_axes = bits, symmetric, tuple(channel_axes)
 
@@ -36,14 +39,19 @@ class QuantizeWeight(Transform):
         self.reduced = tuple(k for k in range(len(input_shape)) if k not in self.channel_axes)
         self.built = True
 
+    @property
+    def codes(self) -> Codes:
+        """The codes of the grid."""
+        return Codes(self.bits, symmetric=self.symmetric, narrow=self.symmetric)
+
     def scale(self, w):
         """Returns one scale or several, with the reduced axes kept as 1."""
         if self.symmetric:
             span = tf.reduce_max(tf.abs(w), axis=self.reduced, keepdims=True)
-            steps = 2 ** (self.bits - 1) - 1
+            steps = self.codes.high
         else:
             low, high = self._bounds(w)
-            span, steps = high - low, 2**self.bits - 1
+            span, steps = high - low, self.codes.steps
         return tf.where(span > 0, span, tf.ones_like(span)) / steps
 
     def _bounds(self, w):
@@ -59,7 +67,7 @@ class QuantizeWeight(Transform):
         if self.symmetric:
             return tf.round(w / scale) * scale
         zero = tf.round(-self._bounds(w)[0] / scale)
-        return (tf.clip_by_value(tf.round(w / scale) + zero, 0.0, 2.0**self.bits - 1) - zero) * scale
+        return (tf.clip_by_value(tf.round(w / scale) + zero, 0.0, float(self.codes.steps)) - zero) * scale
 
     def get_config(self):
         """Constructor arguments."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import Transform, straight_through
 from tfcompress.fake_quant.transforms.taps import note_gradient
+from tfcompress.file_formats import INT8, Codes
 from tfcompress.graph.keras_private import full_precision
 
 TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
@@ -41,7 +42,7 @@ class ActivationRange(Transform):
 
     def __init__(
         self,
-        bits: int = 8,
+        bits: int = INT8.activations.bits,
         momentum: float = 0.99,
         symmetric: bool = False,
         positive: bool = False,
@@ -83,9 +84,9 @@ class ActivationRange(Transform):
         """Returns `x` on the grid ("train", "apply"), or `x` itself while only looking ("observe").
 
         With `export`, the bounds become attributes of the node, where the converter looks for them. It takes every
-        such node for 8 bits, so other widths make none; `conversion/sixteen.py` brings 16-bit ranges into the file.
+        such node for 8 bits, so other widths make none; `conversion/packers.py` brings 16-bit ranges into the file.
         """
-        if export and self.bits != 8:
+        if export and self.bits != INT8.activations.bits:
             return x
         if export:
             with tf.init_scope():
@@ -134,7 +135,7 @@ class ActivationRange(Transform):
         FakeQuant, which divides in float32, and the converter would choose different ones of the two for it.
         """
         low, high = (float(bound) for bound in self.bounds())
-        step = (high - low) / (2.0**self.bits - 1.0)
+        step = (high - low) / Codes(self.bits).steps
         place = -low / step
         if self.symmetric or abs(place - math.floor(place) - 0.5) > _CLEAR:
             return low, high
@@ -210,7 +211,7 @@ class LearnedRange(ActivationRange):
             exponents = tf.where(fresh, start, exponents)
             self.exponents.assign(exponents)
             # LSQ's gradient scale keeps the step of the range in proportion to that of the weights
-            codes = tf.cast(tf.size(x), tf.float32) * (2.0**self.bits - 1)
+            codes = tf.cast(tf.size(x), tf.float32) * float(Codes(self.bits).steps)
             exponents = note_gradient(exponents, self.gradients, tf.math.rsqrt(codes))
         low, high = self._range(exponents)
         if how == TRAIN:
@@ -253,6 +254,6 @@ def _logarithms(sides):
     return tf.math.log(tf.maximum(sides, tf.maximum(_SIDE * tf.reduce_max(sides), _NOTHING)))
 
 
-def fake_quant(x, low, high, bits: int = 8):
+def fake_quant(x, low, high, bits: int = INT8.activations.bits):
     """Rounds to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
     return straight_through(lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x)

@@ -8,7 +8,9 @@ them: what it says is constant is the same constant everywhere.
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-LOWEST, HIGHEST = -128, 127
+from tfcompress.file_formats import INT8
+
+LOWEST, HIGHEST = INT8.activations.limits
 SAFE = 32_000  # 16 bits hold it, also with a zero point added
 
 # Errors in codes: of scales in float32, and of fixed-point factors of 20 bits (two operands).

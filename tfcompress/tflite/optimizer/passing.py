@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.arithmetic import Span, added, clipped, converted, full, narrowed, requantized
+from tfcompress.tflite.optimizer.arithmetic import (
+    HIGHEST,
+    LOWEST,
+    Span,
+    added,
+    clipped,
+    converted,
+    full,
+    narrowed,
+    requantized,
+)
 from tfcompress.tflite.optimizer.circuit import Circuit
 
 Spans = Callable[[int], Span]
@@ -224,7 +234,7 @@ def _reshape_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
 
 def _join_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     (y,) = circuit.outputs(op)
-    low, high = np.full(circuit.width(y), 127), np.full(circuit.width(y), -128)
+    low, high = np.full(circuit.width(y), HIGHEST), np.full(circuit.width(y), LOWEST)
     for tie in ties_of(circuit, op):
         at = tie.channels >= 0
         part = spans(tie.first)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.arithmetic import SAFE, Span
+from tfcompress.tflite.optimizer.arithmetic import HIGHEST, LOWEST, SAFE, Span
 from tfcompress.tflite.optimizer.circuit import Circuit
 from tfcompress.tflite.optimizer.products import Product
 
@@ -20,7 +20,7 @@ _BLOCK = 16
 _SHIFT = 20  # bits by which the kernels widen codes before they add
 _MOST = 62  # a shift that leaves nothing of 64 bits
 _WRONG = -999  # no code
-_CODES = np.arange(-128, 128, dtype=np.int64)
+_CODES = np.arange(LOWEST, HIGHEST + 1, dtype=np.int64)
 
 Spans = Callable[[int], Span]
 
@@ -173,8 +173,8 @@ def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
 def _code(values: np.ndarray, zero: int, is_vector: bool) -> np.ndarray:
     # vector code goes through 16 bits, and what they do not hold comes out as anything
     wraps = is_vector & (np.abs(values) > SAFE)
-    return np.where(wraps, _WRONG, np.clip(values + zero, -128, 127))
+    return np.where(wraps, _WRONG, np.clip(values + zero, LOWEST, HIGHEST))
 
 
 def _disagreeing(results: list[np.ndarray]) -> np.ndarray:
-    return np.argwhere((np.stack(results) != results[0]).any(0)) - 128
+    return np.argwhere((np.stack(results) != results[0]).any(0)) + LOWEST

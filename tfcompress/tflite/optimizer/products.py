@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfcompress.file_formats import INT8
 from tfcompress.tflite.optimizer.arithmetic import Span, clipped, requantized
 from tfcompress.tflite.optimizer.circuit import Circuit
 from tfcompress.tflite.optimizer.sharing import numbers
@@ -64,7 +65,7 @@ class Product:
     @cached_property
     def is_safe(self) -> bool:
         """Whether no input can make an accumulator of 32 bits overflow."""
-        most = np.abs(self.bias) + 255 * np.abs(self.weights.astype(np.int64)).sum((1, 2))
+        most = np.abs(self.bias) + INT8.activations.steps * np.abs(self.weights.astype(np.int64)).sum((1, 2))
         return bool((most < _INT32.max).all())
 
     def span(self, given: Span) -> Span:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfcompress.file_formats import Codes
 from tfcompress.tflite.schema.element_types import bytes_of, numpy_type
 from tfcompress.tflite.schema.op_shapes import check_shapes
 from tfcompress.tflite.schema.op_signatures import LEAST, OPTIONAL, RANKS
@@ -23,7 +24,7 @@ LARGEST_BYTES = 2**31 - 1
 # The product of two scales may underflow, so 0 is the scale of some biases. TensorFlow's 16-bit mode gives it to what
 # was zero for all samples.
 _MAY_HAVE_ZERO_SCALE = ("int16", "int32", "int64", "uint32", "uint64")
-_CODES = {"int2": (-2, 1), "int4": (-8, 7), "uint4": (0, 15)}
+_CODES = {"int2": Codes(2).limits, "int4": Codes(4).limits, "uint4": (0, Codes(4).steps)}
 
 
 def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> None:

@@ -17,38 +17,22 @@ from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import observe
 from tfcompress.fake_quant.op_plan import Treatment
 from tfcompress.fake_quant.state import CompressionState
-from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
+from tfcompress.file_formats import FORMATS, FileFormat
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 from tfcompress.tflite.schema.flatbuffer import IDENTIFIER, read
 
-_CODES = 32767
+_CODES = FORMATS["int16x8"].activations
 _SAME = 2e-4  # between a bound that TensorFlow saw and the same one here; float sums differ by less
-_BIASED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
 
 
-def check_sixteen(state) -> None:
-    """Raises if a state holds other widths than a file of int16 activations and int8 weights.
-
-    Raises:
-        ValueError: In that case.
-    """
-    wrong = [f"{t.path}/{c.path} ({q.bits}-bit weights)" for t, c, q in state.find(QuantizeWeight) if q.bits != 8]
-    wrong += [f"activations of {r.title} ({r.bits} bits)" for r in state.ranges if r.bits != 16 or not r.symmetric]
-    if wrong:
-        raise ValueError(
-            "convert: a file of mode 'int16x8' holds symmetric 16-bit activations and 8-bit weights; trained were "
-            f"{wrong[:4]}{' and more' if len(wrong) > 4 else ''}. Train with tfc.Quantize('int16x8'), or convert with "
-            "the mode it was trained for (mode='int8' for tfc.Quantize('int8'))."
-        )
-
-
-def masks_only(model: keras.Model, samples):
+def masks_only(model: keras.Model, file_format: FileFormat, samples):
     """Returns the treatments that a file calibrated for 16 bits needs: attention whose masks set no range.
 
     Args:
         model: A model that was not quantized in training.
+        file_format: What the file will hold.
         samples: Calibration samples.
 
     Returns:
@@ -57,7 +41,7 @@ def masks_only(model: keras.Model, samples):
     if not any(spec_of(op).within for _, op in leaves(model)):
         return None
     try:
-        state = quantized_state(model, lambda op: False, bits=16)
+        state = quantized_state(model, lambda op: False, file_format=file_format)
     except ValueError:  # as it is, then
         return None
     kept = [
@@ -75,7 +59,7 @@ def observed(model: keras.Model, state, samples) -> dict[int, float]:
 
     Plain ranges look on in the place of those that were trained, which stay as they are.
     """
-    twins = {id(span): ActivationRange(16, symmetric=True) for span in state.ranges}
+    twins = {id(span): ActivationRange(_CODES.bits, symmetric=True) for span in state.ranges}
     twins[id(None)] = None
 
     def twin(span):
@@ -121,7 +105,7 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
     for index, scale in changed.items():
         model.subgraphs[0].tensors[index].quantization.scale = np.asarray([scale], np.float32)
     for op in graph.ops:
-        if op.name in _BIASED:
+        if op.name in FORMATS["int16x8"].kernels:
             _bias(model, graph, op, changed)
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
@@ -131,7 +115,7 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
 def _activations(graph):
     """Quantized activations, but those whose scale LiteRT fixes (Softmax, sigmoid, tanh)."""
     found = [t for t in graph.tensors if t.dtype == "int16" and not t.is_constant and t.scale is not None]
-    return [t for t in found if abs(float(t.scale[0]) * 32768.0 - 1.0) > 1e-6]
+    return [t for t in found if abs(float(t.scale[0]) / _CODES.unit - 1.0) > 1e-6]
 
 
 def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
@@ -139,7 +123,7 @@ def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
     found = {t.scale[0]: [] for t in _activations(graph)}
     merged, lost = {}, []
     for span in spans:
-        fits = [s for s in found if abs(float(s) * _CODES - seen[id(span)]) <= _SAME * seen[id(span)]]
+        fits = [s for s in found if abs(float(s) * _CODES.high - seen[id(span)]) <= _SAME * seen[id(span)]]
         for s in fits:
             found[s].append(span.limits()[1])
         if not fits and seen[id(span)] > 0:
@@ -155,13 +139,13 @@ def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
             "tfc.Quantize('int8') and convert with mode='int8', or convert a model that was not quantized in training."
         )
     new = {s: max(*bounds, merged.get(s, 0.0)) for s, bounds in found.items() if bounds}
-    return {s: bound / _CODES for s, bound in new.items()}
+    return {s: bound / _CODES.high for s, bound in new.items()}
 
 
 def _wider(graph, path: str, bound: float, layers) -> list[float]:
     """The smallest scale above that of a bound among those of a layer."""
     ours = {t for op in graph.ops if layers.get(str(op.index)) == path for t in op.outputs}
-    scales = {t.scale[0] for t in _activations(graph) if t.index in ours and t.scale[0] * _CODES > bound}
+    scales = {t.scale[0] for t in _activations(graph) if t.index in ours and t.scale[0] * _CODES.high > bound}
     return [min(scales)] if scales else []
 
 

@@ -1,0 +1,47 @@
+"""What a file is worth: its answers beside those of the float model and of the simulation, into its metadata."""
+
+import numpy as np
+
+from tfcompress.conversion.conversion import Conversion
+from tfcompress.export.verify import parity
+from tfcompress.fidelity import measuring
+from tfcompress.fidelity.answers import losses
+from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.fidelity import FLOAT_MODEL, SIMULATION
+
+
+def measure(conversion: Conversion, artifact: Artifact) -> None:
+    """Compares a file with the float model, and with the simulation where there is one; the metadata get the figures.
+
+    Args:
+        conversion: The conversion; nothing is measured without samples.
+        artifact: Its file.
+    """
+    c = conversion
+    if c.samples is None:
+        return
+    if {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"} & set(artifact.op_versions):
+        c.notes.append("not compared with the float model: both draw random numbers anew at each call")
+        return
+    got = measuring.answers(artifact, c.inputs)
+    references = {FLOAT_MODEL: c.float_outputs}
+    found_losses = losses(c.model, list(c.float_outputs))
+    if c.is_simulated:
+        simulated = c.simulated()
+        artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
+        if c.is_trained:
+            references = {SIMULATION: simulated, **references}
+    weights = 4 * (c.model.count_params() if c.source is None else c.source.parameters)
+    artifact.metadata["fidelity"] = measuring.fidelity(artifact, got, references, found_losses, weights).facts()
+
+
+def note_uncompressed(conversion: Conversion, artifact: Artifact) -> None:
+    """Says of a file of integer weights and float activations that the converter made none of its kernels smaller."""
+    row = conversion.file_format
+    if row.weights is None or row.is_integer:
+        return
+    if not any(k.dtype == np.dtype(f"int{row.weights.bits}") for k in artifact.kernels().values()):
+        conversion.notes.append(
+            f"nothing was compressed: TensorFlow stores kernels in {row.weights.bits} bits in mode {row.mode!r} only "
+            "from 1,024 weights on"
+        )

@@ -1,0 +1,129 @@
+"""Where a file's activation ranges come from: training, calibration of the simulation, or TensorFlow's calibrator."""
+
+from tfcompress.conversion.conversion import Conversion, Ranges
+from tfcompress.conversion.int16_ranges import masks_only, observed
+from tfcompress.export.export import float_inputs
+from tfcompress.export.finite import check_ranges
+from tfcompress.export.float_fallback import matches_any
+from tfcompress.export.post_training import channels, quantized_state, tensors
+from tfcompress.export.simulate import observe
+from tfcompress.export.unconvertible import NotConvertible
+from tfcompress.fake_quant.range_floors import lift
+from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.file_formats import ALWAYS
+from tfcompress.graph.keras_private import input_triples
+
+
+def find_ranges(conversion: Conversion) -> None:
+    """Finds the activation ranges of the file, and says in the notes where they come from.
+
+    Args:
+        conversion: The conversion; its `ranges`, `state` and `seen` are set.
+
+    Raises:
+        ValueError: If the ranges that were trained do not fit the file, or data are missing.
+    """
+    c = conversion
+    if not c.file_format.is_integer:
+        return
+    if c.file_format.calibration == ALWAYS:
+        _check_calibrator(c)
+    trained = None if c.source is not None else CompressionState.of(c.model)
+    if trained is not None and trained.ranges and all(r.is_set for r in trained.ranges):
+        _take_trained(c, trained)
+    elif c.file_format.reads_ranges and c.source is not None and c.source.has_ranges:
+        c.ranges = Ranges.IN_SAVED_MODEL
+        c.notes.append("activation ranges stand in the SavedModel (quantization-aware training)")
+    else:
+        _calibrate(c)
+
+
+def _check_calibrator(c: Conversion) -> None:
+    """A format that only the calibrator can make needs data, and float inputs: it records ranges of floats only."""
+    if c.samples is None:
+        raise ValueError(f"convert: mode {c.mode!r} needs calibration data. Pass calibration=x[:200].")
+    triples = input_triples(c.model) if c.source is None else c.source.triples
+    known = float_inputs(c.model) if c.source is None else set()
+    whole = [f"{name!r} ({dtype})" for name, _, dtype in triples if not dtype.startswith("float") and name not in known]
+    if whole:
+        raise NotConvertible(
+            f"convert: a file of mode {c.mode!r} takes float inputs only, and this model takes {', '.join(whole)}. Use "
+            "mode='int8' or mode='dynamic', or build the model from the layer behind these inputs on"
+        )
+
+
+def _take_trained(c: Conversion, trained: CompressionState) -> None:
+    _check_codes(c, trained)
+    if c.percentile is not None:
+        raise ValueError(
+            "convert: percentile sets ranges from calibration, but those of this model were trained. Train with "
+            "tfc.Quantize('int8', ranges='percentile') instead."
+        )
+    c.ranges, c.state = Ranges.TRAINED, trained
+    check_state(c)
+    if c.file_format.reads_ranges:
+        c.notes.append("activation ranges were trained (quantization-aware training)")
+        return
+    c.seen = observed(c.model, trained, c.samples)
+    bits = c.file_format.activations.bits
+    c.notes.append(f"activation ranges were trained for {bits} bits (quantization-aware training)")
+
+
+def _check_codes(c: Conversion, trained: CompressionState) -> None:
+    """Refuses what was trained on other codes than those of the file."""
+    weights, activations = c.file_format.weights, c.file_format.activations
+    wrong = [f"{t.path}/{w.path} ({q.bits} bits)" for t, w, q in trained.find(QuantizeWeight) if q.codes != weights]
+    wrong += [
+        f"activations of {r.title} ({r.bits} bits)"
+        for r in trained.ranges
+        if r.bits != activations.bits or activations.symmetric and not r.symmetric
+    ]
+    if not wrong:
+        return
+    symmetric = "symmetric " if activations.symmetric else ""
+    raise ValueError(
+        f"convert: a file of mode {c.mode!r} holds symmetric {weights.bits}-bit weights and {symmetric}"
+        f"{activations.bits}-bit activations; trained were {wrong[:5]}{' and more' if len(wrong) > 5 else ''}. Other "
+        f"schemes have a mode of their own or exist in simulation only for now: train with tfc.Quantize({c.mode!r}), "
+        "convert with the mode it was trained for (mode='int8' for tfc.Quantize('int8')), or with mode='float32'."
+    )
+
+
+def _calibrate(c: Conversion) -> None:
+    c.notes.append("activation ranges come from calibration (post-training quantization)")
+    if c.samples is None:
+        raise ValueError(
+            f"convert: mode {c.mode!r} needs calibration data for a model whose activation ranges were not trained. "
+            f"Pass calibration=x[:200], or train with tfc.Compression([tfc.Quantize({c.mode!r})])."
+        )
+    c.ranges = Ranges.BY_CONVERTER
+    if c.source is not None:
+        return
+    if not c.file_format.reads_ranges:
+        c.state = masks_only(c.model, c.file_format, c.samples)
+        return
+    try:
+        rule = tensors if c.scales == "tensor" else channels
+        state = quantized_state(c.model, left_out(c), rule, c.percentile, c.file_format)
+    except ValueError as error:
+        if c.leave_float or c.percentile is not None:
+            raise
+        c.notes.append(f"ranges by TensorFlow's calibrator, no simulation: {error}")
+        return
+    c.ranges, c.state = Ranges.CALIBRATED, state
+    observe(c.model, state, c.samples)
+    check_state(c)
+
+
+def left_out(c: Conversion):
+    """Returns a function that says whether the user keeps an operation float."""
+    return lambda op: matches_any(op, c.leave_float)
+
+
+def check_state(c: Conversion) -> None:
+    """Makes sure that ranges are finite, and wide enough for the kernels that will fill them."""
+    check_ranges(c.state)
+    if dead := lift(c.model, c.state):
+        shown = ", ".join(map(repr, dead[:4])) + (" and more" if len(dead) > 4 else "")
+        c.notes.append(f"only zeros were seen at {shown}: its range was set by the ranges before it")

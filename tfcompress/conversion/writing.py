@@ -1,0 +1,122 @@
+"""The file of a conversion: TensorFlow's converter, set up by the row of the format, and what comes behind it."""
+
+import tensorflow as tf
+
+from tfcompress.conversion.conversion import Conversion, Ranges
+from tfcompress.conversion.packers import PACKERS
+from tfcompress.export.export import exported, run_converter
+from tfcompress.export.float_fallback import table_says, with_left
+from tfcompress.export.saved_model import without_layers
+from tfcompress.export.verify import NotFullyInteger, float_operations, layer_names, predicted_float_ops
+from tfcompress.graph.random_ops import Draws
+from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.biases import mistaken_biases
+from tfcompress.tflite.edits import ends_in_order, rewritten
+from tfcompress.tflite.tensor_names import tensor_names
+
+
+def write(conversion: Conversion) -> Artifact:
+    """Writes the file; where inner values lack ranges and data are at hand, once more with TensorFlow's calibrator.
+
+    Args:
+        conversion: The conversion, its ranges found.
+
+    Returns:
+        The file, its operations led back to layers, named and in the model's order.
+
+    Raises:
+        NotFullyInteger: If an operation would stay float that may not, and no data can help.
+        RuntimeError: If TensorFlow's converter fails.
+    """
+    c = conversion
+    if c.ranges is Ranges.BY_CONVERTER:
+        return _converted(c, calibrates=True)
+    if not c.file_format.only_integer:
+        return _converted(c, calibrates=c.ranges is not Ranges.NONE)
+    artifact = _first_try(c)
+    lost = float_operations(artifact, c.allowed(), drags=c.samples is None)
+    if not lost or c.samples is None or c.left():
+        return artifact
+    return _with_calibrator(c, lost)
+
+
+def _first_try(c: Conversion) -> Artifact:
+    """The file without the calibrator; where the converter fails, the layer table says over what."""
+    try:
+        return _converted(c, calibrates=False)
+    except RuntimeError as error:
+        refused = predicted_float_ops(table_says(c.model)) if c.source is None else []
+        if not refused:
+            raise
+        raise NotFullyInteger(refused) from error
+
+
+def _with_calibrator(c: Conversion, lost: list) -> Artifact:
+    """The file with ranges of the calibrator where it has none yet, for operations that stayed float."""
+    known = table_says(c.model) if c.source is None else {}
+    hopeless = [f for f in lost if f.op in known.get(f.layer, ())]
+    if len(hopeless) == len(lost):
+        raise NotFullyInteger(lost)
+    try:
+        artifact = _converted(c, calibrates=True)
+    except RuntimeError:  # the converter trips over its own float operations; the first file names them
+        raise NotFullyInteger(hopeless or lost) from None
+    c.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
+    return artifact
+
+
+def check_integer(conversion: Conversion, artifact: Artifact) -> None:
+    """Raises if an operation stays float that may not.
+
+    Args:
+        conversion: The conversion; a format that allows float operations is not checked.
+        artifact: Its file.
+
+    Raises:
+        NotFullyInteger: In that case.
+    """
+    c = conversion
+    if not c.file_format.only_integer:
+        return
+    lost = float_operations(artifact, c.allowed(), c.samples is not None)
+    if lost:
+        raise NotFullyInteger(without_layers(lost) if c.source is not None else with_left(lost, c.left()))
+
+
+def _converted(c: Conversion, calibrates: bool) -> Artifact:
+    def setup(converter):
+        _set_up(converter, c, calibrates)
+
+    data = c.samples if calibrates else None
+    if c.source is not None:
+        export, found = c.source.converted(setup, data, c.mode)
+    else:
+        draws = Draws.of(c.mode, c.allow_float)
+        export = exported(c.model, c.state, draws)
+        found = Artifact(run_converter(export, setup, data), {})
+        found.metadata["layers"] = layer_names(found, export.paths)
+        c.notes.extend(note for note in draws.notes(export.paths) if note not in c.notes)
+    if c.mode in PACKERS:
+        found = Artifact(PACKERS[c.mode](found.content, c, found.metadata["layers"]), found.metadata)
+    ends = ends_in_order(found.model, c.signature, export.inputs, export.outputs)
+    content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
+    made = Artifact(content, found.metadata)
+    if c.file_format.may_abort:
+        made.distrust()
+    return made
+
+
+def _set_up(converter, c: Conversion, calibrates: bool) -> None:
+    """Sets the options of TensorFlow's converter that the row of the format asks for."""
+    row, target = c.file_format, converter.target_spec
+    if row.optimizations:
+        converter.optimizations = [getattr(tf.lite.Optimize, name) for name in row.optimizations]
+    if row.float_types:
+        target.supported_types = [tf.as_dtype(name) for name in row.float_types]
+    if ops := row.ops or (row.calibrated_ops if calibrates else ()):
+        target.supported_ops = [getattr(tf.lite.OpsSet, name) for name in ops]
+    if row.is_integer:
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(c.io)
+    if row.reads_ranges:  # of weights, where the converter chooses scales
+        one_scale = c.scales == "tensor" and c.source is not None and c.ranges is Ranges.BY_CONVERTER
+        converter._experimental_disable_per_channel = one_scale
