@@ -6,9 +6,19 @@ import pytest
 
 from tfcompress.conversion.convert import convert
 from tfcompress.evaluate.compare import compare
+from tfcompress.report import standard_sections
 from tfcompress.report.report import Report
 from tfcompress.report.sections import Figure, Table
-from tfcompress.report.standard_sections import add_comparison, add_file, add_samples
+from tfcompress.report.standard_sections import (
+    Contents,
+    Curves,
+    Samples,
+    add_comparison,
+    add_file,
+    add_samples,
+    add_standard_sections,
+)
+from tfcompress.tflite.artifact import Artifact
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +102,56 @@ def test_kernels_of_one_layer_get_numbers():
     report = Report("T")
     add_file(report, convert(model, mode="float32"))
     assert "separable #2" in section(report, "Zeros by kernel").picture.description
+
+
+def titles(contents):
+    report = Report("T")
+    add_standard_sections(report, contents)
+    return [part.title for part in report.sections]
+
+
+def test_what_is_missing_has_no_section():
+    assert titles(Contents()) == []
+
+
+def test_sections_stand_in_reading_order(made):
+    model, artifact, x, y = made
+    compared = compare(model, {"int8": artifact}, (x, y), latency=False, verbose=0)
+    contents = Contents(
+        command="tfcompress demo",
+        seconds={"training": 1.0},
+        plan="conv",
+        recipe="Prune(0.5)",
+        samples=Samples(x, y, y),
+        artifact=artifact,
+        curves=[Curves("Loss", {"loss": [2.0, 1.0]})],
+        measured_elsewhere=[lambda report: report.add_text("On a phone", "fast")],
+        comparison=compared,
+        highlight="int8",
+        warnings=["Drawn digits."],
+        facts={"File": "9,000 B"},
+    )
+    whole = titles(contents)
+    wanted = ["", "", "Models", "Accuracy against bytes", "On a phone", "Loss", "Fidelity", "Zeros by kernel"]
+    wanted += ["Ranges by layer", "Kernels in the file", "Samples", "Recipe"]
+    wanted += ["What was done to each weight and activation", "Where the time went", "How to repeat"]
+    assert whole == wanted
+
+
+def test_every_report_of_a_file_says_how_the_shape_was_changed(made):
+    rows = [
+        {"technique": "PruneChannels", "layer": "conv", "what": "channels cut", "before": 4, "after": 3},
+        {"technique": "PruneChannels", "layer": "head", "reason": "it makes the output"},
+    ]
+    artifact = Artifact(made[1].content, {**made[1].metadata, "surgery": rows})
+    found = titles(Contents(artifact=artifact))
+    assert found[:2] == ["What is left of each layer", "Changes of the network's shape"]
+    assert "Changes of the network's shape" not in titles(Contents(artifact=made[1]))
+
+
+def test_a_section_is_one_function(monkeypatch):
+    def memory(report, contents):
+        report.add_text("Memory", "12 kB")
+
+    monkeypatch.setattr(standard_sections, "SECTIONS", [*standard_sections.SECTIONS, memory])
+    assert titles(Contents()) == ["Memory"]

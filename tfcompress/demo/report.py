@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfcompress.benchmarking.environment import surroundings
-from tfcompress.report import charts
 from tfcompress.report.report import Report
-from tfcompress.report.standard_sections import add_comparison, add_file, add_samples
+from tfcompress.report.standard_sections import Contents, Curves, Samples, add_standard_sections
 
 if TYPE_CHECKING:
     from tfcompress.demo.main import DemoResult
@@ -30,26 +29,34 @@ def demo_report(result: "DemoResult") -> Report:
         f"Data: {digits.label}; {len(digits.x_test):,} test images that no training has seen. "
         f"{where['machine']}, {where['cores']} cores, seed {result.seed}.",
     )
-    report.add_facts(_facts(result))
-    if digits.source == "drawn":
-        report.add_warning(
-            f"All figures here were made with {digits.label}. They say that the way works, not how "
-            "well it does on handwriting. Repeat with --data=mnist.npz for that."
-        )
-    add_comparison(report, result.comparison, highlight=final["name"])
-    for key, title, note in _LOSSES:
-        lines = {stage: history[key] for stage, history in result.history.items()}
-        report.add_picture(title, charts.curves(lines, log=True), note)
-    add_file(report, result.artifact)
-    add_samples(report, digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test)
-    report.add_text("Recipe", "\n".join(map(_brief, result.recipe)), verbatim=True)
-    report.add_text("What was done to each weight and activation", result.plan, verbatim=True)
-    seconds = {stage: f"{value:.1f} s" for stage, value in result.seconds.items()}
-    report.add_facts(seconds, title="Where the time went")
-    report.add_text("How to repeat", _how(result), verbatim=True)
+    add_standard_sections(report, _contents(result))
     return report
 
 
+def _contents(result: "DemoResult") -> Contents:
+    digits = result.digits
+    return Contents(
+        facts=_facts(result),
+        warnings=[_DRAWN.format(digits.label)] if digits.source == "drawn" else [],
+        comparison=result.comparison,
+        highlight=result.comparison.rows[-1]["name"],
+        curves=[
+            Curves(title, {stage: history[key] for stage, history in result.history.items()}, note, log=True)
+            for key, title, note in _LOSSES
+        ],
+        artifact=result.artifact,
+        samples=Samples(digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test),
+        recipe="\n".join(map(_brief, result.recipe)),
+        plan=result.plan,
+        seconds=result.seconds,
+        command=_how(result),
+    )
+
+
+_DRAWN = (
+    "All figures here were made with {}. They say that the way works, not how well it does on handwriting. Repeat with "
+    "--data=mnist.npz for that."
+)
 _LOSSES = (
     (
         "val_loss",

@@ -1,6 +1,10 @@
-"""Ready-made chapters of a report: a comparison, the inside of a file, samples with answers."""
+"""The standard sections of a report, in reading order: `tfcompress demo`, `compress` and `report` use this one list.
 
-from collections.abc import Sequence
+A further section is one function here: `@_section`, and it adds nothing where what it shows is not among the contents.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,164 @@ from tfcompress.evaluate.kernels import kernel_table, range_table
 from tfcompress.report import charts
 from tfcompress.report.report import Report
 from tfcompress.tflite.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Values after each epoch.
+
+    Attributes:
+        title: Heading.
+        lines: Values by name of the line.
+        note: Caption; may be empty.
+        log: Whether the axis is logarithmic.
+    """
+
+    title: str
+    lines: Mapping[str, Sequence[float]]
+    note: str = ""
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images with a model's answers.
+
+    Attributes:
+        images: Images in 0..1, (n, height, width, 1 or 3).
+        predicted: Class numbers the model gave, (n,).
+        labels: Right class numbers, (n,).
+        classes: Names of the classes; None shows the numbers.
+    """
+
+    images: np.ndarray
+    predicted: np.ndarray
+    labels: np.ndarray
+    classes: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a report is about; sections about what is missing are left out.
+
+    Attributes:
+        facts: Figures at the top: name to figure, or to (figure, remark).
+        warnings: Sentences that must not be overlooked.
+        comparison: Result of `tfc.compare`.
+        highlight: Name of the model in it that the report is about.
+        measured_elsewhere: Functions that add sections about the same files on other devices.
+        curves: Courses of the training.
+        artifact: The file whose inside is shown.
+        samples: Images with the file's answers.
+        recipe: The recipe as text.
+        plan: What was done to each weight and activation, as text.
+        seconds: Stage to the time it took.
+        command: Command line that does all of it again.
+    """
+
+    facts: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    comparison: Comparison | None = None
+    highlight: str | None = None
+    measured_elsewhere: Sequence[Callable[[Report], None]] = ()
+    curves: Sequence[Curves] = ()
+    artifact: Artifact | None = None
+    samples: Samples | None = None
+    recipe: str = ""
+    plan: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    command: str = ""
+
+
+SECTIONS: list[Callable[[Report, Contents], None]] = []
+"""The standard sections in reading order: functions that add to a report what its contents hold."""
+
+
+def add_standard_sections(report: Report, contents: Contents) -> None:
+    """Adds every standard section that the contents have something for.
+
+    Args:
+        report: Report to add to.
+        contents: What it is about.
+
+    Example:
+        >>> report = Report("Digits")
+        >>> add_standard_sections(report, Contents(plan="conv: 8 bits", command="tfcompress demo"))
+        >>> [section.title for section in report.sections]
+        ['What was done to each weight and activation', 'How to repeat']
+    """
+    for section in SECTIONS:
+        section(report, contents)
+
+
+def _section(function: Callable[[Report, Contents], None]) -> Callable[[Report, Contents], None]:
+    SECTIONS.append(function)
+    return function
+
+
+@_section
+def _top(report: Report, contents: Contents) -> None:
+    if contents.facts:
+        report.add_facts(contents.facts)
+    for text in contents.warnings:
+        report.add_warning(text)
+
+
+@_section
+def _models(report: Report, contents: Contents) -> None:
+    if contents.comparison is not None:
+        add_comparison(report, contents.comparison, contents.highlight)
+
+
+@_section
+def _elsewhere(report: Report, contents: Contents) -> None:
+    for add in contents.measured_elsewhere:
+        add(report)
+
+
+@_section
+def _training(report: Report, contents: Contents) -> None:
+    for curves in contents.curves:
+        report.add_picture(curves.title, charts.curves(curves.lines, log=curves.log), curves.note)
+
+
+@_section
+def _shapes(report: Report, contents: Contents) -> None:
+    if contents.artifact is not None:
+        add_shape_changes(report, contents.artifact)
+
+
+@_section
+def _file(report: Report, contents: Contents) -> None:
+    if contents.artifact is not None:
+        add_file(report, contents.artifact)
+
+
+@_section
+def _answers(report: Report, contents: Contents) -> None:
+    if (found := contents.samples) is not None:
+        add_samples(report, found.images, found.predicted, found.labels, found.classes)
+
+
+@_section
+def _made_with(report: Report, contents: Contents) -> None:
+    for title, text in (("Recipe", contents.recipe), ("What was done to each weight and activation", contents.plan)):
+        if text:
+            report.add_text(title, text, verbatim=True)
+
+
+@_section
+def _time(report: Report, contents: Contents) -> None:
+    if contents.seconds:
+        seconds = {stage: f"{value:.1f} s" for stage, value in contents.seconds.items()}
+        report.add_facts(seconds, title="Where the time went")
+
+
+@_section
+def _again(report: Report, contents: Contents) -> None:
+    if contents.command:
+        report.add_text("How to repeat", contents.command, verbatim=True)
+
 
 _SPARSE_NOTE = "Zeros and shared values make the zipped file smaller, not the file as it is."
 
@@ -127,12 +289,12 @@ def add_fidelity(report: Report, artifact: Artifact) -> None:
         report.add_table("What helps", tried, columns=titles)
 
 
-def add_surgery(report: Report, artifact: Artifact) -> None:
-    """Adds what surgery did to each layer of the model a file was made of, and what it left and why.
+def add_shape_changes(report: Report, artifact: Artifact) -> None:
+    """Adds how the network's shape was changed before a file was made of it: each layer, or why it was left.
 
     Args:
         report: Report to add to.
-        artifact: The file; without surgery nothing is added.
+        artifact: The file; nothing is added where the shape is as it was.
     """
     rows = artifact.metadata.get("surgery") or []
     cut = [row for row in rows if isinstance(row.get("before"), int) and isinstance(row.get("after"), int)]
@@ -143,12 +305,14 @@ def add_surgery(report: Report, artifact: Artifact) -> None:
     }
     if shares:
         drawing = charts.bars(shares, limit=1.0, quantity="what is left of each layer")
-        report.add_picture("What surgery left", drawing, "Share of the channels, ranks or parameters that were there.")
+        report.add_picture(
+            "What is left of each layer", drawing, "Share of the channels, ranks or parameters that were there."
+        )
     if rows:
         told = [{**row, "what": row.get("what") or f"left: {row['reason']}"} for row in rows]
         columns = {"technique": "technique", "layer": "layer", "what": "what was done, or why not"}
         columns |= {"before": "before", "after": "after"} if any(row.get("before") is not None for row in rows) else {}
-        report.add_table("Surgery", told, columns=columns)
+        report.add_table("Changes of the network's shape", told, columns=columns)
 
 
 def add_samples(

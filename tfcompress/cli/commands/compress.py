@@ -157,9 +157,8 @@ def _fitting_loss(model: object, y: np.ndarray) -> object:
 
 def _write(values, path, original, recipe, compression, data, history) -> int:
     from tfcompress.evaluate.compare import compare
-    from tfcompress.report import charts
     from tfcompress.report.report import Report
-    from tfcompress.report.standard_sections import add_comparison, add_file, add_surgery
+    from tfcompress.report.standard_sections import Contents, Curves, add_standard_sections
     from tfcompress.system.atomic import whole_file
 
     name = pathlib.Path(path.rstrip("/")).stem
@@ -171,12 +170,15 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
         compression.finish().save(temporary)
     compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
     report = Report(f"{name}, compressed", f"{len(data.x):,} samples of {values.data}")
-    add_comparison(report, compared, highlight=file.name)
-    curves = {key: line for key, line in history.items() if key in ("loss", "val_loss")}
-    report.add_picture("Loss", charts.curves(curves))
-    add_surgery(report, artifact)
-    add_file(report, artifact)
-    report.add_text("Plan", compression.plan.text(), verbatim=True)
+    lines = {key: line for key, line in history.items() if key in ("loss", "val_loss")}
+    contents = Contents(
+        comparison=compared,
+        highlight=file.name,
+        curves=[Curves("Loss", lines)],
+        artifact=artifact,
+        plan=compression.plan.text(),
+    )
+    add_standard_sections(report, contents)
     page, _ = report.save(folder)
     recipe.save(folder / "recipe.json")
     print(compared.text())

@@ -25,7 +25,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.evaluate.compare import compare
     from tfcompress.export.loading import load_model
     from tfcompress.report.report import Report
-    from tfcompress.report.standard_sections import add_comparison, add_file
+    from tfcompress.report.standard_sections import Contents, add_standard_sections
     from tfcompress.system.atomic import write_files
     from tfcompress.tflite.artifact import Artifact
 
@@ -49,10 +49,14 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     )
     title = values.title or f"{os.path.basename(first.rstrip('/'))} and what was made of it"
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
-    add_comparison(report, compared, highlight=others[-1])
-    if phone is not None:
-        add_phone(report, phone, files, compared.bench)
-    add_file(report, artifacts[others[-1]])
+    elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
+    contents = Contents(
+        comparison=compared,
+        highlight=others[-1],
+        measured_elsewhere=elsewhere,
+        artifact=artifacts[others[-1]],
+    )
+    add_standard_sections(report, contents)
     page, _ = report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})
     print(compared.text())
