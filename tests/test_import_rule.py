@@ -50,7 +50,7 @@ ORDER = (
 LAST = len(ORDER)  # the facade, the way in, and names of release 0.1: they may import everything
 FACADE = {"android", "demo", "cli"}  # they use the public names, as a user does
 LAST_FILES = {"__init__", "__main__", "data", "zoo"}
-MOST_FILES, MOST_LINES = 15, 400
+MOST_FILES, MOST_LINES, MOST_FUNCTION_LINES = 15, 400, 40
 OLD = {"tensorflow_model_optimization", "tf_keras"}
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "tfcompress"
 KERAS_PRIVATE = ["graph", "keras_private"]
@@ -205,6 +205,30 @@ def test_every_folder_is_a_package_in_the_order():
         assert (file.parent / "__init__.py").is_file(), file
         first = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         assert first in ORDER or first in LAST_FILES, file
+
+
+def lines_of(function):
+    """Lines of a function without its docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    told = function.body[0]
+    return lines - (told.end_lineno - told.lineno + 1)
+
+
+def test_functions_stay_small():
+    long = [
+        f"{relative}: {node.name} has {lines_of(node)} lines without its docstring"
+        for relative, _, tree in trees(PACKAGE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > MOST_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_a_docstring_does_not_count():
+    (function,) = ast.parse('def f():\n    """One.\n\n    Two.\n    """\n    return 1\n').body
+    assert lines_of(function) == 2
 
 
 def test_folders_and_files_stay_small():

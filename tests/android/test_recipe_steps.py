@@ -2,10 +2,13 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
-from tfcompress.android.recipe_steps import steps_of, title_of
+from tfcompress.android import recipe_steps
+from tfcompress.android.recipe_steps import LANGUAGES, steps_of, texts, title_of
+from tfcompress.file_formats import FORMATS
 from tfcompress.tflite.artifact import Artifact
 
 MODELS = pathlib.Path(__file__).parents[2] / "models" / "mnist"
@@ -59,3 +62,24 @@ def test_title_of_everything():
     steps += [{"op": "distill"}, {"op": "mine"}, {"op": "convert", "mode": "int8"}]
     assert title_of(steps)["en"] == "int8: pruned 50%, clustered 32, quantized in training, distilled, mine"
     assert title_of(steps)["zh"] == "int8：剪枝 50%、聚类 32、量化感知训练、蒸馏、mine"
+
+
+def test_every_text_has_both_languages_and_the_same_gaps():
+    for key, by_language in texts().items():
+        assert set(by_language) == set(LANGUAGES), key
+        assert all(by_language.values()), key
+        gaps = {tuple(sorted(re.findall(r"{\w+}", text))) for text in by_language.values()}
+        assert len(gaps) == 1, key
+    assert {f"mode.{mode}" for mode in FORMATS} <= set(texts())
+
+
+def test_gaps_are_filled_in_both_languages():
+    steps = [{"op": "prune", "sparsity": 0.5}, {"op": "cluster", "clusters": 4}, {"op": "convert", "mode": "float32"}]
+    assert title_of(steps) == {"en": "float32: pruned 50%, clustered 4", "zh": "float32：剪枝 50%、聚类 4"}
+
+
+def test_texts_in_other_languages_are_data():
+    """No code of the package holds Chinese, but for an example of a text in UTF-8."""
+    package = pathlib.Path(recipe_steps.__file__).parents[1]
+    found = [f.name for f in package.rglob("*.py") if re.search("[\u3000-\u9fff\uff00-\uffef]", f.read_text("utf-8"))]
+    assert found == ["strict_json.py"]

@@ -139,20 +139,25 @@ def export_android(
     signer = new_key() if key is None else key
     measured = _Measured(artifacts, digits, reference, limit, latency, verbose)
     variants = measured.variants(len(labels), recipe)
-    task = AppTask(
+    task = _task(digits, labels, reference, runtime, artifacts[reference])
+    selftest = pixels(digits.x_test[:golden])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_assets(out, variants, task, measured.samples(), selftest, signer, place, encrypt, passphrase, keep_plain)
+    return AndroidExport(
+        out, place, tuple(variants), runtime, _notes(out, place, variants, runtime, key, encrypt, digits)
+    )
+
+
+def _task(digits: Digits, labels: list[str], reference: str, runtime: str, artifact: Artifact) -> AppTask:
+    """What the app does with the models, and what it watches."""
+    return AppTask(
         dataset=digits.name,
         labels=labels,
         side=SIDE,
         monitor={"confidence_edges": CONFIDENCE_EDGES, "latency_edges_us": LATENCY_EDGES_US},
         reference=reference,
         runtime=runtime,
-        generator=_generator(artifacts[reference]),
-    )
-    selftest = pixels(digits.x_test[:golden])
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_assets(out, variants, task, measured.samples(), selftest, signer, place, encrypt, passphrase, keep_plain)
-    return AndroidExport(
-        out, place, tuple(variants), runtime, _notes(out, place, variants, runtime, key, encrypt, digits)
+        generator=_generator(artifact),
     )
 
 

@@ -1,22 +1,19 @@
 """What was done to a file, as plain steps for a manifest, and a title made of them in English and Chinese."""
 
+import functools
+import json
+import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from tfcompress.file_formats import FORMATS
 from tfcompress.tflite.artifact import Artifact
 
 Step = dict[str, Any]
 
-_MODES = {
-    "float32": ("float32", "float32"),
-    "float16": ("float16 weights", "float16 权重"),
-    "dynamic": ("dynamic range", "动态范围量化"),
-    "int8": ("int8", "int8"),
-    "int16x8": ("int16x8", "int16x8"),
-}
-_AFTER_TRAINING = ("after training", "训练后量化")
-_IN_TRAINING = ("quantized in training", "量化感知训练")
+LANGUAGES = ("en", "zh")
+_TITLES = pathlib.Path(__file__).with_name("titles.json")
 
 
 def steps_of(artifact: Artifact, stored: Sequence[dict[str, Any]] | None = None) -> list[Step]:
@@ -59,22 +56,42 @@ def title_of(steps: Sequence[Step], encrypted: bool = False) -> dict[str, str]:
     Example:
         >>> title_of([{"op": "prune", "sparsity": 0.5}, {"op": "quantize"}, {"op": "convert", "mode": "int8"}])["en"]
         'int8: pruned 50%, quantized in training'
-        >>> title_of([{"op": "convert", "mode": "int8"}])["zh"]
-        'int8：训练后量化'
+        >>> sorted(title_of([{"op": "convert", "mode": "int8"}]))
+        ['en', 'zh']
     """
     *techniques, conversion = steps
     mode = conversion["mode"]
-    head = _MODES.get(mode, (mode, mode))
-    words = [_words(step) for step in techniques]
-    if mode in ("int8", "int16x8") and not any(step["op"] == "quantize" for step in techniques):
-        words.append(_AFTER_TRAINING)
+    words = [(f"technique.{step['op']}", _filled(step)) for step in techniques]
+    is_integer = mode in FORMATS and FORMATS[mode].is_integer
+    if is_integer and not any(step["op"] == "quantize" for step in techniques):
+        words.append(("after training", {}))
     titles = {}
-    for place, (language, colon, comma) in enumerate((("en", ": ", ", "), ("zh", "：", "、"))):
-        tail = comma.join(word[place] for word in words)
-        titles[language] = head[place] + (colon + tail if tail else "")
-    if encrypted:
-        titles = {"en": titles["en"] + " (encrypted)", "zh": titles["zh"] + "（已加密）"}
+    for language in LANGUAGES:
+        tail = _text("between techniques", language).join(_text(word, language, **gaps) for word, gaps in words)
+        title = _text(f"mode.{mode}", language) + (
+            _text("between head and techniques", language) + tail if tail else ""
+        )
+        titles[language] = title + (_text("encrypted", language) if encrypted else "")
     return titles
+
+
+@functools.cache
+def texts() -> dict[str, dict[str, str]]:
+    """Returns the words of titles, by key and language, as `titles.json` has them."""
+    return json.loads(_TITLES.read_text(encoding="utf-8"))
+
+
+def _text(key: str, language: str, **gaps: str) -> str:
+    """A text with its gaps filled; a technique of the user's own has none, and goes by its name."""
+    found = texts().get(key)
+    return key.partition(".")[2] if found is None else found[language].format(**gaps)
+
+
+def _filled(step: Step) -> dict[str, str]:
+    """What stands in the gaps of a technique's text."""
+    sparsity = step.get("sparsity")
+    share = f" {sparsity:.0%}" if isinstance(sparsity, float) else ""
+    return {"share": share, "clusters": f" {step['clusters']}" if "clusters" in step else ""}
 
 
 def _name(entry: dict[str, Any] | str) -> str:
@@ -89,18 +106,3 @@ def _settings(entry: dict[str, Any] | str) -> Step:
         return {}
     settings = entry["config"].items()
     return {key: value for key, value in settings if key != "seed" and isinstance(value, str | int | float)}
-
-
-def _words(step: Step) -> tuple[str, str]:
-    if step["op"] == "prune":
-        sparsity = step.get("sparsity")
-        share = f" {sparsity:.0%}" if isinstance(sparsity, float) else ""
-        return f"pruned{share}", f"剪枝{share}"
-    if step["op"] == "cluster":
-        clusters = f" {step['clusters']}" if "clusters" in step else ""
-        return f"clustered{clusters}", f"聚类{clusters}"
-    if step["op"] == "quantize":
-        return _IN_TRAINING
-    if step["op"] == "distill":
-        return "distilled", "蒸馏"
-    return step["op"], step["op"]  # a technique of the user's own

@@ -102,23 +102,15 @@ def benchmark(
     for entrant in entrants:
         say(f"warming up {entrant.name}")
         entrant.warmup.loop(protocol.warmup)
-    order = _interleave(entrants, protocol, say)
-    results = []
+    document = {"order": _interleave(entrants, protocol, say), "results": []}
     for entrant in entrants:
         say(f"memory of {entrant.name}")
         peak = _peak(entrant.artifact, threads, xnnpack, memory)
-        results.append(_result(entrant, threads, xnnpack, peak))
+        document["results"].append(_result(entrant, threads, xnnpack, peak))
     say.end()
     source = {"mode": protocol.mode, "input": "seeded" if data is None else "given"}
-    return BenchReport(
-        {
-            "schema": SCHEMA_NAME,
-            **surroundings(),
-            "protocol": {**asdict(protocol), **source},
-            "order": order,
-            "results": results,
-        }
-    )
+    document["protocol"] = {**asdict(protocol), **source}
+    return BenchReport({"schema": SCHEMA_NAME, **surroundings(), **document})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What `convert` accepts, checked before anything is loaded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tfcompress.file_formats import FORMATS, MODES, FileFormat
 from tfcompress.selection import Where
@@ -10,21 +10,44 @@ from tfcompress.validation import checks
 MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
-def check_format(mode, io, scales) -> tuple[FileFormat, str]:
-    """Returns the row of a mode and the type of the file's inputs and outputs."""
+def asked(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, object]:
+    """Checks what is asked of a file.
+
+    Args:
+        mode: As for `convert`, like all that follow.
+        io: Type of inputs and outputs.
+        scales: Weight scales.
+        signature: Name of the signature.
+        percentile: Per cent of the values inside a range.
+        allow_float: Names of what may stay float.
+        leave_float: Patterns and types of the layers to keep float.
+
+    Returns:
+        The fields of `Conversion` that follow from them.
+    """
+    row, io = _format(mode, io)
+    checks.choice("convert", "scales", scales, ("auto", "channel", "tensor"))
+    _check_percentile(row, percentile)
+    return {
+        "file_format": row,
+        "io": io,
+        "scales": scales,
+        "signature": checks.text("convert", "signature", signature),
+        "percentile": percentile,
+        "allow_float": tuple(checks.texts("convert", "allow_float", allow_float)),
+        "leave_float": tuple(checks.within("convert", "leave_float", lambda: Where(layers=leave_float).layers)),
+    }
+
+
+def _format(mode, io) -> tuple[FileFormat, str]:
     checks.choice("convert", "mode", mode, MODES)
     row = FORMATS[mode]
     if io is not None:
         checks.choice(f"convert, mode {mode!r}", "io", io, row.io)
-    checks.choice("convert", "scales", scales, ("auto", "channel", "tensor"))
     return row, io or row.io[0]
 
 
-def check_measures(row: FileFormat, percentile, require, calibration) -> None:
-    """Checks what the file must keep, and which values its ranges leave out."""
-    check_requirement(require)
-    if require and calibration is None:
-        raise ValueError("convert: require compares the file with the model on samples. Pass calibration=x[:200].")
+def _check_percentile(row: FileFormat, percentile) -> None:
     if percentile is None:
         return
     number = isinstance(percentile, int | float) and not isinstance(percentile, bool)
@@ -35,17 +58,20 @@ def check_measures(row: FileFormat, percentile, require, calibration) -> None:
         )
 
 
-def float_exceptions(allow_float: Iterable[str], leave_float: Iterable[object]) -> tuple[tuple, tuple]:
-    """Returns what may stay float, and what shall: names, and patterns and types of layers."""
-    allowed = checks.texts("convert", "allow_float", allow_float)
-    left = checks.within("convert", "leave_float", lambda: Where(layers=leave_float).layers)
-    return tuple(allowed), tuple(left)
+def check_data(calibration, value_range, limit, require, facts) -> None:
+    """Checks what describes the calibration data, and what the file must keep on them.
 
-
-def check_data(calibration, signature, value_range, limit, facts) -> None:
-    """Checks the type of what describes the calibration data and the file."""
+    Args:
+        calibration: As for `convert`, like all that follow.
+        value_range: Values that the inputs must lie in.
+        limit: Most samples.
+        require: What the file must keep.
+        facts: Further facts for the metadata.
+    """
+    check_requirement(require)
+    if require and calibration is None:
+        raise ValueError("convert: require compares the file with the model on samples. Pass calibration=x[:200].")
     checks.data("convert", "calibration", calibration)
-    checks.text("convert", "signature", signature)
     checks.whole("convert", "limit", limit, 1, MOST_SAMPLES)
     for each in value_range.values() if isinstance(value_range, Mapping) else (value_range,):
         if each is not None:

@@ -109,30 +109,16 @@ def convert(
         (True, (32, 2))
     """
     began = time.perf_counter()
-    row, io = arguments.check_format(mode, io, scales)
-    arguments.check_measures(row, percentile, require, calibration)
-    allow_float, leave_float = arguments.float_exceptions(allow_float, leave_float)
-    arguments.check_data(calibration, signature, value_range, limit, facts)
+    asked = arguments.asked(mode, io, scales, signature, percentile, allow_float, leave_float)
+    arguments.check_data(calibration, value_range, limit, require, facts)
     diagnose = checks.flag("convert", "diagnose", diagnose)
     model, notes = _final_model(model)
-    source = _checked_source(model, leave_float, percentile)
-    check_names(model, allow_float, leave_float, layers=source is None)
+    source = _checked_source(model, asked["leave_float"], percentile)
+    check_names(model, asked["allow_float"], asked["leave_float"], layers=source is None)
     scaling = {"scale": 1.0 if scale is None else scale, "offset": 0.0 if offset is None else offset}
     samples = _samples(model, source, calibration, limit=limit, value_range=value_range, **scaling)
     check_weights(model)
-    conversion = Conversion(
-        model=model,
-        source=source,
-        file_format=row,
-        io=io,
-        signature=signature,
-        allow_float=allow_float,
-        leave_float=leave_float,
-        scales=scales,
-        samples=samples,
-        percentile=percentile,
-        notes=notes,
-    )
+    conversion = Conversion(model=model, source=source, samples=samples, notes=notes, **asked)
     _check_answers(conversion)
     artifact = _made(conversion)
     _warn_of_draws(conversion)

@@ -137,21 +137,10 @@ def compare(
     threads = checks.threads("compare", threads)
     threshold = checks.number("compare", "threshold", threshold)
     verbose = checks.verbosity("compare", verbose)
-    if not isinstance(latency, BenchReport):
-        checks.flag("compare", "latency", latency)
-    if output is not None:
-        checks.text("compare", "output", output)
-    if data is None:
-        checks.refuse(ValueError, "compare", "data", "(x, y) or x", data)
-    checks.data("compare", "data", data)
-    entrants = lineup(artifacts)
-    if "original" in entrants:
-        raise ValueError("compare: the name 'original' is taken by the original. Rename it.")
-    if not isinstance(original, keras.Model):
-        original = next(iter(lineup([original]).values()))
-    models = {"original": original, **entrants}
+    _check(data, latency, output)
+    models = _lined_up(original, artifacts)
     x, y = _samples(data)
-    x = _by_name(original, x)
+    x = _by_name(models["original"], x)
     rows, notes, reference = [], [], None
     for name, model in models.items():
         tell(f"compare: running {name}", verbose)
@@ -163,9 +152,29 @@ def compare(
     for row in rows if bench else ():
         if row["name"] in bench:
             row["p50_us"] = bench[row["name"]]["latency"]["p50_us"]
-    if isinstance(original, keras.Model):
+    if isinstance(models["original"], keras.Model):
         notes.append("Bytes of the original are those of its weights, without the graph.")
     return Comparison(rows, notes, bench)
+
+
+def _check(data: Any, latency: bool | BenchReport, output: str | None) -> None:
+    if not isinstance(latency, BenchReport):
+        checks.flag("compare", "latency", latency)
+    if output is not None:
+        checks.text("compare", "output", output)
+    if data is None:
+        checks.refuse(ValueError, "compare", "data", "(x, y) or x", data)
+    checks.data("compare", "data", data)
+
+
+def _lined_up(original: keras.Model | ArtifactLike, artifacts: Artifacts) -> dict[str, keras.Model | Artifact]:
+    """The original and the artifacts by name."""
+    entrants = lineup(artifacts)
+    if "original" in entrants:
+        raise ValueError("compare: the name 'original' is taken by the original. Rename it.")
+    if not isinstance(original, keras.Model):
+        original = next(iter(lineup([original]).values()))
+    return {"original": original, **entrants}
 
 
 def _samples(data: Any) -> tuple[Any, np.ndarray | None]:

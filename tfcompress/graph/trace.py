@@ -78,48 +78,18 @@ def trace(model: keras.Model) -> Trace:
     Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
     What an operation does is in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
     """
-    found, numbers, kept = Trace(), {}, []
-
-    def number(x, new=False):
-        while not new and id(x) not in numbers and getattr(x, "op", None) is not None and x.op.type in _TRANSPARENT:
-            x = x.op.inputs[0]
-        if new and id(x) not in numbers:
-            numbers[id(x)] = len(numbers)
-            kept.append(x)  # an id is only good while the object lives
-        return numbers.get(id(x))
-
-    def recording(op, call):
-        def recorded(*args, **kwargs):
-            # a mask of padded steps says what counts, it is no value
-            passed = _tensors((args, kwargs))
-            given = [x for x in passed if x.dtype != tf.bool]
-            sources = tuple(number(x) for x in given)
-            with noticed.inside(op), tf.name_scope(f"tfc{places[id(op)]}_"):
-                outputs = call(*args, **kwargs)
-            made = _tensors(outputs)
-            # an operation that hands its input through (Dropout) makes no new tensor
-            new = tuple(number(x, new=True) for x in made)
-            shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
-            masked = len(passed) > len(given) or kwargs.get("mask") is not None
-            found.calls.append(Call(op, sources, new, shapes, dtypes, masked))
-            return outputs
-
-        return recorded
-
-    specs = input_specs(model)
-    flat = keras.tree.flatten(specs)
+    recorder, specs, known = _Recorder(model), input_specs(model), leaves(model)
+    found, flat = recorder.found, keras.tree.flatten(specs)
 
     def forward(*tensors):
-        found.inputs = [number(x, new=True) for x in tensors]
+        found.inputs = [recorder.number(x, new=True) for x in tensors]
         found.input_dtypes = [x.dtype.name for x in tensors]
         outputs = model.call(_packed(specs, tensors), **({"training": False} if model._call_has_training_arg else {}))
-        found.outputs = [number(x) for x in _tensors(outputs)]
+        found.outputs = [recorder.number(x) for x in _tensors(outputs)]
         return tf.zeros(())
 
-    known = leaves(model)
-    noticed = found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
-    places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
-    laid = [(op, "call", recording(op, op.call)) for _, op in known]
+    noticed, places = found.noticed, recorder.places
+    laid = [(op, "call", recorder.recording(op, op.call)) for _, op in known]
     laid += [(op, "call", noticed.wrapped(op, op.call, places[id(op)])) for _, op in containers(model)]
     random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
     with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
@@ -127,6 +97,46 @@ def trace(model: keras.Model) -> Trace:
     tensors = zip(flat, found.function.inputs, strict=False)
     found.float_inputs = {k: s.name for k, (s, x) in enumerate(tensors) if is_only_cast(x)}
     return found
+
+
+class _Recorder:
+    """Notes the calls of a model's leaf operations while it runs on symbolic tensors."""
+
+    def __init__(self, model: keras.Model):
+        known = leaves(model)
+        self.found, self.numbers, self.kept = Trace(), {}, []
+        self.found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
+        self.places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
+
+    def number(self, x, new: bool = False) -> int | None:
+        """The number of a tensor; None where none was given."""
+        numbers = self.numbers
+        while not new and id(x) not in numbers and getattr(x, "op", None) is not None and x.op.type in _TRANSPARENT:
+            x = x.op.inputs[0]
+        if new and id(x) not in numbers:
+            numbers[id(x)] = len(numbers)
+            self.kept.append(x)  # an id is only good while the object lives
+        return numbers.get(id(x))
+
+    def recording(self, op, call):
+        """The call of an operation, noted whenever it is made."""
+
+        def recorded(*args, **kwargs):
+            # a mask of padded steps says what counts, it is no value
+            passed = _tensors((args, kwargs))
+            given = [x for x in passed if x.dtype != tf.bool]
+            sources = tuple(self.number(x) for x in given)
+            with self.found.noticed.inside(op), tf.name_scope(f"tfc{self.places[id(op)]}_"):
+                outputs = call(*args, **kwargs)
+            made = _tensors(outputs)
+            # an operation that hands its input through (Dropout) makes no new tensor
+            new = tuple(self.number(x, new=True) for x in made)
+            shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
+            masked = len(passed) > len(given) or kwargs.get("mask") is not None
+            self.found.calls.append(Call(op, sources, new, shapes, dtypes, masked))
+            return outputs
+
+        return recorded
 
 
 def _packed(structure, tensors):

@@ -39,24 +39,14 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         measured_on_phone(phone, files)  # a wrong report is told before minutes of measuring
     x, y = read_arrays(values.data, values.scale, values.offset).held_out()
     x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
-    compared = compare(
-        original,
-        artifacts,
-        x if y is None else (x, y),
-        latency=values.latency,
-        threads=values.threads,
-        verbose=values.verbose,
-    )
+    options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}
+    compared = compare(original, artifacts, x if y is None else (x, y), **options)
     title = values.title or f"{os.path.basename(first.rstrip('/'))} and what was made of it"
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
+    name = others[-1]
     elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
-    contents = Contents(
-        comparison=compared,
-        highlight=others[-1],
-        measured_elsewhere=elsewhere,
-        artifact=artifacts[others[-1]],
-    )
-    add_standard_sections(report, contents)
+    contents = {"comparison": compared, "highlight": name, "artifact": artifacts[name]}
+    add_standard_sections(report, Contents(measured_elsewhere=elsewhere, **contents))
     page, _ = report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})
     print(compared.text())
