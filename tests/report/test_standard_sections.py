@@ -144,6 +144,14 @@ def test_every_report_of_a_file_says_how_the_shape_was_changed(made):
         {"technique": "PruneChannels", "layer": "head", "reason": "it makes the output"},
     ]
     artifact = Artifact(made[1].content, {**made[1].metadata, "surgery": rows})
+    report = Report("T")
+    add_standard_sections(report, Contents(artifact=artifact))
+    table = section(report, "Changes of the network's shape")
+    assert [row[:3] for row in table.cells] == [
+        ("prune channels", "conv", "channels cut"),
+        ("prune channels", "head", "left: it makes the output"),
+    ]
+    assert "surgery" not in report.text().lower() and "PruneChannels" not in report.text()
     found = titles(Contents(artifact=artifact))
     assert found[:2] == ["What is left of each layer", "Changes of the network's shape"]
     assert "Changes of the network's shape" not in titles(Contents(artifact=made[1]))

@@ -118,7 +118,7 @@ class Report:
 
         Args:
             title: Heading.
-            picture: A `Picture` of `judge.pictures`, or a matplotlib figure (anything that has
+            picture: A `Picture` of `report/charts.py`, or a matplotlib figure (anything that has
                 matplotlib's `savefig`), which is embedded as SVG.
             note: Caption.
             wide: Take the page's whole width.

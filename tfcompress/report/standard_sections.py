@@ -3,6 +3,7 @@
 A further section is one function here: `@_section`, and it adds nothing where what it shows is not among the contents.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -309,7 +310,10 @@ def add_shape_changes(report: Report, artifact: Artifact) -> None:
             "What is left of each layer", drawing, "Share of the channels, ranks or parameters that were there."
         )
     if rows:
-        told = [{**row, "what": row.get("what") or f"left: {row['reason']}"} for row in rows]
+        told = [
+            {**row, "technique": _words(row["technique"]), "what": row.get("what") or f"left: {row['reason']}"}
+            for row in rows
+        ]
         columns = {"technique": "technique", "layer": "layer", "what": "what was done, or why not"}
         columns |= {"before": "before", "after": "after"} if any(row.get("before") is not None for row in rows) else {}
         report.add_table("Changes of the network's shape", told, columns=columns)
@@ -346,6 +350,11 @@ def add_samples(
         f"{len(wrong):,} of {len(labels):,} answers are wrong."
     )
     report.add_picture("Samples", drawing, note, wide=True)
+
+
+def _words(name: str) -> str:
+    """The name of a class as words: "prune channels"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
 def _unique(rows: list[dict[str, Any]], key: str) -> list[str]:

@@ -50,7 +50,7 @@ class Recipe(list):
         for kind in set(kinds):
             if kinds.count(kind) > 1:
                 raise ValueError(
-                    "A recipe holds each technique once, surgery excepted. "
+                    "A recipe holds each technique once; only those that change the network's shape may come again. "
                     f"Received: {kinds.count(kind)} x {kind.__name__}. "
                     "For different settings by layer use its `overrides`."
                 )

@@ -11,7 +11,7 @@ from tfcompress.cli.command import Command
 from tfcompress.cli.start import start_tensorflow
 
 CALIBRATION = 256  # samples
-EVIDENCE = 2048  # samples that surgery looks at, at most
+EVIDENCE = 2048  # samples at most for techniques that change the network's shape
 
 
 def _define(values: flags.FlagValues) -> None:
