@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from tfcompress.calibration.plausibility import scaling_doubt
 from tfcompress.calibration.samples import samples as calibration_samples
@@ -33,16 +34,16 @@ MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
 def convert(
-    model,
+    model: Any,
     mode: str = "int8",
-    calibration=None,
+    calibration: Any = None,
     *,
     io: str | None = None,
     allow_float: Iterable[str] = (),
-    leave_float: Iterable[object] = (),
+    leave_float: Iterable[Any] = (),
     scales: str = "auto",
     signature: str = DEFAULT_SIGNATURE,
-    value_range=None,
+    value_range: Any = None,
     limit: int = 256,
     scale: float | Mapping[str, float] | None = None,
     offset: float | Mapping[str, float] | None = None,
@@ -132,7 +133,10 @@ def convert(
     found = None
     if calibration is not None:
         triples = input_triples(model) if source is None else source.triples
-        scaling = {"scale": 1.0 if scale is None else scale, "offset": 0.0 if offset is None else offset}
+        scaling: dict[str, Any] = {
+            "scale": 1.0 if scale is None else scale,
+            "offset": 0.0 if offset is None else offset,
+        }
         found = calibration_samples(calibration, triples, limit=limit, value_range=value_range, **scaling)
     check_weights(model)
     job = Job(
@@ -161,7 +165,7 @@ def convert(
     return artifact
 
 
-def _warn_of_scaling(job: Job, artifact: Artifact, is_told: bool):
+def _warn_of_scaling(job: Job, artifact: Artifact, is_told: bool) -> None:
     row = Fidelity.of(artifact.metadata["fidelity"]).against()[0]
     model = job.model if job.source is None else None
     doubt = scaling_doubt(model, job.inputs, job.float_outputs[row.output], row.kind, is_told)
@@ -185,7 +189,7 @@ def _again(job: Job, changes: dict) -> Artifact:
     return _made(changed)
 
 
-def _check_measures(mode, percentile, require, calibration):
+def _check_measures(mode: Any, percentile: Any, require: Any, calibration: Any) -> None:
     check_requirement(require)
     if require and calibration is None:
         raise ValueError("convert: require compares the file with the model on samples. Pass calibration=x[:200].")
@@ -199,7 +203,7 @@ def _check_measures(mode, percentile, require, calibration):
         )
 
 
-def _check_no_percentile(percentile):
+def _check_no_percentile(percentile: Any) -> None:
     if percentile is not None:
         raise ValueError(
             f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and knows no percentiles. Received: "
@@ -207,13 +211,13 @@ def _check_no_percentile(percentile):
         )
 
 
-def _session_note(model) -> str:
+def _session_note(model: Any) -> str:
     clock = counted(model)
     at = f" at {clock['progress']:.0%} of its schedule" if clock is not None else ""
     return f"a session's model{at}, converted as its layers are now"
 
 
-def _check(mode, io, scales):
+def _check(mode: Any, io: Any, scales: Any) -> None:
     checks.choice("convert", "mode", mode, MODES)
     accepted = {"int8": ("int8", "uint8", "float32"), "int16x8": ("int16", "float32")}.get(mode, ("float32",))
     if io is not None:
@@ -221,7 +225,7 @@ def _check(mode, io, scales):
     checks.choice("convert", "scales", scales, ("auto", "channel", "tensor"))
 
 
-def _check_rest(calibration, signature, value_range, limit, facts):
+def _check_rest(calibration: Any, signature: Any, value_range: Any, limit: Any, facts: Any) -> None:
     checks.data("convert", "calibration", calibration)
     checks.text("convert", "signature", signature)
     checks.whole("convert", "limit", limit, 1, MOST_SAMPLES)
@@ -235,7 +239,7 @@ def _check_rest(calibration, signature, value_range, limit, facts):
         checks.refuse(TypeError, "convert", "facts", "a dict or None", facts)
 
 
-def _describe(artifact: Artifact, job: Job, facts: dict | None, seconds: float):
+def _describe(artifact: Artifact, job: Job, facts: dict | None, seconds: float) -> None:
     packages = ("tensorflow", "keras", "ai-edge-litert")
     artifact.metadata |= {
         **(facts or {}),
