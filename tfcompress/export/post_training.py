@@ -1,6 +1,7 @@
 """Post-training quantization by the mechanism of training: grids and ranges laid over the model, filled by data."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -82,7 +83,7 @@ def _check_inside(model: keras.Model) -> None:
 
 
 def _range(positive: bool, percentile: float | None, bits: int) -> ActivationRange:
-    options = {"bits": bits, "symmetric": bits == 16, "positive": positive and bits != 16}
+    options: dict[str, Any] = {"bits": bits, "symmetric": bits == 16, "positive": positive and bits != 16}
     if percentile is None:
         return ActivationRange(**options)
     return PercentileRange(percentile=float(percentile), **options)
