@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,7 +32,7 @@ class Loss:
 
     model: keras.Model | None
     row: OutputFidelity
-    op: object
+    op: Any
     is_input: bool
     trained: bool
     mode: str
