@@ -1,4 +1,4 @@
-"""What the documentation says of the code is so: files are there, the longest way is measured, the picture is drawn anew."""
+"""What the documentation says of the code is so: files exist, the longest way is measured, the picture is redrawn."""
 
 import importlib.util
 import pathlib
