@@ -113,6 +113,14 @@ def test_files_that_a_page_names_are_there(page):
     assert lost == []
 
 
+def test_readme_lists_the_folders_in_the_order_of_the_import_rule():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.split("## How the code is laid out")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)(?:/|\.py)`", row)]
+    assert tuple(listed) == ORDER
+
+
 def test_the_documented_way_never_goes_back_up():
     way = longest_way()
     assert way[0] == ("conversion/convert.py", "convert")
