@@ -2,8 +2,11 @@
 
 A test marked `data` needs the real data; whoever asks for the `mnist` or `fashion_mnist` fixture is
 marked by that. TFCOMPRESS_REQUIRE_DATA=1 makes a failure of every such test that is skipped.
+
+Of a test marked `sampled(n)` every n-th row is in the fast tier; the others are marked `slow`.
 """
 
+import collections
 import importlib
 import importlib.util
 import os
@@ -135,11 +138,19 @@ def tiny_data():
     return x, y
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
-    """Marks the tests that ask for real data."""
+    """Marks the tests that ask for real data, and the rows that the fast tier leaves out."""
+    seen = collections.Counter()
     for item in items:
         if DATA_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("data")
+        sampled = item.get_closest_marker("sampled")
+        if sampled is not None and hasattr(item, "callspec"):
+            rule = item.nodeid.split("[")[0]
+            if seen[rule] % sampled.args[0]:
+                item.add_marker("slow")
+            seen[rule] += 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -47,11 +47,22 @@ class Where:
         (True, False)
     """
 
-    layers: Key | Iterable[Key] = ()
-    skip: Key | Iterable[Key] = ()
-    weights: str | Iterable[str] = ()
+    layers: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
     min_size: int = 0
     condition: Callable[[keras.layers.Layer], bool] | None = None
+
+    if TYPE_CHECKING:  # what may be given; what is stored is checked text
+
+        def __init__(
+            self,
+            layers: Key | Iterable[Key] = (),
+            skip: Key | Iterable[Key] = (),
+            weights: str | Iterable[str] = (),
+            min_size: int = 0,
+            condition: Callable[[keras.layers.Layer], bool] | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         """Validates; classes are stored by name, so that the choice can go to JSON."""

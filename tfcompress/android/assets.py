@@ -44,8 +44,8 @@ class SampleImages:
     """
 
     pixels: np.ndarray
-    labels: Sequence[int]
-    indices: Sequence[int]
+    labels: Sequence[int] | np.ndarray
+    indices: Sequence[int] | np.ndarray
     kinds: Sequence[str]
     source: str
     licence: str
@@ -211,7 +211,7 @@ def _golden(contents: _Contents, variant: PhoneVariant, values: np.ndarray) -> d
     while contents.files.get(path, wanted) != wanted:
         number += 1
         path = f"golden/in_{variant.input.dtype}_{number}.bin"
-    answers = variant.artifact.predict_codes(values)
+    answers: Any = variant.artifact.predict_codes(values)
     output = answers.astype(answers.dtype.newbyteorder("<")).tobytes()
     tolerance = {"max_lsb": _MAX_LSB} if variant.output.is_quantized else {"max_abs": _MAX_ABS}
     return {

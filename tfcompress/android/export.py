@@ -186,7 +186,8 @@ class _Measured:
         self.answers: dict[str, np.ndarray] = {}
         for name, artifact in artifacts.items():
             tell(f"measuring {name} on {len(self.rows):,} images", verbose)
-            self.answers[name] = artifact.predict(digits.x_test[self.rows]).argmax(axis=-1)
+            outputs: Any = artifact.predict(digits.x_test[self.rows])
+            self.answers[name] = outputs.argmax(axis=-1)
         first = digits.x_test[:1]
         tell("timing", verbose and latency)
         self.bench = benchmark(artifacts, data=first, memory=False, verbose=0) if latency else None
@@ -249,13 +250,13 @@ class _Measured:
 
 def _load(models: str | os.PathLike | Sequence[str | os.PathLike]) -> tuple[dict[str, Artifact], list | None]:
     """Files by identifier, in the order of `figures.json` where there is one, and the recipe of their folder."""
-    one = isinstance(models, str | os.PathLike)
-    folder = pathlib.Path(models) if one else None
+    folder = pathlib.Path(models) if isinstance(models, str | os.PathLike) else None
     if folder is not None and not folder.is_dir():
         if not folder.exists():
             raise FileNotFoundError(f"{folder}: there is no such folder of models.")
         models, folder = [folder], None
-    paths = sorted(folder.glob("*.tflite")) if folder else [pathlib.Path(path) for path in models]
+    given = [models] if isinstance(models, str | os.PathLike) else models
+    paths = sorted(folder.glob("*.tflite")) if folder else [pathlib.Path(path) for path in given]
     if not paths:
         raise ValueError(f"{folder or 'models'}: holds no .tflite file.")
     if folder and (folder / "figures.json").exists():

@@ -15,7 +15,7 @@ from tfcompress.file_formats import INT8
 # Pixels of a side: the app scales what is drawn or taken by a camera to it.
 LARGEST_SIDE = 4096
 _HEX = re.compile(r"[0-9a-f]{64}")
-_ITEMS = {"int8": np.dtype(np.int8), "float32": np.dtype(np.float32)}
+_ITEMS: dict[str, np.dtype] = {"int8": np.dtype(np.int8), "float32": np.dtype(np.float32)}
 
 
 def check_values(document: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from tfcompress.validation import checks
 
 MOST_RUNS = 10**9
 LONGEST_SECONDS = 7 * 24 * 3600.0  # a week
-MODES: dict[str, dict[str, float]] = {
+MODES: dict[str, dict[str, Any]] = {
     "quick": {"runs": 50, "min_seconds": 1.0},
     "standard": {"runs": 128, "min_seconds": 10.0},
     "thorough": {"runs": 1024, "min_seconds": 60.0},

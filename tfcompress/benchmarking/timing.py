@@ -103,7 +103,7 @@ class Stopwatch:
         return np.asarray(self.run_ns, dtype=np.float64) / 1000.0
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
+def percentile(values: Sequence[float] | np.ndarray, percent: int) -> float:
     """Nearest-rank percentile: the value of rank ceil(percent * n / 100), ranks from 1.
 
     Equal to `numpy.percentile(values, percent, method="inverted_cdf")`, but in integer arithmetic,
@@ -132,7 +132,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return float(ordered[rank - 1])
 
 
-def statistics(values_us: Sequence[float]) -> dict[str, float]:
+def statistics(values_us: Sequence[float] | np.ndarray) -> dict[str, float]:
     """Summary of run times: n, mean, population std, min, max and nearest-rank percentiles.
 
     Args:

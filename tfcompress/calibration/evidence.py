@@ -1,6 +1,7 @@
 """Samples and labels that a change of the graph may look at, collected from what a user has."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ class Evidence:
 
     x: list[np.ndarray] | None = None
     y: np.ndarray | None = None
-    loss: object = None
+    loss: Any = None
     seed: int = 0
     verbose: int = field(default=0, compare=False)
 

@@ -6,6 +6,7 @@ that look at what makes a channel read its producers' weights, those that look a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -91,7 +92,7 @@ def channel_criterion(name: str, data: bool = False, labels: bool = False, absol
     for each, value in (("data", data), ("labels", labels), ("absolute", absolute)):
         checks.flag("channel_criterion", each, value)
 
-    def register(function):
+    def register(function: Any) -> Any:
         checks.function("channel_criterion", "function", function)
         _table[name] = ChannelCriterion(function, data, labels, absolute)
         return function
@@ -139,7 +140,7 @@ def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
     return dict(zip(groups.tolist(), each.tolist(), strict=True))
 
 
-def _check(name, criterion, scene):
+def _check(name: str, criterion: Any, scene: Any) -> None:
     if criterion.data and scene.x is None:
         raise ValueError(f"PruneChannels: criterion {name!r} looks at data. Give representative samples: data=x.")
     if criterion.labels and (scene.y is None or scene.loss is None):
@@ -218,7 +219,7 @@ def gradient(scene: Scene) -> Iterator[Part]:
     return _by_gradient(scene, lambda w, g, axes: np.abs(g).mean(axes))
 
 
-def _by_gradient(scene: Scene, figure) -> Iterator[Part]:
+def _by_gradient(scene: Scene, figure: Any) -> Iterator[Part]:
     reads = [
         (weight(use.op, path), axis, made)
         for use in scene.channels.uses.values()
@@ -246,7 +247,7 @@ def _by_gradient(scene: Scene, figure) -> Iterator[Part]:
 def activation(scene: Scene) -> Iterator[Part]:
     """Share of values that are not zero (Hu et al., "Network Trimming", 2016, whose APoZ is the share that is)."""
     for made, seen, _ in _read(scene):
-        yield made, seen.others / seen.count
+        yield made, np.asarray(seen.others / seen.count)
 
 
 @channel_criterion("deviation", data=True)
@@ -294,10 +295,10 @@ def _read(scene: Scene) -> Iterator[tuple[np.ndarray, _Seen, np.ndarray]]:
             yield made, seen[key], np.sqrt(np.square(w.reshape(len(made), -1)).sum(1))
 
 
-def _looking(op, seen):
+def _looking(op: Any, seen: Any) -> Any:
     call = op.call
 
-    def looked(*args, **kwargs):
+    def looked(*args: Any, **kwargs: Any) -> Any:
         seen[id(op)].add(np.asarray(keras.tree.flatten(args)[0]))
         return call(*args, **kwargs)
 

@@ -6,6 +6,7 @@ axis of which weight, and joins or keeps labels. Where it does not know better i
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ class Use:
     """
 
     path: str
-    op: object
+    op: Any
     weights: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
     inner: np.ndarray | None = None
     output: Signal | None = None
@@ -56,7 +57,7 @@ class Call:
     """One call of an operation on labels."""
 
     path: str
-    op: object
+    op: Any
     spec: LayerSpec
     args: tuple
     kwargs: dict

@@ -1,5 +1,7 @@
 """Cutting channels out of a model, and the model that this must equal."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -37,7 +39,7 @@ def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
     return shrunk(model, channels, dead)[0]
 
 
-def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[keras.Model, dict[int, object]]:
+def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[keras.Model, dict[int, Any]]:
     """`shrink`, and where its layers went.
 
     Returns:
@@ -87,7 +89,7 @@ def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
     return rewritten(model, change)[0]
 
 
-def kept(channels: Channels, dead: np.ndarray, op: object, path: str) -> list[np.ndarray | None]:
+def kept(channels: Channels, dead: np.ndarray, op: Any, path: str) -> list[np.ndarray | None]:
     """Returns, for each axis of a weight, which of its entries stay when groups go; None where all do."""
     alive, use = channels.alive(dead), channels.uses.get(id(op))
     return [] if use is None else [None if v is None else alive[v] for v in use.weights.get(path, [])]

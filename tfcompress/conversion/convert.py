@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from typing import Any
 
 import keras
 
@@ -35,16 +36,16 @@ from tfcompress.validation import checks
 
 
 def convert(
-    model,
+    model: Any,
     mode: str = "int8",
-    calibration=None,
+    calibration: Any = None,
     *,
     io: str | None = None,
     allow_float: Iterable[str] = (),
-    leave_float: Iterable[object] = (),
+    leave_float: Iterable[Any] = (),
     scales: str = "auto",
     signature: str = DEFAULT_SIGNATURE,
-    value_range=None,
+    value_range: Any = None,
     limit: int = MOST_USED,
     scale: float | Mapping[str, float] | None = None,
     offset: float | Mapping[str, float] | None = None,
@@ -145,7 +146,7 @@ def _proven(conversion: Conversion) -> Artifact:
     return artifact
 
 
-def _final_model(model) -> tuple[keras.Model, list[str]]:
+def _final_model(model: Any) -> tuple[keras.Model, list[str]]:
     """The model as it will run, loaded and without the layers of a session, and what was done for that."""
     model, notes = load_model(model), []
     if is_wrapped(model):
@@ -157,13 +158,13 @@ def _final_model(model) -> tuple[keras.Model, list[str]]:
     return model, notes
 
 
-def _session_note(model) -> str:
+def _session_note(model: Any) -> str:
     clock = counted(model)
     at = f" at {clock['progress']:.0%} of its schedule" if clock is not None else ""
     return f"a session's model{at}, converted as its layers are now"
 
 
-def _checked_source(model: keras.Model, leave_float: tuple, percentile) -> Signature | None:
+def _checked_source(model: keras.Model, leave_float: tuple[Any, ...], percentile: float | None) -> Signature | None:
     """The signature of a SavedModel, None for a Keras model; either must be one that a file can hold."""
     source = signature_of(model)
     if source is None:
@@ -180,7 +181,7 @@ def _checked_source(model: keras.Model, leave_float: tuple, percentile) -> Signa
     return source
 
 
-def _samples(model: keras.Model, source: Signature | None, calibration, **options) -> list | None:
+def _samples(model: keras.Model, source: Signature | None, calibration: Any, **options: Any) -> list[Any] | None:
     """The calibration data, sample by sample, as the model takes them; None without."""
     if calibration is None:
         return None
@@ -208,7 +209,7 @@ def _warn_of_scaling(conversion: Conversion, artifact: Artifact, is_told: bool) 
         conversion.notes.append(doubt)
 
 
-def _describe(artifact: Artifact, conversion: Conversion, facts: dict | None, seconds: float) -> None:
+def _describe(artifact: Artifact, conversion: Conversion, facts: dict[str, Any] | None, seconds: float) -> None:
     """Writes into the metadata how the file came about."""
     packages = ("tensorflow", "keras", "ai-edge-litert")
     artifact.metadata |= {

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -244,7 +245,8 @@ class _Job:
         """Compares the trained model, quantization simulated, with the file on all test images."""
         x = self.result.digits.x_test
         simulated = np.asarray(compression.predict(x))
-        self.result.outputs = outputs = self.result.artifact.predict(x)
+        outputs: Any = self.result.artifact.predict(x)
+        self.result.outputs = outputs
         self.result.same_class = int(np.sum(simulated.argmax(-1) == outputs.argmax(-1)))
         step = self.result.artifact.outputs[0].scale
         self.result.largest_gap = float(np.abs(simulated - outputs).max() / step)

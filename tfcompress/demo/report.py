@@ -1,7 +1,7 @@
 """The report of the main job: figures first, then comparison, pictures, how to repeat it."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def _facts(result: "DemoResult") -> dict[str, tuple[str, str]]:
     }
 
 
-def _brief(technique: object) -> str:
+def _brief(technique: Any) -> str:
     """A technique as one would write it: only what differs from the defaults."""
     given = (
         f"{field.name}={getattr(technique, field.name)!r}"

@@ -72,7 +72,7 @@ def _of_model(model: keras.Model) -> Holdings:
         gzip_size=len(gzip.compress(content, 9, mtime=0)),
         parameters=sum(value.size for value in values),
         kernel_weights=sum(kernel.size for kernel in kernels),
-        zeros=sum(kernel.size - np.count_nonzero(kernel) for kernel in kernels),
+        zeros=sum(kernel.size - int(np.count_nonzero(kernel)) for kernel in kernels),
     )
 
 
@@ -118,7 +118,7 @@ def _place(tensor: Tensor) -> int:
 
 
 def _zeros(tensor: Tensor) -> int:
-    codes, zero = tensor.data, 0
+    codes, zero = tensor.data, np.zeros((), np.int64)
     if tensor.zero_point is not None and tensor.zero_point.any():
         zero = tensor.zero_point
         if zero.size > 1:

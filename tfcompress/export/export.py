@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -58,10 +59,10 @@ class Export:
         floats: Names of the inputs of integers or float64 that are float32 in it.
     """
 
-    function: object
+    function: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    held: object = None
+    held: Any = None
     module: tf.Module | None = None
     paths: dict[int, str] = field(default_factory=dict)
     floats: frozenset[str] = frozenset()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import keras
 
@@ -15,12 +16,12 @@ from tfcompress.selection import matches, unmatched
 from tfcompress.tflite.schema.flatbuffer import OPERATIONS
 
 
-def matches_any(op: object, keys: Iterable[object]) -> bool:
+def matches_any(op: Any, keys: Iterable[Any]) -> bool:
     """Whether one of the name patterns or types means this operation."""
     return any(matches(op, key) for key in keys)
 
 
-def check_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object], layers: bool) -> None:
+def check_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[Any], layers: bool) -> None:
     """Raises if a name means nothing: a misspelt one would change nothing, in silence.
 
     Args:
@@ -47,7 +48,7 @@ def check_names(model: keras.Model, allow_float: Iterable[str], leave_float: Ite
         )
 
 
-def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[object]) -> set[str]:
+def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[Any]) -> set[str]:
     """Returns the operations the user allowed, and the paths of the layers left out on purpose."""
     if not leave_float:
         return set(allow_float)
@@ -55,7 +56,7 @@ def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: I
     return {*allow_float, *(path for path, op in leaves(model) if id(op) in found)}
 
 
-def left_layers(model: keras.Model, state, leave_float: Iterable[object]) -> set[str]:
+def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[str]:
     """Returns the paths of the layers left out of int8: now, or in training by an override None.
 
     Args:

@@ -1,6 +1,7 @@
 """Post-training quantization by the mechanism of training: grids and ranges laid over the model, filled by data."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -85,7 +86,11 @@ def _check_inside(model: keras.Model) -> None:
 
 
 def _range(positive: bool, percentile: float | None, codes: Codes) -> ActivationRange:
-    options = {"bits": codes.bits, "symmetric": codes.symmetric, "positive": positive and not codes.symmetric}
+    options: dict[str, Any] = {
+        "bits": codes.bits,
+        "symmetric": codes.symmetric,
+        "positive": positive and not codes.symmetric,
+    }
     if percentile is None:
         return ActivationRange(**options)
     return PercentileRange(percentile=float(percentile), **options)

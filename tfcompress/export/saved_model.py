@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,11 +44,11 @@ class Signature:
         name: Name of the signature.
     """
 
-    function: object
+    function: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     specs: tuple[tf.TensorSpec, ...]
-    owner: object
+    owner: Any
     folder: str
     name: str
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 _OUTSIDE = "compute it in the app, before the model's input or behind its output, and build the model from what is left"
 _INVERSE = "LiteRT has no inverse or hyperbolic functions besides tanh: replace it by a polynomial or a table"
@@ -64,7 +65,7 @@ class NotConvertible(ValueError, RuntimeError):
         refused: The operations, each with `op`, `layer` and `remedy`.
     """
 
-    def __init__(self, what: str, refused: Iterable[Refused] = (), error: object = None):
+    def __init__(self, what: str, refused: Iterable[Refused] = (), error: object = None) -> None:
         self.refused = tuple(refused)
         lines = "".join(f"\n  {r}" for r in self.refused)
         said = "" if error is None else f"\n(It said: {shortened(str(error))})"
@@ -82,7 +83,7 @@ def remedy(op: str) -> str | None:
     return next((way for pattern, way in _COMPILED if pattern.fullmatch(op)), None)
 
 
-def lacking(graph, layer: Callable[[str], str]) -> list[Refused]:
+def lacking(graph: Any, layer: Callable[[str], str]) -> list[Refused]:
     """Returns what LiteRT has no operation for, each kind once a layer.
 
     Args:
@@ -93,7 +94,7 @@ def lacking(graph, layer: Callable[[str], str]) -> list[Refused]:
     return [Refused(kind, path, way) for (kind, path), way in found.items() if way is not None]
 
 
-def behind(tensors) -> list:
+def behind(tensors: Any) -> list:
     """Returns the operations that read a tensor, however far behind it."""
     waiting, found = list(tensors), {}
     while waiting:
@@ -110,7 +111,7 @@ _SIXTEEN = (
 )
 
 
-def converter_failure(text: str, paths: dict[int, str], graph=None) -> list[Refused]:
+def converter_failure(text: str, paths: dict[int, str], graph: Any = None) -> list[Refused]:
     """Reads the operations out of a message of TensorFlow's converter.
 
     Args:
@@ -141,7 +142,7 @@ def _numbered(line: str, paths: dict[int, str]) -> list[str]:
     return [paths.get(int(n), "") for n in _TOKEN.findall(line)[-1:]]
 
 
-def _layers(op: str, graph, paths: dict[int, str]) -> list[str]:
+def _layers(op: str, graph: Any, paths: dict[int, str]) -> list[str]:
     """The layers with an operation of that name, LiteRT's (`TOPK_V2`) or TensorFlow's (`TopKV2`); else one unknown."""
     wanted = op.replace("_", "").lower()
     same = [] if graph is None else [o for o in graph.get_operations() if o.type.lower() == wanted]
@@ -154,7 +155,7 @@ _FATAL = (
 )
 
 
-def runtime_failure(text: str, artifact) -> list[Refused]:
+def runtime_failure(text: str, artifact: Any) -> list[Refused]:
     """Reads the operation out of a message of the runtime.
 
     Args:

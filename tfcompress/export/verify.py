@@ -1,8 +1,9 @@
 """The proof of an integer file: no float op is left, it runs with and without XNNPACK, it computes what was trained."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class NotFullyInteger(ValueError):
 
     exit_code = 3  # of the command line: the file is refused, nothing was used wrongly
 
-    def __init__(self, float_ops: Iterable[FloatOp]):
+    def __init__(self, float_ops: Iterable[FloatOp]) -> None:
         self.float_ops = tuple(float_ops)
         lines = "\n".join(f"  {f}" for f in self.float_ops)
         super().__init__(
@@ -93,7 +94,7 @@ def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
     return found
 
 
-def _numbers(graph, tensors) -> list[int]:
+def _numbers(graph: Any, tensors: Any) -> list[int]:
     return [int(n) for t in tensors for n in _TOKEN.findall(graph.tensors[t].name)]
 
 
@@ -188,7 +189,7 @@ class Parity:
         return asdict(self)
 
 
-def parity(artifact: Artifact, simulated, got, xnnpack: bool = True) -> Parity:
+def parity(artifact: Artifact, simulated: Any, got: Any, xnnpack: bool = True) -> Parity:
     """Compares a file with the simulation on the same inputs.
 
     Args:
@@ -211,18 +212,18 @@ def parity(artifact: Artifact, simulated, got, xnnpack: bool = True) -> Parity:
     )
 
 
-def _pairs(artifact, got, simulated):
+def _pairs(artifact: Any, got: Any, simulated: Any) -> Iterator[Any]:
     for spec in artifact.outputs:
         scale = float(np.ravel(spec.scale)[0]) if spec.is_quantized else 1.0 / INT8.activations.count
         yield np.asarray(got[spec.name], np.float32), np.asarray(simulated[spec.name], np.float32), scale
 
 
-def _decision(y):
+def _decision(y: Any) -> Any:
     """The largest of the last axis, position by position; a single value by itself, on the grid of a float16."""
     return y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.astype(np.float16)
 
 
-def check_loads(artifact: Artifact, samples=None) -> None:
+def check_loads(artifact: Artifact, samples: Any = None) -> None:
     """Runs a file once with XNNPACK and once without; either must work.
 
     Args:
@@ -237,7 +238,7 @@ def check_loads(artifact: Artifact, samples=None) -> None:
         ran(artifact, x, xnnpack)
 
 
-def ran(artifact: Artifact, x, xnnpack: bool = True):
+def ran(artifact: Artifact, x: Any, xnnpack: bool = True) -> Any:
     """Returns what a file answers.
 
     Args:
@@ -255,12 +256,12 @@ def ran(artifact: Artifact, x, xnnpack: bool = True):
         raise NotConvertible(text, runtime_failure(str(error), artifact), error) from error
 
 
-def _chosen(samples) -> dict[str, np.ndarray]:
+def _chosen(samples: Any) -> dict[str, np.ndarray]:
     rows = [samples[k] for k in sorted({0, len(samples) // 2, len(samples) - 1})]
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def _plausible(spec) -> np.ndarray:
+def _plausible(spec: Any) -> np.ndarray:
     """Ones for integers, which are indices or counts more often than not; else numbers between 0 and 1."""
     shape = (1, *(1 if size < 1 else size for size in spec.shape[1:]))
     if not spec.is_quantized and not spec.dtype.startswith("float"):

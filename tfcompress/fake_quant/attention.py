@@ -6,6 +6,7 @@ the smallest logit weighs, for all masked places together.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,7 +18,7 @@ from tfcompress.layer_table.integer_rewrites import unit_length
 
 _WITHIN: dict[str, Callable] = {}
 
-Changes = list[tuple[object, str, object]]
+Changes = list[tuple[Any, str, Any]]
 
 
 def within(name: str) -> Callable:

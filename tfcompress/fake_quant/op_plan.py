@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import keras
 
@@ -31,7 +32,7 @@ class Chain:
     is_borrowed: bool = False  # another operation reads the weight as well
 
     @classmethod
-    def of(cls, layer: object, path: str) -> "Chain":
+    def of(cls, layer: Any, path: str) -> "Chain":
         """Returns an empty chain for the weight at an attribute path of a layer."""
         return cls(path, weight(layer, path), adapter=adapter_of(layer, path))
 
@@ -82,20 +83,20 @@ class Spot:
         table: Range that gives what is looked up its scale; in the file the table itself lies on it.
     """
 
-    outputs: dict[int, object] = field(default_factory=dict)
-    before: object = None
+    outputs: dict[int, Any] = field(default_factory=dict)
+    before: Any = None
     fixed: tuple[float, float] | None = None
     is_last: bool = False
     written: bool = False
-    inside: dict[str, object] = field(default_factory=dict)
-    norm: object = None
+    inside: dict[str, Any] = field(default_factory=dict)
+    norm: Any = None
     folds: bool = False
-    front: object = None
+    front: Any = None
     affine: bool = False
-    source: object = None
+    source: Any = None
     sources: tuple = ()
-    target: object = None
-    table: object = None
+    target: Any = None
+    table: Any = None
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Treatment(Spot):
     """
 
     path: str
-    op: object
+    op: Any
     index: int
     chains: dict[str, Chain] = field(default_factory=dict)
     captures: bool = False

@@ -63,7 +63,7 @@ def _lending(model, plain: Callable, chains: list) -> Callable:
             variable.assign(value)
         return outputs
 
-    call.tfcompress_plain = _own_call(model)
+    vars(call)["tfcompress_plain"] = _own_call(model)
     return call
 
 
@@ -81,7 +81,7 @@ def _call(treatment: Treatment, plain: Callable, mode: Mode | None) -> Callable:
     def call(*args, **kwargs):
         return run(treatment, plain, args, kwargs, mode or _now())
 
-    call.tfcompress_plain = plain
+    vars(call)["tfcompress_plain"] = plain
     return call
 
 
@@ -98,7 +98,7 @@ def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callab
         with overridden(unconverted(model)):
             return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
 
-    call.tfcompress_plain = plain
+    vars(call)["tfcompress_plain"] = plain
     return call
 
 

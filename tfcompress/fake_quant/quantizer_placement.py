@@ -8,6 +8,7 @@ where it gives the same result on fewer numbers, and is left out where LiteRT fi
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,8 +64,8 @@ class Placement:
 
 def place(
     trace: Trace,
-    name: Callable[[object], str],
-    left_out: Callable[[object], bool] = lambda op: False,
+    name: Callable[[Any], str],
+    left_out: Callable[[Any], bool] = lambda op: False,
 ) -> Placement:
     """Finds the spot of every range.
 
@@ -301,7 +302,7 @@ class _Placer:
         )
 
 
-def stays_float(trace: Trace, left_out: Callable[[object], bool]) -> set[int]:
+def stays_float(trace: Trace, left_out: Callable[[Any], bool]) -> set[int]:
     """Returns, by `id(operation)`, what is left out, and what only moves its values (Flatten)."""
     ops, tensors = set(), set()
     for call in trace.calls:
@@ -312,7 +313,7 @@ def stays_float(trace: Trace, left_out: Callable[[object], bool]) -> set[int]:
     return ops
 
 
-def float_reasons(ops: Iterable[object]) -> dict[int, tuple[str, ...]]:
+def float_reasons(ops: Iterable[Any]) -> dict[int, tuple[str, ...]]:
     """Returns, by `id(operation)`, the LiteRT operations that the table says stay float."""
     reasons = {}
     for op in ops:

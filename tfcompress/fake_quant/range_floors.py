@@ -83,7 +83,10 @@ class _Lift:
         if isinstance(span, tuple):
             return span[1] - span[0]
         real = self._real(tensor)
-        return 0.0 if real is None else float(np.subtract(*reversed(_seen(real))))
+        if real is None:
+            return 0.0
+        low, high = _seen(real)
+        return float(high - low)
 
     def _widen(self, real: ActivationRange, least: float, alone: float):
         """Makes a range at least so wide; one that saw only zeros gets `alone`."""

@@ -1,6 +1,7 @@
 """Real activation ranges at the places the trace of a model asks for; training and conversion both start here."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ MakeRange = Callable[[Span, object], ActivationRange]
 
 
 def ranged(
-    model: keras.Model, make: MakeRange, left_out: Callable[[object], bool], who: str
+    model: keras.Model, make: MakeRange, left_out: Callable[[Any], bool], who: str
 ) -> tuple[dict[int, Spot], list]:
     """Makes the activation ranges of a model.
 

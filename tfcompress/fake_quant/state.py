@@ -1,5 +1,7 @@
 """All that a compression remembers; saved with the model, but not part of it."""
 
+from collections.abc import Sequence
+
 import keras
 
 from tfcompress.fake_quant.op_plan import Chain, Treatment
@@ -24,7 +26,7 @@ class CompressionState(keras.layers.Layer):
         extras: Further state of techniques: snapshots, adapters.
     """
 
-    def __init__(self, treatments: list[Treatment] = (), inputs: list = (), extras: list = ()):
+    def __init__(self, treatments: Sequence[Treatment] = (), inputs: Sequence = (), extras: Sequence = ()):
         super().__init__(name=NAME, dtype="float32", trainable=False)
         self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int64", trainable=False)
         self.total = self.add_weight(name="total", shape=(), initializer="zeros", dtype="int64", trainable=False)

@@ -117,8 +117,8 @@ def _laid_over(t, call, mode):
     def inner(*args, **kwargs):
         parts = inner_parts(spec.within, t.op, _inside(t, mode)) if t.written and spec.within is not None else []
         with overridden([*changes, *(p for p in parts if p[0] is not t.op or p[1] != "call")]):
-            own = next((value for owner, name, value in parts if owner is t.op and name == "call"), form)
-            return own(*args, **kwargs)
+            found = [value for owner, name, value in parts if owner is t.op and name == "call"]
+            return (found[0] if found else form)(*args, **kwargs)
 
     return inner
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +33,7 @@ class Loss:
 
     model: keras.Model | None
     row: OutputFidelity
-    op: object
+    op: Any
     is_input: bool
     trained: bool
     file_format: FileFormat

@@ -5,6 +5,7 @@ final value goes into the kernel, and the adapter starts again from zero.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -36,12 +37,12 @@ class Adapter:
         b.assign(tf.zeros_like(b))
 
     @property
-    def off(self) -> tuple[object, str, object]:
+    def off(self) -> tuple[Any, str, Any]:
         """The override by which the layer computes with its own kernel only."""
         return self.holder, "lora_enabled", False
 
 
-def adapter_of(layer: object, path: str) -> Adapter | None:
+def adapter_of(layer: Any, path: str) -> Adapter | None:
     """Returns the adapter of a weight at an attribute path of a layer, None where it has none."""
     *inside, name = path.split("/")
     holder = layer
@@ -50,7 +51,7 @@ def adapter_of(layer: object, path: str) -> Adapter | None:
     return Adapter(holder, name) if getattr(holder, "lora_enabled", False) else None
 
 
-def adapters(layer: object) -> dict[str, Adapter]:
+def adapters(layer: Any) -> dict[str, Adapter]:
     """Returns the adapters of the kernels of a layer by their paths."""
     found = {path: adapter_of(layer, path) for path in spec_of(layer).kernels}
     return {path: adapter for path, adapter in found.items() if adapter is not None}

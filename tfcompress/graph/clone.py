@@ -4,6 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ class New:
         trainable: Whether it trains.
     """
 
-    layer: object
+    layer: Any
     weights: list[np.ndarray] | None = None
     trainable: bool = True
 
@@ -50,7 +51,7 @@ def _is_yours(value) -> bool:
 
 
 def rewritten(
-    model: keras.Model, change: Callable[[str, object], list[New] | None]
+    model: keras.Model, change: Callable[[str, Any], list[New] | None]
 ) -> tuple[keras.Model, dict[int, tuple]]:
     """Copies a Functional or Sequential model, with other layers in the place of some.
 
@@ -77,7 +78,7 @@ def rewritten(
         >>> [type(layer).__name__ for layer in flat.layers]
         ['InputLayer', 'Dense', 'Dense']
     """
-    made: dict[int, tuple[object, list[New] | None, tuple]] = {}
+    made: dict[int, tuple[Any, list[New] | None, tuple]] = {}
 
     def replace(path, op):
         changed = change(path, op)
@@ -94,7 +95,7 @@ def rewritten(
     return flat, {key: layers for key, (_, _, layers) in made.items()}
 
 
-def copied(model: keras.Model) -> tuple[keras.Model, dict[int, object]]:
+def copied(model: keras.Model) -> tuple[keras.Model, dict[int, Any]]:
     """Copies a Functional or Sequential model as it is.
 
     LoRA adapters become part of the weights they belong to, and weights that Keras quantized are read back.

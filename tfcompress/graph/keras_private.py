@@ -7,6 +7,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -75,7 +76,7 @@ _NARROWED = [(owner, "result_type", _narrowed(dtypes.result_type)) for owner in 
 
 
 @contextlib.contextmanager
-def overridden(changes: list[tuple[object, str, object]]) -> Iterator[None]:
+def overridden(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
     """Lays attributes over instances, past Keras' attribute tracking, and takes them off again."""
     held = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changes]
     try:
@@ -169,7 +170,7 @@ def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
 
 
-def inference(model: keras.Model) -> list[tuple[object, str, object]]:
+def inference(model: keras.Model) -> list[tuple[Any, str, Any]]:
     """Returns overrides by which recurrent layers draw no dropout masks, which they do even where none is used."""
     cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
     return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
@@ -233,7 +234,7 @@ def output_names(model: keras.Model) -> list[str]:
     return list(names) if names else []
 
 
-def unconverted(model: keras.Model) -> list[tuple[object, str, object]]:
+def unconverted(model: keras.Model) -> list[tuple[Any, str, Any]]:
     """Returns overrides by which a model takes its inputs as they are, in whatever dtype."""
     graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
     name = "_convert_inputs_to_tensors"

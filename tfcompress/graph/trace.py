@@ -1,6 +1,7 @@
 """One trace of a model: which operation was called on which tensors, and who feeds whom."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -46,7 +47,7 @@ class Trace:
     input_dtypes: list[str] = field(default_factory=list)
     float_inputs: dict[int, str] = field(default_factory=dict)
     noticed: Noticing | None = None
-    function: object = None
+    function: Any = None
 
     def unknown(self) -> list[Operation]:
         """Returns the operations fed by a tensor that no known operation made."""

@@ -263,6 +263,7 @@ describe(
     width="units",
     step=True,
     resize=_units,
+    refine=None,
     **{"cell/kernel": "io", "cell/recurrent_kernel": "ro", "cell/bias": "o"},
 )
 describe(
@@ -271,6 +272,7 @@ describe(
     width="units",
     step=True,
     resize=_units,
+    refine=None,
     **{"cell/kernel": "ig", "cell/recurrent_kernel": "rg", "cell/bias": "g"},
 )
 describe(

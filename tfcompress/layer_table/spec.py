@@ -9,6 +9,7 @@ what else is never cut.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 
@@ -200,18 +201,19 @@ def describe_operation(
         _operations[name] = (LayerSpec(axes=axes or {}, **facts), refine)
 
 
-def spec_of(layer: object) -> LayerSpec:
+def spec_of(layer: Any) -> LayerSpec:
     """Returns the facts about a layer or operation, `UNKNOWN` for a type that nobody described.
 
     A type of yours that computes otherwise than the described type it inherits from has the axes of its weights; of
     what it does nobody knows anything.
     """
-    for cls in type(layer).__mro__:
+    kind: Any = type(layer)
+    for cls in kind.__mro__:
         if cls in _table:
             spec = _table[cls]
             refine = _refine.get(cls)
             spec = refine(layer, spec) if refine else spec
-            return LayerSpec(spec.axes, "unknown", kernels=spec.kernels) if _differs(type(layer), cls) else spec
+            return LayerSpec(spec.axes, "unknown", kernels=spec.kernels) if _differs(kind, cls) else spec
     if isinstance(layer, keras.Operation) and type(layer).__module__.startswith("keras."):
         spec, refine = _operations.get(type(layer).__name__, (UNKNOWN, None))
         return refine(layer, spec) if refine else spec

@@ -95,7 +95,8 @@ def tucker_spectra(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Squared singular values of the input and of the output channels of a kernel `(..., i, o)`, largest first."""
     flat = kernel.reshape(-1, *kernel.shape[-2:])
     grams = np.einsum("pio,pjo->ij", flat, flat), np.einsum("pio,piq->oq", flat, flat)
-    return tuple(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0) for gram in grams)
+    ins, outs = (np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0) for gram in grams)
+    return ins, outs
 
 
 def cp(kernel: np.ndarray, rank: int, seed: int = 0, rounds: int = 300, starts: int = 3) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -61,8 +62,8 @@ class Spatial(Factoring):
         """Each axis takes its strides and dilation with it."""
         config = config_of(self.op)
         geometry = {k: tuple(config[k]) for k in ("kernel_size", "strides", "dilation_rate")}
-        first = {k: (v[0], 1)[: len(v)] for k, v in geometry.items()}
-        last = {k: (1, *v[1:]) for k, v in geometry.items()}
+        first: dict[str, Any] = {k: (v[0], 1)[: len(v)] for k, v in geometry.items()}
+        last: dict[str, Any] = {k: (1, *v[1:]) for k, v in geometry.items()}
         padding = config["padding"]
         return [
             conv(self.op, self.part_name("vertical"), parts[0], padding=padding, **first),

@@ -5,6 +5,7 @@ are the order in which MACs are cheapest to save.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tfcompress.low_rank.factoring import Factoring, Rank
 
@@ -37,7 +38,7 @@ def steps(factorings: dict[str, Factoring], lost) -> list[Step]:
     """
     found = []
     for path, factoring in factorings.items():
-        points = [(0, 0.0, None)]
+        points: list[tuple[int, float, Any]] = [(0, 0.0, None)]
         for rank in _grid([r for r in factoring.ranks() if factoring.pays(r)]):
             points.append((factoring.own_macs - factoring.macs(rank), lost(path, rank), rank))
         hull = _hull(points)

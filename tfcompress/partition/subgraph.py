@@ -6,6 +6,7 @@ model does, bit for bit: the same operations, the same weights, in the same orde
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -39,7 +40,7 @@ class Step:
     """One call of an operation, with tensors in the place of its arguments."""
 
     path: str
-    op: object
+    op: Any
     args: tuple
     kwargs: dict
     takes: tuple[Tensor, ...]
@@ -223,7 +224,7 @@ class Course:
             raise ValueError(f"split: the parts hold {len(done)} of {len(self.steps)} steps.")
         return found
 
-    def _piece(self, number: int, inside: list[int], bound: set[int], layers: dict[int, object]) -> Piece:
+    def _piece(self, number: int, inside: list[int], bound: set[int], layers: dict[int, Any]) -> Piece:
         made = [t for k in inside for t in self.steps[k].gives]
         own = {t.number for t in made}
         takes = list(dict.fromkeys(t for k in inside for t in self.steps[k].takes if t.number not in own))

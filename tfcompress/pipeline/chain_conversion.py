@@ -7,6 +7,7 @@ so that codes pass on as they are.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,7 +53,7 @@ def convert_links(
     values: Mapping[str, np.ndarray] | None,
     mode: str = "int8",
     trained: Mapping[str, Treatment] | None = None,
-    options: Mapping[str, object] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> list[ChainedPart]:
     """Converts parts in their order.
 
@@ -80,7 +81,7 @@ def convert_links(
         model = _in_float32(copied(link.model)[0])  # what conversion hangs on it goes with it
         note, state = _ranges(model, link, flow, trained or {}) if mode == "int8" else (None, None)
         given = {name: flow.rounded[name] for name in link.takes} if values is not None else None
-        limit = {"limit": len(next(iter(given.values())))} if given is not None else {}
+        limit: dict[str, Any] = {"limit": len(next(iter(given.values())))} if given is not None else {}
         artifact = convert(model, mode, given, **limit, **(options or {}))
         if note is not None:
             artifact.metadata["notes"] = [note, *artifact.metadata["notes"][1:]]

@@ -25,7 +25,7 @@ def write_chain(folder: str, files: Mapping[str, bytes], index: str, text: Calla
     """
     paths = {name: os.path.join(folder, name) for name in (*files, index)}
     final = text({name: name for name in files}).encode()
-    contents = {paths[name]: content for name, content in files.items()}
+    contents: dict[str | os.PathLike, bytes] = {paths[name]: content for name, content in files.items()}
     with Staged({**contents, paths[index]: final}) as staged, staged.locked():
         if os.path.exists(paths[index]):
             _commit_beside(folder, files, paths, index, text, staged)

@@ -82,7 +82,7 @@ class ChainedArtifact:
         threshold: float | Sequence[float] = (),
         kind: str = LOGITS,
         name: str = "model",
-    ):
+    ) -> None:
         self.parts, self.inputs, self.outputs = tuple(parts), tuple(inputs), dict(outputs)
         self.kind, self.name = kind, name
         self._specs: dict[str, TensorSpec] = {}
@@ -98,7 +98,7 @@ class ChainedArtifact:
         return self._thresholds
 
     @threshold.setter
-    def threshold(self, value: float | Sequence[float]):
+    def threshold(self, value: float | Sequence[float]) -> None:
         self._thresholds = checked_thresholds(value, sum(p.exit is not None for p in self.parts))
 
     @property
@@ -111,7 +111,7 @@ class ChainedArtifact:
         """Whether no file computes in floats."""
         return all(p.artifact.is_integer for p in self.parts)
 
-    def _check(self):
+    def _check(self) -> None:
         known = set(self.inputs)
         if self.kind not in (LOGITS, PROBABILITIES):
             raise ValueError(f"ChainedArtifact: kind must be 'logits' or 'probabilities'. Received: {self.kind!r}.")
@@ -144,7 +144,7 @@ class ChainedArtifact:
                     found.append(part.takes[spec.name])
         return list(dict.fromkeys(found))
 
-    def predict(self, x: Samples, threads: int = 1, xnnpack: bool = True, verbose: int = 0):
+    def predict(self, x: Samples, threads: int = 1, xnnpack: bool = True, verbose: int = 0) -> Any:
         """Runs the files on samples given and answered as real values.
 
         Args:

@@ -207,7 +207,7 @@ def checked_thresholds(threshold: float | Sequence[float], count: int) -> tuple[
         ValueError: If there are others than one or one for each, or one is not in [0, 1].
     """
     single = checks.is_number(threshold) or not hasattr(threshold, "__iter__")
-    given = [threshold] * max(count, 1) if single else list(threshold)
+    given = [threshold] * max(count, 1) if single else list(threshold)  # type: ignore[arg-type]  # `single` has looked
     given = [
         checks.number("early exits", "threshold", t, least=0, most=1, accepted="a probability in [0, 1]") for t in given
     ]

@@ -8,6 +8,7 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,8 +21,8 @@ _PAGE = 800.0
 
 def samples(
     images: np.ndarray,
-    predictions: Sequence[object],
-    labels: Sequence[object] | None = None,
+    predictions: Sequence[Any],
+    labels: Sequence[Any] | None = None,
     columns: int = 10,
 ) -> Picture:
     """Shows images with what the model says; mistakes are framed and name the right answer.
@@ -73,9 +74,7 @@ def samples(
     return canvas.picture(f"{len(images)} samples with predictions{known}.")
 
 
-def tradeoff(
-    points: Sequence[Mapping[str, object]], y_title: str = "accuracy", highlight: str | None = None
-) -> Picture:
+def tradeoff(points: Sequence[Mapping[str, Any]], y_title: str = "accuracy", highlight: str | None = None) -> Picture:
     """Accuracy against bytes: a dot for the raw file, a ring for the gzipped one.
 
     Args:
@@ -271,7 +270,7 @@ def _curve_span(values: list[float], log: bool) -> tuple[float, float]:
     return (max(low - margin, 0.0) if low >= 0 else low - margin), high + margin
 
 
-def _legend_rows(names: Mapping[str, object]) -> list[list[tuple[float, str, str]]]:
+def _legend_rows(names: Mapping[str, Any]) -> list[list[tuple[float, str, str]]]:
     """Places a legend in as many rows as it needs: (x, colour, name) of each entry, by row."""
     rows, x = [[]], 64.0
     for color, name in zip(SERIES, names, strict=False):
@@ -331,7 +330,7 @@ def _within(box: tuple, frame: tuple) -> bool:
     return frame[0] < box[0] and frame[1] < box[1] and box[2] < frame[2] and box[3] < frame[3]
 
 
-def _tradeoff_color(index: int, name: object, highlight: str | None) -> str:
+def _tradeoff_color(index: int, name: Any, highlight: str | None) -> str:
     if highlight is None:
         return SERIES[index % len(SERIES)]
     return "series1" if name == highlight else "series0"
@@ -346,7 +345,7 @@ def _text_width(text: str) -> float:
     return 6.6 * len(text)
 
 
-def _label_width(names: Mapping[str, object]) -> float:
+def _label_width(names: Mapping[str, Any]) -> float:
     return min(max(_text_width(name) for name in names) + 16, _WIDTH * 0.45)
 
 

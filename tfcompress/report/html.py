@@ -1,6 +1,6 @@
 """A report as one HTML page: no script, no outer resource, light and dark, phone to print."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from tfcompress.report.sections import Facts, Figure, Section, Table, Text
@@ -103,4 +103,4 @@ def _figure(section: Figure, number: int) -> str:
     )
 
 
-_BODIES = {Facts: _facts, Text: _text, Table: _table, Figure: _figure}
+_BODIES: dict[type, Callable[..., str]] = {Facts: _facts, Text: _text, Table: _table, Figure: _figure}

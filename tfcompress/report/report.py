@@ -8,6 +8,7 @@ import io
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfcompress.report.html import page
 from tfcompress.report.sections import Facts, Figure, Section, Text, table_of
@@ -113,7 +114,7 @@ class Report:
         rows = [dict(row) for row in rows]
         self._sections.append(table_of(title, rows, columns, digits, highlight, note))
 
-    def add_picture(self, title: str, picture: Picture | object, note: str = "", wide: bool = False) -> None:
+    def add_picture(self, title: str, picture: Picture | Any, note: str = "", wide: bool = False) -> None:
         """Adds a picture.
 
         Args:
@@ -162,7 +163,7 @@ class Report:
         return html, text
 
 
-def _from_savefig(figure: object, title: str) -> Picture:
+def _from_savefig(figure: Any, title: str) -> Picture:
     """Embeds a matplotlib figure without importing matplotlib."""
     if not callable(getattr(figure, "savefig", None)):
         raise TypeError(

@@ -1,7 +1,9 @@
 """What a report is made of: plain data that the text and the HTML renderer both read."""
 
 import numbers
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tfcompress.report.svg import Picture
 from tfcompress.text.table import Cell, number
@@ -80,7 +82,7 @@ Section = Facts | Text | Table | Figure
 
 def table_of(
     title: str,
-    rows: list[dict[str, Cell]],
+    rows: Sequence[Mapping[str, Cell]],
     columns: dict[str, str] | None = None,
     digits: int | dict[str, int] = 4,
     highlight: int | None = None,
@@ -128,12 +130,12 @@ def table_of(
     )
 
 
-def _plain(value: object) -> Cell | bool:
+def _plain(value: Any) -> Cell | bool:
     """NumPy numbers as Python's own."""
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
-def _show(value: object, digits: int) -> str:
+def _show(value: Any, digits: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or isinstance(value, int | float | str):
@@ -141,7 +143,7 @@ def _show(value: object, digits: int) -> str:
     return str(value)
 
 
-def _is_numeric(value: object) -> bool:
+def _is_numeric(value: Any) -> bool:
     """Numbers, gaps, and texts that begin like a number ("99.1 %")."""
     if isinstance(value, str):
         return value[:1].isdigit() or (value[:1] in "+-" and (value[1:2].isdigit() or value == "-"))

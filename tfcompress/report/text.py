@@ -1,7 +1,7 @@
 """A report as plain text: headings underlined, tables aligned, pictures in words."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tfcompress.report.sections import Facts, Figure, Section, Table, Text
 from tfcompress.text.table import text_table
@@ -49,7 +49,7 @@ def _text(section: Text) -> str:
 
 
 def _table(section: Table) -> str:
-    rows = section.cells
+    rows = list(section.cells)
     if section.highlight is not None:
         rows = [((">" if i == section.highlight else " ") + " " + row[0], *row[1:]) for i, row in enumerate(rows)]
     header = list(section.header)
@@ -64,4 +64,4 @@ def _figure(section: Figure) -> str:
     return "\n".join(textwrap.fill(line, _WIDTH) for line in lines)
 
 
-_BODIES = {Facts: _facts, Text: _text, Table: _table, Figure: _figure}
+_BODIES: dict[type, Callable[..., str]] = {Facts: _facts, Text: _text, Table: _table, Figure: _figure}

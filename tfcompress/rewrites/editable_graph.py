@@ -4,8 +4,8 @@ Algebra on kernels is done here in float64, many changes in a row; the new model
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,8 +38,8 @@ class Node:
     """
 
     path: str
-    op: object
-    kind: type
+    op: Any
+    kind: Any
     config: dict
     spec: LayerSpec
     weights: dict[str, np.ndarray]
@@ -145,7 +145,7 @@ class Draft:
         Raises:
             ValueError: If the model is subclassed, so that it has no graph to rebuild.
         """
-        changes: dict[int, Callable[[], list[New]]] = {}
+        changes: dict[int, list[New]] = {}
         for node in (*self.nodes, *self._gone):
             if node.instead is not None:
                 changes[id(node.op)] = node.instead

@@ -105,7 +105,7 @@ class Schedule(abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         """Fields of the dataclass, as JSON-able values."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # subclasses are dataclasses
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Schedule:
@@ -113,7 +113,7 @@ class Schedule(abc.ABC):
         return cls(**config)
 
 
-def store(owner: Schedule, name: str, value: Any) -> None:
+def store(owner: object, name: str, value: Any) -> None:
     """Sets a validated field while a frozen dataclass is being made."""
     object.__setattr__(owner, name, value)  # the dataclass is frozen
 

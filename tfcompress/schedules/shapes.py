@@ -236,10 +236,10 @@ class Steps(Schedule):
         pairs = tuple(values.items()) if isinstance(values, Mapping) else checks.held(values)
         if not pairs:
             raise ValueError(f"Steps: values must map at least one position to a value. Received: {shown(values)}.")
-        pairs = [checks.pair("Steps", "values", each, "a dict or pairs (position, value)") for each in pairs]
+        given = [checks.pair("Steps", "values", each, "a dict or pairs (position, value)") for each in pairs]
         stored = sorted(
             (position("Steps", "values: position", at, self.unit), checks.number("Steps", "values: value", value))
-            for at, value in pairs
+            for at, value in given
         )
         if len({at for at, _ in stored}) != len(stored):
             raise ValueError(f"Steps: values: each position may come once. Received: {shown(values)}.")

@@ -4,8 +4,6 @@ The wrapper calls `chain.run`, as the hook on a live layer does; its weights are
 state of the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
 """
 
-from collections.abc import Callable
-
 import keras
 
 from tfcompress.fake_quant.op_plan import Chain, Mode, Treatment
@@ -87,7 +85,7 @@ class Compressed(keras.layers.Wrapper):
 
     def counted(self) -> dict | None:
         """Returns how far the training is, None where nobody counted."""
-        return self.clock() if isinstance(self.clock, Callable) else self.clock
+        return self.clock() if callable(self.clock) else self.clock
 
     def build(self, *args, **kwargs):
         """Builds the layer inside, then the state of its transforms."""

@@ -5,6 +5,7 @@ layer's scale comes from. So a session's model that was saved and loaded by Kera
 """
 
 from dataclasses import replace as changed
+from typing import Any
 
 import keras
 
@@ -152,7 +153,7 @@ class _Gatherer:
     def __init__(self, model, plain):
         self.plain = leaves(plain)
         self.wrappers = {id(op.layer): op for _, op in leaves(model) if isinstance(op, Compressed)}
-        self.real: dict[int, object] = {}  # range number -> the range, one for all places
+        self.real: dict[int, Any] = {}  # range number -> the range, one for all places
         self.behind: dict[int, dict] = {}
         graph = trace(model)
         self.inputs: list = [None] * len(graph.inputs)

@@ -157,7 +157,8 @@ class ByActivity:
             seen = {n: m for (n, of), m in self._moments.items() if of == f}
             self.like.append(np.minimum.reduce([m.similarity() for m in seen.values()]))
             spread = {n: np.maximum(np.diag(m.products()), 0.0)[:, None] for n, m in seen.items()}
-            self.matter.append(reach(reads, family, lambda n, at, spread=spread: spread[n]))
+            own = reach(reads, family, lambda n, at, spread=spread: spread[n])  # type: ignore[misc]  # of this round
+            self.matter.append(own)
 
     def take(self, number: int, gone: int, kept: int) -> Take:
         """Returns what a reader takes over: the factor and the constant with the least squared error."""

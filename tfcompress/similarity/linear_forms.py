@@ -5,6 +5,7 @@ weights that read them can take. Before a sigmoid or a gate all of it counts.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -92,7 +93,7 @@ class StreamCall:
     """One call of an operation on streams."""
 
     path: str
-    op: object
+    op: Any
     spec: LayerSpec
     use: Use
     args: tuple
@@ -121,7 +122,7 @@ def parted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows / np.where(size > 0, size, 1.0)[:, None], size
 
 
-def value_of(op: object, path: str) -> np.ndarray:
+def value_of(op: Any, path: str) -> np.ndarray:
     """Returns a weight as float64."""
     return np.asarray(full_precision(weight(op, path)), "float64")
 

@@ -4,7 +4,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -66,7 +66,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _array(stream: BinaryIO, size: int) -> np.ndarray:
+def _array(stream: IO[bytes], size: int) -> np.ndarray:
     version = npy.read_magic(stream)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:

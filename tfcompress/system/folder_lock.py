@@ -89,7 +89,7 @@ def temporary_folder(folder: str | os.PathLike) -> tuple[str, int | None]:
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Removes temporary files and folders whose writers are gone; those of living writers stay."""
-    with os.scandir(folder) as entries:
+    with os.scandir(os.fspath(folder)) as entries:
         names = [entry.path for entry in entries if entry.name.startswith(PREFIX) and MARK in entry.name]
     for path in names:
         handle = _opened(path, getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

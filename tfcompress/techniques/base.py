@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ class Target:
     """
 
     path: str
-    layer: object
+    layer: Any
     weight: str
     spec: LayerSpec
     chain: Chain
@@ -48,7 +49,7 @@ class Kernel:
     name: str
     chain: Chain
     axes: str
-    setting: object
+    setting: Any
     number: int
 
 
@@ -71,10 +72,10 @@ class Memory:
     is_final: bool = False
     looked: int | None = None  # the step of the last look at a schedule
     plain: keras.Model | None = None  # the model of ordinary layers; in a session the one inside the wrappers
-    found: object = None  # what the technique found out about the model, once
+    found: Any = None  # what the technique found out about the model, once
 
 
-def percent(value: object) -> str:
+def percent(value: Any) -> str:
     """What a fraction that is given in per cent may have been meant to be, for an error message."""
     return f"Did you mean {value / 100:g}?" if checks.is_number(value) and 1 < value <= 100 else ""
 
@@ -115,7 +116,7 @@ class Technique:
         overrides: `{key: value}` by name pattern or layer type; None leaves a layer alone.
     """
 
-    where: object = field(default=None, kw_only=True)
+    where: Any = field(default=None, kw_only=True)
     overrides: dict | None = field(default=None, kw_only=True)
 
     order = 0
@@ -145,7 +146,7 @@ class Technique:
             found[name] = None if value is None else self.stored(value)
         return found
 
-    def set(self, **fields: object) -> None:
+    def set(self, **fields: Any) -> None:
         """Stores checked fields while the frozen dataclass is being made."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -156,7 +157,7 @@ class Technique:
     is_gradual = True
     """Whether the technique is at work while training goes on."""
 
-    def setting(self, target: Target) -> object:
+    def setting(self, target: Target) -> Any:
         """Returns what holds for a target: the technique's default, an override, or a `Skip`."""
         if not where(self.where)(target.layer, target.weight, int(np.prod(target.chain.variable.shape))):
             return Skip(f"{self.name}: left out by `where`")
@@ -168,24 +169,24 @@ class Technique:
         """The name in plans and reports."""
         return type(self).__name__
 
-    def default(self) -> object:
+    def default(self) -> Any:
         """Value that holds where no override does."""
         return True
 
-    def accept(self, value: object) -> object:
+    def accept(self, value: Any) -> Any:
         """Validates an override."""
         return value
 
-    def stored(self, value: object) -> object:
+    def stored(self, value: Any) -> Any:
         """Returns the form in which a setting is kept; validates it on the way."""
         self.accept(value)
         return value
 
-    def transforms(self, target: Target, setting: object, seed: int) -> list:
+    def transforms(self, target: Target, setting: Any, seed: int) -> list:
         """Returns the transforms for a target; they are added to its chain."""
         return []
 
-    def action(self, target: Target, setting: object) -> str:
+    def action(self, target: Target, setting: Any) -> str:
         """Says in a few words what is done to a target, for the plan."""
         return self.name
 

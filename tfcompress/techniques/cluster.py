@@ -8,6 +8,7 @@ mask changes are assigned anew. k-means++ start after Arthur and Vassilvitskii 2
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import keras
 import numpy as np
@@ -80,7 +81,7 @@ class Cluster(Technique):
 
     order = 10
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         super().__post_init__()
         self.set(
@@ -92,25 +93,25 @@ class Cluster(Technique):
             seed=checks.seed("Cluster", self.seed),
         )
 
-    def default(self):
+    def default(self) -> Any:
         """The number of clusters."""
         return self.clusters
 
-    def accept(self, value):
+    def accept(self, value: Any) -> int:
         """Validates a number of clusters."""
-        if not isinstance(value, Integral) or isinstance(value, bool) or not 2 <= value <= 256:
+        if not isinstance(value, Integral) or isinstance(value, bool) or not 2 <= int(value) <= 256:
             checks.refuse(ValueError, "Cluster", "clusters", "an integer in 2..256", value)
         return int(value)
 
-    def stored(self, value):
+    def stored(self, value: Any) -> Any:
         """A Python int."""
         return self.accept(value)
 
-    def transforms(self, target: Target, setting, seed: int) -> list:
+    def transforms(self, target: Target, setting: Any, seed: int) -> list:
         """The shared values."""
         return [Centroids(setting, self.per_channel, target.axes)]
 
-    def action(self, target: Target, setting) -> str:
+    def action(self, target: Target, setting: Any) -> str:
         """Names the number of values."""
         return f"Cluster {setting} values per {'channel' if self.per_channel else 'kernel'}"
 
@@ -127,7 +128,7 @@ class Cluster(Technique):
                 _follow_mask(k)
         memory.is_final = moment.last
 
-    def _assign(self, k: Kernel):
+    def _assign(self, k: Kernel) -> None:
         """Assigns every weight to the nearest value; the first time, finds the values."""
         shared, weight = k.chain.find(Centroids), _weight(k)
         rows, restore = _rows(weight, shared)
@@ -139,7 +140,7 @@ class Cluster(Technique):
             values[i], index[i][~g] = self._one(row[~g], before[i], shared.clusters, seed)
         _store(shared, values, index, restore)
 
-    def _off(self, k: Kernel, weight):
+    def _off(self, k: Kernel, weight: Any) -> Any:
         """Which weights are zero and stay so."""
         mask = k.chain.find(Mask)
         off = weight == 0 if self.keep_zeros else np.zeros(weight.shape, bool)
@@ -149,7 +150,7 @@ class Cluster(Technique):
             off |= _local(k) == k.chain.find(Centroids).clusters
         return off
 
-    def _one(self, values, before, k, seed):
+    def _one(self, values: Any, before: Any, k: Any, seed: list[int]) -> Any:
         """Returns the values of one row of weights, ascending, and the index of each weight."""
         if not values.size:
             return np.zeros(k), np.zeros(0, int)
@@ -229,7 +230,7 @@ def _nearest(values: np.ndarray, centers: np.ndarray) -> np.ndarray:
     return np.searchsorted((centers[1:] + centers[:-1]) / 2, values)
 
 
-def _rows(w: np.ndarray, shared: Centroids):
+def _rows(w: np.ndarray, shared: Centroids) -> Any:
     """Returns the weight with one row per set of shared values, and the function that undoes it."""
     if not shared.per_channel:
         return w.reshape(1, -1), lambda rows: rows.reshape(w.shape)

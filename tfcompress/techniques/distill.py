@@ -6,6 +6,7 @@ with an adapter where widths differ after Romero et al., "FitNets", 2015.
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -49,7 +50,7 @@ class Distill(Technique):
         0.2
     """
 
-    teacher: object = None
+    teacher: Any = None
     temperature: float = 3.0
     alpha: float = 0.1
     weights: tuple[float, ...] | None = None
@@ -58,7 +59,7 @@ class Distill(Technique):
     answers: str | tuple[str, ...] | None = None
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates and stores lists as tuples; there is no `where` to store."""
         given = self.teacher if isinstance(self.teacher, (list, tuple)) else (self.teacher,)
         for t in given:
@@ -87,7 +88,7 @@ class Distill(Technique):
                 "`features` names layers."
             )
 
-    def _check_weights(self):
+    def _check_weights(self) -> None:
         if self.weights is None:
             return
         wanted = f"one number >= 0 for each of the {len(self.teacher)} teachers, not all 0"
@@ -99,7 +100,7 @@ class Distill(Technique):
             checks.refuse(ValueError, "Distill", "weights", wanted, self.weights)
         self.set(weights=weights)
 
-    def _check_answers(self):
+    def _check_answers(self) -> None:
         if self.answers is None:
             return
         asked = (self.answers,) if isinstance(self.answers, str) else self.answers
@@ -133,7 +134,7 @@ class Distill(Technique):
         """Loads the teachers, checks that they fit the student, and makes the adapters."""
         return [Lesson(self, model)]
 
-    def loss(self, memory: Memory, x, y_pred, features: dict, sample_weight):
+    def loss(self, memory: Memory, x: Any, y_pred: Any, features: dict, sample_weight: Any) -> Any:
         """Returns the teachers' part of the loss, a scalar.
 
         Args:
@@ -153,22 +154,23 @@ class Distill(Technique):
             )
         return memory.extras[0].loss(x, y_pred, features, sample_weight)
 
-    def mix(self, total, regularization, extra):
+    def mix(self, total: Any, regularization: Any, extra: Any) -> Any:
         """Returns the loss of a step: labels by `alpha`, regularization as it was, the teachers."""
         return self.alpha * (total - regularization) + regularization + extra
 
 
-def _pairs(value) -> tuple[tuple[str, str], ...]:
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, tuple | list):
         checks.refuse(TypeError, "Distill", "features", "a list of pairs (teacher layer, student layer)", value)
     return tuple(_pair(each) for each in value)
 
 
-def _pair(pair) -> tuple[str, str]:
+def _pair(pair: Any) -> tuple[str, str]:
     is_pair = isinstance(pair, (list, tuple)) and len(pair) == 2
     if not is_pair or not all(isinstance(name, str) for name in pair):
         raise ValueError(
             "Distill: features must be a list of pairs (teacher layer, student layer). "
             f"Received: {shown(pair)} in it. For one pair: features=[('conv', 'conv')]."
         )
-    return tuple(checks.text("Distill", "features", name) for name in pair)
+    teacher, student = (checks.text("Distill", "features", name) for name in pair)
+    return teacher, student

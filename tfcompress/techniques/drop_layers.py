@@ -5,6 +5,7 @@ networks behave like ensembles of relatively shallow networks", 2016).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,7 +69,7 @@ class DropLayers(Surgery):
 
     order = 21
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         given = {k: getattr(self, k) for k in ("amount", "budget", "names") if getattr(self, k) is not None}
         if len(given) != 1:
@@ -90,7 +91,7 @@ class DropLayers(Surgery):
         checks.choice("DropLayers", "what", self.what, _KINDS)
         super().__post_init__()
 
-    def accept(self, value):
+    def accept(self, value: Any) -> Any:
         """An override can only leave a layer alone."""
         if value is not True:
             raise ValueError(f"DropLayers: an override must be None (leave alone) or True. Received: {shown(value)}.")
@@ -104,19 +105,19 @@ class DropLayers(Surgery):
         """
         ops = dict(leaves(model))
         check_names(self, ops.values())
-        found, rows = self._found(model, ops, {})
-        rows = [Left(path, why) for path, why in rows.items()]
+        found, reasons = self._found(model, ops, {})
+        rows = [Left(path, why) for path, why in reasons.items()]
         picks, done = (
             self._named(model, ops, found, rows) if self.names else self._measured(model, ops, found, evidence)
         )
         small = without(model, picks) if picks else model
         return Operated(small, (*done, *rows))
 
-    def _may(self, op) -> bool:
+    def _may(self, op: Any) -> bool:
         size = sum(int(np.prod(v.shape)) for v in getattr(op, "variables", ()))
         return setting_of(self, op, next(iter(spec_of(op).kernels), ""), size) is not None
 
-    def _found(self, model, ops, picks: Picks) -> tuple[list[Droppable], dict[str, str]]:
+    def _found(self, model: keras.Model, ops: Any, picks: Picks) -> tuple[list[Droppable], dict[str, str]]:
         """What may go, and why the rest of sums and kernels may not."""
         all_found, reasons = droppable(model, picks)
         kept = []
@@ -129,7 +130,7 @@ class DropLayers(Surgery):
             kept.append(d)
         return kept, reasons
 
-    def _named(self, model, ops, found, rows):
+    def _named(self, model: keras.Model, ops: Any, found: Any, rows: Any) -> Any:
         """Drops what is named, one after the other."""
         picks: Picks = {}
         done = []
@@ -143,7 +144,7 @@ class DropLayers(Surgery):
             done.append(_change(ops, at[name], "named"))
         return picks, done
 
-    def _measured(self, model, ops, found, evidence: Evidence):
+    def _measured(self, model: keras.Model, ops: Any, found: Any, evidence: Evidence) -> Any:
         """Drops what matters least, and measures the rest anew, until enough is gone."""
         count = self._count(found)
         if not found or count == 0:
@@ -161,7 +162,7 @@ class DropLayers(Surgery):
             found, _ = self._found(model, ops, picks)
         return picks, [*done, *(Left(d.path, f"kept: {measure.text(c)}") for d, c in zip(found, costs, strict=True))]
 
-    def _count(self, found) -> int | None:
+    def _count(self, found: Any) -> int | None:
         if self.amount is None:
             return None
         if isinstance(self.amount, float):
@@ -171,7 +172,7 @@ class DropLayers(Surgery):
             raise ValueError(f"DropLayers: amount={self.amount}, but only {len(found)} can go: {known}.")
         return self.amount
 
-    def _costs(self, measure, found, picks, verbose) -> list[float]:
+    def _costs(self, measure: Any, found: Any, picks: Any, verbose: int) -> list[float]:
         costs = []
         for number, d in enumerate(found, start=1):
             costs.append(measure(picks | d.picks))
@@ -179,7 +180,7 @@ class DropLayers(Surgery):
         return costs
 
 
-def _amount(amount):
+def _amount(amount: Any) -> Any:
     wanted = "a count from 1 on (an int) or a fraction in (0, 1)"
     if not checks.is_number(amount):
         checks.refuse(TypeError, "DropLayers", "amount", wanted, amount)
@@ -189,7 +190,7 @@ def _amount(amount):
     return int(amount) if is_count else float(amount)
 
 
-def _change(ops, d: Droppable, why: str) -> Change:
+def _change(ops: Any, d: Droppable, why: str) -> Change:
     """What went, and the parameters of it."""
     size = sum(int(np.prod(v.shape)) for path in d.inside for v in getattr(ops[path], "variables", ()))
     others = [path for path in d.inside if path != d.path]

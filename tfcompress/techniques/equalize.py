@@ -4,6 +4,7 @@ Law: `Equalize()(m)` gives the output of `m`, to float rounding; `bias_correctio
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -57,14 +58,14 @@ class Equalize(Surgery):
     bits: int = 8
     per_channel: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         for name in ("relu6", "bias_correction", "per_channel"):
             self.set(**{name: checks.flag("Equalize", name, getattr(self, name))})
         self.set(bits=checks.whole("Equalize", "bits", self.bits, 2, 16))
         super().__post_init__()
 
-    def accept(self, value: object) -> object:
+    def accept(self, value: Any) -> Any:
         """An override can only leave a layer alone."""
         if value is not True:
             raise ValueError(f"Equalize: an override must be None (leave alone) or True. Received: {shown(value)}.")
@@ -93,20 +94,20 @@ class Equalize(Surgery):
         rows += [Change(path, f"bias corrected by at most {gap:.3g}") for path, gap in most.items()]
         return Operated(corrected, tuple(rows))
 
-    def _takes(self, op) -> bool:
+    def _takes(self, op: Any) -> bool:
         return setting_of(self, op) is not None
 
     def _may(self, node: Node) -> bool:
         return self._takes(node.op)
 
-    def _fold(self, draft, rows):
+    def _fold(self, draft: Any, rows: Any) -> None:
         """The file folds normalizations, and rounds the kernels it gets by that."""
         for node in [n for n in draft.nodes if is_affine(n)]:
             maker = draft.maker(node.inputs[0])
             if maker is not None and self._may(maker) and isinstance(fold_back(draft, node), Node):
                 rows.append(Change(node.path, f"folded into {maker.path} before it"))
 
-    def _links(self, draft, rows) -> list[Link]:
+    def _links(self, draft: Any, rows: Any) -> list[Link]:
         links = []
         for node in [n for n in draft.nodes if is_linear(n) and self._may(n)]:
             found = link(draft, node, self.relu6)

@@ -4,6 +4,7 @@ Law: `Fold()(m)` gives the output of `m`, to float rounding; what can't be folde
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,7 @@ class Fold(Surgery):
         ['InputLayer', 'Conv2D', 'ReLU']
     """
 
-    def accept(self, value: object) -> object:
+    def accept(self, value: Any) -> Any:
         """An override can only leave a layer alone."""
         if value is not True:
             raise ValueError(f"Fold: an override must be None (leave alone) or True. Received: {shown(value)}.")
@@ -69,14 +70,14 @@ class Fold(Surgery):
     def _may(self, node: Node) -> bool:
         return setting_of(self, node.op) is not None
 
-    def _drop(self, draft, rows):
+    def _drop(self, draft: Any, rows: Any) -> None:
         """What hands its input through at inference."""
         for node in list(draft.nodes):
             if len(node.outputs) == 1 and node.outputs == node.inputs and node.is_single and self._may(node):
                 draft.remove(node)
                 rows.append(Change(node.path, f"removed: {type(node.op).__name__} does nothing at inference"))
 
-    def _fold(self, draft, rows):
+    def _fold(self, draft: Any, rows: Any) -> None:
         """Back from the first to the last; then ahead from the last to the first, so that none waits for another."""
         reasons = {}
         for node in [n for n in draft.nodes if n.spec.affine]:
@@ -95,8 +96,8 @@ class Fold(Surgery):
             else:
                 rows.append(Change(node.path, f"folded into {', '.join(n.path for n in behind)} behind it"))
 
-    def _merge(self, draft, rows):
-        reasons = {}
+    def _merge(self, draft: Any, rows: Any) -> None:
+        reasons: dict[str, Any] = {}
         for node in list(draft.nodes):
             while self._may(node) and isinstance(first := merge(draft, node), Node):
                 rows.append(Change(first.path, f"merged into {node.path}"))
@@ -104,14 +105,14 @@ class Fold(Surgery):
             reasons[node.path] = merge(draft, node) if self._may(node) else None
         rows += [Left(path, why) for path, why in reasons.items() if why is not None]
 
-    def _constants(self, draft, rows) -> Constants:
+    def _constants(self, draft: Any, rows: Any) -> Constants:
         constants = Constants(draft, self._may)
         rows += [Change(p, f"{n} constant input channels folded into its bias") for p, n in constants.folded.items()]
         rows += [Left(path, why) for path, why in constants.kept.items()]
         rows += [Change(path, "removed: a sum with zeros, and what made them") for path in constants.dropped]
         return constants
 
-    def _cut(self, model, rows) -> keras.Model:
+    def _cut(self, model: keras.Model, rows: Any) -> keras.Model:
         """Cuts channels that nobody reads."""
         channels = groups(model)
         dead = unread(channels)

@@ -5,6 +5,7 @@ Law: what an operation says it leaves equal is equal; what it can't treat stays 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,8 +26,8 @@ class Change:
 
     layer: str
     what: str
-    before: object = None
-    after: object = None
+    before: Any = None
+    after: Any = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Operated:
         cells = [("layer", "what was done, or why not", "before", "after")]
         for row in self.rows:
             if isinstance(row, Change):
-                cells.append((row.layer, row.what, *("" if v is None else str(v) for v in (row.before, row.after))))
+                before, after = ("" if v is None else str(v) for v in (row.before, row.after))
+                cells.append((row.layer, row.what, before, after))
             else:
                 cells.append((row.layer, f"- {row.reason}", "", ""))
         wide = [max(len(c[k]) for c in cells) for k in range(3)]
@@ -103,7 +105,7 @@ class Surgery(Technique):
         return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model
 
 
-def setting_of(technique: Surgery, layer: object, weight: str = "", size: int = 0) -> object | None:
+def setting_of(technique: Surgery, layer: Any, weight: str = "", size: int = 0) -> Any | None:
     """Returns the setting that holds for a layer; None if it is to be left alone.
 
     Args:
@@ -118,7 +120,7 @@ def setting_of(technique: Surgery, layer: object, weight: str = "", size: int = 
     return None if value is None else technique.accept(value)
 
 
-def check_names(technique: Surgery, layers: Iterable[object]) -> None:
+def check_names(technique: Surgery, layers: Iterable[Any]) -> None:
     """Makes sure that every key of `where` and `overrides` names a layer.
 
     Raises:

@@ -6,6 +6,7 @@ Law: at full rank nothing changes; a layer whose factors would not be cheaper st
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,14 +64,14 @@ class LowRank(Surgery):
         ['wide_in', 'wide']
     """
 
-    rank: object = None
+    rank: Any = None
     energy: float | None = None
     macs: float | None = None
     error: float | None = None
-    method: object = None
+    method: Any = None
     scope: str = "layer"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         given = [name for name in _SIZES if getattr(self, name) is not None]
         if len(given) != 1:
@@ -101,18 +102,18 @@ class LowRank(Surgery):
         """Whether one budget holds for all layers together."""
         return self.error is not None or self.scope == "model"
 
-    def default(self) -> object:
+    def default(self) -> Any:
         """The rank, energy, fraction of MACs or error that is given."""
         return getattr(self, self._size)
 
-    def accept(self, value: object) -> object:
+    def accept(self, value: Any) -> Any:
         """Validates a rank, energy, fraction of MACs or error."""
         if self._size == "rank":
             return _rank(value, self.method)
-        top = {"most": 1} if self._size == "energy" else {"below": 1}
+        top: dict[str, Any] = {"most": 1} if self._size == "energy" else {"below": 1}
         return checks.number("LowRank", self._size, value, above=0, **top, hint=percent(value))
 
-    def stored(self, value: object) -> object:
+    def stored(self, value: Any) -> Any:
         """The validated value."""
         return self.accept(value)
 
@@ -124,8 +125,9 @@ class LowRank(Surgery):
             evidence.inputs(model, "LowRank: method='pca'")
         settings = {path: setting_of(self, op, "kernel", _elements(op)) for path, op in ops}
         chosen = {id(op) for path, op in ops if settings[path] is not None}
-        found = factorings(model, chosen, *self.method, evidence.x, evidence.seed)
-        rows = {path: Left(path, why) for path, why in found.items() if isinstance(why, str)}
+        matrix, convolution = self.method
+        found = factorings(model, chosen, matrix, convolution, evidence.x, evidence.seed)
+        rows: dict[str, Change | Left] = {path: Left(path, why) for path, why in found.items() if isinstance(why, str)}
         fit = {path: f for path, f in found.items() if not isinstance(f, str)}
         if self._is_shared:
             ranks = self._shared(model, fit, evidence)
@@ -137,7 +139,7 @@ class LowRank(Surgery):
         # in the order of the model
         return Operated(_factored(model, fit, kept), tuple(rows[path] for path in found))
 
-    def _rank_of(self, factoring: Factoring, setting) -> Rank | None:
+    def _rank_of(self, factoring: Factoring, setting: Any) -> Rank | None:
         """The rank of one layer by itself."""
         if self.rank is not None:
             return factoring.clipped(setting)
@@ -146,7 +148,7 @@ class LowRank(Surgery):
         limit = setting * factoring.own_macs
         return max((r for r in factoring.ranks() if factoring.macs(r) <= limit), key=factoring.macs, default=None)
 
-    def _shared(self, model, fit, evidence) -> dict[str, Rank]:
+    def _shared(self, model: keras.Model, fit: Any, evidence: Any) -> dict[str, Rank]:
         """The ranks when one budget holds for all."""
         order = steps(fit, _losses(model, fit, evidence))
         if self.error is None:
@@ -155,7 +157,7 @@ class LowRank(Surgery):
             return _ranks(order[: _first_over(order, self.error)])
         return _ranks(order[: self._steps_to_error(model, fit, order, evidence)])
 
-    def _steps_to_macs(self, model, order) -> int:
+    def _steps_to_macs(self, model: keras.Model, order: Any) -> int:
         whole = left = macs_of(model)
         for count, step in enumerate(order):
             if left <= self.macs * whole:
@@ -168,7 +170,7 @@ class LowRank(Surgery):
             )
         return len(order)
 
-    def _steps_to_error(self, model, fit, order, evidence) -> int:
+    def _steps_to_error(self, model: keras.Model, fit: Any, order: Any, evidence: Any) -> int:
         """The most steps, by bisection, whose error on data is within the budget."""
         low, high = 0, len(order)
         samples = [a[:_SAMPLES] for a in evidence.x]
@@ -183,7 +185,7 @@ class LowRank(Surgery):
         return low
 
 
-def _methods(value) -> tuple[str, str]:
+def _methods(value: Any) -> tuple[str, str]:
     """One method for matrices and one for convolutions."""
     given = [] if value is None else checks.texts("LowRank", "method", value)
     matrix = [m for m in given if m in MATRIX]
@@ -193,10 +195,10 @@ def _methods(value) -> tuple[str, str]:
             f"LowRank: method must be one of {MATRIX} for Dense layers, one of {tuple(CONVOLUTION)} for convolutions, "
             f"or one of each. Received: method={shown(value)}."
         )
-    return (*(matrix or ["svd"]), *(convolution or ["spatial"]))
+    return (matrix or ["svd"])[0], (convolution or ["spatial"])[0]
 
 
-def _rank(value, methods):
+def _rank(value: Any, methods: Any) -> Any:
     pair = isinstance(value, (tuple, list)) and len(value) == 2
     wanted, hint = "an int >= 1, or a pair of them with 'tucker'", "For a fraction use energy=... or macs=...."
     numbers = [checks.whole("LowRank", "rank", n, 1, LARGEST_RANK, hint, wanted) for n in (value if pair else [value])]
@@ -207,12 +209,12 @@ def _rank(value, methods):
     return tuple(numbers) if pair else numbers[0]
 
 
-def _elements(op) -> int:
+def _elements(op: Any) -> int:
     kernel = getattr(op, "kernel", None)
     return int(np.prod(kernel.shape)) if kernel is not None else 0
 
 
-def _row(path, factoring, rank) -> Change | Left:
+def _row(path: Any, factoring: Any, rank: Any) -> Change | Left:
     if rank is None:
         return Left(path, "no rank that would pay is within the budget")
     if not factoring.pays(rank):
@@ -225,39 +227,41 @@ def _row(path, factoring, rank) -> Change | Left:
     return Change(path, what, factoring.kernel.size, factoring.parameters(rank))
 
 
-def _ranks(order) -> dict[str, Rank]:
+def _ranks(order: Any) -> dict[str, Rank]:
     """The last step of each layer holds."""
     return {step.path: step.rank for step in order}
 
 
-def _first_over(order, error) -> int:
+def _first_over(order: Any, error: Any) -> int:
     total = np.cumsum([step.lost for step in order])
     return int(np.searchsorted(total, error**2, side="right"))
 
 
-def _losses(model, fit, evidence) -> Callable[[str, Rank], float]:
+def _losses(model: keras.Model, fit: Any, evidence: Any) -> Callable[[str, Rank], float]:
     """Relative squared error of a layer at a rank: of its outputs where there is data, else of its kernel."""
     if evidence.x is None:
         return lambda path, rank: fit[path].lost(rank)
     paths, seen = {id(f.op): path for path, f in fit.items()}, {}
 
-    def look(op, given, _):
+    def look(op: Any, given: Any, _: Any) -> None:
         seen.setdefault(paths[id(op)], given)
 
     watch(model, [f.op for f in fit.values()], [a[:_LOOKS] for a in evidence.x], look, batch=_LOOKS)
     return lambda path, rank: fit[path].lost_on(rank, seen[path])
 
 
-def _outputs(model, x) -> list[np.ndarray]:
+def _outputs(model: keras.Model, x: Any) -> list[np.ndarray]:
     made = zip(*answers(model, x), strict=True)
     return [np.concatenate(parts).astype("float64") for parts in made]
 
 
-def _error(before, after) -> float:
+def _error(before: Any, after: Any) -> float:
     """The largest relative error of an output."""
-    return max(float(np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-30)) for a, b in zip(before, after, strict=True))
+    return max(
+        float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(a)), 1e-30) for a, b in zip(before, after, strict=True)
+    )
 
 
-def _factored(model, fit, ranks) -> keras.Model:
+def _factored(model: keras.Model, fit: Any, ranks: Any) -> keras.Model:
     made = {id(fit[path].op): fit[path].layers(fit[path].parts(rank)) for path, rank in ranks.items()}
     return rewritten(model, lambda path, op: made.get(id(op)))[0]

@@ -7,6 +7,7 @@ made of what stays by least squares.
 import heapq
 from dataclasses import dataclass
 from itertools import islice, takewhile
+from typing import Any
 
 import keras
 import numpy as np
@@ -81,7 +82,7 @@ class MergeChannels(Surgery):
 
     order = 22
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         if (self.amount is None) == (self.threshold is None):
             raise ValueError(
@@ -102,17 +103,17 @@ class MergeChannels(Surgery):
                 "MergeChannels: scope='global' shares out an amount. Received: a threshold. Leave scope out."
             )
 
-    def default(self):
+    def default(self) -> Any:
         """The amount, or the threshold."""
         return self.threshold if self.amount is None else self.amount
 
-    def accept(self, value):
+    def accept(self, value: Any) -> Any:
         """Validates an amount or a threshold."""
         if self.amount is None:
             return checks.number("MergeChannels", "threshold", value, above=0, most=1, hint=percent(value))
         return checks.number("MergeChannels", "amount", value, least=0, below=1, hint=percent(value))
 
-    def stored(self, value):
+    def stored(self, value: Any) -> Any:
         """A Python float."""
         return self.accept(value)
 
@@ -127,7 +128,9 @@ class MergeChannels(Surgery):
         check_names(self, ops.values())
         found = likeness(model, channels)
         kept = channels.kept().items()
-        rows = [Left(path, why if who in ("", path) else f"{who}: {why}") for path, (who, why) in kept]
+        rows: list[Change | Left] = [
+            Left(path, why if who in ("", path) else f"{who}: {why}") for path, (who, why) in kept
+        ]
         sets = []
         for candidate in alike(channels, found):
             reason = self._barred(candidate, ops, found)
@@ -148,14 +151,14 @@ class MergeChannels(Surgery):
             rows.append(_row(channels, family, merging))
         return Operated(merged(model, channels, found.reads, into, compared.take) if into else model, tuple(rows))
 
-    def _level(self, candidate: Alike, ops) -> float | None:
+    def _level(self, candidate: Alike, ops: Any) -> float | None:
         """What all layers of a set allow: the smallest amount, the largest threshold."""
         levels = [_setting(self, ops[path]) for path in candidate.layers]
         if None in levels:
             return None
         return max(levels) if self.amount is None else min(levels)
 
-    def _barred(self, candidate: Alike, ops, found: Likeness) -> str | None:
+    def _barred(self, candidate: Alike, ops: Any, found: Likeness) -> str | None:
         """Why no channels of a set may merge."""
         if self._level(candidate, ops) is None:
             return "left out by `where` or `overrides`"
@@ -169,7 +172,9 @@ class MergeChannels(Surgery):
             )
         return None
 
-    def _compared(self, model, channels, found, sets, evidence) -> ByWeights | ByActivity:
+    def _compared(
+        self, model: keras.Model, channels: Any, found: Any, sets: Any, evidence: Any
+    ) -> ByWeights | ByActivity:
         if self.similarity == "cosine":
             return ByWeights(channels, found, sets)
         if evidence.x is None:
@@ -179,26 +184,24 @@ class MergeChannels(Surgery):
             )
         return ByActivity(model, found.reads, sets, evidence.x)
 
-    def _join(self, families):
+    def _join(self, families: Any) -> None:
         if self.scope == "global":
             self._join_all(families)
             return
         for family in families:
             if self.amount is None:
-                pairs = merges(family.like, np.ones(len(family.like)))
-                family.joined = [
-                    (i, j) for _, i, j in takewhile(lambda m, f=family: m[0] <= 1 - f.level + _ROUNDING, pairs)
-                ]
+                pairs, most = merges(family.like, np.ones(len(family.like))), 1 - family.level + _ROUNDING
+                family.joined = [(i, j) for _, i, j in takewhile(lambda m, most=most: m[0] <= most, pairs)]  # type: ignore[misc]
             else:
                 count = min(round(family.level * len(family.like)), len(family.like) - 1)
                 family.joined = [(i, j) for _, i, j in islice(merges(family.like, family.matter), count)]
 
-    def _join_all(self, families):
+    def _join_all(self, families: Any) -> None:
         """The cheapest merge of all layers next; what a layer's channels matter on average is 1."""
         streams = [merges(f.like, f.matter / max(f.matter.mean(), _LEAST)) for f in families]
         queue: list[tuple[float, int, int, int]] = []
 
-        def follow(k):
+        def follow(k: Any) -> None:
             for cost, i, j in islice(streams[k], 1):
                 heapq.heappush(queue, (cost, k, i, j))
 
@@ -211,7 +214,7 @@ class MergeChannels(Surgery):
                 follow(k)
 
 
-def _setting(technique, op) -> float | None:
+def _setting(technique: Any, op: Any) -> float | None:
     size = sum(int(np.prod(v.shape)) for v in getattr(op, "variables", ()))
     return setting_of(technique, op, next(iter(spec_of(op).kernels), ""), size)
 

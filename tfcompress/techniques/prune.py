@@ -5,6 +5,7 @@ follows Frankle et al., "Stabilizing the Lottery Ticket Hypothesis", 2019.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +55,7 @@ class Prune(Technique):
         'layer'
     """
 
-    sparsity: object = None
+    sparsity: Any = None
     threshold: float | None = None
     criterion: str = "magnitude"
     scope: str = "layer"
@@ -65,7 +66,7 @@ class Prune(Technique):
 
     order = 20
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates; a foreign schedule is stored as one of ours, so that it can go to JSON."""
         self._check_choices()
         self._check_numbers()
@@ -87,7 +88,7 @@ class Prune(Technique):
             )
         self._check_rewind()
 
-    def _check_choices(self):
+    def _check_choices(self) -> None:
         criteria.find(self.criterion)
         checks.choice("Prune", "scope", self.scope, ("layer", "global"), "'layer' or 'global'")
         checks.text("Prune", "pattern", self.pattern)
@@ -100,14 +101,14 @@ class Prune(Technique):
                 "Use pattern='unstructured'."
             )
 
-    def _check_numbers(self):
+    def _check_numbers(self) -> None:
         self.set(l1=checks.number("Prune", "l1", self.l1, least=0), seed=checks.seed("Prune", self.seed))
         if self.threshold is not None:
             self.set(threshold=checks.number("Prune", "threshold", self.threshold, least=0))
         if self.rewind is not None:
             self.set(rewind=checks.number("Prune", "rewind", self.rewind, least=0, below=1))
 
-    def _check_rewind(self):
+    def _check_rewind(self) -> None:
         if self.rewind is None:
             return
         plans = [self.accept(v) for v in (self.sparsity, *(self.overrides or {}).values()) if v]
@@ -126,16 +127,16 @@ class Prune(Technique):
                 f"{max(ends)}. Give a schedule with rewind < stop < 1."
             )
 
-    def default(self):
+    def default(self) -> Any:
         """The schedule of the sparsity, or the threshold."""
         return self.sparsity if self.threshold is None else self.threshold
 
-    def stored(self, value):
+    def stored(self, value: Any) -> Any:
         """A number stays a number, anything else becomes one of our schedules."""
         plan = self.accept(value)
         return float(value) if checks.is_number(value) else plan
 
-    def accept(self, value):
+    def accept(self, value: Any) -> Any:
         """Makes a schedule of a sparsity."""
         if self.threshold is not None:
             return checks.number("Prune", "threshold", value, least=0)
@@ -159,13 +160,13 @@ class Prune(Technique):
             )
         return plan
 
-    def transforms(self, target: Target, setting, seed: int) -> list:
+    def transforms(self, target: Target, setting: Any, seed: int) -> list:
         """A mask; one that notes gradients where the criterion reads them."""
         if criteria.needs_gradient(self.criterion):
             return [ScoredMask(self.criterion, axes=target.axes)]
         return [Mask(target.axes)]
 
-    def action(self, target: Target, setting) -> str:
+    def action(self, target: Target, setting: Any) -> str:
         """Names criterion, pattern and scope."""
         what = f"threshold {setting:g}" if self.threshold is not None else f"sparsity {_shown(setting.final)}"
         return f"Prune {what} ({self.criterion}, {self.pattern}, {self.scope})"
@@ -195,7 +196,7 @@ class Prune(Technique):
             for snapshot in memory.extras:
                 snapshot.give_back(moment.last)
 
-    def _choose(self, moment, group):
+    def _choose(self, moment: Any, group: Any) -> None:
         """Gives new masks to kernels that are chosen together (with scope "layer" a single one)."""
         is_over = moment.last or is_reached(group[0].setting, moment)
         scores = [self._scores(k, zeros_first=is_over) for k in group]
@@ -233,7 +234,7 @@ class Prune(Technique):
         first = zeros_first and isinstance(pattern(self.pattern), (Unstructured, Groups))
         return np.where(weight == 0, -np.inf, scores) if first else scores
 
-    def penalty(self, kernels: list[Kernel]):
+    def penalty(self, kernels: list[Kernel]) -> Any:
         """The L1 norm of the treated kernels, masked weights excepted."""
         if not self.l1 or not kernels:
             return None
@@ -244,7 +245,7 @@ class Prune(Technique):
 def _zeros(k: Kernel) -> int:
     """Zeros the kernel has under the mask it has now."""
     weight = np.asarray(k.chain.plain() * full_precision(k.chain.find(Mask).mask))
-    return weight.size - np.count_nonzero(weight)
+    return weight.size - int(np.count_nonzero(weight))
 
 
 def _shown(final: float | None) -> str:
@@ -255,7 +256,7 @@ def _shown(final: float | None) -> str:
 class Snapshot(keras.layers.Layer):
     """The weights of a model that train, as they are at one moment, to be given back once."""
 
-    def __init__(self, variables: list[keras.Variable]):
+    def __init__(self, variables: list[keras.Variable]) -> None:
         super().__init__(dtype="float32", trainable=False)
         self.__dict__["of"] = list(variables)  # not ours to save
         self.stage = self.add_weight(name="stage", shape=(), initializer="zeros", trainable=False)

@@ -6,6 +6,7 @@ where they are read while training goes on, and cut at its end.
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -75,7 +76,7 @@ class PruneChannels(Surgery):
     macs: float | None = None
     parameters: float | None = None
     latency: float | None = None
-    schedule: object = None
+    schedule: Any = None
     criterion: str = "l1"
     scope: str = "global"
     round_to: int = 8
@@ -84,7 +85,7 @@ class PruneChannels(Surgery):
 
     order = 25
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         named = ("amount", *_BUDGETS, "schedule")
         given = [name for name in named if getattr(self, name) is not None]
@@ -106,13 +107,13 @@ class PruneChannels(Surgery):
                 f"Received: overrides={shown(self.overrides)}. Use scope='layer'."
             )
 
-    def _store_schedule(self):
+    def _store_schedule(self) -> None:
         plan = checks.within("PruneChannels", "schedule", lambda: schedule(self.schedule))
         if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
             raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {shown(plan)}.")
         self.set(schedule=plan)
 
-    def _check_choices(self):
+    def _check_choices(self) -> None:
         criterion = criteria.find(self.criterion)
         checks.choice("PruneChannels", "scope", self.scope, ("global", "layer"), "'global' or 'layer'")
         checks.choice("PruneChannels", "mode", self.mode, MODES)
@@ -127,33 +128,33 @@ class PruneChannels(Surgery):
                 "'random' and steps=1 with a schedule."
             )
 
-    def default(self):
+    def default(self) -> Any:
         """The amount; True where a budget decides."""
         return True if self.amount is None else self.amount
 
-    def accept(self, value):
+    def accept(self, value: Any) -> Any:
         """Validates an amount."""
         return checks.number("PruneChannels", "amount", value, least=0, below=1, hint=percent(value))
 
-    def stored(self, value):
+    def stored(self, value: Any) -> Any:
         """A Python float."""
         return self.accept(value)
 
     @property
-    def is_gradual(self) -> bool:
+    def is_gradual(self) -> bool:  # type: ignore[override]  # a flag of the class elsewhere, here of the instance
         """Whether channels go while training goes on, so that the cut comes at its end."""
         return self.schedule is not None
 
-    def setting(self, target: Target):
+    def setting(self, target: Target) -> Any:
         """Whether a weight reads channels, so that a mask on it hides them."""
         return True if set(target.axes) & set(READS) else Skip(f"{self.name}: reads no channels")
 
-    def transforms(self, target: Target, setting, seed: int) -> list:
+    def transforms(self, target: Target, setting: Any, seed: int) -> list:
         """A mask along the axis that reads channels."""
         axis = next(k for k, letter in enumerate(target.axes) if letter in READS)
         return [ChannelMask(axis, target.axes)]
 
-    def action(self, target: Target, setting) -> str:
+    def action(self, target: Target, setting: Any) -> str:
         """Names the end of the schedule and the criterion."""
         return f"{self.name}: hides channels by a schedule ({self.criterion}), cut at the end"
 
@@ -214,14 +215,14 @@ class PruneChannels(Surgery):
         worth = criteria.scores(self.criterion, scene, self.scope == "global")
         ops = {use.path: use.op for use in channels.uses.values()}
 
-        def may(path):
+        def may(path: Any) -> Any:
             op = ops[path]
             chosen = where(self.where)(op, "kernel", int(sum(np.prod(v.shape) for v in op.variables)))
             return chosen and resolve(op, True, self.overrides) is not None
 
         return families(channels, worth, self.round_to, may)
 
-    def _chosen(self, model, channels, evidence, part, original):
+    def _chosen(self, model: keras.Model, channels: Any, evidence: Any, part: Any, original: keras.Model) -> Any:
         x = evidence.inputs(model, self.name) if evidence.x is not None else None
         rng = np.random.default_rng(evidence.seed)
         found = self.families(model, channels, Scene(model, channels, x, evidence.y, evidence.loss, rng))
@@ -244,41 +245,41 @@ class PruneChannels(Surgery):
         # An effect on the loss can be set against a price; a size relative to the layer's mean can't.
         price = costs.each(name) if criteria.find(self.criterion).absolute else None
 
-        def pick(share):
+        def pick(share: Any) -> Any:
             return self._pick(found, channels, share, price)
 
         return dead(by_budget(pick, lambda gone: costs.of(gone)[name], budget, name)), ()
 
-    def _pick(self, found, channels, share, price=None):
+    def _pick(self, found: Any, channels: Any, share: Any, price: Any = None) -> Any:
         if self.scope == "global":
             return by_rank(found, round(share * sum(len(f.groups) for f in found)), price)
         ops = {use.path: use.op for use in channels.uses.values()}
 
-        def own(family):
+        def own(family: Any) -> Any:
             given = [resolve(ops[path], None, self.overrides) for path in family.layers]
             given = [v for v in given if v is not None]
             return min(given) if given else share
 
         return by_share(found, own)
 
-    def _whole(self, model, name) -> float:
+    def _whole(self, model: keras.Model, name: str) -> float:
         if name == "parameters":
             return float(sum(np.prod(v.shape) for v in model.weights if "float" in v.dtype))
         return float(sum(row["macs"] for row in model_macs(model)))
 
-    def _by_latency(self, model, channels, found, evidence):
+    def _by_latency(self, model: keras.Model, channels: Any, found: Any, evidence: Any) -> Any:
         files = {}
 
-        def file(gone):
+        def file(gone: Any) -> Any:
             key = gone.tobytes()
             if key not in files:
                 files[key] = converted(shrink(model, channels, gone), evidence.x, self.mode, evidence.seed)
             return files[key]
 
-        def measure(sets):
+        def measure(sets: Any) -> Any:
             return latencies([file(gone) for gone in sets])
 
-        def goal(whole):
+        def goal(whole: Any) -> Any:
             return whole * self.latency if self.latency < 1 else self.latency
 
         chosen, before, after = by_latency(found, measure, goal)
@@ -303,7 +304,7 @@ def rows_of(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple
     """
     channels, left = groups(before), groups(after)
     kept, small = channels.kept(), {path: len(made) for path, made in left.made_by().items()}
-    found = []
+    found: list[Change | Left] = []
     for path, made in channels.made_by().items():
         name = renamed(path)
         if path in kept:

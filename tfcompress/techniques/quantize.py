@@ -7,6 +7,7 @@ channel is the same grid before and after folding, so training needs no second p
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -44,13 +45,13 @@ class Quantize(Technique):
         8
     """
 
-    scheme: object = "int8"
+    scheme: Any = "int8"
     ranges: str | None = None
-    per_channel: object = None
+    per_channel: Any = None
 
     order = 30
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validates."""
         if self.ranges is not None:
             self.set(ranges=checks.choice("Quantize", "ranges", self.ranges, RANGES))
@@ -66,11 +67,11 @@ class Quantize(Technique):
         """The scheme as a `QuantSpec`."""
         return self.accept(self.scheme)
 
-    def default(self):
+    def default(self) -> Any:
         """The scheme."""
         return self.scheme
 
-    def accept(self, value) -> QuantSpec:
+    def accept(self, value: Any) -> QuantSpec:
         """Makes a `QuantSpec` of a scheme, a `Quantize` or a spec."""
         if isinstance(value, Quantize):  # an override with choices of its own
             if value.where is not None or value.overrides is not None:
@@ -79,10 +80,10 @@ class Quantize(Technique):
                 )
             return value.spec
         spec = quant_spec(value)
-        changes = {"ranges": self.ranges, "per_channel": self.per_channel}
+        changes: dict[str, Any] = {"ranges": self.ranges, "per_channel": self.per_channel}
         return dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
 
-    def setting(self, target: Target):
+    def setting(self, target: Target) -> Any:
         """As for every technique; weights of a type that stays float are left alone."""
         value = super().setting(target)
         if isinstance(value, QuantSpec) and value.weight_bits is None:
@@ -101,7 +102,7 @@ class Quantize(Technique):
         if target.has_norm:  # folding multiplies every channel by a factor of its own
             return True
         if setting.per_channel != "auto":
-            return setting.per_channel
+            return bool(setting.per_channel)
         shared = target.chain.find(Centroids)
         return shared is None or shared.per_channel
 
@@ -123,7 +124,7 @@ class Quantize(Technique):
 
     def range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:
         """Returns a fresh activation range of the scheme's kind."""
-        common = {
+        common: dict[str, Any] = {
             "bits": spec.activation_bits,
             "momentum": spec.momentum,
             "symmetric": spec.symmetric_activations,

@@ -6,6 +6,7 @@ import os
 import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -35,10 +36,10 @@ class Recipe(list):
         True
     """
 
-    def __init__(self, techniques: Technique | Iterable[Technique] = ()):
+    def __init__(self, techniques: Technique | Iterable[Technique] = ()) -> None:
         # an array without dimensions says that it can be iterated, and can't
         single = isinstance(techniques, Technique | str | bytes) or not _is_iterable(techniques)
-        found = [techniques] if single else list(techniques)
+        found: list[Any] = [techniques] if single else list(techniques)  # type: ignore[arg-type]  # `single` has looked
         for t in found:
             if not isinstance(t, Technique):
                 raise TypeError(
@@ -101,7 +102,7 @@ class Recipe(list):
             raise _alike(error, f"{os.fspath(path)}: {error}") from error
 
 
-def _is_iterable(value) -> bool:
+def _is_iterable(value: Any) -> bool:
     try:
         iter(value)
     except TypeError:
@@ -115,7 +116,7 @@ def _register() -> None:
         importlib.import_module(f"{techniques.__name__}.{module.name}")
 
 
-def _technique(entry, number: int) -> Technique:
+def _technique(entry: Any, number: int) -> Technique:
     """One technique of a recipe; only what is registered as one is made, whatever the file says."""
     name = entry.get("registered_name") if isinstance(entry, dict) else None
     kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None

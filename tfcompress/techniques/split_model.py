@@ -6,6 +6,7 @@ small first part and runs the rest only for samples that the exit is not sure of
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -25,7 +26,7 @@ from tfcompress.validation import checks
 
 MOST_PARTS = 10_000
 LARGEST_BUDGET = 2**62
-_OPTIONS = {
+_OPTIONS: dict[str, dict[str, Any]] = {
     "modular": {"at": None},
     "recursive": {"parts": None, "budget": None, "by": "macs"},
     "hierarchical": {
@@ -41,7 +42,7 @@ _OPTIONS = {
 
 
 def split(
-    model,
+    model: Any,
     how: str = "recursive",
     *,
     at: Sequence[str] | None = None,

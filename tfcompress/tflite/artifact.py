@@ -58,7 +58,7 @@ class Artifact:
     ```
     """
 
-    def __init__(self, content: bytes, metadata: dict[str, Any] | None = None):
+    def __init__(self, content: bytes, metadata: dict[str, Any] | None = None) -> None:
         if isinstance(content, bytearray | memoryview):
             content = bytes(content)
         self.content = content
@@ -294,13 +294,13 @@ class Artifact:
             ValueError: if it is not a `.tflite` file.
         """
         path = checks.path("Artifact.load", "path", path)
-        content, *sidecar = read_pair(path)
+        content, name, facts = read_pair(path)
         try:
             artifact = cls(content)
             _ = artifact.model  # damage is told here, with the path
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
-        artifact.metadata = read_sidecar(*sidecar, artifact.sha256)
+        artifact.metadata = read_sidecar(name, facts, artifact.sha256)
         if not artifact.metadata:  # no sidecar says that it was made here
             artifact.distrust()
         return artifact
@@ -338,7 +338,7 @@ class Artifact:
         return {"content": self.content, "metadata": self.metadata}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)
+        self.__init__(**state)  # type: ignore[misc]  # as a subclass takes them
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: S
         ValueError: If the file has other inputs or outputs.
     """
     graph = file.graphs[0]
-    at, made = graph.inputs, graph.outputs
+    at, made = list(graph.inputs), list(graph.outputs)
     for known in file.signatures.values():
         at = [known["inputs"].get(argument(k)) for k in range(len(known["inputs"]))]
         made = [known["outputs"].get(f"output_{k}") for k in range(len(known["outputs"]))]

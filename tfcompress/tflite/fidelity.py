@@ -7,6 +7,7 @@ positions, channel by channel (last axis), pooled over the channels. A file that
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class NotFaithful(ValueError):
 
     exit_code = 3  # of the command line: the file is refused, nothing was used wrongly
 
-    def __init__(self, message: str, fidelity: "Fidelity"):
+    def __init__(self, message: str, fidelity: "Fidelity") -> None:
         super().__init__(message)
         self.fidelity = fidelity
 
@@ -297,7 +298,7 @@ def compare_output(
     )
 
 
-def _same_shape(name, got, wanted):
+def _same_shape(name: str, got: Any, wanted: Any) -> Any:
     got, wanted = np.asarray(got), np.asarray(wanted)
     if got.shape != wanted.shape and got.size == wanted.size:
         got = got.reshape(wanted.shape)  # an axis of size 1 that one of both leaves out
@@ -358,7 +359,7 @@ def _worst_slice(got: np.ndarray, rows: np.ndarray, axis: int) -> dict:
     }
 
 
-def _code_figures(got, wanted, scale, limits) -> dict:
+def _code_figures(got: Any, wanted: Any, scale: Any, limits: Any) -> dict:
     low, high = limits
     steps = round((high - low) / scale) + 1
     half = scale / 2

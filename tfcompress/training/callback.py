@@ -7,6 +7,7 @@ writes the integer file.
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -58,14 +59,14 @@ class Compression(CompressionRun, keras.callbacks.Callback):
 
     def __init__(
         self,
-        techniques,
+        techniques: Any,
         *,
-        calibration=None,
+        calibration: Any = None,
         update_every: int | None = None,
         learning_rate: float = 1e-3,
         seed: int = 0,
         verbose: int = 1,
-    ):
+    ) -> None:
         keras.callbacks.Callback.__init__(self)
         CompressionRun.__init__(
             self,
@@ -76,12 +77,11 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             seed=seed,
             verbose=verbose,
         )
-        self.loop: Loop | None = None
         self._asked: keras.Model | None = None  # what the user named
         self._functions: StepFunctions | None = None
         self._member: Member | None = None
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """A callback of the same settings, for another training; model, teachers and data are not copied."""
         made = copy.copy(self)
         memo[id(self)] = made
@@ -116,7 +116,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             self._asked = model
         self._bind(model)
 
-    def _bind(self, model):
+    def _bind(self, model: keras.Model) -> None:
         super().set_model(model)
         if model is None:
             return
@@ -128,7 +128,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         if is_built(network):
             self._attach(network, self._make_plan(network))
 
-    def resume(self, model: keras.Model, checkpoint) -> None:
+    def resume(self, model: keras.Model, checkpoint: Any) -> None:
         """Goes on from a checkpoint written during an earlier training with the same techniques.
 
         Args:
@@ -144,7 +144,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
 
     # training
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Lays the step functions; what `BackupAndRestore` loads is there, or comes right after."""
         if self.loop is not None:
             raise RuntimeError("Compression: fit was called inside `with compression.training(...)`. Use one of them.")
@@ -159,14 +159,14 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         else:
             at_first_step(self.model, self._functions.training, self._meet)
 
-    def _begin(self):
+    def _begin(self) -> None:
         self.prepare(self.params.get("epochs", 1), self.params.get("steps"))
         self._member = Member(self.network, self.hooked(), self._extra, self.before_step, self._after_call)
         self._functions.members.append(self._member)
         self._functions.install()
         self._known = self.model.train_function
 
-    def _meet(self, batch):
+    def _meet(self, batch: Any) -> None:
         """Meets a model that only its first batch could build."""
         build(self.model, batch)
         self._attach(self.model, self._make_plan(self.model))
@@ -188,21 +188,21 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         self._functions.install()
         self._known = self.model.train_function
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Tells the clock."""
         self._epoch = epoch
         if self.network is not None:
             self.begin_epoch(epoch)
 
-    def _after_call(self):
+    def _after_call(self) -> None:
         self.after_step(self.model.steps_per_execution)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Does what stands before all callbacks, where nothing could be put there."""
         if not self._is_surrounded:
             self.settle_epoch(logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Does what stands around all callbacks, where nothing could be put there."""
         if not self._is_surrounded:
             self.settle_training()
@@ -265,7 +265,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
     def _is_running(self) -> bool:
         return self._functions is not None and self._functions.is_running
 
-    def _let_go(self):
+    def _let_go(self) -> None:
         if self._functions is not None:
             self._functions.remove()
         self._functions = self._member = None
@@ -297,7 +297,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         self._settle_changes()
         return self.file_model
 
-    def convert(self, path=None, calibration=None, mode: str | None = None, **options):
+    def convert(self, path: Any = None, calibration: Any = None, mode: str | None = None, **options: Any) -> Any:
         """Writes the trained model as a `.tflite` file that is proven to be what was trained.
 
         Args:
@@ -339,7 +339,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)
         return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
 
-    def predict(self, x, batch_size: int = 128):
+    def predict(self, x: Any, batch_size: int = 128) -> Any:
         """The model's outputs with quantization simulated, dequantized; what the file computes.
 
         Args:
@@ -357,7 +357,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         self._need_ranges()
         return simulate(self.file_model, self.state, x, batch_size)
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """`model.evaluate` with quantization simulated; same arguments, same result."""
         self._need_model()
         self._need_ranges()
@@ -372,7 +372,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
 
     # keeping
 
-    def save(self, path) -> None:
+    def save(self, path: Any) -> None:
         """Writes techniques, ranges, masks and the place in the schedule beside the model.
 
         Args:
@@ -383,7 +383,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         save_compression(self, path)
 
     @classmethod
-    def load(cls, path, model: keras.Model | None = None, distill=None) -> "Compression":
+    def load(cls, path: Any, model: keras.Model | None = None, distill: Any = None) -> "Compression":
         """Reads what `save` wrote.
 
         Args:

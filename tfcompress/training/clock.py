@@ -23,7 +23,8 @@ class Clock:
     """
 
     def __init__(self, state: CompressionState | None = None):
-        self.epochs, self.per_epoch, self.epoch, self._seen = 1, None, 0, 0
+        self.per_epoch: int | None = None
+        self.epochs, self.epoch, self._seen = 1, 0, 0
         self.step, self.total, self.progress, self._looked = 0, 0, 0.0, 0
         self._fresh = True
         self.state = state

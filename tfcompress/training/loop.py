@@ -92,7 +92,7 @@ class Loop:
             return plain(*args, **kwargs)
 
         if hasattr(plain, "tfcompress_plain"):
-            call.tfcompress_plain = plain.tfcompress_plain
+            vars(call)["tfcompress_plain"] = plain.tfcompress_plain
         return call
 
     def _forget_functions(self):

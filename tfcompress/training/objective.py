@@ -121,5 +121,5 @@ class Objective:
             return total
 
         # Keras asks the signature whether `training` may be passed
-        compute_loss.__signature__ = signature
+        vars(compute_loss)["__signature__"] = signature
         return compute_loss

@@ -1,6 +1,7 @@
 """What a compression does in any training, whoever runs the steps: Keras' `fit`, or a loop written by hand."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -46,6 +47,7 @@ class CompressionRun:
         self.learning_rate = checks.number("Compression", "learning_rate", learning_rate, least=0)
         self.seed = checks.seed("Compression", seed)
         self.verbose = checks.verbosity("Compression", verbose)
+        self.loop: Any = None  # a `Loop` while a training loop of the user's runs
         self.notes: list[str] = []
         self.network: keras.Model | None = None  # what is compressed
         self.trained: keras.Model | None = None  # what trains: the network, or a model that holds it
@@ -131,7 +133,8 @@ class CompressionRun:
             lap.clock.start(epochs, steps)
             for memory in lap.memories.values():
                 memory.is_final = memory.is_final and lap.clock.is_over
-        self._baked, self._ending, self._begun_at = None, False, self.clock.step
+        self._baked: int | None = None
+        self._ending, self._begun_at = False, self.clock.step
         tell(self._plan.text(), self.verbose)
         if self.calibration is not None and self.state.ranges and not self.clock.step and not self._is_calibrated:
             self._calibrate()
@@ -224,7 +227,7 @@ class CompressionRun:
             )
             self._settle()
         self.notes = [note for note in self.notes if note != self._diverged]
-        self._diverged = diverged(found) if (found := not_finite(self.file_model)) else None
+        self._diverged = diverged(lost) if (lost := not_finite(self.file_model)) else None
         if self._diverged:
             self._note(self._diverged)
 

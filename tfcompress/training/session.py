@@ -5,8 +5,10 @@ The same transforms, techniques and clock as in the callback; only what carries 
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 
@@ -41,7 +43,9 @@ class Session:
         plan: What is done to each weight and activation.
     """
 
-    def __init__(self, plain: keras.Model, plan: Plan, recipe: Recipe, operated: list[tuple] = (), **options):
+    def __init__(
+        self, plain: keras.Model, plan: Plan, recipe: Recipe, operated: Sequence[tuple] = (), **options: Any
+    ) -> None:
         self.plan = plan
         self.model = wrapped(plain, plan.state, _named(recipe))
         self.callback = _WrappedCompression(recipe, plan, plain, operated, **options)
@@ -58,15 +62,15 @@ class Session:
         """
         return self.callback.finish()
 
-    def convert(self, path=None, calibration=None, **options):
+    def convert(self, path: Any = None, calibration: Any = None, **options: Any) -> Any:
         """`finish`, then the proven `.tflite` file; arguments as for `Compression.convert`."""
         return self.callback.convert(path, calibration, **options)
 
-    def predict(self, x, batch_size: int = 128):
+    def predict(self, x: Any, batch_size: int = 128) -> Any:
         """Outputs with quantization simulated as in the file, dequantized."""
         return self.callback.predict(x, batch_size)
 
-    def training(self, epochs: int = 1, steps: int | None = None):
+    def training(self, epochs: int = 1, steps: int | None = None) -> Any:
         """For a training loop of your own around `session.model`; as `Compression.training`."""
         return self.callback.training(epochs, steps)
 
@@ -78,19 +82,19 @@ class Session:
 class _WrappedCompression(Compression):
     """The callback of a session: the treatments lie in the wrappers, so nothing is laid over live layers."""
 
-    def __init__(self, recipe, plan: Plan, plain: keras.Model, operated: list[tuple], **options):
+    def __init__(self, recipe: Any, plan: Plan, plain: keras.Model, operated: Sequence[tuple], **options: Any) -> None:
         super().__init__([t for t in recipe if t.is_gradual], **options)
         self.whole = recipe
         self._given, self._plain = plan, plain
         self.operated, self._cuts = list(operated), []
 
-    def _make_plan(self, model, before=None):
+    def _make_plan(self, model: keras.Model, before: Any = None) -> Any:
         return self._given
 
-    def hooked(self):
+    def hooked(self) -> Any:
         return _NOTHING
 
-    def _renew(self):
+    def _renew(self) -> bool:
         """A session's wrappers stay as they are; what could be treated now is told."""
         for name, paths in waiting(self._given, self._plain).items():
             self._note(
@@ -99,7 +103,7 @@ class _WrappedCompression(Compression):
             )
         return False
 
-    def finish(self):
+    def finish(self) -> Any:
         """As for every compression; the ranges go to the plain model as well, where `tfc.convert` looks for them."""
         plain, state = super().finish(), self.state
         self._cuts = []
@@ -109,7 +113,7 @@ class _WrappedCompression(Compression):
         state.hang(plain)
         return plain
 
-    def _cut(self, technique, plain, state):
+    def _cut(self, technique: Any, plain: keras.Model, state: Any) -> Any:
         """Cuts what a technique has hidden, and takes the state along."""
         memory = self.memories[technique.name]
         cut = technique.close(plain, memory, self._plan.kernels[technique.name])
@@ -119,22 +123,24 @@ class _WrappedCompression(Compression):
         self._cuts.append((technique.name, rows_of(plain, small, technique.round_to)))
         return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
 
-    def _told(self):
+    def _told(self) -> Any:
         done = [*self.operated, *self._cuts]
         rows = [{"technique": name, **asdict(row)} for name, found in done for row in found]
         return {"recipe": recipe_facts(self.whole), **({"surgery": rows} if rows else {})}
 
     @property
-    def file_model(self):
+    def file_model(self) -> Any:
         """The plain model inside the wrappers."""
         return self._plain
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """`evaluate` of the session's model, whose wrappers simulate quantization by themselves."""
         return self.model.evaluate(*args, **kwargs)
 
 
-def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> Session:
+def compress(
+    model: Any, recipe: Any, data: Any = None, *, labels: Any = None, loss: Any = None, **options: Any
+) -> Session:
     """Prepares a model for a compression that is trained as a model of its own.
 
     The given model is not changed. Where the callback `tfc.Compression` works on a live model, a session is what can
@@ -200,7 +206,7 @@ def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> 
         return Session(plain, plan, recipe, rows, calibration=data, **options)
 
 
-def _check_loss(loss) -> None:
+def _check_loss(loss: Any) -> None:
     if isinstance(loss, str):
         try:
             keras.losses.get(loss)
@@ -210,7 +216,9 @@ def _check_loss(loss) -> None:
         checks.refuse(TypeError, "compress", "loss", "a loss function, the name of one of Keras, or None", loss)
 
 
-def _operated(model, plain, recipe, data, labels, loss, options) -> list[tuple]:
+def _operated(
+    model: keras.Model, plain: keras.Model, recipe: Any, data: Any, labels: Any, loss: Any, options: Any
+) -> list[tuple]:
     """Operates with every technique of a recipe that does so before training."""
     surgeries = [t for t in recipe if t.shape_changing and not t.is_gradual]
     if not surgeries:
@@ -222,14 +230,14 @@ def _operated(model, plain, recipe, data, labels, loss, options) -> list[tuple]:
     return done
 
 
-def _row(name: str, row) -> Row:
+def _row(name: str, row: Any) -> Row:
     if isinstance(row, Change):
         figures = "" if row.before is None else f" {row.before} -> {row.after}"
         return Row(row.layer, "(graph)", f"{name}: {row.what}{figures}")
     return Row(row.layer, "(graph)", f"{name}: {row.reason}", is_treated=False)
 
 
-def _warn_of_steps(model):
+def _warn_of_steps(model: keras.Model) -> None:
     own = [n for n in _STEPS if getattr(type(model), n) is not getattr(keras.Model, n)]
     if own:
         warnings.warn(
@@ -251,7 +259,7 @@ def _named(recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _carry(before, state, goes_on: bool) -> None:
+def _carry(before: Any, state: Any, goes_on: bool) -> None:
     """Takes over masks, clusters and ranges where the same transform treats the same place, and the counters."""
     old = _places(before)
     for key, mine in _places(state).items():
@@ -265,7 +273,7 @@ def _carry(before, state, goes_on: bool) -> None:
             getattr(state, name).assign(getattr(before, name))
 
 
-def _places(state) -> dict[tuple, object]:
+def _places(state: Any) -> dict[tuple, Any]:
     found = {(t.path, c.path, type(x)): x for t, c, x in state.find(object)}
     found |= {("input", k, type(s)): s for k, s in enumerate(state.inputs) if s is not None}
     for t in state.treatments:

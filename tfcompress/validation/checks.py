@@ -25,7 +25,7 @@ class WrongKind(TypeError, ValueError):
     """An argument of a wrong kind: a TypeError, and a ValueError for those who handle all bad arguments alike."""
 
 
-def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: object, hint: str = "") -> NoReturn:
+def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: Any, hint: str = "") -> NoReturn:
     """Raises the one form of error.
 
     Args:
@@ -46,7 +46,7 @@ def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: o
     )
 
 
-def is_number(value: object) -> bool:
+def is_number(value: Any) -> bool:
     """Whether a value is a real number; truth values are none."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
@@ -54,7 +54,7 @@ def is_number(value: object) -> bool:
 def number(
     owner: str,
     name: str,
-    value: object,
+    value: Any,
     least: float | None = None,
     most: float | None = None,
     above: float | None = None,
@@ -102,7 +102,7 @@ def number(
     return found
 
 
-def whole(owner: str, name: str, value: object, least: int, most: int, hint: str = "", accepted: str = "") -> int:
+def whole(owner: str, name: str, value: Any, least: int, most: int, hint: str = "", accepted: str = "") -> int:
     """A whole number within bounds.
 
     Args:
@@ -133,17 +133,17 @@ def whole(owner: str, name: str, value: object, least: int, most: int, hint: str
     return int(value)
 
 
-def seed(owner: str, value: object, name: str = "seed") -> int:
+def seed(owner: str, value: Any, name: str = "seed") -> int:
     """A seed of random numbers."""
     return whole(owner, name, value, 0, LARGEST_SEED)
 
 
-def threads(owner: str, value: object) -> int:
+def threads(owner: str, value: Any) -> int:
     """A number of threads of an interpreter."""
     return whole(owner, "threads", value, 1, MOST_THREADS)
 
 
-def flag(owner: str, name: str, value: object) -> bool:
+def flag(owner: str, name: str, value: Any) -> bool:
     """True or False; 1, 0 and texts are neither.
 
     Raises:
@@ -154,12 +154,12 @@ def flag(owner: str, name: str, value: object) -> bool:
     return bool(value)
 
 
-def verbosity(owner: str, value: object) -> int:
+def verbosity(owner: str, value: Any) -> int:
     """How much is said: 0, 1 or 2, as for Keras; True and False count as 1 and 0."""
     return int(value) if isinstance(value, bool | np.bool_) else whole(owner, "verbose", value, 0, 2)
 
 
-def choice(owner: str, name: str, value: object, choices: Collection[str], accepted: str = "") -> str:
+def choice(owner: str, name: str, value: Any, choices: Collection[str], accepted: str = "") -> str:
     """One of some words; `accepted` says them in other words.
 
     Raises:
@@ -174,7 +174,7 @@ def choice(owner: str, name: str, value: object, choices: Collection[str], accep
     return str(value)
 
 
-def text(owner: str, name: str, value: object, empty: bool = False) -> str:
+def text(owner: str, name: str, value: Any, empty: bool = False) -> str:
     """A text, not empty unless that is said, without NUL and half surrogate pairs (no file holds those).
 
     Raises:
@@ -190,7 +190,7 @@ def text(owner: str, name: str, value: object, empty: bool = False) -> str:
     return str(value)
 
 
-def path(owner: str, name: str, value: object) -> str:
+def path(owner: str, name: str, value: Any) -> str:
     """The path of a file or folder.
 
     Raises:
@@ -202,7 +202,7 @@ def path(owner: str, name: str, value: object) -> str:
     return text(owner, name, os.fspath(value))
 
 
-def held(value: object) -> tuple[Any, ...] | None:
+def held(value: Any) -> tuple[Any, ...] | None:
     """What a list, set or iterator holds; None for texts, bytes, dicts and what can't be iterated."""
     if isinstance(value, str | bytes | bytearray | memoryview | Mapping):
         return None
@@ -212,7 +212,7 @@ def held(value: object) -> tuple[Any, ...] | None:
         return None
 
 
-def texts(owner: str, name: str, value: object, accepted: str = "a list of texts") -> tuple[str, ...]:
+def texts(owner: str, name: str, value: Any, accepted: str = "a list of texts") -> tuple[str, ...]:
     """Several texts; a single one counts as one of them.
 
     Raises:
@@ -229,7 +229,7 @@ def texts(owner: str, name: str, value: object, accepted: str = "a list of texts
     return found
 
 
-def function(owner: str, name: str, value: object, what: str = "a function") -> Callable:
+def function(owner: str, name: str, value: Any, what: str = "a function") -> Callable:
     """Something to call.
 
     Raises:
@@ -240,7 +240,7 @@ def function(owner: str, name: str, value: object, what: str = "a function") -> 
     return value
 
 
-def pair(owner: str, name: str, value: object, what: str = "a pair") -> tuple[Any, Any]:
+def pair(owner: str, name: str, value: Any, what: str = "a pair") -> tuple[Any, Any]:
     """Two values, as a tuple or list.
 
     Raises:
@@ -254,7 +254,7 @@ def pair(owner: str, name: str, value: object, what: str = "a pair") -> tuple[An
     return tuple(value)
 
 
-def data(owner: str, name: str, value: object) -> object:
+def data(owner: str, name: str, value: Any) -> Any:
     """Something that may hold samples, looked at closely only when it is read; None for none.
 
     Raises:

@@ -4,6 +4,7 @@ Keras' own reader imports any module that a file names; a recipe comes from anyw
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -61,7 +62,7 @@ def _object(value: dict, depth: int) -> Any:
     return made(kind, value["config"], depth)
 
 
-def made(kind: type, config: dict, depth: int = 0) -> Any:
+def made(kind: Any, config: dict, depth: int = 0) -> Any:
     """Makes an object of a class from its stored configuration.
 
     Raises:
@@ -77,7 +78,7 @@ def made(kind: type, config: dict, depth: int = 0) -> Any:
         raise ValueError(f"{kind.__name__}: {', '.join(needed)} must be given. Received: {shown(config)}.")
     ready = {}
     for key, each in config.items():
-        ready[key] = checks.within(kind.__name__, key, lambda each=each: restored(each, depth + 1))
+        ready[key] = checks.within(kind.__name__, key, functools.partial(restored, each, depth + 1))
     return kind.from_config(ready)
 
 

@@ -60,7 +60,7 @@ def parse(content: bytes, largest: int = LARGEST_BYTES, deepest: int = DEEPEST) 
     return value
 
 
-def parse_recipe(text: str) -> Any:
+def parse_recipe(text: str | bytes) -> Any:
     """Reads JSON that Keras wrote: as `parse`, with infinities, which stand in configurations, and more of it.
 
     Args:

@@ -10,7 +10,7 @@ CONFIDENCE_EDGES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1
 LATENCY_EDGES_US = (0, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 
 
-def counts(values: Sequence[float], edges: Sequence[float], open_end: bool = False) -> list[int]:
+def counts(values: Sequence[float] | np.ndarray, edges: Sequence[float], open_end: bool = False) -> list[int]:
     """Counts values by bin: `edges[i] <= value < edges[i + 1]`.
 
     Args:
@@ -112,7 +112,7 @@ def stability_noise(seen: Sequence[int], expected: Sequence[int]) -> float:
         0.038
     """
     one, other = _pair(seen, expected)
-    degrees = max(1, np.count_nonzero(one + other) - 1)
+    degrees = max(1, int(np.count_nonzero(one + other)) - 1)
     spread = 2 / (9 * degrees)
     chi_squared = degrees * (1 - spread + 1.6448536269514722 * math.sqrt(spread)) ** 3
     return float((1 / one.sum() + 1 / other.sum()) * chi_squared)

@@ -16,7 +16,7 @@ _COUNT = {"type": "integer", "minimum": 0}
 _COUNTS = {"type": "array", "minItems": 1, "items": _COUNT}
 _EDGES = {"type": "array", "minItems": 2, "items": {"type": "number"}}
 _DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_NAMED = {
+_NAMED: dict[str, Any] = {
     "type": "object",
     "required": ["name", "version"],
     "properties": {"name": {"type": "string", "minLength": 1}, "version": {"type": "string"}},

@@ -8,6 +8,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -207,7 +208,7 @@ def reference(artifact: Artifact, x: np.ndarray, semantic: str, edges: Sequence[
     Raises:
         ValueError: If `x` does not fit the file.
     """
-    outputs = artifact.predict(x)
+    outputs: Any = artifact.predict(x)
     classes = np.bincount(outputs.argmax(axis=-1), minlength=outputs.shape[-1])
     sure = counts(confidences(outputs, semantic), edges)
     return Reference(data, artifact.sha256, tuple(classes.tolist()), tuple(sure), tuple(edges))

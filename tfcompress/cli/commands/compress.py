@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -89,7 +90,7 @@ def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
     return session.model, session, session.callbacks
 
 
-def _read(values: flags.FlagValues, model: object) -> Arrays:
+def _read(values: flags.FlagValues, model: Any) -> Arrays:
     data = read_arrays(values.data, values.scale, values.offset)
     if data.y is None:
         raise ValueError(f"{values.data}: training needs labels: y or y_train")
@@ -110,7 +111,7 @@ def _recipe(values: flags.FlagValues):
         if given:
             raise ValueError(f"--recipe stands for the whole recipe; leave out --{given[0]}")
         return Recipe.load(values.recipe)
-    techniques = []
+    techniques: list[tfc.techniques.base.Technique] = []
     if values.channels is not None:
         techniques.append(tfc.PruneChannels(values.channels, round_to=values.round_to))
     if values.prune is not None:
@@ -129,7 +130,7 @@ def _recipe(values: flags.FlagValues):
     return Recipe(techniques)
 
 
-def _compile(model: object, y: np.ndarray, values: flags.FlagValues) -> None:
+def _compile(model: Any, y: np.ndarray, values: flags.FlagValues) -> None:
     """Keeps how the model was compiled, unless it was not or a flag says otherwise."""
     import keras
 
@@ -143,7 +144,7 @@ def _compile(model: object, y: np.ndarray, values: flags.FlagValues) -> None:
     model.compile(keras.optimizers.Adam(rate), loss, metrics=metrics)
 
 
-def _fitting_loss(model: object, y: np.ndarray) -> object:
+def _fitting_loss(model: Any, y: np.ndarray) -> Any:
     import keras
 
     last = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")

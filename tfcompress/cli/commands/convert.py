@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -109,7 +110,7 @@ def requirements(given: list[str]) -> dict[str, float]:
     return found
 
 
-def read_calibration(model: object, path: str, scale: str, offset: str = "0") -> tuple[object, dict[str, float]]:
+def read_calibration(model: Any, path: str, scale: str, offset: str = "0") -> tuple[Any, dict[str, Any]]:
     """Reads calibration data for a model.
 
     Args:

@@ -1,5 +1,7 @@
 """`tfcompress split`: one model becomes several `.tflite` files that answer together as it does."""
 
+from typing import Any
+
 from absl import flags
 
 from tfcompress.cli.arrays import define_scaling
@@ -70,7 +72,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     return 0
 
 
-def _scaled(model: object, data: object, scaling: dict[str, float]) -> object:
+def _scaled(model: Any, data: Any, scaling: dict[str, Any]) -> Any:
     """The inputs as the model takes them; of a folder, its pictures."""
     if data is None or not isinstance(data, str) and not scaling:
         return data
@@ -91,7 +93,7 @@ def _check(values: flags.FlagValues) -> None:
         raise ValueError("--threshold sets what --agreement chooses. Give one or the other.")
 
 
-def _fit(parts: object, model: object, data: object, values: flags.FlagValues) -> None:
+def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
     """Fits the exits to the model's own answers; every fifth sample is held out to choose the threshold."""
     import keras
     import numpy as np

@@ -6,6 +6,7 @@ average and turns into an exponential one, so that no guess of a first range has
 """
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -63,7 +64,7 @@ class ActivationRange(Transform):
         self.seen = self.state("seen", ())
         self.built = True
 
-    def bounds(self):
+    def bounds(self) -> tuple[Any, Any]:
         """Returns `(low, high)` as tensors, with low <= 0 <= high and a span above zero."""
         return self._grid(tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high))
 
@@ -107,7 +108,7 @@ class ActivationRange(Transform):
             return fake_quant(x, *self.bounds(), self.bits)
         return fake_quant(x, *self._known(x), self.bits)
 
-    def _known(self, x):
+    def _known(self, x) -> tuple[Any, Any]:
         """The bounds; those of the values themselves as long as no data was seen."""
         low, high = self.bounds()
         was_seen = tf.convert_to_tensor(self.seen) > 0

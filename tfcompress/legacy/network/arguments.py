@@ -30,7 +30,7 @@ class Row:
     renamed: dict[str, str] = field(default_factory=dict)
     unused: frozenset[str] = frozenset()
     absent: dict[str, Any] = field(default_factory=dict)
-    refused: tuple[str, str] = ()
+    refused: tuple[str, ...] = ()
 
 
 _KERNEL = frozenset(f"kernel_{what}" for what in ("initializer", "regularizer", "constraint"))
@@ -152,7 +152,7 @@ def _accepted(layer_class: type) -> set[str]:
     names: set[str] = set()
     for base in layer_class.__mro__:
         if "__init__" in vars(base):
-            parameters = inspect.signature(base.__init__).parameters
+            parameters = inspect.signature(vars(base)["__init__"]).parameters
             names |= set(parameters)
             if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()) or base is keras.layers.Layer:
                 break  # nothing is handed on

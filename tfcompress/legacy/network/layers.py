@@ -59,7 +59,7 @@ def layer(entry: dict[str, Any], path: str, asked: Asked, inside: Inside) -> Por
     values = {key: value for key, value in values.items() if value is not None or not key.endswith("_initializer")}
     values["name"] = plain_name(name)
     try:
-        built = made(**values)
+        built: Any = made(**values)
         if config.get("trainable") is False:
             built.trainable = False
         return _with_parts(name, class_name, built, parts)
@@ -115,8 +115,8 @@ def _lambda(name, config, path, asked):
     )
 
 
-def _own(name, own, entry):
-    if not (inspect.isclass(own) and issubclass(own, keras.layers.Layer)):
+def _own(name, own: Any, entry) -> Any:
+    if not (isinstance(own, type) and issubclass(own, keras.layers.Layer)):
         raise NotPorted(
             name,
             entry["class_name"],
@@ -125,7 +125,8 @@ def _own(name, own, entry):
         )
     config = {k: dtype(v) if k == "dtype" else plain(v) for k, v in entry["config"].items() if k != "batch_input_shape"}
     try:
-        return own.from_config({**config, "name": plain_name(name)})
+        kind: Any = own
+        return kind.from_config({**config, "name": plain_name(name)})
     except Exception as error:  # the caller's code raises what it likes; the layer is named
         raise NotPorted(
             name, entry["class_name"], f"its class does not take the configuration: {_line(error)}"

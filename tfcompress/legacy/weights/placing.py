@@ -111,8 +111,8 @@ def _value(leaf: Ported, variable: keras.Variable, value: np.ndarray) -> np.ndar
         both = value.reshape(2, -1)
         return both.sum(axis=0) if gates == 4 else both
     parts = np.split(value, gates, axis=1)
-    order = "C" if variable.name == "recurrent_kernel" else "F"
-    return np.concatenate([p.T.reshape(p.shape, order=order) if order == "F" else p.T for p in parts], axis=1)
+    is_turned = variable.name != "recurrent_kernel"
+    return np.concatenate([p.T.reshape(p.shape, order="F") if is_turned else p.T for p in parts], axis=1)
 
 
 def snake_case(class_name: str) -> str:

@@ -34,7 +34,7 @@ def full(width: int) -> Span:
     return np.full(width, LOWEST, np.int64), np.full(width, HIGHEST, np.int64)
 
 
-def requantized(low: np.ndarray, high: np.ndarray, factor: np.ndarray, zero: int) -> Span:
+def requantized(low: np.ndarray, high: np.ndarray, factor: np.ndarray | np.floating, zero: int) -> Span:
     """Codes that accumulators become.
 
     Args:
@@ -69,7 +69,7 @@ def converted(span: Span, factor: float, zeros: tuple[int, int], error: float = 
         The range of the new codes, not yet clipped.
     """
     low, high = (end - zeros[0] for end in span)
-    slack = error + _ROUNDING + float(_first_rounding(np.float64(factor)))
+    slack = error + _ROUNDING + float(_first_rounding(np.asarray(factor, np.float64)))
     down = np.where(low == 0, 0, slack + np.abs(low) * _CONVERSION)
     up = np.where(high == 0, 0, slack + np.abs(high) * _CONVERSION)
     return narrowed((_rounded(low * factor - down) + zeros[1], _rounded(high * factor + up) + zeros[1]))
@@ -141,7 +141,8 @@ def _codes(value: float | None, scale: float, zero: int, otherwise: int) -> tupl
     exact = value / scale + zero
     found = np.floor(exact + 0.5 - _ROUNDING), np.floor(exact + 0.5 + _ROUNDING)
     found = (zero, zero) if value == 0 else found
-    return tuple(int(np.clip(code, LOWEST, HIGHEST)) for code in found)
+    low, high = (int(np.clip(code, LOWEST, HIGHEST)) for code in found)
+    return low, high
 
 
 def _first_rounding(factor: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ Format: FlatBuffers internals (root offset, vtables, offsets, alignment).
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from tfcompress.tflite.optimizer.recording import Part, References, Scalars, Table
 
@@ -29,12 +30,14 @@ def laid_out(parts: list[Part], root: int, identifier: bytes) -> bytes:
     """
     space = _Space()
     numbers = _ordered(parts, root)
-    tables = {number: _Fields(parts[number - 1]) for number in numbers if isinstance(parts[number - 1], Table)}
+    tables = {number: _Fields(part) for number in numbers if isinstance(part := parts[number - 1], Table)}
     inner = [number for number in numbers if any(True for _ in _children(parts[number - 1]))]
     outer = [number for number in numbers if number not in set(inner)]
-    places = {number: space.append(*_shape(parts[number - 1], tables.get(number))) for number in inner}
+    places: dict[Any, int] = {number: space.append(*_shape(parts[number - 1], tables.get(number))) for number in inner}
     # what has no references may lie anywhere behind: first what aligned contents leave gaps between
-    loose = [(*_shape(parts[number - 1], tables.get(number)), ("part", number)) for number in outer]
+    loose: list[tuple[int, int, int, tuple]] = [
+        (*_shape(parts[number - 1], tables.get(number)), ("part", number)) for number in outer
+    ]
     vtables = sorted({fields.vtable for fields in tables.values()})
     loose += [(len(vtable), 2, 0, ("vtable", vtable)) for vtable in vtables]
     for size, align, lead, key in sorted(loose, key=lambda each: (-each[1], -each[0])):
@@ -141,6 +144,7 @@ def _shape(part: Part, fields: _Fields | None) -> tuple[int, int, int]:
         return fields.size, fields.align, 4
     if isinstance(part, References):
         return 4 + 4 * len(part.parts), 4, 4
+    assert isinstance(part, Scalars)  # tables have fields
     return 4 + len(part.data), max(part.align, 4), 4
 
 

@@ -134,7 +134,7 @@ def _share_buffers(model: schema.ModelT) -> None:
         data = old[index].data
         if data is None or not len(data):
             return 0
-        key = index if alone else (len(data), hashlib.sha256(np.asarray(data, np.uint8)).digest())
+        key = index if alone else (len(data), hashlib.sha256(np.asarray(data, np.uint8).data).digest())
         if key not in known:
             known[key] = len(new)
             new.append(old[index])

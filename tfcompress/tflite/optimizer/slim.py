@@ -167,7 +167,7 @@ def _same(expected: list[np.ndarray], found: list[np.ndarray]) -> bool:
     return all(a.tobytes() == b.tobytes() for a, b in zip(expected, found, strict=True))
 
 
-def _drawn(spec, count: int, rng: np.random.Generator) -> np.ndarray | None:
+def _drawn(spec: Any, count: int, rng: np.random.Generator) -> np.ndarray | None:
     """Inputs of the tensor's own type, if NumPy has it; small whole numbers where they may be places in a table."""
     dtype = numpy_type(spec.dtype)
     if dtype is None:
