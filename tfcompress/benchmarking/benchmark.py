@@ -102,7 +102,7 @@ def benchmark(
     for entrant in entrants:
         say(f"warming up {entrant.name}")
         entrant.warmup.loop(protocol.warmup)
-    document = {"order": _interleave(entrants, protocol, say), "results": []}
+    document: dict[str, Any] = {"order": _interleave(entrants, protocol, say), "results": []}
     for entrant in entrants:
         say(f"memory of {entrant.name}")
         peak = _peak(entrant.artifact, threads, xnnpack, memory)

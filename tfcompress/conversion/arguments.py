@@ -1,6 +1,7 @@
 """What `convert` accepts, checked before anything is loaded."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from tfcompress.file_formats import FORMATS, MODES, FileFormat
 from tfcompress.selection import Where
@@ -10,7 +11,7 @@ from tfcompress.validation import checks
 MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
-def asked(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, object]:
+def asked(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, Any]:
     """Checks what is asked of a file.
 
     Args:

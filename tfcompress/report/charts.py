@@ -67,8 +67,7 @@ def samples(
             continue
         wrong.append(f"{right} taken for {said}")
         canvas.rect(x - 1, y - 1, side + 2, side + 2, color="bad", outline=2, radius=2)
-        told = {"anchor": "middle", "color": "bad", "bold": True}
-        canvas.text(x + side / 2, y + side + 16, f"{said}, not {right}", **told)
+        canvas.text(x + side / 2, y + side + 16, f"{said}, not {right}", anchor="middle", color="bad", bold=True)
     mistakes = f", {len(wrong)} of them wrong: {', '.join(wrong)}" if wrong else ", all right"
     known = mistakes if labels is not None else ""
     return canvas.picture(f"{len(images)} samples with predictions{known}.")

@@ -45,8 +45,8 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
     name = others[-1]
     elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
-    contents = {"comparison": compared, "highlight": name, "artifact": artifacts[name]}
-    add_standard_sections(report, Contents(measured_elsewhere=elsewhere, **contents))
+    contents = Contents(comparison=compared, highlight=name, artifact=artifacts[name], measured_elsewhere=elsewhere)
+    add_standard_sections(report, contents)
     page, _ = report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})
     print(compared.text())
