@@ -8,6 +8,8 @@ from PIL import Image
 import tfcompress as tfc
 from tfcompress.calibration.plausibility import scaling_doubt
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 
 
@@ -45,6 +47,7 @@ def test_pixels_for_a_model_of_0_to_1(pictures):
     assert doubt(model, x / 255.0) == ""
 
 
+@pytest.mark.slow
 def test_a_batch_normalization_knows_both_ways(pictures):
     x, y = pictures
     small = trained(x / 255.0, y, L.Conv2D(6, 3, strides=2), L.BatchNormalization(momentum=0.8), L.ReLU())

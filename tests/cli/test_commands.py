@@ -45,6 +45,7 @@ def test_convert_writes_what_the_library_would(int8, folder, capsys, tiny_model)
     assert not tfc.Artifact.load("model.tflite").is_integer
 
 
+@pytest.mark.slow
 def test_convert_ends_in_a_verdict_and_keeps_what_is_required(folder, capsys):
     options = ["--calibration=data.npz", "--scale=1/255", "--out=a.tflite"]
     assert run("convert", "model.keras", *options, "--require=agreement=0.5,error=0.5") == DONE
@@ -144,6 +145,7 @@ def test_compress_cuts_channels(folder):
     assert "channels cut" in (out / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_compress_with_a_teacher(folder):
     options = ["--teacher=model.keras", "--quantize=none", "--epochs=1", "--verbose=0", "--out=t"]
     assert run("compress", "model.keras", "--data=data.npz", "--scale=1/255", *options) == DONE
@@ -198,6 +200,7 @@ def test_report_compares_and_draws(int8, folder, capsys):
     assert same[1]["agreement"] == 1.0
 
 
+@pytest.mark.slow
 def test_report_shows_a_phone_beside_the_host(int8, folder, capsys):
     options = ["--data=data.npz", "--scale=1/255", "--verbose=0"]
     assert run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0") == DONE

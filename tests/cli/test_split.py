@@ -52,6 +52,7 @@ def test_modular_in_float_needs_no_data(folder):
     np.testing.assert_allclose(found.predict(inputs()), model(inputs()), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_exits_learn_the_models_own_answers(folder, capsys):
     options = ("--how=hierarchical", "--agreement=0.9", "--epochs=5", "--mode=float32")
     assert run("model.keras", *options, *DATA, "--out=tree") == DONE

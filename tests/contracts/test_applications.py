@@ -5,6 +5,8 @@ Five of the forty that `tests/bench/applications.py` measures, on small pictures
 
 import pytest
 
+pytestmark = pytest.mark.sampled(5)
+
 SIZES = {"MobileNetV2": 32, "MobileNetV3Small": 32, "EfficientNetB0": 32, "DenseNet121": 32, "ConvNeXtTiny": 32}
 
 

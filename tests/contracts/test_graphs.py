@@ -9,6 +9,8 @@ import tfcompress as tfc
 from tfcompress.export.simulate import simulate
 from tfcompress.fake_quant.state import CompressionState
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 SHAPE = (8, 8, 3)
 

@@ -4,11 +4,14 @@ import itertools
 
 import keras
 import numpy as np
+import pytest
 
 import tfcompress as tfc
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.tflite.weight_tensors import kernel_tensors
+
+pytestmark = pytest.mark.sampled(5)
 
 
 def test_file(kernel_case, convert_as_the_table_says):

@@ -6,6 +6,8 @@ import pytest
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(5)
+
 L = keras.layers
 
 NORMS = {
@@ -83,6 +85,7 @@ def test_trained_ranges_need_no_data(norm):
     assert np.mean(got.argmax(1) == simulated.argmax(1)) > 0.98
 
 
+@pytest.mark.slow
 def test_a_session_keeps_the_ranges_inside(tmp_path):
     model, (x, y) = net("layer"), task()
     session = tfc.compress(model, tfc.Quantize("int8"), verbose=0)

@@ -16,6 +16,8 @@ import tfcompress as tfc
 from tfcompress.tflite.schema.flatbuffer import read
 from tfcompress.training.plan import make_plan
 
+pytestmark = pytest.mark.sampled(6)
+
 L = keras.layers
 SPARSITY, CLUSTERS = 0.6, 8
 FOLDED = "conv"  # the layer whose BatchNormalization goes into its kernel

@@ -25,6 +25,8 @@ from tfcompress.system.silence import quiet
 from tfcompress.tflite.optimizer.packing import packed, unpacked
 from tfcompress.tflite.schema.flatbuffer import read
 
+pytestmark = pytest.mark.sampled(4)
+
 L, K = keras.layers, keras.ops
 SHAPE = (12, 12, 3)
 

@@ -1,10 +1,13 @@
 """The simulation of the file, rounded finely, is the model: for every row of the table."""
 
 import numpy as np
+import pytest
 
 import tfcompress as tfc
 from tfcompress.export.simulate import observe, simulate
 from tfcompress.training.plan import make_plan
+
+pytestmark = pytest.mark.sampled(6)
 
 
 def test_finely_rounded_the_simulation_is_the_model(case):

@@ -13,6 +13,8 @@ import pytest
 import tfcompress as tfc
 from tfcompress.techniques.graph_technique import Change, Left, Surgery
 
+pytestmark = pytest.mark.sampled(6)
+
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

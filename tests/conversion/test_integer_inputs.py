@@ -7,6 +7,8 @@ import tensorflow as tf
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 PICTURES = np.random.default_rng(0).integers(0, 256, (48, 12, 12, 3)).astype("uint8")
 COUNTS = np.random.default_rng(1).integers(0, 50, (48, 12))

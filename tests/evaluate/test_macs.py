@@ -9,6 +9,8 @@ from tfcompress.demo import networks
 from tfcompress.evaluate.macs import macs, macs_table
 from tfcompress.tflite.artifact import Artifact
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def _single(layer: keras.Layer, *shape: int) -> keras.Model:
     return keras.Sequential([keras.Input(shape), layer])

@@ -111,6 +111,7 @@ def test_an_output_may_be_an_input_or_stand_twice():
         np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_files_without_an_order_still_load(tiny_files):
     artifact = tfc.Artifact(tiny_files["two_int8"])
     assert {s.name for s in artifact.inputs} == {"left", "right"}

@@ -7,6 +7,8 @@ from keras import ops
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(4)
+
 L = keras.layers
 T = 12
 RNG = np.random.default_rng(0)

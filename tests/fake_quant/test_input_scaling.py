@@ -8,7 +8,7 @@ import tfcompress as tfc
 
 L = keras.layers
 # random weights and statistics behind pixels of 0..255 look like a mistake, and are one but for the test
-pytestmark = pytest.mark.filterwarnings("ignore:calibration")
+pytestmark = [pytest.mark.sampled(4), pytest.mark.filterwarnings("ignore:calibration")]
 X = np.random.default_rng(0).integers(0, 256, (64, 12, 12, 3)).astype("float32")
 
 FRONTS = {

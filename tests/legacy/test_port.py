@@ -16,6 +16,7 @@ from tfcompress.legacy.refused import NotPorted
 tf_keras = pytest.importorskip("tf_keras")
 L = tf_keras.layers
 pytestmark = [
+    pytest.mark.sampled(4),
     pytest.mark.legacy,
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
     # Keras 2 said nothing of it

@@ -14,6 +14,8 @@ from tfcompress.pipeline.chain_conversion import Link, convert_links
 from tfcompress.pipeline.chained import INDEX, ChainedArtifact, ChainedPart
 from tfcompress.tflite.artifact import Artifact
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 
 

@@ -14,6 +14,8 @@ from tfcompress.session_layers.wrapper import Compressed, Ranged
 from tfcompress.session_layers.wrapping import counted, finished, is_wrapped, unwrapped, wrapped
 from tfcompress.training.plan import make_plan
 
+pytestmark = pytest.mark.sampled(4)
+
 L = keras.layers
 KEEP = tfc.Prune(tfc.schedules.constant(0.0))
 
@@ -217,6 +219,7 @@ def tagger():
     return keras.Model(inputs, L.LSTM(3, name="last")(x))
 
 
+@pytest.mark.slow
 def test_masks_of_sequences_are_passed_on():
     model, words = tagger(), WORDS
     wrap, _ = session_model(model)

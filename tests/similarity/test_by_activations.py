@@ -9,6 +9,8 @@ from tfcompress.similarity.by_activations import ByActivity, Moments, coactivity
 from tfcompress.similarity.by_weights import likeness
 from tfcompress.similarity.candidates import alike
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 
 

@@ -9,6 +9,8 @@ from tfcompress.channels.shrink import shrink
 from tfcompress.similarity.by_weights import likeness
 from tfcompress.similarity.merge import Take, merged, merges, representatives, takes_constant
 
+pytestmark = pytest.mark.sampled(4)
+
 L = keras.layers
 
 

@@ -8,6 +8,8 @@ import tfcompress as tfc
 from tfcompress.fake_quant.transforms.centroids import Centroids
 from tfcompress.techniques.cluster import STARTS
 
+pytestmark = pytest.mark.sampled(2)
+
 STARTING = sorted(STARTS)
 
 

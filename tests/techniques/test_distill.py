@@ -14,6 +14,8 @@ import tfcompress as tfc
 from tfcompress.distillation.distill_loss import Lesson
 from tfcompress.distillation.teachers import answers
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 FROM_PROBABILITIES = keras.losses.SparseCategoricalCrossentropy()
@@ -592,6 +594,7 @@ json.dump(told, sys.stdout)
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one(request):
     """MirroredStrategy over two logical CPU devices: loss, weights and adapter of a single device."""
     environment = {

@@ -347,6 +347,7 @@ def test_names_that_are_taken_are_not_given_again():
     assert [layer.name for layer in made.layers[1:]] == ["it_in", "it__in", "it", "it_"]
 
 
+@pytest.mark.slow
 def test_a_recipe_of_surgery_and_training():
     model = net()
     recipe = [tfc.Fold(), tfc.LowRank(4, where="wide"), tfc.Quantize("int8")]

@@ -16,6 +16,8 @@ from tfcompress.similarity.linear_forms import value_of
 from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.merge_channels import MergeChannels
 
+pytestmark = pytest.mark.sampled(4)
+
 L = keras.layers
 
 

@@ -17,6 +17,8 @@ from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
 from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.prune_channels import PruneChannels
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -279,6 +281,7 @@ def test_lowest_latency_is_not_fewest_macs():
     assert macs(fewest) < macs(fastest)
 
 
+@pytest.mark.slow
 def test_cutting_goes_together_with_everything(model, data, tmp_path):
     x, y = data
     recipe = [PruneChannels(0.5, criterion="taylor", round_to=4), tfc.Prune(0.5), tfc.Cluster(8), tfc.Quantize("int8")]

@@ -8,6 +8,8 @@ import tfcompress as tfc
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
 
+pytestmark = pytest.mark.sampled(4)
+
 L = keras.layers
 
 

@@ -96,6 +96,7 @@ def test_a_boundary_lies_where_few_bytes_cross():
     assert "2,048 bytes: block1_add_out" in halves.text()
 
 
+@pytest.mark.slow
 def test_the_exits_learn_and_the_rest_runs_for_the_unsure(tiny_data):
     x, y = tiny_data
     keras.utils.set_random_seed(0)
@@ -124,6 +125,7 @@ def test_the_exits_learn_and_the_rest_runs_for_the_unsure(tiny_data):
     assert gap(parts, model, x[:32]) == 0.0
 
 
+@pytest.mark.slow
 def test_a_trunk_may_train_with_its_exits():
     model, x = blocks(), images(32)
     parts = tfc.split(model, "hierarchical", trainable_trunk=True)

@@ -47,6 +47,7 @@ def test_a_file_that_does_not_run_says_why_and_the_others_run(tiny_files, images
     assert elu.outputs[0].shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_a_file_without_end_is_ended_and_the_others_run(endless):
     good, bad = endless
     x = [np.ones((1, 4), np.float32)]

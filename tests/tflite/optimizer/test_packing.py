@@ -47,6 +47,7 @@ def offsets(content):
     return [t.raw.__array_interface__["data"][0] - base for t in constants]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_model_in_fewer_bytes(tiny_files, name):
     content = tiny_files[name]

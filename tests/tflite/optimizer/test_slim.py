@@ -9,6 +9,8 @@ import pytest
 import tfcompress as tfc
 from tfcompress.tflite.runner import Runner
 
+pytestmark = pytest.mark.sampled(3)
+
 layers = keras.layers
 
 
