@@ -69,9 +69,9 @@ def attention(call: Call) -> list[Signal]:
         use.inner = call.labels.fresh(layer.num_heads)
     new = use.output.vector() if use.output else call.labels.fresh(shape[-1])
     sources = {"query_dense": query, "key_dense": key, "value_dense": value, "output_dense": None}
-    for path, letters in call.spec.axes.items():
+    for path, axes in call.spec.axes.items():
         source = sources[path.split("/")[0]]
-        note_weight(call, path, letters, None if source is None else last_labels(call, source), new, use.inner)
+        note_weight(call, path, axes, None if source is None else last_labels(call, source), new, use.inner)
     for other in call.inputs:
         if not any(other is known for known in (query, key, value)):
             call.keep(other.labels, STILL)

@@ -79,7 +79,7 @@ def _call_macs(op: Any, inputs: list[Shape], output: Shape) -> int | None:
         return _sum(_call_macs(getattr(op, name), inputs, output) for name in spec.inner)
     total = 0
     for path in spec.kernels:
-        if "v" not in spec.axes[path]:  # A table that is looked up multiplies nothing.
+        if not spec.axes[path].is_table:  # A table that is looked up multiplies nothing.
             positions = _positions(op, spec, path, inputs, output)
             total += math.prod(weight(op, path).shape) * positions
     return total
@@ -87,17 +87,15 @@ def _call_macs(op: Any, inputs: list[Shape], output: Shape) -> int | None:
 
 def _positions(layer: keras.Layer, spec: LayerSpec, path: str, inputs: list[Shape], output: Shape) -> int:
     """How often one sample meets each value of the kernel."""
-    letters, kernel = spec.axes[path], weight(layer, path).shape
+    axes, kernel = spec.axes[path], weight(layer, path).shape
     if spec.step:  # Once per step of time.
         return _product(layer, _first(layer, inputs)[1:2])
-    if set(letters) & set("xyz"):
-        # A transposed convolution (`o` before `i`) lays the kernel at each input position.
-        transposed = "o" in letters and letters.find("o") < letters.find("i")
-        shape = _first(layer, inputs) if transposed else output
+    if axes.space:
+        # A transposed convolution lays the kernel at each input position.
+        shape = _first(layer, inputs) if axes.is_transposed else output
         first = getattr(layer, "data_format", "channels_last") == "channels_first"
         return _product(layer, shape[2:] if first else shape[1:-1])
-    made = math.prod(size for size, letter in zip(kernel, letters, strict=True) if letter == "o")
-    return _product(layer, output) // made
+    return _product(layer, output) // axes.number_of_outputs(kernel)
 
 
 def _first(layer: Any, inputs: list[Shape]) -> tuple[int | None, ...]:

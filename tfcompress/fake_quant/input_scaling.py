@@ -77,6 +77,5 @@ def scaled_kernel(op, front, kernel):
     spec = spec_of(op)
     shift = None
     if offset:
-        axes = tuple(k for k, letter in enumerate(spec.axes[spec.kernels[0]]) if letter not in "ocm")
-        shift = tf.reshape(tf.reduce_sum(kernel, axis=axes), (-1,)) * offset
+        shift = tf.reshape(tf.reduce_sum(kernel, axis=spec.axes[spec.kernels[0]].inputs), (-1,)) * offset
     return kernel * factor, shift

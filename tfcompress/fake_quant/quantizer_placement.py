@@ -114,7 +114,7 @@ class _Placer:
             if self.times[id(call.op)] == 1 and call.outputs:
                 spot = self.spots[id(call.op)]
                 spot.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
-                if "v" in "".join(spec_of(call.op).axes.values()):
+                if any(axes.is_table for axes in spec_of(call.op).axes.values()):
                     spot.table = self._scale_of(call.outputs[0], (JOIN, SAME))
         return Placement(dict(self.spots), inputs, self.behind)
 
@@ -195,8 +195,8 @@ class _Placer:
             return False
         if function not in (None, keras.activations.linear):
             return False
-        _, letters = fold_target(call.op)
-        return letters.count("o") <= 1 and ("i" in letters or "c" in letters)
+        _, axes = fold_target(call.op)
+        return axes.has_one_output_axis and (axes.input_channel is not None or axes.kept_channel is not None)
 
     def _visit(self, call):
         spot, spec = self.spots[id(call.op)], spec_of(call.op)

@@ -194,7 +194,7 @@ def _scaled(t, call, x, mode):
     if mode is not Mode.FOLDED:
         return scaled(x, factor, shift)
     factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)
-    y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), t.source))
+    y = scaled(x, factor, on_bias_grid(shift, factor, (0,), t.source))
     if t.source is None or getattr(t.target, "bits", 0) != 8:
         return y
     return accumulated(y, t.source, weight_step(factor, (0,)), t.target)

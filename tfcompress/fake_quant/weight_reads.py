@@ -11,6 +11,7 @@ from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
 from tfcompress.graph.variable_reads import LARGE
+from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import spec_of, weight
 
 AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
@@ -108,7 +109,7 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     if axes is None:
         return bias
     path = spec_of(t.op).kernels[0]
-    return on_bias_grid(bias, values[id(t.chains[path].variable)][1], spec_of(t.op).axes[path], axes, t.source)
+    return on_bias_grid(bias, values[id(t.chains[path].variable)][1], axes, t.source)
 
 
 def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
@@ -164,10 +165,10 @@ def _first_kernel(t: Treatment, values: dict) -> tuple:
 def _folded(t: Treatment, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
-    path, letters = fold_target(t.op)
+    path, axes = fold_target(t.op)
     variable = weight(t.op, path)
     kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
-    shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
+    shape = axes.shape_of_outputs(kernel.shape)
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
     bias = getattr(t.op, "bias", None)
     if bias is not None:
@@ -208,8 +209,8 @@ def _shift(t: Treatment):
     return own if shift is None else own + factor * shift
 
 
-def fold_target(layer) -> tuple[str, str]:
-    """Returns path and axis letters of the kernel that carries the output channels of a layer."""
+def fold_target(layer) -> tuple[str, Axes]:
+    """Returns path and axes of the kernel that carries the output channels of a layer."""
     spec = spec_of(layer)
     path = spec.kernels[-1]
     return path, spec.axes[path]

@@ -1,17 +1,13 @@
-"""What a row of the table of layer types says, and how rows get in.
-
-Axis letters: `i` input channel, `o` output channel, `c` one channel in and out, `m` multiplier, `x y z` space, `g`
-gates of a recurrent cell, `n` head and `d` dimension of a head that the layer makes inside, `r` and `e` what it reads
-of its own inside (recurrent units or heads, dimensions of a head), `v` vocabulary, `j` input channel within a group, or
-what else is never cut.
-"""
+"""What a row of the table of layer types says, and how rows get in; what axis letters mean, `axes.py` says."""
 
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import keras
+import numpy as np
 
+from tfcompress.layer_table.axes import LETTERS, Axes
 from tfcompress.validation import checks
 
 OWN = "own"  # the output has an int8 scale of its own
@@ -26,8 +22,6 @@ NONE = "none"  # no int8 output (integers, or an operation LiteRT runs in float 
 
 
 _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
-_LETTERS = "iocmxyzgndrevj"
-_CHANNELS = "ocmgnd"  # axes of what a layer makes; it sums over the others
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ class LayerSpec:
         outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
     """
 
-    axes: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, Axes] = field(default_factory=dict)
     flow: str = "pass"
     width: str | None = None
     resize: Callable[[object, "Left"], dict] | None = None
@@ -101,8 +95,9 @@ class LayerSpec:
         if not isinstance(self.axes, Mapping) or not all(isinstance(path, str) for path in self.axes):
             checks.refuse(TypeError, "LayerSpec", "axes", "a dict of weight path -> axis letters", self.axes)
         for path, letters in self.axes.items():
-            if not isinstance(letters, str) or set(letters) - set(_LETTERS):
-                checks.refuse(ValueError, "LayerSpec", f"axes of weight {path!r}", f"letters of {_LETTERS!r}", letters)
+            if not isinstance(letters, str) or set(letters) - set(LETTERS):
+                checks.refuse(ValueError, "LayerSpec", f"axes of weight {path!r}", f"letters of {LETTERS!r}", letters)
+        object.__setattr__(self, "axes", {path: Axes(letters) for path, letters in self.axes.items()})
         checks.text("LayerSpec", "flow", self.flow)
         checks.choice("LayerSpec", "grid", self.grid, _GRIDS)
         if self.width is not None:
@@ -124,13 +119,45 @@ class LayerSpec:
         """Whether the type stands in the table."""
         return self.flow != "unknown"
 
-    def channel_axes(self, path: str) -> tuple[int, ...]:
-        """Positions of the axes of a weight that get one quantization scale each (`o c m g n d`)."""
-        return tuple(k for k, letter in enumerate(self.axes[path]) if letter in _CHANNELS)
+    def output_axes(self, path: str) -> tuple[int, ...]:
+        """Returns the positions of a weight's output channels: an entry of them has one sum, and one int8 scale.
 
-    def fan_in_axes(self, path: str) -> tuple[int, ...]:
-        """Positions of the axes of a weight that one output channel sums over."""
-        return tuple(k for k, letter in enumerate(self.axes[path]) if letter not in _CHANNELS)
+        Args:
+            path: Path of the weight, such as `kernel`.
+
+        Example:
+            >>> import keras, tfcompress as tfc
+            >>> tfc.spec_of(keras.layers.DepthwiseConv2D(3)).output_axes("kernel")
+            (2, 3)
+        """
+        return self.axes[path].outputs
+
+    def input_axes(self, path: str) -> tuple[int, ...]:
+        """Returns the positions of the axes of a weight that one output channel sums over.
+
+        Args:
+            path: Path of the weight, such as `kernel`.
+        """
+        return self.axes[path].inputs
+
+    def matrix(self, path: str, w: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Returns a weight as `(inputs of an output, output channels)`, and the function that undoes it.
+
+        Args:
+            path: Path of the weight, such as `kernel`.
+            w: Its value, or an array of its shape.
+
+        Example:
+            >>> import keras, numpy as np, tfcompress as tfc
+            >>> spec = tfc.spec_of(keras.layers.Conv2D(16, 3))
+            >>> matrix, restore = spec.matrix("kernel", np.zeros((3, 3, 8, 16)))
+            >>> matrix.shape, restore(matrix).shape
+            ((72, 16), (3, 3, 8, 16))
+        """
+        return self.axes[path].matrix(w)
+
+    channel_axes = output_axes  # names of release 0.1
+    fan_in_axes = input_axes
 
 
 UNKNOWN = LayerSpec(flow="unknown")
@@ -173,9 +200,9 @@ def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | No
     names = set(LayerSpec.__dataclass_fields__)
     axes = dict(facts.pop("axes", {})) | {k: facts.pop(k) for k in list(facts) if k not in names}
     for path, letters in axes.items():
-        if not isinstance(letters, str) or set(letters) - set(_LETTERS):
+        if not isinstance(letters, str) or set(letters) - set(LETTERS):
             raise ValueError(
-                f"describe({types[0].__name__}): axes of weight {path!r} must be letters of {_LETTERS!r}. "
+                f"describe({types[0].__name__}): axes of weight {path!r} must be letters of {LETTERS!r}. "
                 f"Received: {letters!r}"
             )
     kernels = facts.pop("kernels", tuple(p for p, letters in axes.items() if len(letters) > 1))

@@ -162,23 +162,22 @@ class Constants:
 def _read(node: Node) -> np.ndarray:
     """Which input channels have a weight that is not zero: `(channels,)` bool."""
     path = node.spec.kernels[0]
-    letters, kernel = node.spec.axes[path], np.abs(node.weights[path])
-    if "j" in letters:
+    axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
+    if axes.is_grouped:
         groups = node.config["groups"]
         each = kernel.reshape(-1, *kernel.shape[-2:]).sum(axis=0)  # (j, o)
         return (each.reshape(len(each), groups, -1).sum(axis=-1).T > 0).reshape(-1)
-    return kernel.sum(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ic")) > 0
+    return kernel.sum(axis=axes.beside_inputs) > 0
 
 
 def _unfed(node: Node) -> np.ndarray:
     """Which output channels no input reaches, all weights on the way being zero: `(channels,)` bool."""
     kernels = [(np.abs(node.weights[path]), node.spec.axes[path]) for path in node.spec.kernels]
     reached = None
-    for kernel, letters in kernels:
+    for kernel, axes in kernels:
         if reached is not None:  # the pointwise half of a separable convolution
             kernel = kernel * reached[:, None]
-        axes = tuple(k for k, letter in enumerate(letters) if letter not in "ocm")
-        reached = (kernel.sum(axis=axes) > 0).reshape(-1)
+        reached = (kernel.sum(axis=axes.inputs) > 0).reshape(-1)
     return ~reached
 
 

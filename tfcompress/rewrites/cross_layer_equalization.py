@@ -94,19 +94,18 @@ def unclipped(links: list[Link]) -> list[Node]:
 def ranges(node: Node) -> np.ndarray:
     """Largest weight of each output channel of a linear layer: `(channels,)`."""
     path = node.spec.kernels[-1]
-    axes = tuple(k for k, letter in enumerate(node.spec.axes[path]) if letter not in "ocm")
-    return np.abs(node.weights[path]).max(axis=axes).reshape(-1)
+    return np.abs(node.weights[path]).max(axis=node.spec.axes[path].inputs).reshape(-1)
 
 
 def input_ranges(node: Node, channels: int) -> np.ndarray:
     """Largest weight that reads each input channel: `(channels,)`, over all places where Flatten repeats them."""
     path = node.spec.kernels[0]
-    letters, kernel = node.spec.axes[path], np.abs(node.weights[path])
-    if "j" in letters:
+    axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
+    if axes.is_grouped:
         each = kernel.reshape(-1, *kernel.shape[-2:]).max(axis=0)  # (j, o)
         found = each.reshape(len(each), node.config["groups"], -1).max(axis=-1).T.reshape(-1)
     else:
-        found = kernel.max(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ic"))
+        found = kernel.max(axis=axes.beside_inputs)
     return found.reshape(-1, channels).max(axis=0)
 
 

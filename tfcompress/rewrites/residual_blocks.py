@@ -26,7 +26,6 @@ _TRAILING = tuple(
     getattr(keras.layers, name)
     for name in ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D")
 )
-_SPACE = set("xyz")
 
 
 @dataclass(frozen=True)
@@ -185,8 +184,8 @@ def _layer(layout: Layout, node: _Node) -> Picks | str:
     (source,) = given
     if source.shape != made.shape:
         return f"it makes {_shown(made.shape)} of {_shown(source.shape)}"
-    letters = set("".join(spec_of(node.op).axes.values()))
-    if None in made.shape[1:] and letters & _SPACE:
+    is_spatial = any(axes.space for axes in spec_of(node.op).axes.values())
+    if None in made.shape[1:] and is_spatial:
         return "the size of what it makes is open"
     unit = [node]
     while (following := _following(layout, unit[-1])) is not None:

@@ -37,7 +37,6 @@ _SCALES = (
 )
 _SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
 _PRODUCTS = ("Multiply", "Divide", "TrueDivide")
-_READS = "ire"
 _PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its shift
 
 
@@ -121,11 +120,11 @@ class _Follower:
         self._exact_weights(call)
         return self._made(call)
 
-    def _exact_weights(self, call: StreamCall, only: str = "") -> None:
+    def _exact_weights(self, call: StreamCall, only_heads: bool = False) -> None:
         for path, vectors in call.use.weights.items():
-            letters = call.spec.axes[path].rjust(len(vectors), "j")
-            for axis, (letter, vector) in enumerate(zip(letters, vectors, strict=True)):
-                if vector is not None and letter not in _READS and (not only or letter in only):
+            axes = call.spec.axes[path].filled(len(vectors))
+            for axis, vector in enumerate(vectors):
+                if vector is not None and axis not in axes.reads and (axis in axes.heads or not only_heads):
                     self.features.append(Feature(call.path, vector, along(value_of(call.op, path), axis), True))
 
     def _made(self, call: StreamCall, linear=None, constant=None) -> Stream:
@@ -152,8 +151,8 @@ class _Follower:
         """Notes the sizes of the channels that weights read."""
         self._directed(call, stream)
         for path, vectors in call.use.weights.items():
-            axis = call.spec.axes[path].find("i")
-            if not path.startswith(prefix) or axis < 0 or vectors[axis] is None:
+            axis = call.spec.axes[path].input_channel
+            if not path.startswith(prefix) or axis is None or vectors[axis] is None:
                 continue
             places = len(vectors[axis])
             depthwise = path[: path.rfind("/") + 1] + "depthwise_kernel"
@@ -177,7 +176,7 @@ class _Follower:
             self._exact_weights(call)
             return self._made(call)
         path = spec.kernels[-1]
-        rows = along(value_of(op, path), spec.axes[path].index("o"))
+        rows = along(value_of(op, path), spec.axes[path].output_channel)
         bias = value_of(op, "bias") if has_weight(op, "bias") else None
         return self._activated(call, op, self._made(call, rows, bias))
 
@@ -200,7 +199,7 @@ class _Follower:
         key = call.kwargs.get("key", key)
         for name, stream in (("query", query), ("key", value if key is None else key), ("value", value)):
             self._read(call, stream, f"{name}_dense/")
-        self._exact_weights(call, "n")
+        self._exact_weights(call, only_heads=True)
         kernel, bias = "output_dense/kernel", "output_dense/bias"
         rows = along(value_of(call.op, kernel), -1)
         return self._made(call, rows, value_of(call.op, bias) if has_weight(call.op, bias) else None)
@@ -214,7 +213,7 @@ class _Follower:
             return self._made(call, stream.linear * factor[:, None], stream.constant * factor + shift)
         if not _is_known(call.op):
             return self._exactly(call)
-        if "m" in call.spec.axes.get("kernel", ""):
+        if any(axes.has_multiplier for axes in call.spec.axes.values()):
             return self._depthwise(call, stream)
         if isinstance(call.op, _L.PReLU):
             self._exact_weights(call)
