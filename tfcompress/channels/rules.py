@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfcompress.channels.labels import KEPT, Labels, Signal, signal
 from tfcompress.layer_table.axes import Axes
-from tfcompress.layer_table.lookup import LayerSpec, activation_spec, has_weight, is_elementwise, weight
+from tfcompress.layer_table.lookup import LayerSpec, activation, activation_spec, has_weight, is_elementwise, weight
 
 ACROSS = "a value depends on all channels"
 BROADCAST = "one channel serves all of the other input's"
@@ -162,7 +162,8 @@ def mix(call: Call) -> list[Signal]:
 def _new(call: Call, count: int) -> np.ndarray:
     """New labels, kept where the layer can't be made narrower."""
     new = call.labels.fresh(count)
-    if not is_elementwise(function := getattr(call.op, "activation", keras.activations.linear)):
+    function = activation(call.op)
+    if function is not None and not is_elementwise(function):
         call.keep(new, ACROSS if activation_spec(function).across else YOURS)
     if call.spec.width is None and call.spec.resize is None:
         call.keep(new, WIDTH)
@@ -188,7 +189,7 @@ def passed(call: Call) -> list[Signal]:
     shape = call.shapes[0]
     if not shape or len(call.inputs) != 1 or len(call.shapes) != 1:
         return call.kept(STILL)
-    function = getattr(call.op, "activation", None)
+    function = activation(call.op)
     if function is not None and not is_elementwise(function):
         return call.kept(ACROSS if activation_spec(function).across else YOURS)
     old = last_labels(call, call.inputs[0])
@@ -228,6 +229,13 @@ def _along(axes: Axes, k: int, size: int, old, new, inner) -> np.ndarray | None:
     if k in axes.inner:
         return inner
     return np.tile(inner, size // len(inner)) if k in axes.gates else None
+
+
+def attention_inputs(args: tuple, kwargs: dict) -> tuple:
+    """Returns query, value and key from the arguments of a call of attention; without keys the values are the keys."""
+    given = (*args, None, None, None)[:3]
+    query, value, key = (kwargs.get(name, x) for name, x in zip(("query", "value", "key"), given, strict=True))
+    return query, value, value if key is None else key
 
 
 @flow("merge")

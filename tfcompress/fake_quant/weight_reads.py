@@ -12,7 +12,7 @@ from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
 from tfcompress.graph.variable_reads import LARGE
 from tfcompress.layer_table.axes import Axes
-from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.layer_table.lookup import FOLD, spec_of, weight
 
 AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
 
@@ -94,7 +94,7 @@ def _read(t: Treatment, mode: Mode) -> dict:
 def largest_weight(t: Treatment) -> float | None:
     """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
     spec = spec_of(t.op)
-    if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
+    if t.affine and spec.grid == FOLD:
         return float(np.abs(norm_constants(t.op)[0]).max())
     if not t.chains or spec.step or spec.inner:
         return None

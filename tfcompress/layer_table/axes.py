@@ -140,8 +140,8 @@ class Axes(str):
 
     @property
     def is_convolution(self) -> bool:
-        """Whether it is the kernel of a convolution that mixes channels."""
-        return self in ("xio", "xyio", "xyzio")
+        """Whether it is the kernel of a convolution that mixes channels, all of them or those of a group."""
+        return self.replace("j", "i") in ("xio", "xyio", "xyzio")
 
     def filled(self, rank: int) -> "Axes":
         """Returns the axes of a weight with more of them in front, which are never cut."""

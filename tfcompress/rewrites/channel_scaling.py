@@ -6,7 +6,6 @@ second only where every output sums over the whole kernel, so not at the border 
 
 import math
 
-import keras
 import numpy as np
 
 from tfcompress.layer_table.lookup import FOLD
@@ -212,9 +211,8 @@ def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
 
 
 def passes_affine(node: Node) -> bool:
-    """Whether scaling and shifting channels before an operation or behind it is the same: means, and Flatten."""
-    name = type(node.op).__name__
-    return isinstance(node.op, keras.layers.Flatten) or name.startswith(("AveragePooling", "GlobalAveragePooling"))
+    """Whether scaling and shifting channels before an operation or behind it is the same (means, Flatten)."""
+    return node.spec.affine_commutes
 
 
 def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfcompress.channels.dependency import Channels
 from tfcompress.graph.keras_private import full_precision
-from tfcompress.layer_table.lookup import is_elementwise, weight
+from tfcompress.layer_table.lookup import activation, is_elementwise, weight
 from tfcompress.rewrites.channel_scaling import (
     add_bias,
     along_inputs,
@@ -79,7 +79,7 @@ class Constants:
         given = [self.found.get(t) for t in node.inputs]
         if all(c is None for c in given):
             return None
-        if isinstance(node.op, keras.layers.Flatten):
+        if node.spec.repeats_channels:
             return self._flat(node, given[0])
         if node.spec.flow == "concat":
             return self._joined(node)
@@ -92,7 +92,7 @@ class Constants:
         constant = self.found.get(node.inputs[0])
         if constant is not None and self.may_change(node):
             self._fold(node, constant)
-        dead, function = _unfed(node), getattr(node.op, "activation", None)
+        dead, function = _unfed(node), activation(node.op)
         if not dead.any() or function is not None and not is_elementwise(function):
             return None
         value = node.weights.get("bias", np.zeros(outputs_of(node)))
@@ -117,7 +117,7 @@ class Constants:
 
     def _flat(self, node, constant):
         channels, wide = len(constant.known), node.shapes[0][-1]
-        if wide is None or wide % channels or node.op.data_format != "channels_last":
+        if wide is None or wide % channels:
             return None
         return Constant(np.tile(constant.known, wide // channels), np.tile(constant.value, wide // channels))
 
@@ -132,7 +132,7 @@ class Constants:
     def _dropped(self, node, given) -> bool:
         """Takes out a sum with only one operand that is not zero; what made the others goes with it."""
         full = [k for k, c in enumerate(given) if c is None or not c.is_zero]
-        if type(node.op).__name__ != "Add" or len(full) != 1 or not node.is_single or not self.may_change(node):
+        if not node.spec.is_sum or len(full) != 1 or not node.is_single or not self.may_change(node):
             return False
         if any(self.draft.shapes[t] != node.shapes[0] for t in node.inputs):
             return False

@@ -5,7 +5,6 @@ Law: with A and B kernels, B (A x + a) + b = (B A) x + (B a + b); the shift B a 
 
 import math
 
-import keras
 import numpy as np
 
 from tfcompress.rewrites.channel_scaling import add_bias, is_linear, is_open, response, uneven
@@ -18,8 +17,8 @@ _OF_ITS_OWN = (
 
 
 def is_pointwise(node: Node) -> bool:
-    """Whether a node is a Dense layer, or a convolution of size and stride 1 over all channels."""
-    if node.kind is keras.layers.Dense:
+    """Whether a node is a dense layer, or a convolution of size and stride 1 over all channels."""
+    if node.spec.is_dense:
         return True
     axes = node.spec.axes.get("kernel")
     if axes is None or not axes.is_convolution or node.config["groups"] != 1:

@@ -22,11 +22,6 @@ BATCH = 64
 Picks = dict[int, int]
 """By `id(operation)`: the number of the tensor it is given that stands in its place."""
 
-_TRAILING = tuple(
-    getattr(keras.layers, name)
-    for name in ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D")
-)
-
 
 @dataclass(frozen=True)
 class Droppable:
@@ -140,7 +135,7 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
     for node in layout.nodes:
         if node.path not in layout.alive:
             continue
-        is_sum = type(node.op).__name__ == "Add" and len(node.inputs) == 2
+        is_sum = spec_of(node.op).is_sum and len(node.inputs) == 2
         if not is_sum and not spec_of(node.op).kernels:
             continue
         chosen = _block(layout, node) if is_sum else _layer(layout, node)
@@ -204,7 +199,7 @@ def _following(layout: Layout, node: _Node) -> _Node | None:
     is_plain = len(reader.inputs) == 1 and reader.outputs[0].shape == node.outputs[0].shape
     spec = spec_of(reader.op)
     is_function = not isinstance(reader.op, keras.layers.Layer) and spec.flow == "pass"
-    belongs = spec.affine or is_function or isinstance(reader.op, _TRAILING)
+    belongs = spec.affine or is_function or spec.is_trailing
     return reader if is_plain and belongs and not _barred(layout, reader) else None
 
 
