@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfcompress.sparsity.patterns import Blocks, Groups, as_matrix, lowest_off, pattern
+from tfcompress.layer_table.axes import Axes
+from tfcompress.sparsity.patterns import Blocks, Groups, lowest_off, pattern
 
 SHAPES = [((7, 5), "io"), ((3, 3, 4, 6), "xyio"), ((3, 3, 5, 2), "xycm"), ((3, 8, 6), "xoi")]
 
@@ -38,9 +39,9 @@ def test_unstructured_zeros_are_exactly_round_of_sparsity_times_size(shape, axes
 
 
 @pytest.mark.parametrize("shape, axes", SHAPES)
-def test_as_matrix_has_one_column_per_output_channel_and_can_be_undone(shape, axes):
+def test_a_matrix_has_one_column_per_output_channel_and_can_be_undone(shape, axes):
     w = scores_of(shape)
-    matrix, restore = as_matrix(w, axes)
+    matrix, restore = Axes(axes).matrix(w)
     outputs = np.prod([s for s, letter in zip(shape, axes, strict=True) if letter in "ocmg"])
     assert matrix.shape[1] == outputs
     np.testing.assert_array_equal(restore(matrix), w)
@@ -51,8 +52,8 @@ def test_as_matrix_has_one_column_per_output_channel_and_can_be_undone(shape, ax
 def test_groups_keep_the_best_of_consecutive_inputs(name, keep, of, shape, axes):
     scores = scores_of(shape)
     mask = pattern(name).mask(scores, 0.5, axes)
-    inputs, _ = as_matrix(mask, axes)
-    values, _ = as_matrix(scores, axes)
+    inputs, _ = Axes(axes).matrix(mask)
+    values, _ = Axes(axes).matrix(scores)
     whole = len(inputs) // of * of
     for start in range(0, whole, of):
         part, worth = inputs[start : start + of], values[start : start + of]
@@ -73,8 +74,8 @@ def test_groups_wait_for_the_schedule():
 def test_blocks_go_together(shape, axes, sparsity):
     scores = scores_of(shape)
     blocks = Blocks(4, 2)
-    mask, _ = as_matrix(blocks.mask(scores, sparsity, axes), axes)
-    worth, _ = as_matrix(scores, axes)
+    mask, _ = Axes(axes).matrix(blocks.mask(scores, sparsity, axes))
+    worth, _ = Axes(axes).matrix(scores)
     on, means = [], []
     for r in range(0, mask.shape[0], 4):
         for c in range(0, mask.shape[1], 2):
@@ -91,8 +92,8 @@ def test_blocks_go_together(shape, axes, sparsity):
 @pytest.mark.parametrize("shape, axes", SHAPES)
 def test_whole_channels_go(shape, axes):
     scores = scores_of(shape)
-    mask, _ = as_matrix(pattern("channel").mask(scores, 0.5, axes), axes)
-    worth, _ = as_matrix(scores, axes)
+    mask, _ = Axes(axes).matrix(pattern("channel").mask(scores, 0.5, axes))
+    worth, _ = Axes(axes).matrix(scores)
     assert (mask.min(axis=0) == mask.max(axis=0)).all()
     on = mask[0] == 1
     assert int((~on).sum()) == round(0.5 * mask.shape[1])

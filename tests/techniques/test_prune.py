@@ -6,7 +6,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.fake_quant.transforms.mask import Mask
-from tfcompress.sparsity.patterns import as_matrix
+from tfcompress.layer_table.axes import Axes
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -245,7 +245,7 @@ def conv_net():
 def test_blocks(name, tile, fitted):
     model, _ = fitted(tfc.Prune(0.6, pattern=name), conv_net())
     for layer, axes in (("conv", "xyio"), ("second", "xyio"), ("head", "io")):
-        w, _ = as_matrix(model.get_layer(layer).kernel.numpy(), axes)
+        w, _ = Axes(axes).matrix(model.get_layer(layer).kernel.numpy())
         r, c = tile
         tiles = [w[i : i + r, j : j + c] for i in range(0, len(w), r) for j in range(0, w.shape[1], c)]
         off = [bool((t == 0).all()) for t in tiles]

@@ -6,7 +6,7 @@ import numpy as np
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.graph.keras_private import check_graph
 from tfcompress.graph.rebuild import walk
-from tfcompress.layer_table.lookup import spec_of
+from tfcompress.layer_table.lookup import SOFTMAX, probabilities, spec_of
 from tfcompress.rewrites.residual_blocks import Picks, outputs_without
 
 MEASURES = ("loss", "accuracy", "output")
@@ -115,7 +115,7 @@ def _softmax(model) -> list[bool]:
     """Whether each output comes straight from a softmax."""
 
     def visit(path, op, args, kwargs, outputs):
-        is_one = getattr(op, "activation", None) is keras.activations.softmax or type(op).__name__ == "Softmax"
+        is_one = probabilities(op) == SOFTMAX
         return [_Made(is_one and spec_of(op).is_known) for _ in outputs]
 
     ends = walk(model, [_Made(False) for _ in check_graph(model).inputs], visit)

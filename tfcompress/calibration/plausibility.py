@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfcompress.calibration.image_folder import evenly
 from tfcompress.graph.keras_private import float32, full_precision, input_specs, overridden
 from tfcompress.graph.trace import Trace, trace
+from tfcompress.layer_table.lookup import FOLD, spec_of
 from tfcompress.system.silence import quiet
 from tfcompress.tflite.fidelity import CLASSES, PROBABILITIES
 
@@ -101,7 +102,7 @@ def _said(name: str, kind: str, why: str, remedy: str) -> str:
 
 def _by_norm(model, graph: Trace, x, kind):
     """Mean and deviation in front of the first BatchNormalization against those it was trained on."""
-    norm = next((c.op for c in graph.calls if isinstance(c.op, keras.layers.BatchNormalization)), None)
+    norm = next((c.op for c in graph.calls if spec_of(c.op).grid == FOLD), None)
     if norm is None or norm.axis not in (-1, norm.input_spec.ndim - 1):
         return None
     now = _distance(model, norm, x)
@@ -139,7 +140,7 @@ def _distance(model, norm, x) -> float:
 def _by_front(model, graph: Trace, x, kind):
     """What a Rescaling or Normalization that reads the input makes of it."""
     front = next((c.op for c in graph.calls if graph.inputs[0] in c.inputs), None)
-    if not isinstance(front, keras.layers.Rescaling | keras.layers.Normalization):
+    if spec_of(front).scale_and_shift is None:
         return None
     try:
         y = np.asarray(front(x[:SAMPLES]), np.float64)

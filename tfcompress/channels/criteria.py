@@ -17,7 +17,6 @@ from tfcompress.graph.keras_private import full_precision, overridden
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.validation import checks
 
-_MAKES = "ogn"
 BATCH = 64  # samples per gradient
 
 
@@ -155,8 +154,8 @@ def producers(scene: Scene) -> Iterator[Part]:
     for use in scene.channels.uses.values():
         spec = spec_of(use.op)
         for path, vectors in use.weights.items():
-            letters = spec.axes[path].rjust(len(vectors), "j")
-            axes = [k for k, letter in enumerate(letters) if letter in _MAKES and vectors[k] is not None]
+            new = spec.axes[path].filled(len(vectors)).new
+            axes = [k for k in new if vectors[k] is not None]
             if axes and path in spec.kernels:
                 value = np.asarray(full_precision(weight(use.op, path)))
                 yield (
@@ -280,8 +279,8 @@ def _read(scene: Scene) -> Iterator[tuple[np.ndarray, _Seen, np.ndarray]]:
     wanted = {}
     for use in scene.channels.uses.values():
         for path, axis, made in scene.channels.reads(use):
-            letters = spec_of(use.op).axes[path].rjust(len(use.weights[path]), "j")
-            if letters[axis] == "i" and (made != 0).any():
+            axes = spec_of(use.op).axes[path].filled(len(use.weights[path]))
+            if axes.input_channel == axis and (made != 0).any():
                 wanted.setdefault(id(use.op), (use, path, axis, made))
     seen = {key: _Seen() for key in wanted}
     inputs = keras.tree.flatten(scene.x)

@@ -16,8 +16,6 @@ from tfcompress.graph.keras_private import check_graph
 from tfcompress.graph.rebuild import walk
 from tfcompress.layer_table.lookup import has_weight, spec_of, weight
 
-READS = "ire"  # letters of axes that a weight sums over
-
 
 @dataclass(frozen=True)
 class Channels:
@@ -68,19 +66,19 @@ class Channels:
         spec = spec_of(use.op)
         found = []
         for path, vectors in use.weights.items():
-            letters = spec.axes[path].rjust(len(vectors), "j")
+            reads = spec.axes[path].filled(len(vectors)).reads
             found += [
                 (path, axis, self.roots[vector])
-                for axis, (letter, vector) in enumerate(zip(letters, vectors, strict=True))
-                if vector is not None and letter in READS
+                for axis, vector in enumerate(vectors)
+                if vector is not None and axis in reads
             ]
         return found
 
 
 def _made(use: Use) -> np.ndarray | None:
     """Labels that the operation itself brought up: its weights have an axis for them."""
-    letters = "".join(spec_of(use.op).axes.values())
-    return use.output.vector() if use.output is not None and "o" in letters else None
+    makes = any(axes.output_channel is not None for axes in spec_of(use.op).axes.values())
+    return use.output.vector() if use.output is not None and makes else None
 
 
 def groups(model: keras.Model) -> Channels:

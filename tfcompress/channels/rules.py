@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.channels.labels import KEPT, Labels, Signal, signal
-from tfcompress.layer_table.lookup import LayerSpec, activation_spec, has_weight, is_elementwise, weight
+from tfcompress.layer_table.axes import Axes
+from tfcompress.layer_table.lookup import LayerSpec, activation, activation_spec, has_weight, is_elementwise, weight
 
 ACROSS = "a value depends on all channels"
 BROADCAST = "one channel serves all of the other input's"
@@ -162,7 +163,8 @@ def mix(call: Call) -> list[Signal]:
 def _new(call: Call, count: int) -> np.ndarray:
     """New labels, kept where the layer can't be made narrower."""
     new = call.labels.fresh(count)
-    if not is_elementwise(function := getattr(call.op, "activation", keras.activations.linear)):
+    function = activation(call.op)
+    if function is not None and not is_elementwise(function):
         call.keep(new, ACROSS if activation_spec(function).across else YOURS)
     if call.spec.width is None and call.spec.resize is None:
         call.keep(new, WIDTH)
@@ -188,7 +190,7 @@ def passed(call: Call) -> list[Signal]:
     shape = call.shapes[0]
     if not shape or len(call.inputs) != 1 or len(call.shapes) != 1:
         return call.kept(STILL)
-    function = getattr(call.op, "activation", None)
+    function = activation(call.op)
     if function is not None and not is_elementwise(function):
         return call.kept(ACROSS if activation_spec(function).across else YOURS)
     old = last_labels(call, call.inputs[0])
@@ -202,34 +204,39 @@ def passed(call: Call) -> list[Signal]:
 
 
 def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> None:
-    """Notes labels along the axes of all weights of a layer, by their letters."""
-    for path, letters in spec.axes.items():
+    """Notes labels along the axes of all weights of a layer, by what they mean."""
+    for path, axes in spec.axes.items():
         if not has_weight(call.op, prefix + path):
             continue
-        note_weight(call, prefix + path, letters, old, new, inner)
+        note_weight(call, prefix + path, axes, old, new, inner)
 
 
-def note_weight(call: Call, path: str, letters: str, old, new, inner) -> None:
+def note_weight(call: Call, path: str, axes: Axes, old, new, inner) -> None:
     """Notes labels along the axes of one weight: of channels read, made, and inside."""
     sizes = weight(call.op, path).shape
-    letters = letters.rjust(len(sizes), "j")  # PReLU: a slope for every place and channel
-    call.note(path, [_along(c, n, old, new, inner) for c, n in zip(letters, sizes, strict=True)])
+    axes = axes.filled(len(sizes))  # PReLU: a slope for every place and channel
+    call.note(path, [_along(axes, k, size, old, new, inner) for k, size in enumerate(sizes)])
 
 
-def _along(letter: str, size: int, old, new, inner) -> np.ndarray | None:
+def _along(axes: Axes, k: int, size: int, old, new, inner) -> np.ndarray | None:
     """Labels along one axis of a weight. Input channels times a multiplier stand as often as that says."""
-    if letter == "i":
+    if k == axes.input_channel:
         return old if len(old) == size else np.repeat(old, size // len(old))
-    if letter == "c":
+    if k == axes.kept_channel:
         found = old if len(old) == size else new
         return found if len(found) == size else None  # shared by all channels
-    if letter == "o":
+    if k == axes.output_channel:
         return new
-    if letter in "nr":
+    if k in axes.inner:
         return inner
-    if letter == "g":
-        return np.tile(inner, size // len(inner))
-    return None
+    return np.tile(inner, size // len(inner)) if k in axes.gates else None
+
+
+def attention_inputs(args: tuple, kwargs: dict) -> tuple:
+    """Returns query, value and key from the arguments of a call of attention; without keys the values are the keys."""
+    given = (*args, None, None, None)[:3]
+    query, value, key = (kwargs.get(name, x) for name, x in zip(("query", "value", "key"), given, strict=True))
+    return query, value, value if key is None else key
 
 
 @flow("merge")

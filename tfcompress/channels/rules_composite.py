@@ -1,6 +1,5 @@
 """How channels travel through layers with something inside: two directions, a layer at each step, attention heads."""
 
-import keras
 import numpy as np
 
 from tfcompress.channels.labels import Signal, signal
@@ -9,12 +8,13 @@ from tfcompress.channels.rules import (
     STATES,
     STILL,
     Call,
+    attention_inputs,
     flow,
     last_labels,
     note_weight,
     note_weights,
 )
-from tfcompress.layer_table.lookup import is_elementwise, spec_of
+from tfcompress.layer_table.lookup import activation, is_elementwise, spec_of
 
 
 @flow("both")
@@ -42,7 +42,8 @@ def each_step(call: Call) -> list[Signal]:
     old = last_labels(call, call.inputs[0])
     if spec.flow not in ("mix", "pass") or spec.step or old is None:
         return call.kept(STILL)
-    if not is_elementwise(getattr(inner, "activation", keras.activations.linear)):
+    function = activation(inner)
+    if function is not None and not is_elementwise(function):
         return call.kept(ACROSS)
     use = call.use()
     if spec.flow == "pass":
@@ -58,10 +59,7 @@ def each_step(call: Call) -> list[Signal]:
 def attention(call: Call) -> list[Signal]:
     """Heads go as wholes; the output has channels of its own."""
     layer, shape = call.op, call.shapes[0]
-    query, value, key = (list(call.args) + [None] * 3)[:3]
-    query, value = call.kwargs.get("query", query), call.kwargs.get("value", value)
-    key = call.kwargs.get("key", key)
-    key = value if key is None else key
+    query, value, key = attention_inputs(call.args, call.kwargs)
     if len(call.shapes) != 1 or len(layer.get_config().get("attention_axes") or [1]) != 1:
         return call.kept(STILL)
     use = call.use()
@@ -69,9 +67,9 @@ def attention(call: Call) -> list[Signal]:
         use.inner = call.labels.fresh(layer.num_heads)
     new = use.output.vector() if use.output else call.labels.fresh(shape[-1])
     sources = {"query_dense": query, "key_dense": key, "value_dense": value, "output_dense": None}
-    for path, letters in call.spec.axes.items():
+    for path, axes in call.spec.axes.items():
         source = sources[path.split("/")[0]]
-        note_weight(call, path, letters, None if source is None else last_labels(call, source), new, use.inner)
+        note_weight(call, path, axes, None if source is None else last_labels(call, source), new, use.inner)
     for other in call.inputs:
         if not any(other is known for known in (query, key, value)):
             call.keep(other.labels, STILL)

@@ -12,12 +12,10 @@ import tensorflow as tf
 from tfcompress.graph.keras_private import overridden
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
-from tfcompress.layer_table.lookup import SAME, spec_of
+from tfcompress.layer_table.lookup import SAME, SIGMOID, SOFTMAX, is_of_keras, probabilities, spec_of
 
-LOGITS, SOFTMAX, SIGMOID, LINEAR = "logits", "softmax", "sigmoid", "linear"
+LOGITS, LINEAR = "logits", "linear"
 _TINY = 1e-7
-_FUNCTIONS = {keras.activations.softmax: SOFTMAX, keras.activations.sigmoid: SIGMOID}
-_TYPES = {"Softmax": SOFTMAX, "Sigmoid": SIGMOID}  # layers, and nodes of `keras.ops`
 
 
 @dataclass(frozen=True)
@@ -53,23 +51,21 @@ def answers(model: keras.Model) -> list[Answer]:
 
 
 def _hands_on(op) -> bool:
-    is_linear = getattr(op, "activation", None) is keras.activations.linear
-    return spec_of(op).grid == SAME or is_linear and not op.variables
+    spec = spec_of(op)
+    return spec.grid == SAME or spec.is_identity
 
 
 def _ending(call, model) -> str:
     op, rank = call.op, len(call.shapes[0])
     while isinstance(op, keras.layers.Wrapper):  # TimeDistributed, or a session's layer
         op = op.layer
-    found = _FUNCTIONS.get(getattr(op, "activation", None))
-    if type(op).__module__.startswith("keras.") and type(op).__name__ in _TYPES:
-        found = _TYPES[type(op).__name__]
-        axis = getattr(op, "axis", -1)
-        if found == SOFTMAX and axis not in (-1, rank - 1):
-            raise ValueError(
-                f"Distill: {op.name!r} of model {model.name!r} takes softmax over axis {axis}. "
-                "The classes must lie on the last axis."
-            )
+    found = probabilities(op)
+    axis = getattr(op, "axis", -1) if is_of_keras(op) else -1
+    if found == SOFTMAX and axis not in (-1, rank - 1):
+        raise ValueError(
+            f"Distill: {op.name!r} of model {model.name!r} takes softmax over axis {axis}. "
+            "The classes must lie on the last axis."
+        )
     return found or LOGITS
 
 

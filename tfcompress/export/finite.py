@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcompress.graph.keras_private import float32, full_precision, input_specs, overridden
 from tfcompress.graph.tree import leaves
+from tfcompress.layer_table.lookup import FOLD, spec_of
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -30,7 +31,7 @@ def check_weights(model: keras.Model, who: str = "convert") -> None:
         for v in getattr(op, "variables", []):
             named.append((path, v))
             known.add(id(v))
-        if isinstance(op, keras.layers.BatchNormalization) and op.built:
+        if spec_of(op).grid == FOLD and op.built:
             _check_variance(path, op, who)
     named += [(v.path.rsplit("/", 1)[0], v) for v in model.variables if id(v) not in known]
     for path, v in named:

@@ -4,65 +4,39 @@
 of the first kernels, whose codes stay, and its offset into their biases; the input's own range is that of raw values.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.graph.keras_private import full_precision
 from tfcompress.layer_table.lookup import spec_of
-
-_PADS = (
-    keras.layers.ZeroPadding1D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.ZeroPadding3D,
-)
-_TAKES = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-)
-_BY_FACTOR = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)  # between their kernels lies a range
 
 
 def one_factor(op) -> tuple[float, float] | None:
     """Returns factor and offset of a layer that computes `x * factor + offset` with one pair for all; else None."""
-    if not spec_of(op).is_known:
-        return None
-    if isinstance(op, keras.layers.Rescaling):
-        pair = op.scale, op.offset
-    elif isinstance(op, keras.layers.Normalization) and getattr(op, "mean", None) is not None:
-        deviation = np.maximum(np.sqrt(_array(op.variance)), keras.config.epsilon())
-        pair = (1.0 / deviation, -_array(op.mean) / deviation)
-        pair = (1.0 / pair[0], _array(op.mean)) if op.invert else pair
-    else:
-        return None
-    if any(np.size(value) != 1 for value in pair):
+    constants = spec_of(op).scale_and_shift
+    pair = None if constants is None else constants(op)
+    if pair is None or any(np.size(value) != 1 for value in pair):
         return None
     factor, offset = (float(np.ravel(value)[0]) for value in pair)
     return (factor, offset) if np.isfinite([factor, offset]).all() and factor > 0 else None
 
 
-def _array(value):
-    return np.asarray(full_precision(value) if isinstance(value, keras.Variable) else value)
-
-
 def takes_front(op, factor: float, offset: float) -> bool:
     """Whether kernel and bias of a layer can take over factor and offset of what it reads."""
     spec = spec_of(op)
-    if not spec.is_known or len(spec.kernels) < 1:
+    if not spec.is_linear or spec.is_table:
         return False
-    if isinstance(op, _BY_FACTOR):
+    if len(spec.kernels) > 1:  # between its kernels lies a range
         return offset == 0.0
-    if not isinstance(op, _TAKES) or getattr(op, "data_format", "channels_last") != "channels_last":
+    axes = spec.axes[spec.kernels[0]]
+    is_plain_convolution = axes.space and not axes.is_transposed and not spec.float_ops
+    if not (spec.is_dense or is_plain_convolution) or getattr(op, "data_format", "channels_last") != "channels_last":
         return False
     return offset == 0.0 or getattr(op, "padding", "valid") == "valid"
 
 
 def moves_front(op, factor: float, offset: float) -> bool:
     """Whether a layer that picks or moves values does the same before factor and offset as behind them."""
-    return offset == 0.0 or not isinstance(op, _PADS)
+    return offset == 0.0 or not spec_of(op).pads_zeros
 
 
 def scaled_kernel(op, front, kernel):
@@ -77,6 +51,5 @@ def scaled_kernel(op, front, kernel):
     spec = spec_of(op)
     shift = None
     if offset:
-        axes = tuple(k for k, letter in enumerate(spec.axes[spec.kernels[0]]) if letter not in "ocm")
-        shift = tf.reshape(tf.reduce_sum(kernel, axis=axes), (-1,)) * offset
+        shift = tf.reshape(tf.reduce_sum(kernel, axis=spec.axes[spec.kernels[0]].inputs), (-1,)) * offset
     return kernel * factor, shift

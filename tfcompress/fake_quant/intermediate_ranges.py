@@ -158,7 +158,7 @@ class Inside:
         if not self.simulates:
             return scaled(x, factor, shift)
         source = self.ranges[name]
-        y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), source))
+        y = scaled(x, factor, on_bias_grid(shift, factor, (0,), source))
         return y if self.target is None else accumulated(y, source, weight_step(factor, (0,)), self.target)
 
 

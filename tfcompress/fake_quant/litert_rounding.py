@@ -21,13 +21,12 @@ def is_int8(span) -> bool:
     return getattr(span, "bits", None) == INT8.activations.bits
 
 
-def on_bias_grid(bias, kernel, letters: str, channel_axes: tuple[int, ...], source, codes: Codes = INT8.weights):
+def on_bias_grid(bias, kernel, channel_axes: tuple[int, ...], source, codes: Codes = INT8.weights):
     """Rounds a bias as the file's 32-bit integers hold it.
 
     Args:
         bias: Tensor, one value per output channel, in any shape.
         kernel: The kernel on its grid (its largest value has the highest code).
-        letters: Axis letters of the kernel.
         channel_axes: Positions of the axes with a scale of their own; empty for one per tensor.
         source: Range or fixed `(low, high)` of the layer's input.
         codes: Codes of the kernel.
@@ -35,10 +34,10 @@ def on_bias_grid(bias, kernel, letters: str, channel_axes: tuple[int, ...], sour
     Returns:
         The bias, rounded to steps of input scale times weight scale.
     """
-    if source is None or not letters:
+    if source is None:
         return bias
     low, high = _bounds(source)
-    reduced = tuple(k for k in range(len(letters)) if k not in channel_axes)
+    reduced = tuple(k for k in range(len(kernel.shape)) if k not in channel_axes)
     peak = tf.reduce_max(tf.abs(kernel), axis=reduced)
     if channel_axes and peak.shape.num_elements() != bias.shape.num_elements():
         return bias

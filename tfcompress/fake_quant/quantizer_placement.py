@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from tfcompress.fake_quant.input_scaling import moves_front, one_factor, takes_front
@@ -28,13 +27,13 @@ from tfcompress.layer_table.lookup import (
     OWN,
     SAME,
     LayerSpec,
+    activation,
     activation_spec,
     spec_of,
 )
 
 _BETWEEN = (AVERAGE, BLEND)  # new values on the scale of the input
 _WHOLE = {name: (float(np.iinfo(name).min), float(np.iinfo(name).max)) for name in ("uint8", "int8")}
-_POSITIVE = (keras.activations.relu, keras.activations.relu6)
 
 
 @dataclass
@@ -116,7 +115,7 @@ class _Placer:
             if self.times[id(call.op)] == 1 and call.outputs:
                 spot = self.spots[id(call.op)]
                 spot.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
-                if "v" in "".join(spec_of(call.op).axes.values()):
+                if spec_of(call.op).is_table:
                     spot.table = self._scale_of(call.outputs[0], (JOIN, SAME))
         return Placement(dict(self.spots), inputs, self.behind)
 
@@ -141,7 +140,7 @@ class _Placer:
 
     def _fold(self, call):
         norm = call.op
-        if not isinstance(norm, keras.layers.BatchNormalization) or self.times[id(norm)] > 1:
+        if spec_of(norm).grid != FOLD or self.times[id(norm)] > 1:
             return
         maker = self.makers.get(call.inputs[0], (None, 0))[0]
         if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
@@ -190,15 +189,15 @@ class _Placer:
 
     def _carries(self, call) -> bool:
         """Whether a normalization can be folded into the kernel of this call."""
-        spec, function = spec_of(call.op), getattr(call.op, "activation", None)
+        spec = spec_of(call.op)
         if not spec.kernels or spec.step or spec.inner or not spec.is_known:
             return False
         if self.left_out(call.op) or self.times[id(call.op)] > 1:
             return False
-        if function not in (None, keras.activations.linear):
+        if activation(call.op) is not None:
             return False
-        _, letters = fold_target(call.op)
-        return letters.count("o") <= 1 and ("i" in letters or "c" in letters)
+        _, axes = fold_target(call.op)
+        return axes.has_one_output_axis and (axes.input_channel is not None or axes.kept_channel is not None)
 
     def _visit(self, call):
         spot, spec = self.spots[id(call.op)], spec_of(call.op)
@@ -287,19 +286,17 @@ class _Placer:
 
     def _lends(self, op, spec) -> bool:
         """Whether LiteRT fuses a ReLU into this operation."""
-        plain = getattr(op, "activation", None) in (None, keras.activations.linear)
-        return plain and spec.is_known and not spec.step and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
+        return (
+            activation(op) is None
+            and spec.is_known
+            and not spec.step
+            and (bool(spec.kernels) or spec.flow == "merge" or spec.affine)
+        )
 
     @staticmethod
     def _positive(op) -> bool:
-        return (
-            getattr(op, "activation", None) in _POSITIVE
-            and spec_of(op).is_known
-            or isinstance(op, keras.layers.ReLU)
-            and spec_of(op).is_known
-            and not op.negative_slope
-            or type(op).__name__ in ("Relu", "Relu6")  # nodes of keras.ops
-        )
+        spec = spec_of(op)
+        return spec.is_positive or spec.is_known and activation_spec(activation(op)).is_positive
 
 
 def stays_float(trace: Trace, left_out: Callable[[Any], bool]) -> set[int]:
@@ -317,7 +314,7 @@ def float_reasons(ops: Iterable[Any]) -> dict[int, tuple[str, ...]]:
     """Returns, by `id(operation)`, the LiteRT operations that the table says stay float."""
     reasons = {}
     for op in ops:
-        function = getattr(op, "activation", None)
+        function = activation(op)
         lost = spec_of(op).float_ops
         if function and not any(form.written for form in _integer_forms(op) if not isinstance(form, LayerSpec)):
             lost += activation_spec(function).float_ops
@@ -328,20 +325,20 @@ def float_reasons(ops: Iterable[Any]) -> dict[int, tuple[str, ...]]:
 
 def _fuses(layer) -> bool:
     """Whether the layer's own activation function becomes part of its kernel's operation."""
-    function = getattr(layer, "activation", None)
+    function = activation(layer)
     return function is None or activation_spec(function).grid in (FUSE, JOIN)
 
 
 def _inner_fixed(layer) -> tuple[float, float] | None:
     """Returns the fixed range of the layer's own activation function, if LiteRT fixes it."""
-    function = getattr(layer, "activation", None)
+    function = activation(layer)
     spec = activation_spec(function) if function is not None else None
     return spec.fixed if spec is not None and spec.grid == FIXED else None
 
 
 def _integer_forms(op) -> list:
     """Returns the facts that hold the integer forms of an operation and of its activation function."""
-    spec, function = spec_of(op), getattr(op, "activation", None)
+    spec, function = spec_of(op), activation(op)
     found = [spec] if spec.written is not None or spec.within is not None else []
     if function is None or spec.step or spec.inner or not spec.is_known:
         return found

@@ -30,7 +30,7 @@ from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import overridden
 from tfcompress.graph.variable_reads import Reading
-from tfcompress.layer_table.lookup import AVERAGE, JOIN, activation_spec, spec_of
+from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
 
 _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 
@@ -124,22 +124,22 @@ def _laid_over(t, call, mode):
 
 
 def _activation(t, mode):
-    plain = _rewritten(t, mode) or t.op.activation
+    plain = _rewritten(t, mode) or activation(t.op)
     how = _HOW.get(mode, APPLY)
 
-    def activation(x):
+    def activated(x):
         if t.before is None:
             return plain(x)
         x = _summed(t, x, mode, t.before)
         return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, mode, t.before)), x.dtype))
 
-    return activation
+    return activated
 
 
 def _rewritten(t: Treatment, mode: Mode):
     """The operation's activation as the file computes it, where that differs from Keras' own."""
-    function = getattr(t.op, "activation", None)
-    if not callable(function) or not spec_of(t.op).is_known:
+    function = activation(t.op)
+    if function is None or not spec_of(t.op).is_known:
         return None
     spec = activation_spec(function)
     if not t.written or spec.written is None or spec_of(t.op).step:
@@ -186,7 +186,7 @@ def _stateless(layer, values, call, args, kwargs):
 
 def _factors(t, call, channels: int, rank: int) -> tuple:
     """Factor and shift of a layer that scales and shifts: what it makes of ones and of zeros."""
-    if isinstance(t.op, keras.layers.BatchNormalization):
+    if spec_of(t.op).grid == FOLD:
         return norm_constants(t.op)
     ones = tf.ones((1,) * (rank - 1) + (channels,))
     shift = tf.reshape(call(tf.zeros_like(ones)), (-1,))
@@ -203,7 +203,7 @@ def _scaled(t, call, x, mode):
     if mode is not Mode.FOLDED:
         return scaled(x, factor, shift)
     factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)
-    y = scaled(x, factor, on_bias_grid(shift, factor, "c", (0,), t.source))
+    y = scaled(x, factor, on_bias_grid(shift, factor, (0,), t.source))
     if t.source is None or not is_int8(t.target):
         return y
     return accumulated(y, t.source, weight_step(factor, (0,)), t.target)

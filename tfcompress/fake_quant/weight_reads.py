@@ -12,7 +12,8 @@ from tfcompress.file_formats import INT8, is_stored
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
 from tfcompress.graph.variable_reads import LARGE
-from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.layer_table.axes import Axes
+from tfcompress.layer_table.lookup import FOLD, spec_of, weight
 
 AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
 
@@ -94,7 +95,7 @@ def _read(t: Treatment, mode: Mode) -> dict:
 def largest_weight(t: Treatment) -> float | None:
     """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
     spec = spec_of(t.op)
-    if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
+    if t.affine and spec.grid == FOLD:
         return float(np.abs(norm_constants(t.op)[0]).max())
     if not t.chains or spec.step or spec.inner:
         return None
@@ -111,7 +112,7 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     path = spec_of(t.op).kernels[0]
     chain = t.chains[path]
     kernel, codes = values[id(chain.variable)][1], chain.find(QuantizeWeight).codes
-    return on_bias_grid(bias, kernel, spec_of(t.op).axes[path], axes, t.source, codes)
+    return on_bias_grid(bias, kernel, axes, t.source, codes)
 
 
 def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
@@ -167,10 +168,10 @@ def _first_kernel(t: Treatment, values: dict) -> tuple:
 def _folded(t: Treatment, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
-    path, letters = fold_target(t.op)
+    path, axes = fold_target(t.op)
     variable = weight(t.op, path)
     kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
-    shape = [size if letter in "ocm" else 1 for size, letter in zip(kernel.shape, letters, strict=True)]
+    shape = axes.shape_of_outputs(kernel.shape)
     new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
     bias = getattr(t.op, "bias", None)
     if bias is not None:
@@ -211,8 +212,8 @@ def _shift(t: Treatment):
     return own if shift is None else own + factor * shift
 
 
-def fold_target(layer) -> tuple[str, str]:
-    """Returns path and axis letters of the kernel that carries the output channels of a layer."""
+def fold_target(layer) -> tuple[str, Axes]:
+    """Returns path and axes of the kernel that carries the output channels of a layer."""
     spec = spec_of(layer)
     path = spec.kernels[-1]
     return path, spec.axes[path]

@@ -193,11 +193,11 @@ def _is_uneven(loss: Loss) -> bool:
     return spreads.size > 1 and bool(spreads.max() > UNEVEN * spreads.min()) and _first_dense(loss.model) is not None
 
 
-def _first_dense(model) -> keras.layers.Dense | None:
+def _first_dense(model) -> keras.layers.Layer | None:
     """The Dense layer that alone reads the model's input, if there is one."""
     graph = trace(model)
     users = [call.op for call in graph.calls if graph.inputs[0] in call.inputs]
-    if len(users) == 1 and type(users[0]) is keras.layers.Dense and sum(c.op is users[0] for c in graph.calls) == 1:
+    if len(users) == 1 and spec_of(users[0]).is_dense and sum(c.op is users[0] for c in graph.calls) == 1:
         return users[0]
     return None
 

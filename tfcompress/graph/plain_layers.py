@@ -34,7 +34,8 @@ def plain_layer(op: keras.layers.Layer, config: dict) -> tuple[keras.layers.Laye
     """
     quantized = is_quantized_by_keras(op)
     inside = any(is_special(layer) for layer in layers_inside(op))
-    if inside or (quantized and not isinstance(op, tuple(_KERNELS))):
+    spec = spec_of(op)
+    if inside or quantized and not (spec.is_linear and len(spec.kernels) == 1 and not spec.axes[spec.kernels[0]].space):
         raise ValueError(
             f"Layer {op.name!r} of type {type(op).__name__} has LoRA adapters inside, or weights that Keras quantized, "
             "and can't be read back into plain weights. Load the weights of before `enable_lora` or `quantize`."
@@ -43,12 +44,17 @@ def plain_layer(op: keras.layers.Layer, config: dict) -> tuple[keras.layers.Laye
     config["dtype"] = "float32" if quantized else op.dtype_policy
     values = {v.name: np.asarray(full_precision(v)) for v in op.variables}
     if quantized:
-        name = "embeddings" if isinstance(op, keras.layers.Embedding) else "kernel"
-        read = next(function for cls, function in _KERNELS.items() if isinstance(op, cls))
-        values[name] = read(op)
+        values[spec.kernels[0]] = _read_back(op)
     else:
         values |= {path: np.asarray(with_adapter(weight(op, path), adapter)) for path, adapter in adapters(op).items()}
     return type(op).from_config(config), [values[name] for name in _WEIGHTS if name in values]
+
+
+def _read_back(layer) -> np.ndarray:
+    """The kernel or table, whatever holds it."""
+    if spec_of(layer).is_table:
+        return np.asarray(layer(np.arange(layer.input_dim)), "float32")
+    return _einsum(layer) if hasattr(layer, "equation") else _dense(layer)
 
 
 def _dense(layer) -> np.ndarray:
@@ -59,10 +65,6 @@ def _dense(layer) -> np.ndarray:
 def _linear(layer, x) -> np.ndarray:
     with overridden([(layer, "activation", None), (layer, "bias", None)]):
         return np.asarray(layer(x), "float32")
-
-
-def _embedding(layer) -> np.ndarray:
-    return np.asarray(layer(np.arange(layer.input_dim)), "float32")
 
 
 def _einsum(layer) -> np.ndarray:
@@ -80,6 +82,3 @@ def _einsum(layer) -> np.ndarray:
     made = made.reshape([sizes[k] for k in summed] + [made.shape[output.index(k)] for k in output if k in letters])
     order = summed + [k for k in output if k in letters]
     return made.transpose([order.index(k) for k in letters])
-
-
-_KERNELS = {keras.layers.Dense: _dense, keras.layers.Embedding: _embedding, keras.layers.EinsumDense: _einsum}

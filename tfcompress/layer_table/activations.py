@@ -17,7 +17,8 @@ from tfcompress.layer_table.integer_rewrites import (
     silu,
     softplus,
 )
-from tfcompress.layer_table.spec import FIXED, FUSE, JOIN, OWN
+from tfcompress.layer_table.registry import spec_of
+from tfcompress.layer_table.spec import FIXED, FUSE, JOIN, OWN, SIGMOID, SOFTMAX
 from tfcompress.validation import checks
 
 LOGARITHM = (-INT8.activations.steps / 16.0, 0.0)  # steps of 1/16
@@ -35,6 +36,9 @@ class ActivationSpec:
         written: The same function `(x, grid)` in operations that LiteRT runs in int8, as in `LayerSpec`; None where
             Keras' own do.
         inside: Names of its values in between whose range data must show.
+        is_positive: Whether it cuts off what is below zero.
+        relu_cap: The largest value of a ReLU that has one.
+        probabilities: "softmax" or "sigmoid" where it gives such; None elsewhere.
     """
 
     grid: str = OWN
@@ -43,14 +47,17 @@ class ActivationSpec:
     across: bool = False
     written: Callable | None = None
     inside: tuple[str, ...] = ()
+    is_positive: bool = False
+    relu_cap: float | None = None
+    probabilities: str | None = None
 
 
 _activations: dict[object, ActivationSpec] = {
     keras.activations.linear: ActivationSpec(FUSE),
-    keras.activations.relu: ActivationSpec(FUSE),
-    keras.activations.relu6: ActivationSpec(FUSE),
-    keras.activations.softmax: ActivationSpec(FIXED, PROBABILITY, across=True),
-    keras.activations.sigmoid: ActivationSpec(FIXED, PROBABILITY),
+    keras.activations.relu: ActivationSpec(FUSE, is_positive=True),
+    keras.activations.relu6: ActivationSpec(FUSE, is_positive=True, relu_cap=6.0),
+    keras.activations.softmax: ActivationSpec(FIXED, PROBABILITY, across=True, probabilities=SOFTMAX),
+    keras.activations.sigmoid: ActivationSpec(FIXED, PROBABILITY, probabilities=SIGMOID),
     keras.activations.tanh: ActivationSpec(FIXED, TANH),
     keras.activations.log_softmax: ActivationSpec(FIXED, LOGARITHM, across=True),
     keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=(*BENT, "size")),
@@ -103,6 +110,26 @@ def elementwise(function: Callable) -> Callable:
 def is_elementwise(function: object) -> bool:
     """Whether an activation function takes each value for itself, so that the others may be cut."""
     return function in _EACH or (function in _activations and not _activations[function].across)
+
+
+def activation(layer: object) -> Callable | None:
+    """Returns the activation function that a layer ends in; None where there is none, or a linear one.
+
+    Args:
+        layer: A layer or operation, of any type.
+
+    Example:
+        >>> import keras
+        >>> activation(keras.layers.Dense(2, activation="relu")).__name__, activation(keras.layers.Dense(2))
+        ('relu', None)
+    """
+    found = getattr(layer, "activation", None)
+    return found if callable(found) and found is not keras.activations.linear else None
+
+
+def probabilities(layer: object) -> str | None:
+    """Returns "softmax" or "sigmoid" where a layer's output comes from one, by a function of its own or as a whole."""
+    return activation_spec(activation(layer)).probabilities or spec_of(layer).probabilities
 
 
 def activation_spec(function: object) -> ActivationSpec:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from tfcompress.layer_table import integer_rewrites as forms
+from tfcompress.layer_table import mac_counts
 from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
-from tfcompress.layer_table.keras_layers import resized
-from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, describe_operation
+from tfcompress.layer_table.keras_layers_without_kernels import resized
+from tfcompress.layer_table.registry import describe_operation
+from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, SIGMOID, SOFTMAX
 
 
 def _over_last(op, spec):
@@ -20,14 +22,15 @@ def _unit_length(op, spec):
     return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
 
 
-describe_operation("Relu", "Relu6", grid=FUSE)
-describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY)
-describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last)
+describe_operation("Relu", grid=FUSE, is_positive=True, is_homogeneous=True)
+describe_operation("Relu6", grid=FUSE, is_positive=True, relu_cap=6.0)
+describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY, probabilities=SIGMOID)
+describe_operation("Softmax", grid=FIXED, fixed=PROBABILITY, refine=_over_last, probabilities=SOFTMAX)
 describe_operation("LogSoftmax", grid=FIXED, fixed=LOGARITHM, refine=_over_last)
 describe_operation("Normalize", flow="whole", refine=_unit_length)
 describe_operation("Tanh", grid=FIXED, fixed=TANH)
 describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alpha), inside=forms.BENT)
-describe_operation("LeakyRelu", written=forms.leaky_relu)
+describe_operation("LeakyRelu", written=forms.leaky_relu, is_homogeneous=True)
 describe_operation("Silu", written=lambda op, x, grid: forms.silu(x, grid))
 describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
@@ -40,8 +43,10 @@ describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # the smaller or larger of two, one of them constant
 describe_operation("Multiply", flow="merge", product=True)
-describe_operation("Add", "Subtract", "Divide", "TrueDivide", flow="merge")
-describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN)
+describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True)
+describe_operation("Subtract", flow="merge", is_homogeneous=True)
+describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True)
+describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN, is_homogeneous=True)
 describe_operation("Concatenate", flow="concat", grid=JOIN)
 describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)
 describe_operation(
@@ -63,3 +68,7 @@ describe_operation(
 # ConvNeXt
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
+
+# of what else they do nothing is known
+describe_operation("Matmul", flow="unknown", count_macs=mac_counts.matmul)
+describe_operation("Einsum", flow="unknown", count_macs=mac_counts.einsum)

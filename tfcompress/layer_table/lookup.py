@@ -1,11 +1,18 @@
-"""The one table of facts about layer types: what each weight's axes mean, and how int8 sees the output.
+"""The one table of facts about layer types, for whoever asks: what weights mean, what a layer computes, what int8 sees.
 
 Everything else (per-channel axes, kernels, MACs, folding of BatchNormalization, placement of activation ranges, what
-is cut together with a channel) is derived from its rows: `layers.py` and `operations.py`, and yours.
+is cut together with a channel) is derived from its rows: those of `keras_*.py`, and yours.
 """
 
-from tfcompress.layer_table import keras_layers, keras_ops  # noqa: F401 (the rows)
-from tfcompress.layer_table.activations import ActivationSpec, activation_spec, is_elementwise
+from tfcompress.layer_table import keras_layers, keras_layers_without_kernels, keras_ops  # noqa: F401 (the rows)
+from tfcompress.layer_table.activations import (
+    ActivationSpec,
+    activation,
+    activation_spec,
+    is_elementwise,
+    probabilities,
+)
+from tfcompress.layer_table.registry import arguments, describe, forget, is_of_keras, rows, spec_of
 from tfcompress.layer_table.spec import (
     AVERAGE,
     BLEND,
@@ -16,17 +23,13 @@ from tfcompress.layer_table.spec import (
     NONE,
     OWN,
     SAME,
+    SIGMOID,
+    SOFTMAX,
     UNKNOWN,
     LayerSpec,
     Left,
-    arguments,
-    describe,
-    forget,
-    has_weight,
-    rows,
-    spec_of,
-    weight,
 )
+from tfcompress.layer_table.weights import has_weight, weight
 
 __all__ = [
     "AVERAGE",
@@ -38,16 +41,21 @@ __all__ = [
     "NONE",
     "OWN",
     "SAME",
+    "SIGMOID",
+    "SOFTMAX",
     "UNKNOWN",
     "ActivationSpec",
     "LayerSpec",
     "Left",
+    "activation",
     "activation_spec",
     "arguments",
     "describe",
     "forget",
     "has_weight",
     "is_elementwise",
+    "is_of_keras",
+    "probabilities",
     "rows",
     "spec_of",
     "weight",

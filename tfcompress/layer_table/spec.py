@@ -1,18 +1,11 @@
-"""What a row of the table of layer types says, and how rows get in.
+"""What a row of the layer table says of a layer type; what axis letters mean, `axes.py` says."""
 
-Axis letters: `i` input channel, `o` output channel, `c` one channel in and out, `m` multiplier, `x y z` space, `g`
-gates of a recurrent cell, `n` head and `d` dimension of a head that the layer makes inside, `r` and `e` what it reads
-of its own inside (recurrent units or heads, dimensions of a head), `v` vocabulary, `j` input channel within a group, or
-what else is never cut.
-"""
-
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import keras
+import numpy as np
 
+from tfcompress.layer_table.axes import LETTERS, Axes
 from tfcompress.validation import checks
 
 OWN = "own"  # the output has an int8 scale of its own
@@ -26,9 +19,15 @@ JOIN = "join"  # all inputs, constants too, and the output share one scale (Conc
 NONE = "none"  # no int8 output (integers, or an operation LiteRT runs in float only)
 
 
+SOFTMAX, SIGMOID = "softmax", "sigmoid"  # what probabilities come from
+
 _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
-_LETTERS = "iocmxyzgndrevj"
-_CHANNELS = "ocmgnd"  # axes of what a layer makes; it sums over the others
+
+
+_FLAGS = (
+    *("pushes", "step", "affine", "product", "is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum"),
+    *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,28 @@ class LayerSpec:
         inside: Names of those values whose range data must show, for `written` and `within`.
         product: Whether the layer multiplies what it is given, each value by its counterpart.
         outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
+        is_linear: Whether the layer is `activation(kernel x + bias)` with its kernels as they stand, one after the
+            other, so that it may be taken apart, merged or replaced; a table that is looked up counts too.
+        is_homogeneous: Whether `f(s x) = s f(x)` for s > 0, with the same f for all channels (apart from weights).
+        is_positive: Whether the layer cuts off what is below zero.
+        is_identity: Whether the layer hands on its input at inference.
+        is_sum: Whether the layer adds what it is given, each value to its counterpart.
+        is_quotient: Whether the layer divides what it is given, each value by its counterpart.
+        is_trailing: Whether the layer belongs to the one before it and goes with it (activations, dropout).
+        pads_zeros: Whether the layer lays zeros beside what it is given.
+        affine_commutes: Whether scaling and shifting channels before the layer or behind it is the same, in training
+            too.
+        repeats_channels: Whether the last axis of the output holds the channels of the input, place after place
+            (Flatten).
+        relu_cap: The largest value of a ReLU that has one; None for any other layer.
+        probabilities: "softmax" or "sigmoid" where the output is one; None elsewhere.
+        scale_and_shift: Function `layer -> (factor, shift)` of a layer that is `x * factor + shift` by constants of its
+            own (Rescaling); None where it is not, or not yet.
+        count_macs: Function `(layer, input shapes, output shape, count) -> MACs or None`, where it is not kernel size
+            times output positions; `count(layer, input shapes, output shape)` counts a layer inside.
     """
 
-    axes: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, Axes] = field(default_factory=dict)
     flow: str = "pass"
     width: str | None = None
     resize: Callable[[object, "Left"], dict] | None = None
@@ -96,14 +114,29 @@ class LayerSpec:
     inside: tuple[str, ...] = ()
     product: bool = False
     outside: str | None = None
+    is_linear: bool = False
+    is_homogeneous: bool = False
+    is_positive: bool = False
+    is_identity: bool = False
+    is_sum: bool = False
+    is_quotient: bool = False
+    is_trailing: bool = False
+    pads_zeros: bool = False
+    affine_commutes: bool = False
+    repeats_channels: bool = False
+    relu_cap: float | None = None
+    probabilities: str | None = None
+    scale_and_shift: Callable | None = None
+    count_macs: Callable | None = None
 
     def __post_init__(self) -> None:
         """Validates."""
         if not isinstance(self.axes, Mapping) or not all(isinstance(path, str) for path in self.axes):
             checks.refuse(TypeError, "LayerSpec", "axes", "a dict of weight path -> axis letters", self.axes)
         for path, letters in self.axes.items():
-            if not isinstance(letters, str) or set(letters) - set(_LETTERS):
-                checks.refuse(ValueError, "LayerSpec", f"axes of weight {path!r}", f"letters of {_LETTERS!r}", letters)
+            if not isinstance(letters, str) or set(letters) - set(LETTERS):
+                checks.refuse(ValueError, "LayerSpec", f"axes of weight {path!r}", f"letters of {LETTERS!r}", letters)
+        object.__setattr__(self, "axes", {path: Axes(letters) for path, letters in self.axes.items()})
         checks.text("LayerSpec", "flow", self.flow)
         checks.choice("LayerSpec", "grid", self.grid, _GRIDS)
         if self.width is not None:
@@ -112,11 +145,15 @@ class LayerSpec:
             low, high = (checks.number("LayerSpec", "fixed", v) for v in checks.pair("LayerSpec", "fixed", self.fixed))
             if not low < high:
                 checks.refuse(ValueError, "LayerSpec", "fixed", "(low, high) with low < high", self.fixed)
-        for name in ("pushes", "step", "affine", "product"):
+        for name in _FLAGS:
             checks.flag("LayerSpec", name, getattr(self, name))
         for name in ("kernels", "float_ops", "inner", "inside"):
             object.__setattr__(self, name, checks.texts("LayerSpec", name, getattr(self, name)))
-        for name in ("resize", "written"):
+        if self.probabilities is not None:
+            checks.choice("LayerSpec", "probabilities", self.probabilities, (SOFTMAX, SIGMOID))
+        if self.relu_cap is not None:
+            checks.number("LayerSpec", "relu_cap", self.relu_cap)
+        for name in ("resize", "written", "scale_and_shift", "count_macs"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 checks.refuse(TypeError, "LayerSpec", name, "a function or None", getattr(self, name))
 
@@ -125,163 +162,55 @@ class LayerSpec:
         """Whether the type stands in the table."""
         return self.flow != "unknown"
 
-    def channel_axes(self, path: str) -> tuple[int, ...]:
-        """Positions of the axes of a weight that get one quantization scale each (`o c m g n d`)."""
-        return tuple(k for k, letter in enumerate(self.axes[path]) if letter in _CHANNELS)
+    @property
+    def is_dense(self) -> bool:
+        """Whether the layer is Dense in all that counts: linear, by one matrix over the last axis."""
+        return self.is_linear and self.width is not None and [self.axes[p] for p in self.kernels] == [Axes("io")]
 
-    def fan_in_axes(self, path: str) -> tuple[int, ...]:
-        """Positions of the axes of a weight that one output channel sums over."""
-        return tuple(k for k, letter in enumerate(self.axes[path]) if letter not in _CHANNELS)
+    @property
+    def is_table(self) -> bool:
+        """Whether a weight of the layer is looked up."""
+        return any(axes.is_table for axes in self.axes.values())
+
+    def output_axes(self, path: str) -> tuple[int, ...]:
+        """Returns the positions of a weight's output channels: an entry of them has one sum, and one int8 scale.
+
+        Args:
+            path: Path of the weight, such as `kernel`.
+
+        Example:
+            >>> import keras, tfcompress as tfc
+            >>> tfc.spec_of(keras.layers.DepthwiseConv2D(3)).output_axes("kernel")
+            (2, 3)
+        """
+        return self.axes[path].outputs
+
+    def input_axes(self, path: str) -> tuple[int, ...]:
+        """Returns the positions of the axes of a weight that one output channel sums over.
+
+        Args:
+            path: Path of the weight, such as `kernel`.
+        """
+        return self.axes[path].inputs
+
+    def matrix(self, path: str, w: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Returns a weight as `(inputs of an output, output channels)`, and the function that undoes it.
+
+        Args:
+            path: Path of the weight, such as `kernel`.
+            w: Its value, or an array of its shape.
+
+        Example:
+            >>> import keras, numpy as np, tfcompress as tfc
+            >>> spec = tfc.spec_of(keras.layers.Conv2D(16, 3))
+            >>> matrix, restore = spec.matrix("kernel", np.zeros((3, 3, 8, 16)))
+            >>> matrix.shape, restore(matrix).shape
+            ((72, 16), (3, 3, 8, 16))
+        """
+        return self.axes[path].matrix(w)
+
+    channel_axes = output_axes  # names of release 0.1
+    fan_in_axes = input_axes
 
 
 UNKNOWN = LayerSpec(flow="unknown")
-
-_table: dict[type, LayerSpec] = {}
-_refine: dict[type, Callable[[object, LayerSpec], LayerSpec]] = {}
-_operations: dict[str, tuple[LayerSpec, Callable | None]] = {}
-
-
-def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, **facts) -> None:
-    """Adds a row to the table, for one or several layer types; works for your own layers.
-
-    Args:
-        *types: Layer or operation classes.
-        refine: Optional function `(layer, spec) -> spec` for facts that depend on the instance.
-        **facts: Fields of `LayerSpec`; any other keyword is a weight path and its axis letters
-            (`kernel="xyio"`, `**{"cell/kernel": "ig"}`).
-
-    Raises:
-        ValueError: If an axis string holds an unknown letter.
-
-    Example:
-        >>> import keras, tfcompress as tfc
-        >>> class Scale(keras.layers.Layer):
-        ...     def build(self, shape):
-        ...         self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
-        ...     def call(self, x):
-        ...         return x @ self.kernel
-        >>> tfc.describe(Scale, flow="mix", kernel="io")
-        >>> tfc.spec_of(Scale()).kernels
-        ('kernel',)
-    """
-    for each in types:
-        if not isinstance(each, type):
-            checks.refuse(TypeError, "describe", "types", "layer or operation classes", each)
-    if not types:
-        checks.refuse(ValueError, "describe", "types", "one layer or operation class or several", types)
-    if refine is not None:
-        checks.function("describe", "refine", refine)
-    names = set(LayerSpec.__dataclass_fields__)
-    axes = dict(facts.pop("axes", {})) | {k: facts.pop(k) for k in list(facts) if k not in names}
-    for path, letters in axes.items():
-        if not isinstance(letters, str) or set(letters) - set(_LETTERS):
-            raise ValueError(
-                f"describe({types[0].__name__}): axes of weight {path!r} must be letters of {_LETTERS!r}. "
-                f"Received: {letters!r}"
-            )
-    kernels = facts.pop("kernels", tuple(p for p, letters in axes.items() if len(letters) > 1))
-    for cls in types:
-        _table[cls] = LayerSpec(axes=axes, kernels=tuple(kernels), **facts)
-        if refine:
-            _refine[cls] = refine
-
-
-def describe_operation(
-    *names: str, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, axes=None, **facts
-) -> None:
-    """Adds a row for classes of Keras that it does not publish, such as the nodes of `keras.ops`, by their names.
-
-    Args:
-        *names: Names of classes.
-        refine: As for `describe`.
-        axes: Weight path to axis letters.
-        **facts: Fields of `LayerSpec`.
-    """
-    for name in names:
-        _operations[name] = (LayerSpec(axes=axes or {}, **facts), refine)
-
-
-def spec_of(layer: Any) -> LayerSpec:
-    """Returns the facts about a layer or operation, `UNKNOWN` for a type that nobody described.
-
-    A type of yours that computes otherwise than the described type it inherits from has the axes of its weights; of
-    what it does nobody knows anything.
-    """
-    kind: Any = type(layer)
-    for cls in kind.__mro__:
-        if cls in _table:
-            spec = _table[cls]
-            refine = _refine.get(cls)
-            spec = refine(layer, spec) if refine else spec
-            return LayerSpec(spec.axes, "unknown", kernels=spec.kernels) if _differs(kind, cls) else spec
-    if isinstance(layer, keras.Operation) and type(layer).__module__.startswith("keras."):
-        spec, refine = _operations.get(type(layer).__name__, (UNKNOWN, None))
-        return refine(layer, spec) if refine else spec
-    return UNKNOWN
-
-
-# What a subclass may write anew without computing anything else.
-_HARMLESS = {
-    "__init__", "__repr__", "__doc__", "__module__", "__dict__", "__weakref__", "__qualname__", "__firstlineno__",
-    "__static_attributes__", "__annotations__", "__slots__", "build", "get_config", "from_config", "get_build_config",
-    "build_from_config", "compute_output_shape", "compute_output_spec", "save_own_variables", "load_own_variables",
-    "save_assets", "load_assets", "quantize", "quantized_build",
-}  # fmt: skip
-
-
-@functools.lru_cache(maxsize=4096)
-def _differs(cls: type, described: type) -> bool:
-    """Whether a class from outside of Keras replaces anything by which the described class computes."""
-    before = cls.__mro__[: cls.__mro__.index(described)]
-    own = {name for c in before if not c.__module__.startswith("keras.") for name in vars(c)}
-    return any(hasattr(described, name) for name in own - _HARMLESS)
-
-
-def arguments(layer: object, left: Left) -> dict:
-    """Returns the constructor arguments of a layer that change when only `left` stays of its channels."""
-    spec = spec_of(layer)
-    if spec.resize is not None:
-        return spec.resize(layer, left)
-    return {spec.width: left.outputs} if spec.width else {}
-
-
-def forget(*types: type) -> None:
-    """Takes rows that `describe` added out of the table again."""
-    for cls in types:
-        _table.pop(cls, None)
-        _refine.pop(cls, None)
-
-
-def rows() -> dict[type, LayerSpec]:
-    """Returns a copy of the table, in the order of description."""
-    return dict(_table)
-
-
-def weight(layer: object, path: str) -> keras.Variable:
-    """Returns the variable of `layer` at an attribute path such as `kernel` or `cell/kernel`.
-
-    Raises:
-        ValueError: If there is no such variable, or the layer is not built.
-    """
-    found = _at(layer, path)
-    if not isinstance(found, keras.Variable):
-        raise ValueError(
-            f"Layer {getattr(layer, 'name', layer)!r} has no weight {path!r}. "
-            "Build the model first (call it once on data), or correct the path given to `describe`."
-        )
-    return found
-
-
-def has_weight(layer: object, path: str) -> bool:
-    """Whether the layer has a variable at an attribute path; a bias may be left out."""
-    return isinstance(_at(layer, path), keras.Variable)
-
-
-def _at(layer, path):
-    found = layer
-    for name in path.split("/"):
-        holder, found = found, found[int(name)] if name.isdigit() else getattr(found, name, None)
-    if not isinstance(found, keras.Variable) and isinstance(holder, keras.layers.Layer):
-        # with a LoRA adapter the attribute is the sum; the weight itself has the same name
-        return next((v for v in holder.variables if v.name == path.split("/")[-1]), found)
-    return found

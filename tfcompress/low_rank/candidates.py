@@ -8,7 +8,8 @@ import numpy as np
 from tfcompress.graph.activation_probe import watch
 from tfcompress.graph.clone import renamed
 from tfcompress.graph.keras_private import full_precision
-from tfcompress.layer_table.lookup import spec_of
+from tfcompress.layer_table.axes import Axes
+from tfcompress.layer_table.lookup import is_of_keras, spec_of
 from tfcompress.low_rank.factoring import PARTS, Factoring
 from tfcompress.low_rank.kernels import Products, Spatial, Tucker
 from tfcompress.low_rank.matrices import Matrix, Principal
@@ -16,8 +17,6 @@ from tfcompress.rewrites.editable_graph import Draft, Node
 
 MATRIX = ("svd", "pca")
 CONVOLUTION = {"spatial": Spatial, "tucker": Tucker, "cp": Products}
-_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
-_CONV = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _OPEN = 64  # stands for an open size in space
 
 
@@ -58,22 +57,22 @@ def factorings(
 
 
 def _unfit(node: Node, convolution: str) -> str | None:
-    op, kind = node.op, type(node.op)
-    if kind not in (*_DENSE, *_CONV):
-        return f"{kind.__name__} has no form of low rank here"
+    op, axes = node.op, node.spec.axes.get("kernel", Axes())
+    is_einsum = hasattr(op, "equation")
+    if not (node.spec.is_linear and is_of_keras(op) and (axes.is_convolution or axes.is_matrix or is_einsum)):
+        return f"{type(op).__name__} has no form of low rank here"
     if op.kernel_constraint is not None:
         return "its constraint holds for the kernel, not for factors of it"
     if not node.is_complete:
         return "it has weights besides kernel and bias"
-    if kind is keras.layers.EinsumDense:
-        return None if _is_plain(op) else f"its equation {op.equation!r} is not that of a Dense layer"
-    if kind in _DENSE:
-        return None
+    if not axes.is_convolution:
+        is_plain = axes.is_matrix and node.spec.flow == "mix"
+        return None if is_plain else f"its equation {op.equation!r} is not that of a Dense layer"
     if op.groups > 1 or op.data_format != "channels_last":
         return "it has groups" if op.groups > 1 else "its channels are not on the last axis"
     if math.prod(op.kernel_size) == 1:
         return None
-    if kind is keras.layers.Conv3D and convolution != "tucker":
+    if len(axes.space) > 2 and convolution != "tucker":
         return f'{convolution!r} knows convolutions over one or two axes; "tucker" knows three'
     if convolution == "cp" and op.padding == "causal":
         return "there is no depthwise convolution with causal padding"
@@ -82,19 +81,11 @@ def _unfit(node: Node, convolution: str) -> str | None:
     return None
 
 
-def _is_plain(op) -> bool:
-    """Whether an EinsumDense is a Dense layer: the last axis summed over, a new one in its place."""
-    data, output = op.equation.replace(" ", "").split("->")
-    inputs, kernel = data.split(",")
-    plain = kernel == inputs[-1:] + output[-1:] and inputs[:-1] == output[:-1] and spec_of(op).flow == "mix"
-    return plain and (op.bias_axes is None or op.bias_axes == output[-1])
-
-
 def _factoring(draft, nodes, convolution, seed) -> Factoring:
     op = nodes[0].op
     name, kernel = renamed(nodes[0].path), nodes[0].weights["kernel"]
     sizes = [_sizes(op, draft.shapes[n.inputs[0]], n.shapes[0]) for n in nodes]
-    is_matrix = isinstance(op, _DENSE) or math.prod(op.kernel_size) == 1
+    is_matrix = not nodes[0].spec.axes["kernel"].space or math.prod(op.kernel_size) == 1
     kind = Matrix if is_matrix else CONVOLUTION[convolution]
     taken, stem = {node.op.name for node in draft.nodes}, name
     while any(f"{stem}_{part}" in taken for part in PARTS):
@@ -111,7 +102,8 @@ def _sizes(op, before, after) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _look(model, found, x) -> None:
     """Turns the factorings of Dense layers into those by what the data show."""
-    dense = {id(f.op): path for path, f in found.items() if isinstance(f, Matrix) and isinstance(f.op, _DENSE)}
+    matrices = {path: f for path, f in found.items() if isinstance(f, Matrix)}
+    dense = {id(f.op): path for path, f in matrices.items() if spec_of(f.op).axes["kernel"].is_matrix}
     sums: dict[str, list] = {path: [0, 0.0, 0.0] for path in dense.values()}
 
     def look(op, given, _):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.clone import New
+from tfcompress.layer_table.lookup import spec_of
 
 Rank = int | tuple[int, int]
 PARTS = ("in", "core", "vertical", "horizontal")
@@ -111,7 +112,7 @@ class Factoring:
         return float(np.sum(self._output(x, gap) ** 2)) / whole if whole else 0.0
 
     def _output(self, x, kernel):
-        if isinstance(self.op, (keras.layers.Dense, keras.layers.EinsumDense)):  # no convolution_op
+        if spec_of(self.op).axes["kernel"].is_matrix:
             return np.asarray(x, "float64") @ kernel
         return np.asarray(self.op.convolution_op(x.astype("float32"), kernel.astype("float32")), "float64")
 

@@ -25,7 +25,6 @@ def conv(op: keras.layers.Layer, name: str, kernel: np.ndarray, is_last: bool = 
 
 def depthwise(op: keras.layers.Layer, name: str, kernel: np.ndarray, **geometry) -> New:
     """Returns a depthwise convolution with a kernel `(..., c, 1)`, without bias."""
-    kind = keras.layers.DepthwiseConv2D if kernel.ndim == 4 else keras.layers.DepthwiseConv1D
     given = config_of(op)
     options = {"dtype": given["dtype"], "depthwise_regularizer": given["kernel_regularizer"]}
     size = kernel.shape[:-2] if kernel.ndim == 4 else kernel.shape[0]
@@ -33,7 +32,10 @@ def depthwise(op: keras.layers.Layer, name: str, kernel: np.ndarray, **geometry)
         geometry = {k: v[0] if isinstance(v, (tuple, list)) else v for k, v in geometry.items()}
     elif isinstance(geometry.get("strides"), (tuple, list)):
         geometry["strides"] = tuple(geometry["strides"])
-    return _new(op, kind(size, use_bias=False, name=name, **options, **geometry), kernel, False)
+    arguments = {"use_bias": False, "name": name, **options, **geometry}
+    if kernel.ndim == 4:
+        return _new(op, keras.layers.DepthwiseConv2D(size, **arguments), kernel, False)
+    return _new(op, keras.layers.DepthwiseConv1D(size, **arguments), kernel, False)
 
 
 def _config(op, name, is_last) -> dict:

@@ -7,17 +7,12 @@ import math
 
 import keras
 
+from tfcompress.layer_table.lookup import probabilities
 from tfcompress.partition.subgraph import Course, Piece, Tensor
 from tfcompress.pipeline.routing import LOGITS, PROBABILITIES
 
 HEADS = ("auto", "flatten", "average")
 DEAREST = 0.1  # share of the network's MACs that a flattened head may have with head="auto"
-
-_POOLING = {
-    3: keras.layers.GlobalAveragePooling1D,
-    4: keras.layers.GlobalAveragePooling2D,
-    5: keras.layers.GlobalAveragePooling3D,
-}
 
 
 def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
@@ -36,10 +31,9 @@ def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
         )
     made = course.made_by.get(outputs[0].number)
     op = course.steps[made].op if made is not None else None
-    function = getattr(op, "activation", None)
-    name = getattr(function, "__name__", "") if function is not None else type(op).__name__.lower()
-    if name in ("softmax", "sigmoid"):
-        return outputs[0], PROBABILITIES, name
+    found = probabilities(op)
+    if found is not None:
+        return outputs[0], PROBABILITIES, found
     return outputs[0], LOGITS, None
 
 
@@ -85,11 +79,21 @@ def head_on(
             how = "flatten" if flat is not None and macs is not None and flat <= DEAREST * macs else "average"
         if how == "flatten" and flat is None:
             raise ValueError(f"split: head='flatten' needs fixed sizes; {tensor.name!r} has {tensor.shape}.")
-        made = keras.layers.Flatten if how == "flatten" else _POOLING[len(tensor.shape)]
-        x = made(name=f"{name}_{how}")(x)
+        x = _vector(x, how, f"{name}_{how}")
     start = keras.initializers.GlorotUniform(seed=seed)
     y = keras.layers.Dense(classes, activation=activation, kernel_initializer=start, name=name)(x)
     return keras.Model(inputs, y, name=f"{name}_head")
+
+
+def _vector(x, how: str, name: str):
+    """The features of each sample as one vector."""
+    if how == "flatten":
+        return keras.layers.Flatten(name=name)(x)
+    if len(x.shape) == 3:
+        return keras.layers.GlobalAveragePooling1D(name=name)(x)
+    if len(x.shape) == 4:
+        return keras.layers.GlobalAveragePooling2D(name=name)(x)
+    return keras.layers.GlobalAveragePooling3D(name=name)(x)
 
 
 def apply(head: keras.Model, x):

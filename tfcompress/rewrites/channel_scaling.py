@@ -6,7 +6,6 @@ second only where every output sums over the whole kernel, so not at the border 
 
 import math
 
-import keras
 import numpy as np
 
 from tfcompress.layer_table.lookup import FOLD
@@ -21,12 +20,11 @@ def is_linear(node: Node) -> bool:
     spec = node.spec
     if not (node.is_single and node.is_complete and spec.kernels and "bias" in spec.axes):
         return False
-    letters = "".join(spec.axes[path] for path in spec.kernels)
     # `v`: words, no numbers; more than one `o`: channels on several axes
     return (
         spec.flow in ("mix", "grouped", "pass")
-        and not (spec.step or spec.inner or set(letters) & set("vgnd"))
-        and spec.axes[spec.kernels[-1]].count("o") <= 1
+        and not (spec.step or spec.inner or not all(spec.axes[path].is_plain for path in spec.kernels))
+        and spec.axes[spec.kernels[-1]].has_one_output_axis
         and ("kernel" in node.weights or "depthwise_kernel" in node.weights)
     )
 
@@ -39,15 +37,13 @@ def is_open(node: Node) -> bool:
 def outputs_of(node: Node) -> int:
     """Returns the number of a linear layer's output channels."""
     path = node.spec.kernels[-1]
-    sizes = zip(node.weights[path].shape, node.spec.axes[path], strict=True)
-    return math.prod(n for n, letter in sizes if letter in "ocm")
+    return node.spec.axes[path].number_of_outputs(node.weights[path].shape)
 
 
 def inputs_of(node: Node) -> int:
     """Returns the number of a linear layer's input channels."""
     path = node.spec.kernels[0]
-    sizes = zip(node.weights[path].shape, node.spec.axes[path], strict=True)
-    return math.prod(n for n, letter in sizes if letter in "icj") * node.config.get("groups", 1)
+    return node.spec.axes[path].number_of_inputs(node.weights[path].shape) * node.config.get("groups", 1)
 
 
 def scale_outputs(node: Node, factor: np.ndarray, shift: np.ndarray | float = 0.0) -> None:
@@ -60,8 +56,7 @@ def scale_outputs(node: Node, factor: np.ndarray, shift: np.ndarray | float = 0.
     """
     path = node.spec.kernels[-1]
     kernel = node.weights[path]
-    form = [n if letter in "ocm" else 1 for n, letter in zip(kernel.shape, node.spec.axes[path], strict=True)]
-    node.change(**{path: kernel * np.reshape(factor, form)})
+    node.change(**{path: kernel * np.reshape(factor, node.spec.axes[path].shape_of_outputs(kernel.shape))})
     if "bias" in node.weights:
         node.change(bias=node.weights["bias"] * factor)
     add_bias(node, shift)
@@ -81,13 +76,13 @@ def scale_inputs(node: Node, factor: np.ndarray) -> None:
 def along_inputs(node: Node, vector: np.ndarray) -> np.ndarray:
     """Returns a value per input channel in a form that multiplies the layer's first kernel."""
     path = node.spec.kernels[0]
-    kernel, letters = node.weights[path], node.spec.axes[path]
+    kernel, axes = node.weights[path], node.spec.axes[path]
     whole = np.tile(vector, inputs_of(node) // len(vector))
-    if "j" in letters:
+    if axes.is_grouped:
         groups = node.config["groups"]
         each = np.repeat(whole.reshape(groups, -1).T, kernel.shape[-1] // groups, axis=1)  # (j, o)
         return each.reshape((1,) * (kernel.ndim - 2) + each.shape)
-    return whole.reshape([n if letter in "ic" else 1 for n, letter in zip(kernel.shape, letters, strict=True)])
+    return whole.reshape(axes.shape_of_inputs(kernel.shape))
 
 
 def add_bias(node: Node, amount: np.ndarray | float) -> None:
@@ -117,8 +112,8 @@ def response(node: Node, vector: np.ndarray) -> np.ndarray:
     return y
 
 
-def _summed(kernel, letters):
-    return kernel.sum(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ocm")).reshape(-1)
+def _summed(kernel, axes):
+    return kernel.sum(axis=axes.inputs).reshape(-1)
 
 
 def uneven(node: Node, shape: tuple[int | None, ...]) -> str | None:
@@ -128,16 +123,16 @@ def uneven(node: Node, shape: tuple[int | None, ...]) -> str | None:
         node: A linear layer.
         shape: Shape of its input, batch first.
     """
-    letters = node.spec.axes[node.spec.kernels[0]]
-    if "o" in letters and letters.find("o") < letters.find("i"):
+    axes = node.spec.axes[node.spec.kernels[0]]
+    if axes.is_transposed:
         return f"{node.path} is a transposed convolution, whose outputs sum over different parts of the kernel"
     if node.config.get("padding", "valid") == "valid":
         return None
     kernel = node.weights[node.spec.kernels[0]].shape
     rates = [node.config[name] for name in ("strides", "dilation_rate")]
     strides, rates = ([r] * len(kernel) if isinstance(r, int) else r for r in rates)
-    for k, letter in enumerate(letters):
-        if letter not in "xyz" or kernel[k] == 1:
+    for k in axes.space:
+        if kernel[k] == 1:
             continue
         size, reach = shape[1 + k], (kernel[k] - 1) * rates[k] + 1
         if size is None or node.config["padding"] == "causal" or _padded(size, strides[k], reach):
@@ -216,9 +211,8 @@ def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
 
 
 def passes_affine(node: Node) -> bool:
-    """Whether scaling and shifting channels before an operation or behind it is the same: means, and Flatten."""
-    name = type(node.op).__name__
-    return isinstance(node.op, keras.layers.Flatten) or name.startswith(("AveragePooling", "GlobalAveragePooling"))
+    """Whether scaling and shifting channels before an operation or behind it is the same (means, Flatten)."""
+    return node.spec.affine_commutes
 
 
 def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfcompress.channels.dependency import Channels
 from tfcompress.graph.keras_private import full_precision
-from tfcompress.layer_table.lookup import is_elementwise, weight
+from tfcompress.layer_table.lookup import activation, is_elementwise, weight
 from tfcompress.rewrites.channel_scaling import (
     add_bias,
     along_inputs,
@@ -79,7 +79,7 @@ class Constants:
         given = [self.found.get(t) for t in node.inputs]
         if all(c is None for c in given):
             return None
-        if isinstance(node.op, keras.layers.Flatten):
+        if node.spec.repeats_channels:
             return self._flat(node, given[0])
         if node.spec.flow == "concat":
             return self._joined(node)
@@ -92,7 +92,7 @@ class Constants:
         constant = self.found.get(node.inputs[0])
         if constant is not None and self.may_change(node):
             self._fold(node, constant)
-        dead, function = _unfed(node), getattr(node.op, "activation", None)
+        dead, function = _unfed(node), activation(node.op)
         if not dead.any() or function is not None and not is_elementwise(function):
             return None
         value = node.weights.get("bias", np.zeros(outputs_of(node)))
@@ -117,7 +117,7 @@ class Constants:
 
     def _flat(self, node, constant):
         channels, wide = len(constant.known), node.shapes[0][-1]
-        if wide is None or wide % channels or node.op.data_format != "channels_last":
+        if wide is None or wide % channels:
             return None
         return Constant(np.tile(constant.known, wide // channels), np.tile(constant.value, wide // channels))
 
@@ -132,7 +132,7 @@ class Constants:
     def _dropped(self, node, given) -> bool:
         """Takes out a sum with only one operand that is not zero; what made the others goes with it."""
         full = [k for k, c in enumerate(given) if c is None or not c.is_zero]
-        if type(node.op).__name__ != "Add" or len(full) != 1 or not node.is_single or not self.may_change(node):
+        if not node.spec.is_sum or len(full) != 1 or not node.is_single or not self.may_change(node):
             return False
         if any(self.draft.shapes[t] != node.shapes[0] for t in node.inputs):
             return False
@@ -162,23 +162,22 @@ class Constants:
 def _read(node: Node) -> np.ndarray:
     """Which input channels have a weight that is not zero: `(channels,)` bool."""
     path = node.spec.kernels[0]
-    letters, kernel = node.spec.axes[path], np.abs(node.weights[path])
-    if "j" in letters:
+    axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
+    if axes.is_grouped:
         groups = node.config["groups"]
         each = kernel.reshape(-1, *kernel.shape[-2:]).sum(axis=0)  # (j, o)
         return (each.reshape(len(each), groups, -1).sum(axis=-1).T > 0).reshape(-1)
-    return kernel.sum(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ic")) > 0
+    return kernel.sum(axis=axes.beside_inputs) > 0
 
 
 def _unfed(node: Node) -> np.ndarray:
     """Which output channels no input reaches, all weights on the way being zero: `(channels,)` bool."""
     kernels = [(np.abs(node.weights[path]), node.spec.axes[path]) for path in node.spec.kernels]
     reached = None
-    for kernel, letters in kernels:
+    for kernel, axes in kernels:
         if reached is not None:  # the pointwise half of a separable convolution
             kernel = kernel * reached[:, None]
-        axes = tuple(k for k, letter in enumerate(letters) if letter not in "ocm")
-        reached = (kernel.sum(axis=axes) > 0).reshape(-1)
+        reached = (kernel.sum(axis=axes.inputs) > 0).reshape(-1)
     return ~reached
 
 

@@ -12,9 +12,11 @@ import keras
 import numpy as np
 
 from tfcompress.graph.clone import New, renamed
+from tfcompress.layer_table.lookup import activation_spec
 from tfcompress.rewrites.channel_scaling import is_linear, outputs_of, readers, scale_inputs, scale_outputs
 from tfcompress.rewrites.editable_graph import Draft, Node
 
+_RELU6 = 6.0
 _ROUNDS = 100
 _SETTLED = 1e-3  # largest |log s| that no longer counts
 _POWER = 256.0  # scaling by a power of two is exact, so that a homogeneous function shows it exactly
@@ -50,16 +52,16 @@ def link(draft: Draft, first: Node, takes_relu6: bool = False) -> Link | str:
     clipped: list[Node] = []
 
     def passes(node: Node) -> bool:
-        if takes_relu6 and _is_relu6(node):
+        if takes_relu6 and node.spec.relu_cap == _RELU6:
             clipped.append(node)
             return True
         return _is_homogeneous(draft, node)
 
-    activation = keras.activations.get(first.config.get("activation"))
-    if takes_relu6 and activation is keras.activations.relu6:
+    function = keras.activations.get(first.config.get("activation"))
+    if takes_relu6 and activation_spec(function).relu_cap == _RELU6:
         clipped.append(first)
-    elif not _scales(lambda x: np.asarray(activation(keras.ops.convert_to_tensor(x))), (1, 4096)):
-        return f"its activation {activation.__name__} does not scale with its input"
+    elif not _scales(lambda x: np.asarray(function(keras.ops.convert_to_tensor(x))), (1, 4096)):
+        return f"its activation {function.__name__} does not scale with its input"
     seconds = readers(draft, first.outputs[0], passes)
     if isinstance(seconds, str):
         return f"its channels can't be scaled behind it: {seconds}"
@@ -94,19 +96,18 @@ def unclipped(links: list[Link]) -> list[Node]:
 def ranges(node: Node) -> np.ndarray:
     """Largest weight of each output channel of a linear layer: `(channels,)`."""
     path = node.spec.kernels[-1]
-    axes = tuple(k for k, letter in enumerate(node.spec.axes[path]) if letter not in "ocm")
-    return np.abs(node.weights[path]).max(axis=axes).reshape(-1)
+    return np.abs(node.weights[path]).max(axis=node.spec.axes[path].inputs).reshape(-1)
 
 
 def input_ranges(node: Node, channels: int) -> np.ndarray:
     """Largest weight that reads each input channel: `(channels,)`, over all places where Flatten repeats them."""
     path = node.spec.kernels[0]
-    letters, kernel = node.spec.axes[path], np.abs(node.weights[path])
-    if "j" in letters:
+    axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
+    if axes.is_grouped:
         each = kernel.reshape(-1, *kernel.shape[-2:]).max(axis=0)  # (j, o)
         found = each.reshape(len(each), node.config["groups"], -1).max(axis=-1).T.reshape(-1)
     else:
-        found = kernel.max(axis=tuple(k for k, letter in enumerate(letters) if letter not in "ic"))
+        found = kernel.max(axis=axes.beside_inputs)
     return found.reshape(-1, channels).max(axis=0)
 
 
@@ -122,19 +123,9 @@ def _scaled(each: Link) -> float:
     return float(np.abs(np.log(factor)).max())
 
 
-def _is_relu6(node: Node) -> bool:
-    return (
-        type(node.op).__name__ == "Relu6"
-        or node.config.get("max_value") == 6
-        and not node.config.get("threshold")
-        or node.config.get("activation") == "relu6"
-        and not node.weights
-    )
-
-
 def _is_homogeneous(draft: Draft, node: Node) -> bool:
     """Whether an operation treats each channel for itself, by a function with f(s x) = s f(x)."""
-    if isinstance(node.op, keras.layers.Flatten):
+    if node.spec.repeats_channels:
         return True
     if node.spec.flow != "pass" or node.spec.kernels or len(node.inputs) != 1 or is_linear(node):
         return False

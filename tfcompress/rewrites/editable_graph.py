@@ -162,15 +162,10 @@ def _node(call, path, is_single):
             weights[name] = np.asarray(full_precision(weight(op, name)), "float64")
         except ValueError:  # a bias it does not use, say
             continue
-    config = config_of(op) if weights and isinstance(op, keras.layers.Layer) or _is_plain(op) else {}
+    config = config_of(op) if isinstance(op, keras.layers.Layer) and (weights or spec.is_trailing) else {}
     tensors = {"inputs": list(call.inputs), "outputs": list(call.outputs), "shapes": call.shapes}
     is_complete = len(weights) == len(getattr(op, "variables", ()))
     return Node(path, op, type(op), config, spec, weights, **tensors, is_single=is_single, is_complete=is_complete)
-
-
-def _is_plain(op) -> bool:
-    """Whether an activation is a layer of its own, whose arguments may be asked for."""
-    return isinstance(op, (keras.layers.ReLU, keras.layers.Activation))
 
 
 def _layer(node: Node) -> New:

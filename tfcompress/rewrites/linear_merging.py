@@ -5,7 +5,6 @@ Law: with A and B kernels, B (A x + a) + b = (B A) x + (B a + b); the shift B a 
 
 import math
 
-import keras
 import numpy as np
 
 from tfcompress.rewrites.channel_scaling import add_bias, is_linear, is_open, response, uneven
@@ -18,11 +17,11 @@ _OF_ITS_OWN = (
 
 
 def is_pointwise(node: Node) -> bool:
-    """Whether a node is a Dense layer, or a convolution of size and stride 1 over all channels."""
-    if node.kind is keras.layers.Dense:
+    """Whether a node is a dense layer, or a convolution of size and stride 1 over all channels."""
+    if node.spec.is_dense:
         return True
-    letters = node.spec.axes.get("kernel", "")
-    if letters not in ("xio", "xyio", "xyzio") or node.config["groups"] != 1:
+    axes = node.spec.axes.get("kernel")
+    if axes is None or not axes.is_convolution or node.config["groups"] != 1:
         return False
     return _ones(node.config["kernel_size"]) and _ones(node.config["strides"])
 
@@ -46,8 +45,9 @@ def merge(draft: Draft, second: Node) -> Node | str | None:
         return None
     if draft.only_user(second.inputs[0]) is not second:
         return None
-    behind = is_pointwise(second) and first.spec.width and "o" in first.spec.axes[first.spec.kernels[-1]]
-    if not behind and not (is_pointwise(first) and set(second.spec.axes[second.spec.kernels[0]]) >= set("io")):
+    last, start = first.spec.axes[first.spec.kernels[-1]], second.spec.axes[second.spec.kernels[0]]
+    behind = is_pointwise(second) and first.spec.width and last.output_channel is not None
+    if not behind and not (is_pointwise(first) and start.mixes):
         return None
     if first.op.trainable != second.op.trainable:
         return f"of {first.path} and it one trains and the other does not"
@@ -61,9 +61,8 @@ def merge(draft: Draft, second: Node) -> Node | str | None:
 def _behind(draft, first, second):
     """The second is pointwise: the merged layer has the geometry of the first."""
     path = first.spec.kernels[-1]
-    letters = first.spec.axes[path]
-    mixing = _matrix(second)
-    kernel = np.einsum(f"{letters.replace('o', 'h')},ho->{letters}", first.weights[path], mixing)
+    axis, mixing = first.spec.axes[path].output_channel, _matrix(second)
+    kernel = np.moveaxis(np.tensordot(first.weights[path], mixing, (axis, 0)), -1, axis)
     if kernel.size > first.weights[path].size + mixing.size:
         return f"merged with {first.path} it would have {kernel.size} weights instead of fewer"
     if _costs_more(draft, first, second, kernel):
@@ -82,9 +81,8 @@ def _behind(draft, first, second):
 def _ahead(draft, first, second):
     """The first is pointwise: the merged layer has the geometry of the second."""
     path = second.spec.kernels[0]
-    letters = second.spec.axes[path]
-    mixing = _matrix(first)
-    kernel = np.einsum(f"ih,{letters.replace('i', 'h')}->{letters}", mixing, second.weights[path])
+    axis, mixing = second.spec.axes[path].input_channel, _matrix(first)
+    kernel = np.moveaxis(np.tensordot(mixing, second.weights[path], (1, axis)), 0, axis)
     if kernel.size > second.weights[path].size + mixing.size:
         return f"merged with {first.path} it would have {kernel.size} weights instead of fewer"
     if _costs_more(draft, first, second, kernel):
@@ -114,9 +112,8 @@ def _costs_more(draft, first, second, kernel) -> bool:
 
 
 def _positions(draft, node) -> int:
-    letters = node.spec.axes[node.spec.kernels[0]]
-    transposed = "o" in letters and letters.find("o") < letters.find("i")
-    shape = draft.shapes[node.inputs[0] if transposed else node.outputs[0]]
+    axes = node.spec.axes[node.spec.kernels[0]]
+    shape = draft.shapes[node.inputs[0] if axes.is_transposed else node.outputs[0]]
     return math.prod(n or 1 for n in shape[1:-1])
 
 

@@ -22,12 +22,6 @@ BATCH = 64
 Picks = dict[int, int]
 """By `id(operation)`: the number of the tensor it is given that stands in its place."""
 
-_TRAILING = tuple(
-    getattr(keras.layers, name)
-    for name in ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D")
-)
-_SPACE = set("xyz")
-
 
 @dataclass(frozen=True)
 class Droppable:
@@ -141,7 +135,7 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
     for node in layout.nodes:
         if node.path not in layout.alive:
             continue
-        is_sum = type(node.op).__name__ == "Add" and len(node.inputs) == 2
+        is_sum = spec_of(node.op).is_sum and len(node.inputs) == 2
         if not is_sum and not spec_of(node.op).kernels:
             continue
         chosen = _block(layout, node) if is_sum else _layer(layout, node)
@@ -185,8 +179,8 @@ def _layer(layout: Layout, node: _Node) -> Picks | str:
     (source,) = given
     if source.shape != made.shape:
         return f"it makes {_shown(made.shape)} of {_shown(source.shape)}"
-    letters = set("".join(spec_of(node.op).axes.values()))
-    if None in made.shape[1:] and letters & _SPACE:
+    is_spatial = any(axes.space for axes in spec_of(node.op).axes.values())
+    if None in made.shape[1:] and is_spatial:
         return "the size of what it makes is open"
     unit = [node]
     while (following := _following(layout, unit[-1])) is not None:
@@ -205,7 +199,7 @@ def _following(layout: Layout, node: _Node) -> _Node | None:
     is_plain = len(reader.inputs) == 1 and reader.outputs[0].shape == node.outputs[0].shape
     spec = spec_of(reader.op)
     is_function = not isinstance(reader.op, keras.layers.Layer) and spec.flow == "pass"
-    belongs = spec.affine or is_function or isinstance(reader.op, _TRAILING)
+    belongs = spec.affine or is_function or spec.is_trailing
     return reader if is_plain and belongs and not _barred(layout, reader) else None
 
 

@@ -66,7 +66,7 @@ class Moments:
 
 def is_seen(read: Read) -> bool:
     """Whether what a weight reads is the input of its operation, and no state inside."""
-    return spec_of(read.use.op).axes[read.path][read.axis] == "i"
+    return spec_of(read.use.op).axes[read.path].input_channel == read.axis
 
 
 def coactivity(

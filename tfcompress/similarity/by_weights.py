@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from tfcompress.channels.dependency import Channels
+from tfcompress.channels.rules import attention_inputs
 from tfcompress.graph.keras_private import check_graph, float32, takes_training
 from tfcompress.graph.rebuild import walk
-from tfcompress.layer_table.lookup import has_weight, spec_of
+from tfcompress.layer_table.lookup import activation, has_weight, is_of_keras, spec_of
 from tfcompress.similarity.linear_forms import (
     Feature,
     Read,
@@ -26,18 +27,6 @@ from tfcompress.similarity.linear_forms import (
     value_of,
 )
 
-_L = keras.layers
-_SPATIAL = (
-    "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping", "UpSampling",
-    "SpatialDropout",
-)  # fmt: skip
-_SCALES = (
-    *(getattr(_L, f"{kind}{n}D") for kind in _SPATIAL for n in (1, 2, 3)),
-    *(_L.Dropout, _L.GaussianDropout, _L.GaussianNoise, _L.AlphaDropout, _L.Identity, _L.ActivityRegularization),
-)
-_SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
-_PRODUCTS = ("Multiply", "Divide", "TrueDivide")
-_READS = "ire"
 _PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its shift
 
 
@@ -121,11 +110,11 @@ class _Follower:
         self._exact_weights(call)
         return self._made(call)
 
-    def _exact_weights(self, call: StreamCall, only: str = "") -> None:
+    def _exact_weights(self, call: StreamCall, only_heads: bool = False) -> None:
         for path, vectors in call.use.weights.items():
-            letters = call.spec.axes[path].rjust(len(vectors), "j")
-            for axis, (letter, vector) in enumerate(zip(letters, vectors, strict=True)):
-                if vector is not None and letter not in _READS and (not only or letter in only):
+            axes = call.spec.axes[path].filled(len(vectors))
+            for axis, vector in enumerate(vectors):
+                if vector is not None and axis not in axes.reads and (axis in axes.heads or not only_heads):
                     self.features.append(Feature(call.path, vector, along(value_of(call.op, path), axis), True))
 
     def _made(self, call: StreamCall, linear=None, constant=None) -> Stream:
@@ -139,8 +128,8 @@ class _Follower:
         return Stream(out.axis, labels, linear, constant, call.shapes[0])
 
     def _activated(self, call: StreamCall, op, stream: Stream) -> Stream:
-        function = getattr(op, "activation", None)
-        if stream.labels is None or function in (None, keras.activations.linear):
+        function = activation(op)
+        if stream.labels is None or function is None:
             return stream
         if scales(function, (64,)):
             return self._directed(call, stream)
@@ -152,8 +141,8 @@ class _Follower:
         """Notes the sizes of the channels that weights read."""
         self._directed(call, stream)
         for path, vectors in call.use.weights.items():
-            axis = call.spec.axes[path].find("i")
-            if not path.startswith(prefix) or axis < 0 or vectors[axis] is None:
+            axis = call.spec.axes[path].input_channel
+            if not path.startswith(prefix) or axis is None or vectors[axis] is None:
                 continue
             places = len(vectors[axis])
             depthwise = path[: path.rfind("/") + 1] + "depthwise_kernel"
@@ -173,11 +162,11 @@ class _Follower:
         if spec.flow == "pass":  # a depthwise kernel, at every step
             return self._exactly(call)
         self._read(call, call.given[0], prefix)
-        if spec.step or not _is_known(op):
+        if not spec.is_linear:
             self._exact_weights(call)
             return self._made(call)
         path = spec.kernels[-1]
-        rows = along(value_of(op, path), spec.axes[path].index("o"))
+        rows = along(value_of(op, path), spec.axes[path].output_channel)
         bias = value_of(op, "bias") if has_weight(op, "bias") else None
         return self._activated(call, op, self._made(call, rows, bias))
 
@@ -195,12 +184,10 @@ class _Follower:
         return self._made(call)
 
     def _attended(self, call: StreamCall) -> Stream:
-        query, value, key = (list(call.args) + [None] * 3)[:3]
-        query, value = call.kwargs.get("query", query), call.kwargs.get("value", value)
-        key = call.kwargs.get("key", key)
-        for name, stream in (("query", query), ("key", value if key is None else key), ("value", value)):
+        query, value, key = attention_inputs(call.args, call.kwargs)
+        for name, stream in (("query", query), ("key", key), ("value", value)):
             self._read(call, stream, f"{name}_dense/")
-        self._exact_weights(call, "n")
+        self._exact_weights(call, only_heads=True)
         kernel, bias = "output_dense/kernel", "output_dense/bias"
         rows = along(value_of(call.op, kernel), -1)
         return self._made(call, rows, value_of(call.op, bias) if has_weight(call.op, bias) else None)
@@ -212,13 +199,11 @@ class _Follower:
         if call.spec.affine:
             factor, shift = _affine(call, stream)
             return self._made(call, stream.linear * factor[:, None], stream.constant * factor + shift)
-        if not _is_known(call.op):
-            return self._exactly(call)
-        if "m" in call.spec.axes.get("kernel", ""):
+        if call.spec.is_linear:
             return self._depthwise(call, stream)
-        if isinstance(call.op, _L.PReLU):
+        if call.spec.is_homogeneous:
             self._exact_weights(call)
-        elif call.use.weights or not (isinstance(call.op, _SCALES) or _scales_each(call, stream)):
+        elif call.use.weights or not (is_of_keras(call.op) and _scales_each(call, stream)):
             return self._exactly(call)
         return self._made(call, self._directed(call, stream).linear)
 
@@ -230,17 +215,18 @@ class _Follower:
         return self._activated(call, call.op, self._made(call, rows, bias))
 
     def _merged(self, call: StreamCall) -> Stream:
-        made, name = self._made(call), type(call.op).__name__
+        made, spec = self._made(call), call.spec
         if made.labels is None:
             return made
         count = len(made.labels)
         full = [s for s in call.given if s.labels is not None and len(s.labels) == count]
         others = len(full) < len(call.given) or bool(call.numbers)
-        divided = name != "Multiply" and not (len(call.given) == 1 and isinstance(call.args[0], Stream))
-        if name not in (*_SUMS, *_PRODUCTS) or name in _PRODUCTS and divided:
+        # a number divided by what varies is no factor of it
+        is_factor = spec.product or spec.is_quotient and len(call.given) == 1 and isinstance(call.args[0], Stream)
+        if not (spec.is_homogeneous or is_factor):
             return self._exactly(call)
         sizes = [self._directed(call, s).sizes(count) for s in full]
-        if name in _PRODUCTS:  # what all channels are multiplied with makes no difference
+        if is_factor:  # what all channels are multiplied with makes no difference
             return self._made(call, np.prod(sizes, axis=0)[:, None])
         return self._made(call, np.stack([*sizes, *([np.ones(count)] if others else [])], axis=1))
 
@@ -269,11 +255,6 @@ class _Follower:
     def _reduced(self, call: StreamCall) -> Stream:
         made = self._made(call)
         return made if made.labels is None else self._made(call, self._directed(call, call.given[0]).linear)
-
-
-def _is_known(op) -> bool:
-    """Whether an operation is Keras' own; what another one computes nobody knows."""
-    return type(op).__module__.startswith("keras.")
 
 
 def _affine(call: StreamCall, stream: Stream) -> tuple[np.ndarray, np.ndarray]:

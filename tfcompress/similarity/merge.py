@@ -74,8 +74,8 @@ def representatives(likeness: np.ndarray, weight: np.ndarray, joined: list[tuple
 
 def takes_constant(read: Read) -> bool:
     """Whether a reader's bias can take a constant that stands in for a channel, exactly but for padding."""
-    letters = spec_of(read.use.op).axes[read.path]
-    if letters[read.axis] != "i" or "o" in letters and letters.index("o") < letters.index("i"):
+    axes = spec_of(read.use.op).axes[read.path]
+    if axes.input_channel != read.axis or axes.is_transposed:
         return False
     return has_weight(read.use.op, _bias(read)) or _can_get_bias(read.use.op)
 
@@ -87,7 +87,8 @@ def _bias(read: Read) -> str:
 def _can_get_bias(op) -> bool:
     spec = spec_of(op)
     return (
-        spec.axes.get("bias") == "o"
+        "bias" in spec.axes
+        and spec.axes["bias"].output_channel is not None
         and config_of(op).get("use_bias") is False
         and len(op.variables) == len(spec.kernels)
     )
@@ -151,9 +152,7 @@ def _take_over(values, read, into, gone, take) -> None:
 
 
 def _shift_bias(values, read, shift) -> None:
-    letters = spec_of(read.use.op).axes[read.path]
-    others = letters[: read.axis] + letters[read.axis + 1 :]
-    shift = shift.sum(axis=tuple(k for k, letter in enumerate(others) if letter in "xyz"))
+    shift = shift.sum(axis=spec_of(read.use.op).axes[read.path].without(read.axis).space)
     path = _bias(read)
     known = value_of(read.use.op, path) if has_weight(read.use.op, path) else np.zeros(shift.shape)
     bias = values.setdefault(path, known)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcompress.layer_table.axes import Axes
 from tfcompress.text.printable import shown
 
 _NM, _BLOCK = re.compile(r"([0-9]{1,4}):([0-9]{1,4})"), re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
@@ -40,7 +41,7 @@ class Groups:
         """Returns the mask; all ones while `sparsity` is still 0."""
         if sparsity <= 0:
             return np.ones(scores.shape, "float32")
-        matrix, restore = as_matrix(scores, axes)
+        matrix, restore = Axes(axes).matrix(scores)
         whole = matrix.shape[0] // self.of * self.of
         groups = matrix[:whole].reshape(-1, self.of, matrix.shape[1])
         order = np.argsort(groups, axis=1, kind="stable")
@@ -58,7 +59,7 @@ class Blocks:
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask; `round(sparsity * blocks)` are off; at the edge they may be smaller."""
-        matrix, restore = as_matrix(scores, axes)
+        matrix, restore = Axes(axes).matrix(scores)
         down, across = -(-matrix.shape[0] // self.rows), -(-matrix.shape[1] // self.columns)
         padding = (
             (0, down * self.rows - matrix.shape[0]),
@@ -73,12 +74,13 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Channels:
-    """Whole output channels go: `round(sparsity * channels)` of them, by mean score."""
+    """Whole output channels go: `round(sparsity * channels)` of them, by mean score; one always stays."""
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask."""
-        matrix, restore = as_matrix(scores, axes)
-        kept = lowest_off(matrix.mean(axis=0), round(sparsity * matrix.shape[1]))
+        matrix, restore = Axes(axes).matrix(scores)
+        off = min(round(sparsity * matrix.shape[1]), matrix.shape[1] - 1)
+        kept = lowest_off(matrix.mean(axis=0), off)
         return restore(np.broadcast_to(kept, matrix.shape).astype("float32"))
 
 
@@ -117,17 +119,3 @@ def lowest_off(scores: np.ndarray, count: int) -> np.ndarray:
         mask[below] = 0.0
         mask[level] = 0.0
     return mask.reshape(scores.shape)
-
-
-def as_matrix(w: np.ndarray, axes: str):
-    """Returns the weight as `(inputs of an output, outputs)` and the function that undoes it."""
-    inputs = [k for k, letter in enumerate(axes) if letter not in "ocmg"]
-    outputs = [k for k, letter in enumerate(axes) if letter in "ocmg"]
-    order = inputs + outputs
-    turned = w.transpose(order)
-    rows = int(np.prod([w.shape[k] for k in inputs], dtype=int))
-
-    def restore(matrix):
-        return np.ascontiguousarray(matrix.reshape(turned.shape).transpose(np.argsort(order)))
-
-    return turned.reshape(rows, -1), restore

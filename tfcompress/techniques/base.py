@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import LayerSpec
 from tfcompress.selection import Where, resolve, where
 from tfcompress.text.printable import shown
@@ -37,8 +38,8 @@ class Target:
     has_norm: bool
 
     @property
-    def axes(self) -> str:
-        """Axis letters of the weight."""
+    def axes(self) -> Axes:
+        """What the axes of the weight mean."""
         return self.spec.axes[self.weight]
 
 
@@ -48,7 +49,7 @@ class Kernel:
 
     name: str
     chain: Chain
-    axes: str
+    axes: Axes
     setting: Any
     number: int
 

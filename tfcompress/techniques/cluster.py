@@ -234,9 +234,5 @@ def _rows(w: np.ndarray, shared: Centroids) -> Any:
     """Returns the weight with one row per set of shared values, and the function that undoes it."""
     if not shared.per_channel:
         return w.reshape(1, -1), lambda rows: rows.reshape(w.shape)
-    channels = [k for k, letter in enumerate(shared.axes) if letter in "ocmg"]
-    order = channels + [k for k in range(w.ndim) if k not in channels]
-    turned = w.transpose(order)
-    return turned.reshape(shared.channels, -1), lambda rows: np.ascontiguousarray(
-        rows.reshape(turned.shape).transpose(np.argsort(order))
-    )
+    matrix, restore = shared.axes.matrix(w)
+    return matrix.T, lambda rows: restore(rows.T)

@@ -17,7 +17,7 @@ from tfcompress.budgets.model_cost import Costs
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.channels import criteria
 from tfcompress.channels.criteria import Scene
-from tfcompress.channels.dependency import READS, Channels, groups
+from tfcompress.channels.dependency import Channels, groups
 from tfcompress.channels.shrink import shrink
 from tfcompress.evaluate.macs_model import model_macs
 from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
@@ -147,11 +147,11 @@ class PruneChannels(Surgery):
 
     def setting(self, target: Target) -> Any:
         """Whether a weight reads channels, so that a mask on it hides them."""
-        return True if set(target.axes) & set(READS) else Skip(f"{self.name}: reads no channels")
+        return True if target.axes.reads else Skip(f"{self.name}: reads no channels")
 
     def transforms(self, target: Target, setting: Any, seed: int) -> list:
         """A mask along the axis that reads channels."""
-        axis = next(k for k, letter in enumerate(target.axes) if letter in READS)
+        axis = target.axes.reads[0]
         return [ChannelMask(axis, target.axes)]
 
     def action(self, target: Target, setting: Any) -> str:

@@ -147,13 +147,14 @@ def _compile(model: Any, y: np.ndarray, values: flags.FlagValues) -> None:
 def _fitting_loss(model: Any, y: np.ndarray) -> Any:
     import keras
 
-    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
-    is_softmax = last == "softmax" or isinstance(model.layers[-1], keras.layers.Softmax)
+    from tfcompress.layer_table.lookup import SIGMOID, SOFTMAX, probabilities
+
+    last = probabilities(model.layers[-1])
     if y.dtype.kind not in "iub":
         return "mse"
     if model.output_shape[-1] == 1:
-        return keras.losses.BinaryCrossentropy(from_logits=last != "sigmoid")
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=not is_softmax)
+        return keras.losses.BinaryCrossentropy(from_logits=last != SIGMOID)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=last != SOFTMAX)
 
 
 def _write(values, path, original, recipe, compression, data, history) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tfcompress.layer_table.axes import Axes
+
 
 class Transform(keras.layers.Layer):
     """A tensor to a tensor of the same shape.
@@ -31,7 +33,7 @@ class Transform(keras.layers.Layer):
         # ends in
         kwargs.setdefault("name", type(self).__name__.lower())
         super().__init__(**kwargs)
-        self.axes = axes
+        self.axes = Axes(axes)
         self.supports_masking = True  # a mask of padded steps goes through
 
     @property
@@ -78,7 +80,7 @@ class Transform(keras.layers.Layer):
 
     def get_config(self):
         """Constructor arguments."""
-        return {**super().get_config(), "axes": self.axes}
+        return {**super().get_config(), "axes": str(self.axes)}
 
 
 def straight_through(function: Callable, x):

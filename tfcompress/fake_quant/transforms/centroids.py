@@ -32,9 +32,7 @@ class Centroids(Transform):
 
     def build(self, input_shape):
         """Makes the assignment and the values, inactive."""
-        self.channels = 1
-        for size, letter in zip(input_shape, self.axes, strict=True):
-            self.channels *= size if self.per_channel and letter in "ocmg" else 1
+        self.channels = self.axes.number_of_outputs(input_shape) if self.per_channel else 1
         slots = self.channels * (self.clusters + 1)
         self.index = self.state("index", input_shape, dtype="int32")
         self.centroids = self.state("centroids", (slots,))
