@@ -10,7 +10,6 @@ from tfcompress.graph.rebuild import attach, attached
 NAME = "tfcompress_state"
 
 
-@keras.saving.register_keras_serializable("tfcompress")
 class CompressionState(keras.layers.Layer):
     """The state of one model's compression.
 

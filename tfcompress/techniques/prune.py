@@ -251,7 +251,6 @@ def _shown(final: float | None) -> str:
     return "by a schedule in code" if final is None else f"{final:g}"
 
 
-@keras.saving.register_keras_serializable("tfcompress")
 class Snapshot(keras.layers.Layer):
     """The weights of a model that train, as they are at one moment, to be given back once."""
 
