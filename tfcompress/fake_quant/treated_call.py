@@ -16,7 +16,7 @@ from tfcompress.fake_quant.attention import inner_parts
 from tfcompress.fake_quant.intermediate_ranges import Inside, fixed_limits, scaled
 from tfcompress.fake_quant.litert_rounding import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
 from tfcompress.fake_quant.op_plan import Mode, Treatment
-from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.fake_quant.weight_reads import AS_IN_THE_FILE, late_bias, norm_constants, values_of
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import overridden
@@ -157,7 +157,7 @@ def _inside(t: Treatment, mode: Mode) -> Inside:
 def _bits(t: Treatment) -> int:
     """Bits of the activations of an operation."""
     spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
-    return next((span.bits for span in spans if isinstance(span, ActivationRange)), 8)
+    return next((span.bits for span in spans if span is not None and type(span) is not tuple), 8)
 
 
 def _stateless(layer, values, call, args, kwargs):

@@ -335,7 +335,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         return {}
 
     def _mode(self) -> str:
-        spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)
+        spec = next((t.spec for t in self.recipe if t.spec is not None), None)
         if spec is not None and (spec.weight_bits, spec.activation_bits) == (8, 16):
             return "int16x8"
         return "dynamic" if spec is not None and spec.activation_bits is None else "int8"
