@@ -1,6 +1,7 @@
 """Every class that a stored file may name is found in a process that has only just started."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -63,6 +64,16 @@ def of(value):
     return getattr(value, "__name__", type(value).__name__)
 
 
+def python(program, *arguments):
+    """Last line that a new process prints."""
+    # tfmot, where another test has imported it, tells all later processes to take tf_keras for Keras
+    clean = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, env=clean)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()[-1]
+
+
 def registered():
     """Names of what the package registers, without the layer that only a SavedModel folder can make."""
     register_classes()
@@ -78,9 +89,7 @@ def test_a_new_process_reads_an_object_of_every_registered_class(tmp_path):
     paths = [tmp_path / "objects.json", tmp_path / "session.keras"]
     paths[0].write_text(json.dumps([keras.saving.serialize_keras_object(each) for each in OBJECTS]))
     session.model.save(paths[1])
-    run = subprocess.run([sys.executable, "-c", PROGRAM, *map(str, paths)], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr
-    names, old = json.loads(run.stdout.splitlines()[-1])
+    names, old = json.loads(python(PROGRAM, *paths))
     assert names == [of(each) for each in OBJECTS] and old == []
 
 
@@ -96,5 +105,4 @@ def test_a_layer_of_a_saved_model_is_registered(tmp_path):
 @pytest.mark.parametrize("name", ["Recipe", "load_model"])
 def test_only_reading_a_file_registers(name):
     code = f"import sys, tfcompress as tfc; tfc.{name}; print('tfcompress.techniques.low_rank' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert run.stdout.strip() == "False", run.stderr
+    assert python(code) == "False"
