@@ -42,6 +42,7 @@ ORDER = (
     "pipeline",
     "techniques",
     "training",
+    "testing",
     "android",
     "demo",
     "cli",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress import schedules as schedules
+    from tfcompress import testing as testing
     from tfcompress.benchmarking.benchmark import benchmark as benchmark
     from tfcompress.channels.criteria import channel_criterion as channel_criterion
     from tfcompress.conversion.convert import convert as convert
@@ -100,6 +101,7 @@ _HOMES: dict[str, str | None] = {
     "slim": "tflite.optimizer.slim",
     "spec_of": "layer_table.lookup",
     "split": "techniques.split_model",
+    "testing": None,
 }
 
 __all__ = sorted(_HOMES)
