@@ -43,6 +43,7 @@ ORDER = (
     "pipeline",
     "techniques",
     "training",
+    "testing",
     "android",
     "demo",
     "cli",

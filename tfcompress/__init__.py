@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress import schedules as schedules
+    from tfcompress import testing as testing
     from tfcompress.benchmarking.benchmark import benchmark as benchmark
     from tfcompress.channels.criteria import channel_criterion as channel_criterion
     from tfcompress.conversion.convert import convert as convert
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.export.loading import load_model as load_model
     from tfcompress.export.unconvertible import NotConvertible as NotConvertible
     from tfcompress.export.verify import NotFullyInteger as NotFullyInteger
+    from tfcompress.fake_quant.transforms.base import Transform as Transform
     from tfcompress.layer_table.activations import elementwise as elementwise
     from tfcompress.layer_table.lookup import LayerSpec as LayerSpec
     from tfcompress.layer_table.lookup import describe as describe
@@ -35,11 +37,13 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.quant_spec import QuantSpec as QuantSpec
     from tfcompress.selection import Where as Where
     from tfcompress.sparsity.criteria import criterion as criterion
+    from tfcompress.techniques.base import Technique as Technique
     from tfcompress.techniques.cluster import Cluster as Cluster
     from tfcompress.techniques.distill import Distill as Distill
     from tfcompress.techniques.drop_layers import DropLayers as DropLayers
     from tfcompress.techniques.equalize import Equalize as Equalize
     from tfcompress.techniques.fold import Fold as Fold
+    from tfcompress.techniques.graph_technique import GraphTechnique as GraphTechnique
     from tfcompress.techniques.low_rank import LowRank as LowRank
     from tfcompress.techniques.merge_channels import MergeChannels as MergeChannels
     from tfcompress.techniques.prune import Prune as Prune
@@ -68,6 +72,7 @@ _HOMES: dict[str, str | None] = {
     "Equalize": "techniques.equalize",
     "FidelityWarning": "tflite.fidelity",
     "Fold": "techniques.fold",
+    "GraphTechnique": "techniques.graph_technique",
     "LayerSpec": "layer_table.lookup",
     "LowRank": "techniques.low_rank",
     "MergeChannels": "techniques.merge_channels",
@@ -80,6 +85,8 @@ _HOMES: dict[str, str | None] = {
     "Quantize": "techniques.quantize",
     "Recipe": "techniques.recipe",
     "Session": "training.session",
+    "Technique": "techniques.base",
+    "Transform": "fake_quant.transforms.base",
     "Where": "selection",
     "benchmark": "benchmarking.benchmark",
     "channel_criterion": "channels.criteria",
@@ -94,6 +101,7 @@ _HOMES: dict[str, str | None] = {
     "slim": "tflite.optimizer.slim",
     "spec_of": "layer_table.lookup",
     "split": "techniques.split_model",
+    "testing": None,
 }
 
 __all__ = sorted(_HOMES)

@@ -108,6 +108,11 @@ def find(name: str) -> ChannelCriterion:
     return _table[checks.choice("PruneChannels", "criterion", name, sorted(_table))]
 
 
+def names() -> list[str]:
+    """Returns the names of all criteria."""
+    return sorted(_table)
+
+
 def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
     """Returns the score of every group that can be cut and that the criterion says something of.
 

@@ -12,13 +12,10 @@ from typing import Any
 import h5py
 import keras
 
-from tfcompress.fake_quant.transforms import centroids, fixed_range, mask, ranges, scores  # noqa: F401
-
-# what a session's or a ported model's file holds; Keras finds it once its module is imported
-from tfcompress.legacy import port, values  # noqa: F401
+from tfcompress.legacy import port
 from tfcompress.legacy.guard import DAMAGE, check_file
-from tfcompress.session_layers import wrapper  # noqa: F401
 from tfcompress.validation import checks
+from tfcompress.validation.registration import register_classes
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _ELSEWHERE = {
@@ -98,6 +95,7 @@ def load_model(
         return path_or_model
     if isinstance(path_or_model, str | os.PathLike):
         check_file(path_or_model)
+        register_classes()
     if port.is_old(path_or_model):
         return port.port(path_or_model, custom_objects, safe_mode)
     if not isinstance(path_or_model, str | os.PathLike):

@@ -131,8 +131,7 @@ class Treatment(Spot):
         for chain in self.chains.values():
             value = constrained(chain, chain.value(lasting=True))
             for transform in chain.transforms:
-                if hasattr(transform, "settle"):
-                    transform.settle(chain.plain())
+                transform.settle(chain.plain())
             chain.variable.assign(value)
             if chain.adapter is not None:
                 chain.adapter.clear()

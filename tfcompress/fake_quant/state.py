@@ -12,7 +12,6 @@ from tfcompress.graph.rebuild import attach, attached
 NAME = "tfcompress_state"
 
 
-@keras.saving.register_keras_serializable("tfcompress")
 class CompressionState(keras.layers.Layer):
     """The state of one model's compression.
 
@@ -24,15 +23,22 @@ class CompressionState(keras.layers.Layer):
         treatments: One for each treated operation.
         inputs: Ranges of the model's inputs, None where an input has none.
         extras: Further state of techniques: snapshots, adapters.
+        own: Pairs (variable, noted gradient) of the extras that train by the state's optimizer.
     """
 
-    def __init__(self, treatments: Sequence[Treatment] = (), inputs: Sequence = (), extras: Sequence = ()):
+    def __init__(
+        self,
+        treatments: Sequence[Treatment] = (),
+        inputs: Sequence = (),
+        extras: Sequence = (),
+        own: Sequence = (),
+    ):
         super().__init__(name=NAME, dtype="float32", trainable=False)
         self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int64", trainable=False)
         self.total = self.add_weight(name="total", shape=(), initializer="zeros", dtype="int64", trainable=False)
         self.progress = self.add_weight(name="progress", shape=(), initializer="zeros", trainable=False)
         self.__dict__["treatments"], self.__dict__["inputs"] = list(treatments), list(inputs)
-        self.__dict__["counter"] = None
+        self.__dict__["own"], self.__dict__["counter"] = list(own), None
         self.transforms = [t for c in self.chains() for t in c.transforms]
         self.ranges = self._distinct_ranges()
         self.extras = list(extras)
@@ -59,9 +65,7 @@ class CompressionState(keras.layers.Layer):
 
     def own_weights(self) -> list[tuple]:
         """Returns the pairs (variable, noted gradient) that train by an optimizer of their own."""
-        return [
-            pair for part in [*self.ranges, *self.extras] if hasattr(part, "own_weights") for pair in part.own_weights()
-        ]
+        return [*(pair for span in self.ranges for pair in span.own_weights()), *self.own]
 
     def prepare_optimizer(self, learning_rate: float, before: "CompressionState | None" = None) -> None:
         """Makes the optimizer of what is not the model's, or takes over that of a state with the same variables.

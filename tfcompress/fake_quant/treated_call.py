@@ -24,7 +24,7 @@ from tfcompress.fake_quant.litert_rounding import (
     weight_step,
 )
 from tfcompress.fake_quant.op_plan import Mode, Treatment
-from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.fake_quant.weight_reads import AS_IN_THE_FILE, late_bias, norm_constants, values_of
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
@@ -166,7 +166,7 @@ def _inside(t: Treatment, mode: Mode) -> Inside:
 def _bits(t: Treatment) -> int:
     """Bits of the activations of an operation."""
     spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
-    return next((span.bits for span in spans if isinstance(span, ActivationRange)), INT8.activations.bits)
+    return next((span.bits for span in spans if span is not None and type(span) is not tuple), INT8.activations.bits)
 
 
 def _stateless(layer, values, call, args, kwargs):

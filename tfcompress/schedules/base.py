@@ -27,6 +27,8 @@ class Schedule(abc.ABC):
     """
 
     unit: str = "fraction"
+    stop: float | None = None
+    """Position from which on the final value holds; None where there is none, or nobody can tell."""
 
     @abc.abstractmethod
     def at(self, position: float) -> float:

@@ -7,7 +7,6 @@ import numpy as np
 
 from tfcompress.fake_quant.op_plan import Chain
 from tfcompress.fake_quant.state import CompressionState
-from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
 from tfcompress.graph.keras_private import full_precision
 
 Kept = Callable[[object, str], list[np.ndarray | None]]
@@ -36,7 +35,7 @@ def _twin(chain: Chain, made: Chain, kept: list[np.ndarray | None]) -> Chain:
     """A chain of its own for a copied weight: baking moves the state of transforms as well."""
     cut = any(k is not None and not k.all() for k in kept)
     for transform in chain.transforms:
-        if isinstance(transform, ChannelMask) and cut:
+        if cut and not transform.outlives_cut:
             continue  # what it hid is gone
         copy = type(transform).from_config(transform.get_config())
         made.add(copy)

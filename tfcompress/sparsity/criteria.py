@@ -65,6 +65,11 @@ def find(name: str) -> Score:
     return _table[checks.choice("Prune", "criterion", name, sorted(_table))]
 
 
+def names() -> list[str]:
+    """Returns the names of all criteria."""
+    return sorted(_table)
+
+
 def needs_gradient(name: str) -> bool:
     """Whether the criterion reads a gradient tap."""
     return name in STATISTICS

@@ -59,6 +59,8 @@ class Distill(Technique):
     answers: str | tuple[str, ...] | None = None
     seed: int = 0
 
+    is_saved = False  # a live teacher can't be written, and only training needs it
+
     def __post_init__(self) -> None:
         """Validates and stores lists as tuples; there is no `where` to store."""
         given = self.teacher if isinstance(self.teacher, (list, tuple)) else (self.teacher,)
@@ -133,6 +135,10 @@ class Distill(Technique):
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
         """Loads the teachers, checks that they fit the student, and makes the adapters."""
         return [Lesson(self, model)]
+
+    def own_weights(self, extras: list) -> list[tuple]:
+        """The adapters."""
+        return [pair for lesson in extras for pair in lesson.own_weights()]
 
     def loss(self, memory: Memory, x: Any, y_pred: Any, features: dict, sample_weight: Any) -> Any:
         """Returns the teachers' part of the loss, a scalar.

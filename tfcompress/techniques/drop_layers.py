@@ -15,7 +15,8 @@ from tfcompress.calibration.evidence import Evidence
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
-from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.log import tell
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
@@ -26,7 +27,7 @@ _KINDS = {"both": (BLOCK, LAYER), "blocks": (BLOCK,), "layers": (LAYER,)}
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
-class DropLayers(Surgery):
+class DropLayers(GraphTechnique):
     """Removes residual blocks and layers.
 
     A residual block is a sum one of whose operands is made of the other: the sum gives way to the first of them, and

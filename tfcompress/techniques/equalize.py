@@ -14,14 +14,15 @@ from tfcompress.rewrites.bias_correction import correct
 from tfcompress.rewrites.channel_scaling import fold_back, is_affine, is_linear
 from tfcompress.rewrites.cross_layer_equalization import Link, equalize, input_ranges, link, ranges, unclipped
 from tfcompress.rewrites.editable_graph import Draft, Node
-from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
-class Equalize(Surgery):
+class Equalize(GraphTechnique):
     """Makes the ranges of weights equal across layers, after folding BatchNormalization into the kernels.
 
     Works between Dense, convolution and depthwise layers with ReLU, LeakyReLU, PReLU, pooling or nothing between

@@ -17,13 +17,14 @@ from tfcompress.rewrites.channel_scaling import fold_ahead, fold_back, is_affine
 from tfcompress.rewrites.constant_folding import Constants, unread
 from tfcompress.rewrites.editable_graph import Draft, Node
 from tfcompress.rewrites.linear_merging import merge
-from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
-class Fold(Surgery):
+class Fold(GraphTechnique):
     """Folds normalizations, scalings and constants into kernels; removes what does nothing at inference.
 
     BatchNormalization, Rescaling, Normalization and other layers that scale and shift each channel go into the linear

@@ -1,93 +1,66 @@
-"""What surgery is: a technique that changes the graph or the shapes, once, before training or after it.
+"""Techniques that change the graph or the shapes of a network, once, before training or after it.
 
-Law: what an operation says it leaves equal is equal; what it can't treat stays as it was and is named in a row.
+What such a technique says it leaves equal is equal; what it can't treat stays as it was and is named in a row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
-from tfcompress.calibration.evidence import Evidence, evidence
-from tfcompress.channels.dependency import Channels
+from tfcompress.calibration.evidence import evidence
 from tfcompress.export.finite import check_weights
 from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
 from tfcompress.selection import resolve, unmatched, where
-from tfcompress.techniques.base import Kernel, Memory, Technique
+from tfcompress.techniques.base import Technique
+from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.validation import checks
 
 
 @dataclass(frozen=True)
-class Change:
-    """A layer that was changed: what was done, and a figure of it before and after (channels, parameters, rank)."""
+class GraphTechnique(Technique):
+    """Base class of techniques that change the network's shape; they take `tfc.compress`, or `apply` by themselves.
 
-    layer: str
-    what: str
-    before: Any = None
-    after: Any = None
-
-
-@dataclass(frozen=True)
-class Left:
-    """A layer that was left as it is, and why."""
-
-    layer: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Operated:
-    """A model after an operation.
+    One of your own overrides `operate`, which gets a flat model and returns `self.result(new_model, ...)`.
 
     Args:
-        model: The new model; the old one is as it was.
-        rows: What was done to which layer, and what was not.
+        where: Which layers: None for all, or what `tfc.Where` accepts.
+        overrides: `{key: value}` by layer name pattern or layer type; None leaves a layer alone.
+
+    Example:
+        >>> import keras, tfcompress as tfc
+        >>> from dataclasses import dataclass
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... @dataclass(frozen=True)
+        ... class Copy(tfc.GraphTechnique):
+        ...     def operate(self, model, evidence):
+        ...         return self.result(keras.models.clone_model(model), {model.layers[-1].name: "copied"})
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> Copy().apply(model) is model
+        False
     """
-
-    model: keras.Model
-    rows: tuple[Change | Left, ...] = ()
-
-    def text(self) -> str:
-        """Returns the rows as a table."""
-        cells = [("layer", "what was done, or why not", "before", "after")]
-        for row in self.rows:
-            if isinstance(row, Change):
-                before, after = ("" if v is None else str(v) for v in (row.before, row.after))
-                cells.append((row.layer, row.what, before, after))
-            else:
-                cells.append((row.layer, f"- {row.reason}", "", ""))
-        wide = [max(len(c[k]) for c in cells) for k in range(3)]
-        return "\n".join("  ".join(t.ljust(w) for t, w in zip(c, (*wide, 0), strict=True)).rstrip() for c in cells)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Groups of channels that training has made ready to go: nobody reads them any more."""
-
-    channels: Channels
-    dead: np.ndarray
-
-
-@dataclass(frozen=True)
-class Surgery(Technique):
-    """Base of the techniques that change shapes; they take `tfc.compress`, or `apply` by themselves."""
 
     shape_changing = True
     is_gradual = False
 
-    def close(self, model: keras.Model, memory: Memory, kernels: list[Kernel]) -> Cut | None:
-        """Returns what is left to cut when training has ended, for techniques that are gradual."""
-        return None
+    @staticmethod
+    def result(
+        model: keras.Model, changed: Mapping[str, str] | None = None, left: Mapping[str, str] | None = None
+    ) -> Operated:
+        """Returns what `operate` gives back.
 
-    def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
-        """Operates on a flat model, which is not changed. Each technique has its own."""
-        raise NotImplementedError
+        Args:
+            model: The new model.
+            changed: Layer name to what was done to it.
+            left: Layer name to why it was left as it is.
+        """
+        rows = [Change(layer, what) for layer, what in (changed or {}).items()]
+        return Operated(model, (*rows, *(Left(layer, why) for layer, why in (left or {}).items())))
 
     def apply(self, model: keras.Model, data=None, labels=None, loss=None, seed: int = 0) -> keras.Model:
-        """Operates on a model by itself, without training and recipe.
+        """Changes a model by itself, without training and recipe.
 
         Args:
             model: A built Functional or Sequential model; it is not changed.
@@ -105,7 +78,10 @@ class Surgery(Technique):
         return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model
 
 
-def setting_of(technique: Surgery, layer: Any, weight: str = "", size: int = 0) -> Any | None:
+Surgery = GraphTechnique  # the name of release 0.1
+
+
+def setting_of(technique: GraphTechnique, layer: Any, weight: str = "", size: int = 0) -> Any | None:
     """Returns the setting that holds for a layer; None if it is to be left alone.
 
     Args:
@@ -120,7 +96,7 @@ def setting_of(technique: Surgery, layer: Any, weight: str = "", size: int = 0) 
     return None if value is None else technique.accept(value)
 
 
-def check_names(technique: Surgery, layers: Iterable[Any]) -> None:
+def check_names(technique: GraphTechnique, layers: Iterable[Any]) -> None:
     """Makes sure that every key of `where` and `overrides` names a layer.
 
     Raises:

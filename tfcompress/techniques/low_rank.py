@@ -20,7 +20,8 @@ from tfcompress.low_rank.candidates import CONVOLUTION, MATRIX, factorings
 from tfcompress.low_rank.factoring import Factoring, Rank
 from tfcompress.low_rank.rank_allocation import steps
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
@@ -32,7 +33,7 @@ _SIZES = ("rank", "energy", "macs", "error")
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
-class LowRank(Surgery):
+class LowRank(GraphTechnique):
     """Factors kernels into smaller ones.
 
     Dense layers, EinsumDense layers like them and convolutions of size 1 become two; other convolutions become two

@@ -20,7 +20,8 @@ from tfcompress.similarity.by_weights import Likeness, likeness
 from tfcompress.similarity.candidates import Alike, ByWeights, alike
 from tfcompress.similarity.merge import merged, merges, representatives
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.graph_technique import Change, Left, Operated, Surgery, check_names, setting_of
+from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
@@ -41,7 +42,7 @@ class _Family:
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
-class MergeChannels(Surgery):
+class MergeChannels(GraphTechnique):
     """Merges channels (filters, units, attention heads) of a layer that are alike.
 
     One of them stays. Whatever read the others reads it instead, with the weights for both added up; where one is a

@@ -17,7 +17,8 @@ from tfcompress.graph.keras_private import full_precision
 from tfcompress.schedules import polynomial, schedule
 from tfcompress.sparsity import criteria
 from tfcompress.sparsity.patterns import Groups, Unstructured, lowest_off, pattern
-from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique, is_due, is_reached, level_at, percent
+from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique, percent
+from tfcompress.techniques.protocol.timing import is_due, is_reached, level_at
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
@@ -112,7 +113,7 @@ class Prune(Technique):
         if self.rewind is None:
             return
         plans = [self.accept(v) for v in (self.sparsity, *(self.overrides or {}).values()) if v]
-        stops = [getattr(p, "stop", None) for p in plans if self.threshold is None]
+        stops = [p.stop for p in plans if self.threshold is None]
         if not stops or None in stops:
             raise ValueError(
                 "Prune: rewind needs a sparsity whose schedule has an end. Received: "
@@ -126,6 +127,11 @@ class Prune(Technique):
                 f"trains on from there. Received: rewind={self.rewind}, end of the schedule "
                 f"{max(ends)}. Give a schedule with rewind < stop < 1."
             )
+
+    @property
+    def adds_penalty(self) -> bool:
+        """Whether there is an L1 penalty."""
+        return self.l1 > 0
 
     def default(self) -> Any:
         """The schedule of the sparsity, or the threshold."""
@@ -174,6 +180,10 @@ class Prune(Technique):
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
         """The weights that rewinding goes back to."""
         return [] if self.rewind is None else [Snapshot(model.trainable_variables)]
+
+    def renewed(self, extra: Any, model: keras.Model) -> Any:
+        """The snapshot for what trains now."""
+        return extra.renewed(model)
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
         """Chooses the masks anew; once the schedule has reached its end they stay as they are."""
@@ -252,7 +262,6 @@ def _shown(final: float | None) -> str:
     return "by a schedule in code" if final is None else f"{final:g}"
 
 
-@keras.saving.register_keras_serializable("tfcompress")
 class Snapshot(keras.layers.Layer):
     """The weights of a model that train, as they are at one moment, to be given back once."""
 

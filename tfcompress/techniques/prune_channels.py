@@ -26,8 +26,10 @@ from tfcompress.graph.clone import renamed
 from tfcompress.layer_table.lookup import weight
 from tfcompress.schedules import schedule
 from tfcompress.selection import resolve, where
-from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, is_due, is_reached, level_at, percent
-from tfcompress.techniques.graph_technique import Change, Cut, Left, Operated, Surgery
+from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, percent
+from tfcompress.techniques.graph_technique import GraphTechnique
+from tfcompress.techniques.protocol.hook_values import Change, Cut, Left, Operated
+from tfcompress.techniques.protocol.timing import is_due, is_reached, level_at
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
@@ -38,7 +40,7 @@ MOST_ROUNDS = 1000  # each scores the whole model anew
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
-class PruneChannels(Surgery):
+class PruneChannels(GraphTechnique):
     """Removes channels (filters, units, attention heads).
 
     Args:
@@ -189,7 +191,10 @@ class PruneChannels(Surgery):
         """The channels that are hidden at the end."""
         channels = memory.found or groups(model)
         gone = [made[np.asarray(mask).reshape(-1) == 0] for mask, made in _masks(channels, kernels)]
-        return Cut(channels, np.unique(np.concatenate([[], *gone])).astype(int))
+        return Cut(channels, np.unique(np.concatenate([[], *gone])).astype(int), self._rows)
+
+    def _rows(self, before: keras.Model, after: keras.Model) -> tuple:
+        return rows_of(before, after, self.round_to)
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
         """Cuts channels of a flat model.
@@ -204,7 +209,7 @@ class PruneChannels(Surgery):
                 break
             gone, note = self._chosen(small, channels, evidence, (step + 1) / self.steps, model)
             small = shrink(small, channels, gone) if len(gone) else small
-        rows = rows_of(model, small, self.round_to)
+        rows = self._rows(model, small)
         if small is model and self.amount != 0:
             reasons = "; ".join(f"{row.layer}: {row.reason}" for row in rows if isinstance(row, Left))
             warnings.warn(f"{self.name} cut nothing. {reasons or 'No channels of it can be cut.'}", stacklevel=3)

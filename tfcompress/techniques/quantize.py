@@ -13,8 +13,8 @@ import keras
 
 from tfcompress.fake_quant.transforms.centroids import Centroids
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
-from tfcompress.fake_quant.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
 from tfcompress.quant_spec import RANGES, QuantSpec, by_channel, quant_spec
+from tfcompress.selection import resolve
 from tfcompress.techniques.base import Skip, Target, Technique
 from tfcompress.validation import checks
 
@@ -50,6 +50,7 @@ class Quantize(Technique):
     per_channel: Any = None
 
     order = 30
+    treats_frozen = True  # rounding leaves weights as they are, and the file needs it
 
     def __post_init__(self) -> None:
         """Validates."""
@@ -66,6 +67,11 @@ class Quantize(Technique):
     def spec(self) -> QuantSpec:
         """The scheme as a `QuantSpec`."""
         return self.accept(self.scheme)
+
+    def layer_spec(self, layer: Any) -> QuantSpec | None:
+        """The scheme that holds for a layer."""
+        value = resolve(layer, self.scheme, self.overrides)
+        return None if value is None else self.accept(value)
 
     def default(self) -> Any:
         """The scheme."""
@@ -121,18 +127,3 @@ class Quantize(Technique):
             "tfc.Quantize('int8'), or expect mode='float32'."
             for what in lost
         ]
-
-    def range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:
-        """Returns a fresh activation range of the scheme's kind."""
-        common: dict[str, Any] = {
-            "bits": spec.activation_bits,
-            "momentum": spec.momentum,
-            "symmetric": spec.symmetric_activations,
-            "positive": positive and not spec.symmetric_activations,
-        }
-        if spec.ranges == "percentile":
-            made = PercentileRange(percentile=spec.percentile, **common)
-        else:
-            made = (LearnedRange if spec.ranges == "learned" else ActivationRange)(**common)
-        made.title = name
-        return made

@@ -1,21 +1,19 @@
 """A recipe: a list of techniques that goes to JSON and back."""
 
-import importlib
 import json
 import os
-import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from tfcompress import techniques
 from tfcompress.system.atomic import write_files
 from tfcompress.techniques.base import Technique
 from tfcompress.text.printable import shown
 from tfcompress.validation import strict_json
 from tfcompress.validation.checks import WrongKind
+from tfcompress.validation.registration import register_classes
 from tfcompress.validation.restoring import made
 
 
@@ -86,7 +84,7 @@ class Recipe(list):
             ) from error
         if not isinstance(found, list):
             raise ValueError(f"A recipe is a JSON list of techniques. Received: {type(found).__name__}.")
-        _register()
+        register_classes()
         return cls([_technique(entry, number) for number, entry in enumerate(found)])
 
     def save(self, path: str | os.PathLike) -> None:
@@ -108,12 +106,6 @@ def _is_iterable(value: Any) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _register() -> None:
-    """Imports every technique, so that Keras knows the classes a recipe file names."""
-    for module in pkgutil.iter_modules(techniques.__path__):
-        importlib.import_module(f"{techniques.__name__}.{module.name}")
 
 
 def _technique(entry: Any, number: int) -> Technique:

@@ -336,7 +336,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         return {}
 
     def _mode(self) -> str:
-        spec = next((t.spec for t in self.recipe if hasattr(t, "spec")), None)
+        spec = next((t.spec for t in self.recipe if t.spec is not None), None)
         return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
 
     def predict(self, x: Any, batch_size: int = 128) -> Any:

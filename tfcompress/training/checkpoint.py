@@ -9,7 +9,6 @@ import numpy as np
 
 from tfcompress.system.array_files import load_arrays
 from tfcompress.system.atomic import write_files
-from tfcompress.techniques.distill import Distill
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.text.log import tell
 
@@ -33,8 +32,8 @@ def save_compression(compression, path: str | os.PathLike) -> None:
     facts = {
         "format": FORMAT,
         # teachers are needed for training only, and a live one can't be written
-        "recipe": Recipe([t for t in compression.recipe if not isinstance(t, Distill)]).to_json(),
-        "had_distill": any(isinstance(t, Distill) for t in compression.recipe),
+        "recipe": Recipe([t for t in compression.recipe if t.is_saved]).to_json(),
+        "had_distill": not all(t.is_saved for t in compression.recipe),
         "count": len(lasting),
         "lesson": len(lesson),
         "notes": compression.notes,
@@ -46,14 +45,14 @@ def save_compression(compression, path: str | os.PathLike) -> None:
 
 
 def _variables(compression) -> tuple[list, list]:
-    """The state without what Distill keeps for training, and that."""
-    lessons = compression.plan.extras.get("Distill", [])
+    """The state without what techniques that are not saved keep for training, and that."""
+    lessons = [e for t in compression.recipe if not t.is_saved for e in compression.plan.extras[t.name]]
     own = {id(v) for lesson in lessons for v in lesson.variables}
     found = compression.state.variables
     return [v for v in found if id(v) not in own], [v for v in found if id(v) in own]
 
 
-def load_compression(cls, path: str | os.PathLike, model=None, distill: Distill | None = None):
+def load_compression(cls, path: str | os.PathLike, model=None, distill=None):
     """Reads what `save_compression` wrote.
 
     Args:
@@ -69,12 +68,9 @@ def load_compression(cls, path: str | os.PathLike, model=None, distill: Distill 
         TypeError: If `distill` is no `Distill`.
         ValueError: If the file is no compression, or does not fit the model.
     """
-    if distill is not None and not isinstance(distill, Distill):
-        raise TypeError(f"Compression.load: distill must be a tfc.Distill. Received: {distill!r}.")
+    teachers = _teachers(distill)
     facts, values, lesson = _read(path)
-    recipe = Recipe.from_json(facts["recipe"])
-    if distill is not None:
-        recipe = Recipe([*recipe, distill])
+    recipe = Recipe([*Recipe.from_json(facts["recipe"]), *teachers])
     compression = cls(recipe, **facts["options"])
     compression.notes = list(facts["notes"])
     compression.saved = {"values": values, "lesson": lesson, "path": os.fspath(path)}
@@ -87,6 +83,16 @@ def load_compression(cls, path: str | os.PathLike, model=None, distill: Distill 
     if model is not None:
         compression.set_model(model)
     return compression
+
+
+def _teachers(distill) -> Recipe:
+    try:
+        given = Recipe([] if distill is None else distill)
+    except TypeError:
+        given = None
+    if given is None or any(t.is_saved for t in given):
+        raise TypeError(f"Compression.load: distill must be a tfc.Distill. Received: {distill!r}.")
+    return given
 
 
 def _read(path):

@@ -5,8 +5,6 @@ import json
 import numpy as np
 
 from tfcompress.fake_quant.state import CompressionState
-from tfcompress.fake_quant.transforms.mask import Mask
-from tfcompress.graph.keras_private import full_precision
 
 
 def facts(state: CompressionState, name: str = "") -> dict[str, float]:
@@ -32,8 +30,8 @@ def facts(state: CompressionState, name: str = "") -> dict[str, float]:
 
 def masked_of(state: CompressionState) -> tuple[int, int]:
     """Returns how many weights are masked, and how many are under a mask: the sparsity, in `logs` and at the end."""
-    masks = [np.asarray(full_precision(mask.mask)) for _, _, mask in state.find(Mask)]
-    return sum(m.size - int(np.count_nonzero(m)) for m in masks), sum(m.size for m in masks)
+    masks = [mask for transform in state.transforms if (mask := transform.masked()) is not None]
+    return sum(int(np.count_nonzero(mask)) for mask in masks), sum(mask.size for mask in masks)
 
 
 def summary(state: CompressionState) -> str:

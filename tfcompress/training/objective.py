@@ -18,7 +18,7 @@ class Objective:
 
     Args:
         model: The compiled model.
-        techniques: Techniques; those with a `loss` hook or a penalty take part.
+        techniques: Techniques; those that add a loss or a penalty take part.
         plan: The plan: its kernels by technique, and its state, in which what is not the model's
             trains.
         memories: Technique name to what it remembers of the model.
@@ -28,8 +28,8 @@ class Objective:
         self.model, self.kernels, self.memories = model, plan.kernels, memories
         self.state = plan.state
         self.techniques = list(techniques)
-        self.losses = [t for t in self.techniques if hasattr(t, "loss")]
-        self.penalized = [t for t in self.techniques if getattr(t, "l1", 0)]
+        self.losses = [t for t in self.techniques if t.adds_loss]
+        self.penalized = [t for t in self.techniques if t.adds_penalty]
         self.was_reached = False
 
     def change(self, plan: Plan) -> None:

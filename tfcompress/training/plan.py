@@ -16,10 +16,9 @@ from tfcompress.graph.plain_layers import is_quantized_by_keras
 from tfcompress.graph.tree import frozen, leaves
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.quant_spec import QuantSpec
-from tfcompress.selection import matches, resolve, unmatched, where
+from tfcompress.selection import matches, unmatched, where
 from tfcompress.session_layers.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
-from tfcompress.techniques.quantize import Quantize
 from tfcompress.training.plan_inheritance import Heritage
 
 
@@ -144,7 +143,7 @@ class _Planner:
         self.leaves = leaves(model)
         self.frozen = frozen(model)
         self.own = own_code(model)
-        self.quantize = next((t for t in self.techniques if isinstance(t, Quantize)), None)
+        self.quantize = next((t for t in self.techniques if t.spec is not None), None)
         self.captured = {path for t in self.techniques for path in t.captured(model)}
         self.rows: list[Row] = []
         self.kernels: dict[str, list[Kernel]] = {t.name: [] for t in self.techniques}
@@ -160,7 +159,7 @@ class _Planner:
     @property
     def _weighty(self) -> list[Technique]:
         """The techniques that transform weights."""
-        return [t for t in self.techniques if type(t).transforms is not Technique.transforms]
+        return [t for t in self.techniques if t.treats_weights]
 
     def plan(self) -> Plan:
         self._refuse()
@@ -172,11 +171,12 @@ class _Planner:
             [t for t in treatments if t is not None],
             inputs,
             [e for made in extras.values() for e in made],
+            [pair for t in self.techniques for pair in t.own_weights(extras[t.name])],
         )
         if (
             self.techniques
             and not any(r.is_treated for r in self.rows)
-            and not any(hasattr(t, "loss") for t in self.techniques)
+            and not any(t.adds_loss for t in self.techniques)
         ):
             raise ValueError(
                 "Nothing in this model would be treated.\n" + Plan(self.rows).text() + "\n"
@@ -225,7 +225,8 @@ class _Planner:
         """A recipe that ends in an integer file refuses what no file can hold; others say so."""
         refused = refused_parts(self.model, self.own.traced)
         if refused and self.quantize is not None:
-            raise NotConvertible(f"Quantize: no .tflite file can hold a part of model {self.model.name!r}", refused)
+            who = self.quantize.name
+            raise NotConvertible(f"{who}: no .tflite file can hold a part of model {self.model.name!r}", refused)
         self.rows += [Row(r.layer or r.op, "*", f"no .tflite file can hold {r.op}: {r.remedy}", False) for r in refused]
         if not refused and self.quantize is not None and self.quantize.spec.activation_bits == INT8.activations.bits:
             self._say_floats()
@@ -252,13 +253,12 @@ class _Planner:
 
         def make(span, op):
             setting = self._scheme(op) if op is not None else spec
-            return self.heritage.range(self.quantize.range(setting or spec, span.name, span.positive))
+            return self.heritage.range(self.quantize.activation_range(setting or spec, span.name, span.positive))
 
-        return key, ranged(self.model, make, self._left_out, "Quantize")
+        return key, ranged(self.model, make, self._left_out, self.quantize.name)
 
     def _scheme(self, op) -> QuantSpec | None:
-        value = resolve(op, self.quantize.scheme, self.quantize.overrides)
-        return None if value is None else self.quantize.accept(value)
+        return self.quantize.layer_spec(op)
 
     def _left_out(self, op) -> bool:
         scheme = self._scheme(op)
@@ -319,11 +319,8 @@ class _Planner:
             self.rows.append(Row(t.path, name, "; ".join(left), bool(chain.transforms)))
 
     def _is_stopped(self, technique, op) -> bool:
-        """Whether a technique leaves a layer alone because it does not train.
-
-        The rounding of Quantize leaves the weights of a frozen layer as they are, and the file needs it.
-        """
-        return id(op) in self.frozen and not self._asked(technique, op) and not isinstance(technique, Quantize)
+        """Whether a technique leaves a layer alone because it does not train."""
+        return id(op) in self.frozen and not technique.treats_frozen and not self._asked(technique, op)
 
     @staticmethod
     def _stay(technique, chain, held) -> str:

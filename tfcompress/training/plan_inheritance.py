@@ -39,11 +39,10 @@ class Heritage:
         return held.pop(0) if held and _alike(held[0], made) else made
 
     def extras(self, technique: Technique, model: keras.Model) -> list:
-        """Returns a technique's further state; one that has a `renewed` makes its successor for the model."""
+        """Returns a technique's further state, made for the model or what goes on in place of what was there."""
         if self.before is None:
             return technique.extras(model)
-        held = self.before.extras[technique.name]
-        return [extra.renewed(model) if hasattr(extra, "renewed") else extra for extra in held]
+        return [technique.renewed(extra, model) for extra in self.before.extras[technique.name]]
 
 
 def _alike(old, new) -> bool:

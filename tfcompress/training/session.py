@@ -20,9 +20,7 @@ from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
 from tfcompress.session_layers.state_transfer import moved
 from tfcompress.session_layers.wrapping import counted, is_wrapped, unwrapped, wrapped
-from tfcompress.techniques.distill import Distill
-from tfcompress.techniques.graph_technique import Change
-from tfcompress.techniques.prune_channels import rows_of
+from tfcompress.techniques.protocol.hook_values import Change
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.training.callback import Compression
 from tfcompress.training.logs import recipe_facts
@@ -117,10 +115,10 @@ class _WrappedCompression(Compression):
         """Cuts what a technique has hidden, and takes the state along."""
         memory = self.memories[technique.name]
         cut = technique.close(plain, memory, self._plan.kernels[technique.name])
-        if not len(cut.dead):
+        if cut is None or not len(cut.dead):
             return plain, state
         small, places = shrunk(plain, cut.channels, cut.dead)
-        self._cuts.append((technique.name, rows_of(plain, small, technique.round_to)))
+        self._cuts.append((technique.name, cut.rows(plain, small)))
         return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
 
     def _told(self) -> Any:
@@ -251,7 +249,7 @@ def _warn_of_steps(model: keras.Model) -> None:
 
 def _named(recipe: Recipe) -> str:
     """Returns what tells recipes apart. Teachers come and go, they leave the schedule as it is."""
-    lasting = Recipe([t for t in recipe if not isinstance(t, Distill)])
+    lasting = Recipe([t for t in recipe if t.is_saved])
     try:
         text = lasting.to_json()
     except ValueError:  # a choice in code has no other name than its own

@@ -6,6 +6,7 @@ import numpy as np
 from tfcompress.fake_quant.constraints import is_kept
 from tfcompress.fake_quant.op_plan import Chain
 from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.base import FIXED_POINT
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.graph.tree import leaves
 from tfcompress.training.laps import is_finite
@@ -30,12 +31,14 @@ def diverged(names: list[str]) -> str:
 
 
 def changed(state: CompressionState) -> list[Chain]:
-    """Returns the weights that no longer hold what was written into them."""
-    return [
-        c
-        for c in state.chains()
-        if is_finite(c.variable) and not np.array_equal(c.value(lasting=True), full_precision(c.variable))
-    ]
+    """Returns the weights that no longer hold what was written into them, to the tolerance of a fixed point."""
+    return [c for c in state.chains() if is_finite(c.variable) and not _is_held(c)]
+
+
+def _is_held(chain: Chain) -> bool:
+    value, weight = (np.asarray(w) for w in (chain.value(lasting=True), full_precision(chain.variable)))
+    near = np.abs(value - weight) <= FIXED_POINT * np.abs(weight).max(initial=0.0)
+    return bool(np.all(near & ((value == 0) == (weight == 0))))
 
 
 def out_of_constraint(state: CompressionState) -> list[str]:

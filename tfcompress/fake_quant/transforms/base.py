@@ -1,4 +1,4 @@
-"""What all transforms share: a rank in the chain, float32 state, a state file that may lack them.
+"""What a transform is: a tensor to a tensor of the same shape, with float32 state that is saved.
 
 A transform is a Keras layer, so its variables are saved, placed and replicated by Keras. It never
 trains by itself: everything that changes over time is assigned by the technique that owns it.
@@ -11,20 +11,45 @@ import tensorflow as tf
 
 from tfcompress.layer_table.axes import Axes
 
+FIXED_POINT = 1e-6
+"""Part of the largest |w| by which a second pass may change a weight; what is zero stays exactly zero."""
+
 
 class Transform(keras.layers.Layer):
-    """A tensor to a tensor of the same shape.
+    """Base class of what a weight is read through while a model trains, and of activation ranges.
+
+    One of your own overrides `call`, with state that `build` makes by `self.state(...)`, and `get_config` where its
+    constructor takes arguments. `tfc.testing.check_transform` runs on it what every transform promises:
+
+    - the shape stays;
+    - a second pass changes nothing: `f(f(w))` is `f(w)` to `1e-6` of the largest |w|, and zeros stay exactly zero. At
+      the end `f(w)` is written into the weight (baked), and whoever finds another value there than `f` gives would say
+      that somebody assigned the weight. (Transforms that are not `lasting` are exempt, as long as they round.);
+    - the gradient of the output reaches the weight: as it is with `straight_through`, times the mask for a mask;
+    - state is float32 or integer whatever the model's dtype, and is saved with the model.
 
     Args:
         axes: Axis letters of the weight, as in the table of layer facts (`xyio`).
         **kwargs: Arguments of `keras.layers.Layer`.
+
+    Example:
+        >>> import keras, numpy as np, tensorflow as tf, tfcompress as tfc
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... class Quarters(tfc.Transform):
+        ...     def call(self, w):
+        ...         return self.straight_through(lambda x: tf.round(4 * x) / 4, w)
+        >>> float(Quarters()(np.float32([0.3]))[0])
+        0.25
     """
 
     rank = 0
-    """Order in a chain: Centroids 10, Mask 20, QuantizeWeight 30."""
+    """Order in a chain, lowest first: shared values 10, channel masks 15, masks 20, the file's rounding 30."""
 
     lasting = True
-    """Whether `bake` writes the result into the weight; rounding happens in the file instead."""
+    """Whether the result is written into the weight at the end; rounding happens in the file instead."""
+
+    outlives_cut = True
+    """Whether its state goes on for what is left of a weight whose channels were cut."""
 
     def __init__(self, axes: str = "", **kwargs):
         kwargs["dtype"] = "float32"  # masks and scales of a float16 model are kept in full precision
@@ -68,6 +93,31 @@ class Transform(keras.layers.Layer):
         )
         made.trainable = False  # Keras' word for whose optimizer it is; the tape has its own
         return made
+
+    @staticmethod
+    def straight_through(function: Callable, x):
+        """Returns `function(x)` with the gradient of `x` itself; for `call`.
+
+        Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013.
+
+        Args:
+            function: Tensor to tensor of the same shape; what it captures gets no gradient.
+            x: A tensor.
+        """
+        return straight_through(function, x)
+
+    def settle(self, w) -> None:
+        """Looks at the weight once more right before the result is written into it; called when `w` is baked.
+
+        A hook: what was found on the way to the result may be kept as state, so that a second pass gives it again.
+        """
+
+    def masked(self):
+        """Returns which entries of the weight it makes zero, as an array of booleans; None if it is no mask.
+
+        A hook: the share of them is the sparsity in `logs` and at the end of a training.
+        """
+        return None
 
     def compute_output_shape(self, input_shape):
         """The shape of the input."""

@@ -26,6 +26,8 @@ class ChannelMask(Transform):
 
     rank = 15  # shared values are found without regard to it, zeros of other masks come on top
 
+    outlives_cut = False
+
     def __init__(self, axis: int, axes: str = "", **kwargs):
         super().__init__(axes, **kwargs)
         self.axis = axis

@@ -1,8 +1,10 @@
 """Zeros that stay: weight times mask, assigned by whoever owns it; masked, the gradient is zero."""
 
 import keras
+import numpy as np
 
 from tfcompress.fake_quant.transforms.base import Transform
+from tfcompress.graph.keras_private import full_precision
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -30,3 +32,7 @@ class Mask(Transform):
     def call(self, w):
         """Returns `w * mask`."""
         return w * self.mask
+
+    def masked(self):
+        """Which weights are off."""
+        return np.asarray(full_precision(self.mask)) == 0

@@ -15,6 +15,7 @@ from tfcompress.fake_quant.transforms.base import Transform, straight_through
 from tfcompress.fake_quant.transforms.taps import note_gradient
 from tfcompress.file_formats import INT8, Codes
 from tfcompress.graph.keras_private import full_precision
+from tfcompress.quant_spec import QuantSpec
 
 TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
 # Values a percentile is taken of: a full sort of every activation would cost more than the step.
@@ -248,6 +249,28 @@ class LearnedRange(ActivationRange):
     def own_weights(self) -> list[tuple]:
         """Returns the pairs (variable, noted gradient) that need an optimizer of their own."""
         return [(self.exponents, self.gradients)]
+
+
+def range_for(spec: QuantSpec, title: str, positive: bool) -> ActivationRange:
+    """Returns a fresh range of the kind that number formats ask for.
+
+    Args:
+        spec: The number formats; of activations, some.
+        title: Name of the range in reports.
+        positive: Whether the values are known to be >= 0.
+    """
+    common: dict[str, Any] = {
+        "bits": spec.activation_bits,
+        "momentum": spec.momentum,
+        "symmetric": spec.symmetric_activations,
+        "positive": positive and not spec.symmetric_activations,
+    }
+    if spec.ranges == "percentile":
+        made = PercentileRange(percentile=spec.percentile, **common)
+    else:
+        made = (LearnedRange if spec.ranges == "learned" else ActivationRange)(**common)
+    made.title = title
+    return made
 
 
 def _logarithms(sides):

@@ -1,0 +1,22 @@
+"""What a schedule says at a moment of the training, and whether it wants to be asked."""
+
+from tfcompress.techniques.protocol.hook_values import Moment
+
+
+def level_at(plan, moment: Moment) -> float:
+    """Returns the value of a schedule at a moment; at the end its last one, however early that came."""
+    if moment.last:
+        return plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
+    return plan.value(moment.step, moment.total, moment.progress)
+
+
+def is_due(plan, first: int, step: int) -> bool:
+    """Whether the schedule wants a look at one of the steps since the last one."""
+    return any(plan.due(k) for k in range(first, step + 1))
+
+
+def is_reached(plan, moment: Moment) -> bool:
+    """Whether a schedule with an end is past it."""
+    if plan.stop is None:
+        return False
+    return (moment.step if plan.unit == "steps" else moment.progress) >= plan.stop

@@ -1,0 +1,12 @@
+"""Checks of what you add: techniques, transforms, layers and criteria of your own.
+
+Each function runs what the library promises of its own classes on one of yours, and raises an `AssertionError` whose
+sentence says what does not hold. They need no test framework; call them in a test of any kind, or at a prompt.
+"""
+
+from tfcompress.testing.criterion import check_criterion
+from tfcompress.testing.layer import check_layer
+from tfcompress.testing.technique import check_technique
+from tfcompress.testing.transform import check_transform
+
+__all__ = ["check_criterion", "check_layer", "check_technique", "check_transform"]

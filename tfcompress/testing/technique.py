@@ -1,0 +1,128 @@
+"""The check of a technique."""
+
+import dataclasses
+import os
+import tempfile
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfcompress.export.loading import load_model
+from tfcompress.graph.keras_private import full_precision
+from tfcompress.techniques.base import Technique
+from tfcompress.techniques.recipe import Recipe
+from tfcompress.testing.promises import check_registered, hold
+from tfcompress.testing.trials import check_equal, check_values, converted, data, given, short_fit, small_model
+from tfcompress.training.callback import Compression
+from tfcompress.training.session import compress
+from tfcompress.validation import checks
+
+
+def check_technique(technique: Technique, model: keras.Model | None = None, seed: int = 0, steps: float = 1) -> None:
+    """Checks a technique: declaration, JSON, training, saving, the integer file.
+
+    It trains a copy of the model a few times, for some seconds each.
+
+    Args:
+        technique: The technique.
+        model: A built Functional or Sequential model that it treats; None for a small convolutional net.
+        seed: Seed of data and weights.
+        steps: Steps of the output's scale by which the file may differ from its simulation; 1 is rounding.
+
+    Raises:
+        AssertionError: If something does not hold; the sentence says what.
+        TypeError: If it is no technique.
+        ValueError: If it treats nothing of the model, or the model can't be trained or converted.
+
+    Example:
+        >>> import tfcompress as tfc
+        >>> tfc.testing.check_technique(tfc.Prune(0.5))
+    """
+    if not isinstance(technique, Technique):
+        checks.refuse(TypeError, "check_technique", "technique", "an object of a subclass of tfc.Technique", technique)
+    who = technique.name
+    _check_declaration(technique)
+    if technique.is_saved:
+        _check_json(technique)
+    keras.utils.set_random_seed(seed)
+    model = small_model() if model is None else model
+    if technique.shape_changing:
+        _check_shape_change(technique, model, seed)
+        return
+    trained, compression = short_fit(technique, model, seed)
+    check_values(compression, who)
+    artifact = converted(compression, seed)
+    check_equal(artifact, compression, given(trained, seed), who, steps)
+    _check_zeros(artifact, compression, who)
+    _, again = short_fit(technique, model, seed)
+    hold(
+        converted(again, seed).content == artifact.content,
+        f"{who}: two trainings with the same seeds give different files",
+    )
+    if technique.is_saved:
+        _check_saved(compression, trained, artifact.content, seed, who)
+        _check_session(technique, model, seed)
+
+
+def _check_declaration(technique: Technique) -> None:
+    kind: Any = type(technique)
+    who = technique.name
+    has_fields = bool(vars(kind).get("__annotations__"))
+    hold(
+        not has_fields or "__dataclass_params__" in vars(kind),
+        f"{who}: its fields are none yet. Write @dataclass(frozen=True) above the class",
+    )
+    hold(kind.__dataclass_params__.frozen, f"{who}: a technique must be frozen. Write @dataclass(frozen=True)")
+    check_registered(kind)
+    hold(dataclasses.replace(technique) == technique, f"{who}: made anew of its own fields it is another one")
+
+
+def _check_json(technique: Technique) -> None:
+    text = Recipe(technique).to_json()
+    again = Recipe.from_json(text)
+    hold(again == Recipe(technique), f"{technique.name}: read from JSON it is another one: {again[0]!r}")
+    hold(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is another one")
+
+
+def _check_zeros(artifact, compression: Compression, who: str) -> None:
+    zeros = sum(int((kernel == 0).sum()) for kernel in artifact.kernels().values())
+    held = sum(int((np.asarray(full_precision(c.variable)) == 0).sum()) for c in compression.state.chains())
+    hold(zeros >= held, f"{who}: of {held} zeros in the weights {zeros} are in the file")
+
+
+def _check_saved(compression: Compression, model: keras.Model, content: bytes, seed: int, who: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "compression.tfc")
+        compression.save(path)
+        loaded = Compression.load(path, model)
+    mine, theirs = ([np.array(full_precision(v)) for v in c.state.variables] for c in (compression, loaded))
+    same = len(mine) == len(theirs) and all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+    hold(same, f"{who}: state that was saved and loaded is another one")
+    hold(converted(loaded, seed).content == content, f"{who}: saved and loaded it gives another file")
+
+
+def _check_session(technique: Technique, model: keras.Model, seed: int) -> None:
+    session = compress(model, [technique], verbose=0, seed=seed)
+    x = given(model, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "session.keras")
+        session.model.save(path)
+        loaded = load_model(path)
+    one, two = (keras.tree.flatten(m.predict(x, verbose=0)) for m in (session.model, loaded))
+    same = all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    hold(same, f"{technique.name}: a session's model that was saved and loaded gives other values")
+
+
+def _check_shape_change(technique: Technique, model: keras.Model, seed: int) -> None:
+    who, x = technique.name, given(model, seed)
+    before = [np.array(full_precision(v)) for v in model.variables]
+    y = keras.tree.flatten(model.predict(x, verbose=0))
+    small = compress(model, technique, data(model, seed), labels=y[0], loss="mse", seed=seed, verbose=0)
+    same = all(np.array_equal(a, full_precision(v)) for a, v in zip(before, model.variables, strict=True))
+    hold(same, f"{who}: the given model must not be changed; operate on a copy")
+    made = keras.tree.flatten(small.finish().predict(x, verbose=0))
+    shapes = [[v.shape for v in each] for each in (y, made)]
+    hold(shapes[0] == shapes[1], f"{who}: outputs must keep their shapes {shapes[0]}. Received: {shapes[1]}")
+    hold(all(np.isfinite(v).all() for v in made), f"{who}: outputs are not finite")
+    hold(small.convert(calibration=x).is_integer, f"{who}: the file of the changed model is not fully integer")
