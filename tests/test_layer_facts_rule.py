@@ -39,7 +39,7 @@ NAMES = {getattr(keras.layers, name).__name__ for name in TYPES}
 # Nodes of keras.ops that have no layer's name; the table has rows for them by name.
 NAMES |= {"Relu", "Relu6", "Sigmoid", "Tanh", "Divide", "TrueDivide", "Matmul", "Einsum", "Clip", "Pad", "GetItem"}
 ACTIVATIONS = {name for name in vars(keras.activations) if name.islower()} - {"get", "serialize", "deserialize"}
-WORDS = {"move", "mix", "end", "io"}  # of letters that are axes' too
+WORDS = {"move", "mix", "end", "io", "mode"}  # of letters that are axes' too
 
 
 def dotted(node):
