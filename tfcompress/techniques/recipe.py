@@ -1,5 +1,6 @@
 """A recipe: a list of techniques that goes to JSON and back."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -98,6 +99,30 @@ class Recipe(list):
             return cls.from_json(Path(path).read_bytes())
         except (TypeError, ValueError) as error:
             raise _alike(error, f"{os.fspath(path)}: {error}") from error
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Returns 16 digits that tell recipes apart; the same for the same recipe in every release.
+
+    Techniques that are not saved (teachers) come and go, they leave the schedule as it is.
+    """
+    lasting = Recipe([t for t in recipe if t.is_saved])
+    try:
+        text = lasting.to_json()
+    except ValueError:  # a choice in code has no other name than its own
+        text = repr(list(lasting))
+    for now, then in _MODULES_THEN.items():
+        text = text.replace(f'"module": "{now}"', f'"module": "{then}"')
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# Where release 0.1, whose sessions hold fingerprints of its JSON, had modules that have been moved since.
+_MODULES_THEN = {
+    "tfcompress.schedules.shapes": "tfcompress.facts.curves",
+    "tfcompress.schedules.tfmot": "tfcompress.facts.foreign",
+    "tfcompress.selection": "tfcompress.facts.select",
+    "tfcompress.quant_spec": "tfcompress.facts.quantspec",
+}
 
 
 def _is_iterable(value: Any) -> bool:

@@ -3,7 +3,6 @@
 The same transforms, techniques and clock as in the callback; only what carries them differs.
 """
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from tfcompress.graph.custom_code import check_no_borrowed
 from tfcompress.session_layers.state_transfer import moved
 from tfcompress.session_layers.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.protocol.hook_values import Change
-from tfcompress.techniques.recipe import Recipe
+from tfcompress.techniques.recipe import Recipe, fingerprint
 from tfcompress.training.callback import Compression
 from tfcompress.training.logs import recipe_facts
 from tfcompress.training.plan import Plan, Row, make_plan, waiting
@@ -45,7 +44,7 @@ class Session:
         self, plain: keras.Model, plan: Plan, recipe: Recipe, operated: Sequence[tuple] = (), **options: Any
     ) -> None:
         self.plan = plan
-        self.model = wrapped(plain, plan.state, _named(recipe))
+        self.model = wrapped(plain, plan.state, fingerprint(recipe))
         self.callback = _WrappedCompression(recipe, plan, plain, operated, **options)
         self.callbacks = [self.callback]
         self.callback.set_model(self.model)
@@ -192,7 +191,7 @@ def compress(
             model, before = unwrapped(model)
         check_no_borrowed(model, "compress")
         plain, _ = copied(model)
-        goes_on = clock is not None and clock["recipe"] == _named(recipe)
+        goes_on = clock is not None and clock["recipe"] == fingerprint(recipe)
         # a session's model that was saved has been operated on
         operated = [] if goes_on else _operated(model, plain, recipe, data, labels, loss, options)
         plain = operated[-1][1].model if operated else plain
@@ -245,16 +244,6 @@ def _warn_of_steps(model: keras.Model) -> None:
             f"{type(model).__name__}(session.model.inputs, session.model.outputs).",
             stacklevel=3,
         )
-
-
-def _named(recipe: Recipe) -> str:
-    """Returns what tells recipes apart. Teachers come and go, they leave the schedule as it is."""
-    lasting = Recipe([t for t in recipe if t.is_saved])
-    try:
-        text = lasting.to_json()
-    except ValueError:  # a choice in code has no other name than its own
-        text = repr(list(lasting))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _carry(before: Any, state: Any, goes_on: bool) -> None:
