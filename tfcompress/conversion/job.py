@@ -41,7 +41,7 @@ class Job:
         scales: "auto", "channel" or "tensor".
         samples: Calibration samples by input name, each `(1, ...)`; None without.
         percentile: Per cent of the values inside a range that calibration sets; None for all.
-        state: The treatments the file is made under; None until they are made, and for a SavedModel.
+        state: The operation plans the file is made under; None until they are made, and for a SavedModel.
         notes: What the user should know.
         source: The signature that is converted, for a SavedModel.
     """

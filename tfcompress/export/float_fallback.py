@@ -60,7 +60,7 @@ def left_layers(model: keras.Model, state, leave_float: Iterable[object]) -> set
 
     Args:
         model: The model.
-        state: Its treatments; None where nothing was treated.
+        state: Its operation plans; None where nothing was treated.
         leave_float: Name patterns and types of `convert`.
     """
     if state is None:

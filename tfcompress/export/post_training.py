@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tfcompress.fake_quant.op_plan import Chain, Spot, Treatment
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.range_requests import ranged
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
@@ -37,7 +37,7 @@ def quantized_state(
     percentile: float | None = None,
     bits: int = 8,
 ) -> CompressionState:
-    """Makes the int8 treatments of a model that was not trained for it; its ranges are still to be filled.
+    """Makes the int8 operation plans of a model that was not trained for it; its ranges are still to be filled.
 
     Args:
         model: A built model.
@@ -60,18 +60,16 @@ def quantized_state(
         return made
 
     _check_inside(model)
-    spots, inputs = ranged(model, make, left_out, "convert")
+    placements, inputs = ranged(model, make, left_out, "convert")
     borrowed = own_code(model).borrowed
-    treatments = []
+    plans = []
     for index, (path, op) in enumerate(leaves(model)):
-        spot = spots.get(id(op), Spot())
-        t = Treatment(path, op, index)
-        t.lay(spot)
+        t = OpPlan.of(path, op, index, placements.get(id(op)))
         if not left_out(op):
             for name in spec_of(op).kernels:
-                t.chains[name] = _chain(op, name, one_scale, spot.norm is not None, borrowed)
-        treatments.append(t)
-    return CompressionState(treatments, inputs)
+                t.chains[name] = _chain(op, name, one_scale, t.norm is not None, borrowed)
+        plans.append(t)
+    return CompressionState(plans, inputs)
 
 
 def _check_inside(model: keras.Model) -> None:
@@ -88,9 +86,9 @@ def _range(positive: bool, percentile: float | None, bits: int) -> ActivationRan
     return PercentileRange(percentile=float(percentile), **options)
 
 
-def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> Chain:
+def _chain(op, name: str, one_scale: Callable[[np.ndarray, bool], bool], is_folded: bool, borrowed) -> WeightChain:
     spec = spec_of(op)
-    chain = Chain.of(op, name)
+    chain = WeightChain.of(op, name)
     chain.is_borrowed = id(chain.variable) in borrowed
     axes = () if chain.is_borrowed or one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
     chain.add(QuantizeWeight(channel_axes=axes, axes=spec.axes[name]))

@@ -17,11 +17,11 @@ from tfcompress.system.silence import quiet
 
 
 def simulate(model: keras.Model, state, x, batch_size: int = 128):
-    """Returns the outputs of a model under the treatments of a state.
+    """Returns the outputs of a model under the operation plans of a state.
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`.
+        state: What holds `op_plans` and `inputs`.
         x: Inputs as the model takes them: an array `(samples, ...)`, a list or a dict of arrays.
         batch_size: Samples at a time.
 
@@ -33,7 +33,7 @@ def simulate(model: keras.Model, state, x, batch_size: int = 128):
 
 def float_outputs(model: keras.Model, x, batch_size: int = 128):
     """Returns the outputs of a model as it is, in float32; arguments and result as for `simulate`."""
-    return _batches(model, SimpleNamespace(treatments=[], inputs=[]), x, batch_size, Mode.FOLDED)
+    return _batches(model, SimpleNamespace(op_plans=[], inputs=[]), x, batch_size, Mode.FOLDED)
 
 
 def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32):
@@ -41,7 +41,7 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`.
+        state: What holds `op_plans` and `inputs`.
         samples: One dict by input name per sample, as `calibration.samples` makes them.
         batch_size: Samples at a time.
 
@@ -82,11 +82,11 @@ def _joined(*parts):
 def _prepared(state, mode) -> Iterator[None]:
     """In the simulation weights and bounds are final: they are read once, not anew in each batch."""
     try:
-        for t in state.treatments if mode is Mode.FOLDED else ():
+        for t in state.op_plans if mode is Mode.FOLDED else ():
             prepare(t, mode)
         yield
     finally:
-        for t in state.treatments:
+        for t in state.op_plans:
             t.ready = None
 
 

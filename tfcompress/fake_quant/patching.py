@@ -1,4 +1,4 @@
-"""Treatments laid over a live model's operations for exactly as long as one step runs.
+"""Operation plans laid over a live model's operations for exactly as long as one step runs.
 
 Keras calls nothing after an exception or Ctrl-C, so nothing is left lying on a layer between steps:
 the step functions of the model are wrapped, and inside each call the overrides come and go in one
@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.litert_rounding import quantized
-from tfcompress.fake_quant.op_plan import Mode, Treatment
+from tfcompress.fake_quant.op_plan import Mode, OpPlan
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.fake_quant.treated_call import run
 from tfcompress.graph.keras_private import is_training, overridden, unconverted
@@ -27,11 +27,11 @@ _HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 
 @contextlib.contextmanager
 def laid(model: keras.Model, state, mode: Mode | None, extra: tuple = ()) -> Iterator[None]:
-    """Lays the treatments of `state` over the model's operations while the block runs.
+    """Lays the operation plans of `state` over the model's operations while the block runs.
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`, the ranges of the model's inputs.
+        state: What holds `op_plans` and `inputs`, the ranges of the model's inputs.
         mode: What the passes are for; None for what each call says by its argument `training`.
         extra: Further `(owner, attribute, value)` overrides, such as a model's `compute_loss`.
     """
@@ -40,10 +40,10 @@ def laid(model: keras.Model, state, mode: Mode | None, extra: tuple = ()) -> Ite
 
 
 def _changes(model, state, mode: Mode | None) -> list[tuple]:
-    changes = [(t.op, "call", _call(t, _own_call(t.op), mode)) for t in state.treatments]
+    changes = [(t.op, "call", _call(t, _own_call(t.op), mode)) for t in state.op_plans]
     if any(span is not None for span in state.inputs):
         changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, mode)))
-    lent = [c for t in state.treatments for c in t.chains.values() if c.is_borrowed]
+    lent = [c for t in state.op_plans for c in t.chains.values() if c.is_borrowed]
     if lent and mode is not Mode.EXPORT:  # an export has constants for everybody
         inner = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
         changes.append((model, "call", _lending(model, inner, lent)))
@@ -77,9 +77,9 @@ def _now() -> Mode:
     return Mode.TRAIN if is_training() else Mode.TEST
 
 
-def _call(treatment: Treatment, plain: Callable, mode: Mode | None) -> Callable:
+def _call(plan: OpPlan, plain: Callable, mode: Mode | None) -> Callable:
     def call(*args, **kwargs):
-        return run(treatment, plain, args, kwargs, mode or _now())
+        return run(plan, plain, args, kwargs, mode or _now())
 
     call.tfcompress_plain = plain
     return call
@@ -167,7 +167,7 @@ class Member:
 
 
 class StepFunctions:
-    """The train, test and predict functions of a model, made anew to run under treatments.
+    """The train, test and predict functions of a model, made anew to run under operation plans.
 
     Args:
         model: The compiled model that `fit` trains.

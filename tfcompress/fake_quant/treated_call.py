@@ -15,8 +15,8 @@ import tensorflow as tf
 from tfcompress.fake_quant.attention import inner_parts
 from tfcompress.fake_quant.intermediate_ranges import Inside, fixed_limits, scaled
 from tfcompress.fake_quant.litert_rounding import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
-from tfcompress.fake_quant.op_plan import Mode, Treatment
-from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
+from tfcompress.fake_quant.op_plan import Mode, OpPlan
+from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
 from tfcompress.fake_quant.weight_reads import AS_IN_THE_FILE, late_bias, norm_constants, values_of
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import overridden
@@ -30,11 +30,11 @@ captured = threading.local()
 """Outputs of the operations that a feature loss asked for; each replica of a strategy traces in its own thread."""
 
 
-def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: Mode):
-    """Calls an operation under its treatment.
+def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, mode: Mode):
+    """Calls an operation under its plan.
 
     Args:
-        treatment: What to do.
+        plan: What to do.
         call: The operation's own call.
         args: Positional arguments of the call.
         kwargs: Keyword arguments of the call.
@@ -43,7 +43,7 @@ def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: M
     Returns:
         The outputs, in the structure and dtype of the plain call.
     """
-    t = treatment
+    t = plan
     if mode is Mode.EXPORT:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, mode), mode)
@@ -127,7 +127,7 @@ def _activation(t, mode):
     return activation
 
 
-def _rewritten(t: Treatment, mode: Mode):
+def _rewritten(t: OpPlan, mode: Mode):
     """The operation's activation as the file computes it, where that differs from Keras' own."""
     function = getattr(t.op, "activation", None)
     if not callable(function) or not spec_of(t.op).is_known:
@@ -140,7 +140,7 @@ def _rewritten(t: Treatment, mode: Mode):
     return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), inside), x.dtype)
 
 
-def _formed(t: Treatment, mode: Mode) -> Callable:
+def _formed(t: OpPlan, mode: Mode) -> Callable:
     """The operation's integer form."""
 
     def formed(x, *args, **kwargs):
@@ -149,15 +149,15 @@ def _formed(t: Treatment, mode: Mode) -> Callable:
     return formed
 
 
-def _inside(t: Treatment, mode: Mode) -> Inside:
+def _inside(t: OpPlan, mode: Mode) -> Inside:
     how, folds = _HOW.get(mode, APPLY), mode in AS_IN_THE_FILE
     return Inside(t.inside, _bits(t), how, mode is Mode.EXPORT, folds, t.source, t.target)
 
 
-def _bits(t: Treatment) -> int:
+def _bits(t: OpPlan) -> int:
     """Bits of the activations of an operation."""
-    spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
-    return next((span.bits for span in spans if isinstance(span, ActivationRange)), 8)
+    scales = (*t.inside.values(), *t.outputs.values(), t.before, t.source)
+    return next((scale.bits for scale in scales if hasattr(scale, "bits")), 8)
 
 
 def _stateless(layer, values, call, args, kwargs):
@@ -200,7 +200,7 @@ def _scaled(t, call, x, mode):
     return accumulated(y, t.source, weight_step(factor, (0,)), t.target)
 
 
-def _finished(t: Treatment, outputs, mode: Mode):
+def _finished(t: OpPlan, outputs, mode: Mode):
     """Puts the ranges behind the outputs and keeps what a feature loss asked for."""
     how = _HOW.get(mode, APPLY)
     flat = keras.tree.flatten(outputs)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.input_scaling import scaled_kernel
 from tfcompress.fake_quant.litert_rounding import on_bias_grid, weight_step
-from tfcompress.fake_quant.op_plan import Chain, Mode, Treatment
+from tfcompress.fake_quant.op_plan import Mode, OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
@@ -16,11 +16,11 @@ from tfcompress.layer_table.lookup import spec_of, weight
 AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
 
 
-def values_of(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
+def values_of(t: OpPlan, mode: Mode) -> list[tuple[keras.Variable, object]]:
     """Returns pairs of a variable of the layer and what its call shall read instead.
 
     Args:
-        t: The treatment.
+        t: The plan of the operation.
         mode: What the pass is for.
     """
     if mode is Mode.EXPORT:
@@ -30,26 +30,26 @@ def values_of(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
     return list(_read(t, mode).values())
 
 
-def prepare(t: Treatment, mode: Mode) -> None:
+def prepare(t: OpPlan, mode: Mode) -> None:
     """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
 
     In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
 
     Args:
-        t: The treatment; its `ready` is filled, to be made None when the passes are done.
+        t: The plan; its `ready` is filled, to be made None when the passes are done.
         mode: What the passes are for.
     """
     values = list(_read(t, mode).values())
     t.ready = values, late_bias(t, mode, values), _weight_step(t, values) if mode is Mode.FOLDED else None
 
 
-def prepare_export(t: Treatment) -> list[tf.Variable]:
+def prepare_export(t: OpPlan) -> list[tf.Variable]:
     """Computes the constants of an operation before its graph is traced.
 
     Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
 
     Args:
-        t: The treatment; its `exported` is filled, to be cleared when the export is done.
+        t: The plan; its `exported` is filled, to be cleared when the export is done.
 
     Returns:
         The variables.
@@ -63,7 +63,7 @@ def prepare_export(t: Treatment) -> list[tf.Variable]:
     return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
 
 
-def _on_one_scale(t: Treatment, variable, value, held):
+def _on_one_scale(t: OpPlan, variable, value, held):
     """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
     chain = next((c for c in t.chains.values() if c.variable is variable), None)
     held = tf.convert_to_tensor(held)
@@ -76,8 +76,8 @@ def _on_one_scale(t: Treatment, variable, value, held):
     return tf.quantization.fake_quant_with_min_max_args(held, -bound, bound, narrow_range=True)
 
 
-def _read(t: Treatment, mode: Mode) -> dict:
-    chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
+def _read(t: OpPlan, mode: Mode) -> dict:
+    chains = [*t.chains.values(), *(WeightChain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
     values = {id(c.variable): (c.variable, c.value()) for c in chains}
     if t.front is not None and mode in AS_IN_THE_FILE:
         values |= _fronted(t, values)
@@ -90,7 +90,7 @@ def _read(t: Treatment, mode: Mode) -> dict:
     return values
 
 
-def largest_weight(t: Treatment) -> float | None:
+def largest_weight(t: OpPlan) -> float | None:
     """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
     spec = spec_of(t.op)
     if t.affine and isinstance(t.op, keras.layers.BatchNormalization):
@@ -102,7 +102,7 @@ def largest_weight(t: Treatment) -> float | None:
     return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
 
 
-def _rounded_bias(t: Treatment, bias, values: dict):
+def _rounded_bias(t: OpPlan, bias, values: dict):
     """The bias as the file holds it; known for layers with one quantized kernel and one source."""
     axes = _scaled_axes(t)
     if axes is None:
@@ -111,7 +111,7 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     return on_bias_grid(bias, values[id(t.chains[path].variable)][1], spec_of(t.op).axes[path], axes, t.source)
 
 
-def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
+def _scaled_axes(t: OpPlan) -> tuple[int, ...] | None:
     """Axes of a layer's one int8 kernel that have scales of their own; None without one, or where inputs differ."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
@@ -122,7 +122,7 @@ def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
     return spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
 
 
-def _weight_step(t: Treatment, values: list):
+def _weight_step(t: OpPlan, values: list):
     """Scale of the kernel in the file, one or one per output channel; None where the simulation does not know it."""
     axes = _scaled_axes(t)
     if axes is None or t.source is None:
@@ -145,7 +145,7 @@ def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
     return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
 
 
-def _fronted(t: Treatment, values: dict) -> dict:
+def _fronted(t: OpPlan, values: dict) -> dict:
     """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
     kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
     new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
@@ -155,13 +155,13 @@ def _fronted(t: Treatment, values: dict) -> dict:
     return new
 
 
-def _first_kernel(t: Treatment, values: dict) -> tuple:
+def _first_kernel(t: OpPlan, values: dict) -> tuple:
     path = spec_of(t.op).kernels[0]
     variable = weight(t.op, path)
     return values.get(id(variable), (variable, full_precision(variable)))
 
 
-def _folded(t: Treatment, values: dict) -> dict:
+def _folded(t: OpPlan, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
     path, letters = fold_target(t.op)
@@ -176,11 +176,11 @@ def _folded(t: Treatment, values: dict) -> dict:
     return new
 
 
-def late_bias(t: Treatment, mode: Mode, values: list):
+def late_bias(t: OpPlan, mode: Mode, values: list):
     """Returns the folded shift of a layer that has no bias of its own to carry it, None where there is none.
 
     Args:
-        t: The treatment.
+        t: The plan of the operation.
         mode: What the pass is for.
         values: What `values_of` returned.
     """
@@ -196,7 +196,7 @@ def late_bias(t: Treatment, mode: Mode, values: list):
     return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
 
 
-def _shift(t: Treatment):
+def _shift(t: OpPlan):
     """What a normalization behind and an offset in front add to every output channel, together."""
     shift = None
     if t.front is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.layer_table.lookup import LayerSpec
 from tfcompress.selection import Where, resolve, where
 from tfcompress.text.printable import shown
@@ -32,7 +32,7 @@ class Target:
     layer: object
     weight: str
     spec: LayerSpec
-    chain: Chain
+    chain: WeightChain
     has_norm: bool
 
     @property
@@ -46,7 +46,7 @@ class Kernel:
     """A treated weight with the setting that holds for it."""
 
     name: str
-    chain: Chain
+    chain: WeightChain
     axes: str
     setting: object
     number: int

@@ -46,9 +46,9 @@ class Loop:
             self._forget_functions()
             extra = c.objective.overrides(own=False)
             hooked = c.hooked()
-            self._was_called = not hooked.treatments  # layers of a session have the techniques in them
+            self._was_called = not hooked.op_plans  # layers of a session have the techniques in them
             self._stack.enter_context(laid(c.network, hooked, None, extra))
-            self._stack.enter_context(overridden([(t.op, "call", self._noting(t.op.call)) for t in hooked.treatments]))
+            self._stack.enter_context(overridden([(t.op, "call", self._noting(t.op.call)) for t in hooked.op_plans]))
             c.before_step()
         except BaseException:
             self._stack.close()

@@ -113,7 +113,7 @@ class CompressionRun:
         return True
 
     def hooked(self):
-        """The state that is laid over live layers; a session's treatments lie in wrappers."""
+        """The state that is laid over live layers; a session's operation plans lie in wrappers."""
         return self._plan.state
 
     def _extra(self, mode: Mode) -> tuple:

@@ -28,7 +28,7 @@ from tfcompress.training.plan import Plan, Row, make_plan, waiting
 from tfcompress.validation import checks
 
 _OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
-_NOTHING = SimpleNamespace(treatments=[], inputs=[])
+_NOTHING = SimpleNamespace(op_plans=[], inputs=[])
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
@@ -76,7 +76,7 @@ class Session:
 
 
 class _WrappedCompression(Compression):
-    """The callback of a session: the treatments lie in the wrappers, so nothing is laid over live layers."""
+    """The callback of a session: the operation plans lie in the wrappers, so nothing is laid over live layers."""
 
     def __init__(self, recipe, plan: Plan, plain: keras.Model, operated: list[tuple], **options):
         super().__init__([t for t in recipe if t.is_gradual], **options)
@@ -268,9 +268,6 @@ def _carry(before, state, goes_on: bool) -> None:
 def _places(state) -> dict[tuple, object]:
     found = {(t.path, c.path, type(x)): x for t, c, x in state.find(object)}
     found |= {("input", k, type(s)): s for k, s in enumerate(state.inputs) if s is not None}
-    for t in state.treatments:
-        found |= {(t.path, k, type(s)): s for k, s in t.outputs.items()}
-        found |= {(t.path, name, type(s)): s for name, s in t.inside.items()}
-        if t.before is not None:
-            found[t.path, "before", type(t.before)] = t.before
+    for t in state.op_plans:
+        found |= {(t.path, *place, type(s)): s for place, s in t.ranges().items()}
     return found

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tfcompress.fake_quant.constraints import is_kept
-from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.graph.tree import leaves
@@ -29,7 +29,7 @@ def diverged(names: list[str]) -> str:
     )
 
 
-def changed(state: CompressionState) -> list[Chain]:
+def changed(state: CompressionState) -> list[WeightChain]:
     """Returns the weights that no longer hold what was written into them."""
     return [
         c
@@ -42,7 +42,7 @@ def out_of_constraint(state: CompressionState) -> list[str]:
     """Returns the paths of the weights for which a constraint and the techniques can't both hold."""
     return [
         f"{t.path}/{c.path}"
-        for t in state.treatments
+        for t in state.op_plans
         for c in t.chains.values()
         if is_finite(c.variable) and not is_kept(c.variable, full_precision(c.variable))
     ]
