@@ -5,30 +5,25 @@ The same transforms, techniques and clock as in the callback; only what carries 
 
 import hashlib
 import warnings
-from dataclasses import asdict
-from types import SimpleNamespace
 
 import keras
 
 from tfcompress.calibration.evidence import evidence
-from tfcompress.channels.shrink import kept, shrunk
 from tfcompress.export.finite import check_weights
 from tfcompress.export.loading import load_model
 from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
-from tfcompress.session_layers.state_transfer import moved
 from tfcompress.session_layers.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.distill import Distill
 from tfcompress.techniques.graph_technique import Change
-from tfcompress.techniques.prune_channels import rows_of
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.training.callback import Compression
-from tfcompress.training.logs import recipe_facts
-from tfcompress.training.plan import Plan, Row, make_plan, waiting
+from tfcompress.training.carriers import WrapperLayers
+from tfcompress.training.plan import Plan, Row, make_plan
+from tfcompress.training.run import CompressionRun
 from tfcompress.validation import checks
 
 _OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
-_NOTHING = SimpleNamespace(op_plans=[], inputs=[])
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
@@ -44,7 +39,8 @@ class Session:
     def __init__(self, plain: keras.Model, plan: Plan, recipe: Recipe, operated: list[tuple] = (), **options):
         self.plan = plan
         self.model = wrapped(plain, plan.state, _named(recipe))
-        self.callback = _WrappedCompression(recipe, plan, plain, operated, **options)
+        carrier = WrapperLayers(plan, plain, recipe, operated)
+        self.callback = Compression.carrying(CompressionRun([t for t in recipe if t.is_gradual], carrier, **options))
         self.callbacks = [self.callback]
         self.callback.set_model(self.model)
 
@@ -73,65 +69,6 @@ class Session:
     def step(self) -> None:
         """Counts one step of such a loop; as `Compression.step`."""
         self.callback.step()
-
-
-class _WrappedCompression(Compression):
-    """The callback of a session: the operation plans lie in the wrappers, so nothing is laid over live layers."""
-
-    def __init__(self, recipe, plan: Plan, plain: keras.Model, operated: list[tuple], **options):
-        super().__init__([t for t in recipe if t.is_gradual], **options)
-        self.whole = recipe
-        self._given, self._plain = plan, plain
-        self.operated, self._cuts = list(operated), []
-
-    def _make_plan(self, model, before=None):
-        return self._given
-
-    def hooked(self):
-        return _NOTHING
-
-    def _renew(self):
-        """A session's wrappers stay as they are; what could be treated now is told."""
-        for name, paths in waiting(self._given, self._plain).items():
-            self._note(
-                f"{', '.join(paths)} began to train after tfc.compress, and {name} does not treat them. Go on with "
-                "session = tfc.compress(session.model, recipe), which keeps masks, clusters and ranges"
-            )
-        return False
-
-    def finish(self):
-        """As for every compression; the ranges go to the plain model as well, where `tfc.convert` looks for them."""
-        plain, state = super().finish(), self.state
-        self._cuts = []
-        for technique in self.recipe:
-            if technique.shape_changing:
-                plain, state = self._cut(technique, plain, state)
-        state.hang(plain)
-        return plain
-
-    def _cut(self, technique, plain, state):
-        """Cuts what a technique has hidden, and takes the state along."""
-        memory = self.memories[technique.name]
-        cut = technique.close(plain, memory, self._plan.kernels[technique.name])
-        if not len(cut.dead):
-            return plain, state
-        small, places = shrunk(plain, cut.channels, cut.dead)
-        self._cuts.append((technique.name, rows_of(plain, small, technique.round_to)))
-        return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
-
-    def _told(self):
-        done = [*self.operated, *self._cuts]
-        rows = [{"technique": name, **asdict(row)} for name, found in done for row in found]
-        return {"recipe": recipe_facts(self.whole), **({"surgery": rows} if rows else {})}
-
-    @property
-    def file_model(self):
-        """The plain model inside the wrappers."""
-        return self._plain
-
-    def evaluate(self, *args, **kwargs):
-        """`evaluate` of the session's model, whose wrappers simulate quantization by themselves."""
-        return self.model.evaluate(*args, **kwargs)
 
 
 def compress(model, recipe, data=None, *, labels=None, loss=None, **options) -> Session:
