@@ -6,7 +6,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.export.post_training import quantized_state
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import laid
 from tfcompress.graph.keras_private import float32
 from tfcompress.graph.tree import leaves

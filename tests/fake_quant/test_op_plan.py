@@ -37,7 +37,7 @@ def test_a_plan_takes_over_all_that_placement_found():
 
 @pytest.mark.parametrize("field", [f for f in dataclasses.fields(OpPlan)], ids=lambda f: f.name)
 def test_what_is_only_known_does_nothing(field):
-    value = {"key": 1} if field.name in ("chains", "inside", "outputs") else (0.0, 1.0)
+    value = {"key": 1} if field.name in ("chains", "inside", "outputs", "features") else (0.0, 1.0)
     plan = dataclasses.replace(OpPlan("a", keras.layers.ReLU()), **{field.name: value})
     inert = (Holds.FACT, Holds.SCALE, Holds.SCALES, Holds.LIVE)
     assert plan.does_something() is (held_by(field) not in inert)

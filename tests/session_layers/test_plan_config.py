@@ -38,7 +38,7 @@ def test_only_what_belongs_to_the_live_model_is_not_saved():
     layer = keras.layers.Dense(2)
     saved = to_config(OpPlan("a/b", layer), {})
     left = {f.name for f in dataclasses.fields(OpPlan)} - set(saved)
-    assert left == {"op", "index", "exported", "ready"}
+    assert left == {"op", "index", "features"}
 
 
 def test_a_new_field_is_saved_without_a_line_elsewhere():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.graph.clone import copied

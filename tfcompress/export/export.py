@@ -16,7 +16,8 @@ import keras
 import tensorflow as tf
 
 from tfcompress.export.unconvertible import NotConvertible, converter_failure, lacking
-from tfcompress.fake_quant.op_plan import Mode, OpPlan
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.weight_reads import prepare_export
 from tfcompress.graph.export_substitutes import convertible
@@ -125,7 +126,7 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
     check_static(model)
     floats = float_inputs(model) if draws.is_integer else doubles(model)
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
-    outputs = []
+    outputs, prepared = [], {}
 
     def serve(*tensors):
         with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
@@ -135,20 +136,18 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
         return list(named.values())
 
     with (
-        contextlib.ExitStack() as afterwards,
         float32(model),
         unrolled(model),
         drawing(draws),
         convertible(draws.is_integer),
         overridden(_scoped(model, every := complete(model, state))),
-        laid(model, every, Mode.EXPORT),
+        laid(model, every, Mode.EXPORT, prepared=prepared),
         quiet(),
     ):
         paths = numbered(model, every)
         root = max(paths)
-        for t in every.op_plans:
-            afterwards.callback(t.exported.clear)
-        held = [v for t in every.op_plans for v in prepare_export(t)]
+        prepared |= {id(t): prepare_export(t) for t in every.op_plans}
+        held = [v for p in prepared.values() for _, _, v in p.values if isinstance(v, tf.Variable)]
         constants = Constants({id(c.variable): c.value for t in every.op_plans for c in t.chains.values()}, held)
         function, module = traced(serve, flat, held)
         refuse_lacking(function.graph, paths)

@@ -1,14 +1,13 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
 import contextlib
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.weight_reads import prepare
 from tfcompress.graph.keras_private import float32, inference, input_specs, overridden
@@ -57,13 +56,15 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
 def _batches(model, state, x, batch_size, mode):
     x = keras.tree.map_structure(np.asarray, x)
     count = len(keras.tree.flatten(x)[0])
-    draws, parts = Draws(), []
+    draws, parts, prepared = Draws(), [], {}
     # TensorFlow warns of functions made anew; this one is, for every state of the model
-    random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
-    run = (random, overridden(inference(model)), laid(model, state, mode), _prepared(state, mode))
+    random = drawing(draws) if mode.simulates else contextlib.nullcontext()
+    run = (random, overridden(inference(model)), laid(model, state, mode, prepared=prepared))
     with quiet(), float32(model), contextlib.ExitStack() as stack:
         for each in run:
             stack.enter_context(each)
+        if mode.simulates:  # weights and bounds are final: they are read once, not anew in each batch
+            prepared |= {id(t): prepare(t, mode) for t in state.op_plans}
         forward = _traced(model, x, draws)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
@@ -76,18 +77,6 @@ def _joined(*parts):
     """One array; classes and masks keep their type."""
     whole = np.concatenate(parts)
     return whole if whole.dtype.kind in "iub" else whole.astype("float32")
-
-
-@contextlib.contextmanager
-def _prepared(state, mode) -> Iterator[None]:
-    """In the simulation weights and bounds are final: they are read once, not anew in each batch."""
-    try:
-        for t in state.op_plans if mode is Mode.FOLDED else ():
-            prepare(t, mode)
-        yield
-    finally:
-        for t in state.op_plans:
-            t.ready = None
 
 
 def _traced(model, x, draws):

@@ -12,16 +12,6 @@ from tfcompress.graph.adapters import Adapter, adapter_of, with_adapter
 from tfcompress.layer_table.lookup import weight
 
 
-class Mode(enum.Enum):
-    """What a forward pass is for."""
-
-    TRAIN = "train"  # ranges follow the batches
-    TEST = "test"  # validation during fit
-    OBSERVE = "observe"  # calibration: ranges look on, activations stay float
-    FOLDED = "folded"  # the simulation of the file: BatchNormalization folded
-    EXPORT = "export"  # the same, as constants and FakeQuant nodes for the converter
-
-
 @dataclass
 class WeightChain:
     """The transforms a weight is read through, in the order of their rank."""
@@ -186,8 +176,7 @@ class OpPlan(OpPlacement):
         index: Position in the model's list of operation plans; names the operation in the exported graph.
         chains: Weight path to chain.
         captures: Whether the output is kept for a loss between features.
-        exported: `(variable, value, what holds it)` for every constant of an export under way.
-        ready: What the operation reads in passes under way in which nothing trains; None in all others.
+        features: By thread the output that was kept; each replica of a strategy traces in its own.
     """
 
     path: str = holding(Holds.FACT)
@@ -195,8 +184,7 @@ class OpPlan(OpPlacement):
     index: int = holding(Holds.LIVE, default=0)
     chains: dict[str, WeightChain] = holding(Holds.CHAINS, default_factory=dict)
     captures: bool = False
-    exported: list = holding(Holds.LIVE, default_factory=list)
-    ready: tuple | None = holding(Holds.LIVE, default=None)
+    features: dict[int, object] = holding(Holds.LIVE, default_factory=dict)
 
     @classmethod
     def of(cls, path: str, op: object, index: int, placement: OpPlacement | None = None) -> "OpPlan":

@@ -1,5 +1,7 @@
 """All that a compression remembers; saved with the model, but not part of it."""
 
+import threading
+
 import keras
 
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
@@ -80,6 +82,16 @@ class CompressionState(keras.layers.Layer):
             self.optimizer.apply([g.value for _, g in pairs], [v for v, _ in pairs])
             for _, gradient in pairs:
                 gradient.assign(keras.ops.zeros_like(gradient))
+
+    def features(self) -> dict[str, object]:
+        """Returns by path the outputs that were kept for a feature loss in the pass of this thread."""
+        here = threading.get_ident()
+        return {t.path: t.features[here] for t in self.op_plans if here in t.features}
+
+    def forget_features(self) -> None:
+        """Lets go of them, and so of the graph they belong to."""
+        for t in self.op_plans:
+            t.features.pop(threading.get_ident(), None)
 
     def bake(self) -> None:
         """Writes every lasting transform into its weight."""

@@ -4,63 +4,59 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, Prepared
 from tfcompress.fake_quant.input_scaling import scaled_kernel
 from tfcompress.fake_quant.litert_rounding import on_bias_grid, weight_step
-from tfcompress.fake_quant.op_plan import Mode, OpPlan, WeightChain
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
 from tfcompress.graph.variable_reads import LARGE
 from tfcompress.layer_table.lookup import spec_of, weight
 
-AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
 
-
-def values_of(t: OpPlan, mode: Mode) -> list[tuple[keras.Variable, object]]:
+def values_of(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, object]]:
     """Returns pairs of a variable of the layer and what its call shall read instead.
 
     Args:
         t: The plan of the operation.
-        mode: What the pass is for.
+        forward: The pass.
     """
-    if mode is Mode.EXPORT:
-        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in t.exported]
-    if t.ready is not None:
-        return [(v, tf.convert_to_tensor(value)) for v, value in t.ready[0]]
-    return list(_read(t, mode).values())
+    prepared = forward.prepared_for(t)
+    if prepared is None:
+        return list(_read(t, forward.mode).values())
+    if forward.mode.exports:
+        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in prepared.values]
+    return [(v, tf.convert_to_tensor(value)) for v, value, _ in prepared.values]
 
 
-def prepare(t: OpPlan, mode: Mode) -> None:
+def prepare(t: OpPlan, mode: Mode) -> Prepared:
     """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
 
     In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
 
     Args:
-        t: The plan; its `ready` is filled, to be made None when the passes are done.
+        t: The plan of the operation.
         mode: What the passes are for.
     """
     values = list(_read(t, mode).values())
-    t.ready = values, late_bias(t, mode, values), _weight_step(t, values) if mode is Mode.FOLDED else None
+    step = _weight_step(t, values) if mode.simulates else None
+    return Prepared([(v, value, value) for v, value in values], late_bias(t, mode, values), step)
 
 
-def prepare_export(t: OpPlan) -> list[tf.Variable]:
+def prepare_export(t: OpPlan) -> Prepared:
     """Computes the constants of an operation before its graph is traced.
 
     Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
-
-    Args:
-        t: The plan; its `exported` is filled, to be cleared when the export is done.
-
-    Returns:
-        The variables.
     """
     values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
     for variable, value in constants(t.op):
         values.setdefault(id(variable), (variable, value))
-    for variable, value in values.values():
-        large = value.size >= LARGE
-        t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
-    return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
+
+    def holder(value):
+        return tf.Variable(value, trainable=False) if value.size >= LARGE else value
+
+    return Prepared([(variable, value, holder(value)) for variable, value in values.values()])
 
 
 def _on_one_scale(t: OpPlan, variable, value, held):
@@ -79,12 +75,12 @@ def _on_one_scale(t: OpPlan, variable, value, held):
 def _read(t: OpPlan, mode: Mode) -> dict:
     chains = [*t.chains.values(), *(WeightChain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
     values = {id(c.variable): (c.variable, c.value()) for c in chains}
-    if t.front is not None and mode in AS_IN_THE_FILE:
+    if t.front is not None and mode.folds:
         values |= _fronted(t, values)
-    if t.norm is not None and mode in AS_IN_THE_FILE:
+    if t.norm is not None and mode.folds:
         values |= _folded(t, values)
     bias = getattr(t.op, "bias", None)
-    if mode is Mode.FOLDED and isinstance(bias, keras.Variable):
+    if mode.simulates and isinstance(bias, keras.Variable):
         value = values.get(id(bias), (bias, full_precision(bias)))[1]
         values[id(bias)] = (bias, _rounded_bias(t, value, values))
     return values
@@ -135,7 +131,7 @@ def _weight_step(t: OpPlan, values: list):
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
     """Returns `(factor, shift)`, both `(channels,)`: the normalization at inference is `x * factor + shift`."""
-    if mode is Mode.EXPORT:
+    if mode.exports:
         with tf.init_scope():
             return tuple(np.asarray(x) for x in norm_constants(norm))
     factor = 1.0 / tf.sqrt(full_precision(norm.moving_variance) + norm.epsilon)
@@ -182,11 +178,11 @@ def late_bias(t: OpPlan, mode: Mode, values: list):
     Args:
         t: The plan of the operation.
         mode: What the pass is for.
-        values: What `values_of` returned.
+        values: Pairs of a variable and what is read in its place.
     """
-    if mode not in AS_IN_THE_FILE or getattr(t.op, "bias", None) is not None:
+    if not mode.folds or getattr(t.op, "bias", None) is not None:
         return None
-    if mode is Mode.EXPORT:
+    if mode.exports:
         with tf.init_scope():
             shift = _shift(t)
             return None if shift is None else np.asarray(shift)

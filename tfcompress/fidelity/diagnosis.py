@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.export.simulate import simulate
-from tfcompress.fake_quant.op_plan import Mode, WeightChain
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fidelity.noise import LayerNoise

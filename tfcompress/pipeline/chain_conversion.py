@@ -15,7 +15,8 @@ from tfcompress.conversion.convert import convert
 from tfcompress.export.export import named_outputs
 from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import simulate
-from tfcompress.fake_quant.op_plan import Mode, OpPlan
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.clone import copied

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import keras
 
-from tfcompress.fake_quant.op_plan import Mode, OpPlan
+from tfcompress.fake_quant.forward_pass import TESTING, TRAINING
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
 from tfcompress.graph.keras_private import takes_training
 from tfcompress.layer_table.lookup import describe
@@ -77,8 +78,7 @@ class Compressed(keras.layers.Wrapper):
         """The layer's output under its plan."""
         if takes_training(self.layer):
             kwargs["training"] = training
-        mode = Mode.TRAIN if training else Mode.TEST
-        return run(self.plan, self.layer, args, kwargs, mode)
+        return run(self.plan, self.layer, args, kwargs, TRAINING if training else TESTING)
 
     def compute_output_shape(self, *args, **kwargs):
         """That of the layer inside."""

@@ -8,7 +8,7 @@ import keras
 from tfcompress.calibration.samples import samples
 from tfcompress.conversion.convert import convert
 from tfcompress.export.simulate import observe, simulate
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.keras_private import input_triples
@@ -193,7 +193,7 @@ class CompressionRun:
 
     def overrides(self, mode: Mode) -> tuple:
         """Returns what else is laid over the model in passes of a mode."""
-        return self.objective.overrides() if mode is Mode.TRAIN else ()
+        return self.objective.overrides() if mode.trains else ()
 
     def prepare(self, epochs: int, steps: int | None) -> None:
         """Gets ready for a training of so many epochs, of so many steps (None: unknown), and shows the plan."""
