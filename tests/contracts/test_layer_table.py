@@ -6,7 +6,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.export.post_training import quantized_state
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import laid
 from tfcompress.graph.keras_private import float32
 from tfcompress.graph.tree import leaves
@@ -36,7 +36,7 @@ def test_axes_name_every_axis(case):
             assert channels, f"{path} has no axis with a scale of its own"
 
 
-def test_a_treatment_that_does_nothing_changes_nothing(case):
+def test_an_operation_plan_that_does_nothing_changes_nothing(case):
     model, x = case.model(between=True), case.data(8)
     treated = make_plan(model, [tfc.Prune(0.0)]).state
     plain = np.asarray(model(x, training=False))

@@ -108,7 +108,7 @@ def test_training_after_surgery_keeps_its_law(model, data, name, technique, tmp_
 @pytest.mark.parametrize("name", ALL)
 def test_rows_are_told_for_every_surgery(model, data, name):
     session = tfc.compress(model, ALL[name](), data[0], labels=data[1], verbose=0)
-    ((_, rows),) = session.callback.operated
+    ((_, rows),) = session.callback.run.carrier.operated
     assert rows and all(isinstance(row, (Change, Left)) for row in rows)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.graph.clone import copied
@@ -159,7 +159,7 @@ def told(state):
             t.affine,
             word(t),
         )
-        for t in state.treatments
+        for t in state.op_plans
     }
 
 
@@ -362,3 +362,21 @@ def test_the_wrapper_and_the_hook_compute_the_same(make):
     with laid(plain, state, Mode.TEST):
         expected = plain(x).numpy()
     np.testing.assert_allclose(wrap(x), expected, atol=1e-6)
+
+
+def test_a_fixed_range_has_the_width_of_the_activations_also_in_a_session(tmp_path):
+    """Four bits in front of a sigmoid: 16 answers, by the hook, by the wrapper, and by the wrapper that was saved."""
+    from tfcompress.fake_quant.patching import laid
+
+    inputs = keras.Input((8,), name="x")
+    model = keras.Model(inputs, L.Flatten()(L.Activation("sigmoid", name="gate")(L.Dense(8, name="it")(inputs))))
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    state = make_plan(model, [tfc.Quantize("w4a4")]).state
+    observed(state, model, x)
+    with laid(model, state, Mode.TEST):
+        hook = model(x).numpy()
+    wrap = wrapped(model, state)
+    wrap.save(tmp_path / "wrap.keras")
+    assert len(np.unique(hook)) <= 16
+    np.testing.assert_array_equal(wrap(x), hook)
+    np.testing.assert_array_equal(tfc.load_model(tmp_path / "wrap.keras")(x), hook)

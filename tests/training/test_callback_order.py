@@ -158,7 +158,7 @@ def test_reduce_lr_on_plateau_reads_the_sparsity_and_acts(is_first, dense_net, p
 
 
 def test_validation_during_fit_sees_the_compressed_model(dense_net, points):
-    from tfcompress.fake_quant.op_plan import Mode
+    from tfcompress.fake_quant.forward_pass import Mode
     from tfcompress.fake_quant.patching import laid
 
     x, y = points

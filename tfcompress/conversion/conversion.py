@@ -45,7 +45,7 @@ class Conversion:
         percentile: Per cent of the values inside a range that calibration sets; None for all.
         source: The signature that is converted, for a SavedModel.
         ranges: Where the ranges come from; `ranges.find_ranges` sets it, and the next two.
-        state: The treatments the file is made under; None for a float file and for a SavedModel.
+        state: The operation plans the file is made under; None for a float file and for a SavedModel.
         seen: Largest value that the samples show at each trained range, by `id(range)`, for a packer that needs it.
         notes: What the user should know.
     """

@@ -6,7 +6,6 @@ range gets the scale that was trained. Biases follow: they lie on input scale ti
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import flatbuffers
 import keras
@@ -15,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import observe
-from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.file_formats import FORMATS, FileFormat
@@ -28,7 +27,7 @@ _SAME = 2e-4  # between a bound that TensorFlow saw and the same one here; float
 
 
 def masks_only(model: keras.Model, file_format: FileFormat, samples):
-    """Returns the treatments that a file calibrated for 16 bits needs: attention whose masks set no range.
+    """Returns the operation plans that a file calibrated for 16 bits needs: attention whose masks set no range.
 
     Args:
         model: A model that was not quantized in training.
@@ -36,7 +35,7 @@ def masks_only(model: keras.Model, file_format: FileFormat, samples):
         samples: Calibration samples.
 
     Returns:
-        The treatments, or None where there is no such layer, or the graph can't be followed.
+        The operation plans, or None where there is no such layer, or the graph can't be followed.
     """
     if not any(spec_of(op).within for _, op in leaves(model)):
         return None
@@ -45,8 +44,8 @@ def masks_only(model: keras.Model, file_format: FileFormat, samples):
     except ValueError:  # as it is, then
         return None
     kept = [
-        Treatment(t.path, t.op, t.index, written=True, inside=t.inside)
-        for t in state.treatments
+        OpPlan(t.path, t.op, t.index, written=True, inside=t.inside)
+        for t in state.op_plans
         if t.written and spec_of(t.op).within
     ]
     found = CompressionState(kept)
@@ -65,15 +64,7 @@ def observed(model: keras.Model, state, samples) -> dict[int, float]:
     def twin(span):
         return twins[id(span)]
 
-    looking = [
-        replace(
-            t,
-            outputs={k: twin(span) for k, span in t.outputs.items()},
-            before=twin(t.before),
-            inside={name: twin(span) for name, span in t.inside.items()},
-        )
-        for t in state.treatments
-    ]
+    looking = [t.mapped(ranges=twin) for t in state.op_plans]
     observe(model, CompressionState(looking, [twin(span) for span in state.inputs]), samples)
     return {id(span): max(abs(bound) for bound in twin(span).limits()) for span in state.ranges}
 
@@ -83,7 +74,7 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
 
     Args:
         content: The file.
-        state: The treatments, with trained symmetric ranges.
+        state: The operation plans, with trained symmetric ranges.
         seen: What `observed` returned for the samples the file was calibrated with.
         layers: Index of an operation (as text) to the path of its layer.
 
@@ -95,8 +86,8 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
     """
     graph = read(content).graphs[0]
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    paths = {id(t.op): t.path for t in state.treatments}
-    carriers = {paths[id(t.norm)]: t.path for t in state.treatments if t.norm is not None}
+    paths = {id(t.op): t.path for t in state.op_plans}
+    carriers = {paths[id(t.norm)]: t.path for t in state.op_plans if t.norm is not None}
     new = _new_scales(graph, state.ranges, seen, layers, carriers)
     changed = {t.index: new[t.scale[0]] for t in _activations(graph) if t.scale[0] in new}
     for op in graph.ops:  # what is joined with others has its range behind the joint

@@ -47,7 +47,7 @@ def with_better_scales(
 
 
 def _one_scale(c: Conversion):
-    """The treatments with one scale for each clustered kernel, and the ranges that calibration found."""
+    """The operation plans with one scale for each clustered kernel, and the ranges that calibration found."""
     state = quantized_state(c.model, left_out(c), clustered, c.percentile, c.file_format)
     for mine, theirs in zip(state.ranges, c.state.ranges, strict=True):
         mine.low.assign(theirs.low)

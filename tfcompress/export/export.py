@@ -1,4 +1,4 @@
-"""From a live model under its treatments to the bytes of a `.tflite` file.
+"""From a live model under its operation plans to the bytes of a `.tflite` file.
 
 The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
 operation runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
@@ -17,7 +17,8 @@ import keras
 import tensorflow as tf
 
 from tfcompress.export.unconvertible import NotConvertible, converter_failure, lacking
-from tfcompress.fake_quant.op_plan import Mode, Treatment
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.weight_reads import prepare_export
 from tfcompress.graph.export_substitutes import convertible
@@ -111,7 +112,7 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
 
     Args:
         model: A built model.
-        state: Its treatments, or None to export it as it is.
+        state: Its operation plans, or None to export it as it is.
         draws: What becomes of random numbers.
 
     Returns:
@@ -126,7 +127,7 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
     check_static(model)
     floats = float_inputs(model) if draws.is_integer else doubles(model)
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
-    outputs = []
+    outputs, prepared = [], {}
 
     def serve(*tensors):
         with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
@@ -136,21 +137,19 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
         return list(named.values())
 
     with (
-        contextlib.ExitStack() as afterwards,
         float32(model),
         unrolled(model),
         drawing(draws),
         convertible(draws.is_integer),
         overridden(_scoped(model, every := complete(model, state))),
-        laid(model, every, Mode.EXPORT),
+        laid(model, every, Mode.EXPORT, prepared=prepared),
         quiet(),
     ):
         paths = numbered(model, every)
         root = max(paths)
-        for t in every.treatments:
-            afterwards.callback(t.exported.clear)
-        held = [v for t in every.treatments for v in prepare_export(t)]
-        constants = Constants({id(c.variable): c.value for t in every.treatments for c in t.chains.values()}, held)
+        prepared |= {id(t): prepare_export(t) for t in every.op_plans}
+        held = [v for p in prepared.values() for _, _, v in p.values if isinstance(v, tf.Variable)]
+        constants = Constants({id(c.variable): c.value for t in every.op_plans for c in t.chains.values()}, held)
         function, module = traced(serve, flat, held)
         refuse_lacking(function.graph, paths)
         # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
@@ -172,7 +171,7 @@ def _scoped(model: keras.Model, every) -> list[tuple]:
 
         return scoped
 
-    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    first = len(every.op_plans) + max((t.index for t in every.op_plans), default=0)
     return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(containers(model))]
 
 
@@ -183,9 +182,9 @@ def numbered(model: keras.Model, every) -> dict[int, str]:
         model: The model.
         every: What `complete` made of it.
     """
-    first = len(every.treatments) + max((t.index for t in every.treatments), default=0)
+    first = len(every.op_plans) + max((t.index for t in every.op_plans), default=0)
     held = [*(path for path, _ in containers(model)), model.name]
-    return {t.index: t.path for t in every.treatments} | {first + k: path for k, path in enumerate(held)}
+    return {t.index: t.path for t in every.op_plans} | {first + k: path for k, path in enumerate(held)}
 
 
 def refuse_lacking(graph, paths: dict[int, str]) -> None:
@@ -271,21 +270,21 @@ def _paths(places, count: int) -> list[str]:
 
 
 def complete(model: keras.Model, state):
-    """Returns treatments for every operation: those of the state, and empty ones that make constants and names.
+    """Returns operation plans for every operation: those of the state, and empty ones that make constants and names.
 
     Forms without values to round (3-D pooling by planes, `x * x`, `x * -1`) are exact: they are laid in every mode,
     also where LiteRT, or its 16-bit activations, lack the operation itself.
     """
-    known = {id(t.op): t for t in state.treatments} if state is not None else {}
+    known = {id(t.op): t for t in state.op_plans} if state is not None else {}
     number = max((t.index for t in known.values()), default=-1) + 1
-    treatments = []
+    plans = []
     for path, op in leaves(model):
         if id(op) not in known:
             spec = spec_of(op)
-            known[id(op)] = Treatment(path, op, number, written=spec.written is not None and not spec.inside)
+            known[id(op)] = OpPlan(path, op, number, written=spec.written is not None and not spec.inside)
             number += 1
-        treatments.append(known[id(op)])
-    return SimpleNamespace(treatments=treatments, inputs=list(state.inputs) if state is not None else [])
+        plans.append(known[id(op)])
+    return SimpleNamespace(op_plans=plans, inputs=list(state.inputs) if state is not None else [])
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ def check_ranges(state) -> None:
     """Raises if an activation range is not finite, or wider than float32 can say.
 
     Args:
-        state: The treatments of a model, with `ranges`.
+        state: The operation plans of a model, with `ranges`.
 
     Raises:
         ValueError: In that case; the message names the operation or input.

@@ -61,7 +61,7 @@ def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[st
 
     Args:
         model: The model.
-        state: Its treatments; None where nothing was treated.
+        state: Its operation plans; None where nothing was treated.
         leave_float: Name patterns and types of `convert`.
     """
     if state is None:

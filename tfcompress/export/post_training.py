@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.fake_quant.op_plan import Chain, Spot, Treatment
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.range_requests import ranged
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
@@ -41,7 +41,7 @@ def quantized_state(
     percentile: float | None = None,
     file_format: FileFormat = INT8,
 ) -> CompressionState:
-    """Makes the treatments of a model that was not trained for it; its ranges are still to be filled.
+    """Makes the operation plans of a model that was not trained for it; its ranges are still to be filled.
 
     Args:
         model: A built model.
@@ -64,18 +64,16 @@ def quantized_state(
         return made
 
     _check_inside(model)
-    spots, inputs = ranged(model, make, left_out, "convert")
+    placements, inputs = ranged(model, make, left_out, "convert")
     borrowed = own_code(model).borrowed
-    treatments = []
+    plans = []
     for index, (path, op) in enumerate(leaves(model)):
-        spot = spots.get(id(op), Spot())
-        t = Treatment(path, op, index)
-        t.lay(spot)
+        t = OpPlan.of(path, op, index, placements.get(id(op)))
         if not left_out(op):
             for name in spec_of(op).kernels:
-                t.chains[name] = _chain(op, name, file_format.weights, one_scale, spot.norm is not None, borrowed)
-        treatments.append(t)
-    return CompressionState(treatments, inputs)
+                t.chains[name] = _chain(op, name, file_format.weights, one_scale, t.norm is not None, borrowed)
+        plans.append(t)
+    return CompressionState(plans, inputs)
 
 
 def _check_inside(model: keras.Model) -> None:
@@ -96,9 +94,9 @@ def _range(positive: bool, percentile: float | None, codes: Codes) -> Activation
     return PercentileRange(percentile=float(percentile), **options)
 
 
-def _chain(op, name: str, codes: Codes, one_scale, is_folded: bool, borrowed) -> Chain:
+def _chain(op, name: str, codes: Codes, one_scale, is_folded: bool, borrowed) -> WeightChain:
     spec = spec_of(op)
-    chain = Chain.of(op, name)
+    chain = WeightChain.of(op, name)
     chain.is_borrowed = id(chain.variable) in borrowed
     axes = () if chain.is_borrowed or one_scale(chain.plain(), is_folded) else spec.channel_axes(name)
     chain.add(QuantizeWeight(codes.bits, codes.symmetric, axes, spec.axes[name]))

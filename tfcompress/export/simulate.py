@@ -1,14 +1,13 @@
 """The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
 
 import contextlib
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.weight_reads import prepare
 from tfcompress.graph.keras_private import float32, inference, input_specs, overridden
@@ -19,11 +18,11 @@ BATCH = 128  # samples at a time
 
 
 def simulate(model: keras.Model, state, x, batch_size: int = BATCH):
-    """Returns the outputs of a model under the treatments of a state.
+    """Returns the outputs of a model under the operation plans of a state.
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`.
+        state: What holds `op_plans` and `inputs`.
         x: Inputs as the model takes them: an array `(samples, ...)`, a list or a dict of arrays.
         batch_size: Samples at a time.
 
@@ -35,7 +34,7 @@ def simulate(model: keras.Model, state, x, batch_size: int = BATCH):
 
 def float_outputs(model: keras.Model, x, batch_size: int = BATCH):
     """Returns the outputs of a model as it is, in float32; arguments and result as for `simulate`."""
-    return _batches(model, SimpleNamespace(treatments=[], inputs=[]), x, batch_size, Mode.FOLDED)
+    return _batches(model, SimpleNamespace(op_plans=[], inputs=[]), x, batch_size, Mode.FOLDED)
 
 
 def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32):
@@ -43,7 +42,7 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`.
+        state: What holds `op_plans` and `inputs`.
         samples: One dict by input name per sample, as `calibration.samples` makes them.
         batch_size: Samples at a time.
 
@@ -59,13 +58,15 @@ def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], bat
 def _batches(model, state, x, batch_size, mode):
     x = keras.tree.map_structure(np.asarray, x)
     count = len(keras.tree.flatten(x)[0])
-    draws, parts = Draws(), []
+    draws, parts, prepared = Draws(), [], {}
     # TensorFlow warns of functions made anew; this one is, for every state of the model
-    random = drawing(draws) if mode is Mode.FOLDED else contextlib.nullcontext()
-    run = (random, overridden(inference(model)), laid(model, state, mode), _prepared(state, mode))
+    random = drawing(draws) if mode.simulates else contextlib.nullcontext()
+    run = (random, overridden(inference(model)), laid(model, state, mode, prepared=prepared))
     with quiet(), float32(model), contextlib.ExitStack() as stack:
         for each in run:
             stack.enter_context(each)
+        if mode.simulates:  # weights and bounds are final: they are read once, not anew in each batch
+            prepared |= {id(t): prepare(t, mode) for t in state.op_plans}
         forward = _traced(model, x, draws)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
@@ -78,18 +79,6 @@ def _joined(*parts):
     """One array; classes and masks keep their type."""
     whole = np.concatenate(parts)
     return whole if whole.dtype.kind in "iub" else whole.astype("float32")
-
-
-@contextlib.contextmanager
-def _prepared(state, mode) -> Iterator[None]:
-    """In the simulation weights and bounds are final: they are read once, not anew in each batch."""
-    try:
-        for t in state.treatments if mode is Mode.FOLDED else ():
-            prepare(t, mode)
-        yield
-    finally:
-        for t in state.treatments:
-            t.ready = None
 
 
 def _traced(model, x, draws):

@@ -1,4 +1,4 @@
-"""Treatments laid over a live model's operations for exactly as long as one step runs.
+"""Operation plans laid over a live model's operations for exactly as long as one step runs.
 
 Keras calls nothing after an exception or Ctrl-C, so nothing is left lying on a layer between steps:
 the step functions of the model are wrapped, and inside each call the overrides come and go in one
@@ -9,42 +9,44 @@ take themselves away.
 import contextlib
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
+from tfcompress.fake_quant.forward_pass import TESTING, TRAINING, ForwardPass, Mode, Prepared
 from tfcompress.fake_quant.litert_rounding import is_int8, quantized
-from tfcompress.fake_quant.op_plan import Mode, Treatment
-from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
 from tfcompress.graph.keras_private import is_training, overridden, unconverted
 from tfcompress.graph.variable_reads import Reading
 
-_HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
-
 
 @contextlib.contextmanager
-def laid(model: keras.Model, state, mode: Mode | None, extra: tuple = ()) -> Iterator[None]:
-    """Lays the treatments of `state` over the model's operations while the block runs.
+def laid(
+    model: keras.Model, state, mode: Mode | None, extra: tuple = (), prepared: Mapping[int, Prepared] | None = None
+) -> Iterator[None]:
+    """Lays the operation plans of `state` over the model's operations while the block runs.
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`, the ranges of the model's inputs.
+        state: What holds `op_plans` and `inputs`, the ranges of the model's inputs.
         mode: What the passes are for; None for what each call says by its argument `training`.
         extra: Further `(owner, attribute, value)` overrides, such as a model's `compute_loss`.
+        prepared: By `id(operation plan)` what was prepared for it; may be filled while the block runs.
     """
-    with overridden([*_changes(model, state, mode), *extra]):
+    forward = None if mode is None else ForwardPass(mode, {} if prepared is None else prepared)
+    with overridden([*_changes(model, state, forward), *extra]):
         yield
 
 
-def _changes(model, state, mode: Mode | None) -> list[tuple]:
-    changes = [(t.op, "call", _call(t, _own_call(t.op), mode)) for t in state.treatments]
+def _changes(model, state, forward: ForwardPass | None) -> list[tuple]:
+    changes = [(t.op, "call", _call(t, _own_call(t.op), forward)) for t in state.op_plans]
     if any(span is not None for span in state.inputs):
-        changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, mode)))
-    lent = [c for t in state.treatments for c in t.chains.values() if c.is_borrowed]
-    if lent and mode is not Mode.EXPORT:  # an export has constants for everybody
+        changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, forward)))
+    lent = [c for t in state.op_plans for c in t.chains.values() if c.is_borrowed]
+    if lent and (forward is None or not forward.mode.exports):  # an export has constants for everybody
         inner = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
         changes.append((model, "call", _lending(model, inner, lent)))
     return changes
@@ -72,24 +74,24 @@ def _own_call(op) -> Callable:
     return getattr(op.call, "tfcompress_plain", op.call)
 
 
-def _now() -> Mode:
+def _now() -> ForwardPass:
     """What the call that is running is for, as it says itself."""
-    return Mode.TRAIN if is_training() else Mode.TEST
+    return TRAINING if is_training() else TESTING
 
 
-def _call(treatment: Treatment, plain: Callable, mode: Mode | None) -> Callable:
+def _call(plan: OpPlan, plain: Callable, forward: ForwardPass | None) -> Callable:
     def call(*args, **kwargs):
-        return run(treatment, plain, args, kwargs, mode or _now())
+        return run(plan, plain, args, kwargs, forward or _now())
 
     vars(call)["tfcompress_plain"] = plain
     return call
 
 
-def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callable:
+def _entrance(model, plain: Callable, spans: list, given: ForwardPass | None) -> Callable:
     """The model's own call, with ranges on its inputs; integers that have one go on as floats."""
 
     def call(inputs, *args, **kwargs):
-        flat, mode = keras.tree.flatten(inputs), given or _now()
+        flat, mode = keras.tree.flatten(inputs), (given or _now()).mode
         for k, span in enumerate(spans):
             if span is not None:
                 x = tf.convert_to_tensor(flat[k])
@@ -104,9 +106,9 @@ def _entrance(model, plain: Callable, spans: list, given: Mode | None) -> Callab
 
 def _entered(x, span, mode: Mode):
     """An input on the grid of its range."""
-    if mode is Mode.FOLDED and is_int8(span):
+    if mode.simulates and is_int8(span):
         return quantized(tf.cast(x, tf.float32), span)
-    return span(x, how=_HOW.get(mode, APPLY), export=mode is Mode.EXPORT)
+    return span(x, how=mode.ranges, export=mode.exports)
 
 
 class Training:
@@ -167,7 +169,7 @@ class Member:
 
 
 class StepFunctions:
-    """The train, test and predict functions of a model, made anew to run under treatments.
+    """The train, test and predict functions of a model, made anew to run under operation plans.
 
     Args:
         model: The compiled model that `fit` trains.
@@ -216,7 +218,7 @@ class StepFunctions:
         changes = []
         for member in self.members:
             with overridden(changes):
-                changes += [*_changes(member.network, member.state, mode), *member.extra(mode)]
+                changes += [*_changes(member.network, member.state, ForwardPass(mode)), *member.extra(mode)]
         return changes
 
     def _wrap(self, name, mode) -> Callable:
@@ -228,7 +230,7 @@ class StepFunctions:
             if not self.is_running:
                 self.remove()
                 return self._plain(name)(*args, **kwargs)
-            if mode is Mode.TRAIN:
+            if mode.trains:
                 return self._step(changes, plain, args, kwargs)
             with overridden(changes):
                 return plain(*args, **kwargs)

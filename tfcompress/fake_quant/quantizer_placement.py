@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.fake_quant.input_scaling import moves_front, one_factor, takes_front
-from tfcompress.fake_quant.op_plan import Spot
+from tfcompress.fake_quant.op_plan import OpPlacement
 from tfcompress.fake_quant.weight_reads import fold_target
 from tfcompress.graph.trace import Call, Trace
 from tfcompress.layer_table.lookup import (
@@ -37,7 +37,7 @@ _WHOLE = {name: (float(np.iinfo(name).min), float(np.iinfo(name).max)) for name 
 
 
 @dataclass
-class Span:
+class RangeRequest:
     """One range to be: its name in reports, whether the tensor can't be negative, and its bounds if known."""
 
     name: str
@@ -50,15 +50,15 @@ class Placement:
     """Where every range lies.
 
     Args:
-        spots: By `id(operation)`.
+        placements: By `id(operation)`.
         inputs: Ranges of the model's inputs (None for integer inputs).
         behind: What each tensor of the trace has its scale from: a range, fixed limits, or None where a later operation
             gives it one.
     """
 
-    spots: dict[int, Spot]
-    inputs: list[Span | None]
-    behind: dict[int, Span | tuple[float, float] | None]
+    placements: dict[int, OpPlacement]
+    inputs: list[RangeRequest | None]
+    behind: dict[int, RangeRequest | tuple[float, float] | None]
 
 
 def place(
@@ -66,7 +66,7 @@ def place(
     name: Callable[[Any], str],
     left_out: Callable[[Any], bool] = lambda op: False,
 ) -> Placement:
-    """Finds the spot of every range.
+    """Finds the placement of every range.
 
     Args:
         trace: The trace of the model.
@@ -82,7 +82,7 @@ def place(
 class _Placer:
     def __init__(self, trace, name, left_out):
         self.trace, self.name, self.left_out = trace, name, left_out
-        self.spots: dict[int, Spot] = defaultdict(Spot)
+        self.placements: dict[int, OpPlacement] = defaultdict(OpPlacement)
         self.makers: dict[int, tuple[Call, int]] = {}
         self.users: dict[int, list[Call]] = defaultdict(list)
         self.times = Counter(id(call.op) for call in trace.calls)
@@ -93,13 +93,15 @@ class _Placer:
                 self.makers.setdefault(t, (call, k))
         self.last = set(trace.outputs)
         self.floats: set[int] = set()  # tensors of layers that stay float
-        self.behind: dict[int, Span | tuple[float, float] | None] = {}  # tensor -> what its scale comes from
+        self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> what its scale comes from
 
     def placement(self) -> Placement:
         inputs = []
         for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
             is_float = dtype.startswith("float") or k in self.trace.float_inputs
-            span = Span(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
+            span = (
+                RangeRequest(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
+            )
             if is_float:  # what makes numbers of integers gives them a scale
                 self.behind[t] = span
             inputs.append(span)
@@ -113,25 +115,25 @@ class _Placer:
             self._visit(call)
         for call in self.trace.calls:
             if self.times[id(call.op)] == 1 and call.outputs:
-                spot = self.spots[id(call.op)]
-                spot.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
+                placement = self.placements[id(call.op)]
+                placement.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
                 if spec_of(call.op).is_table:
-                    spot.table = self._scale_of(call.outputs[0], (JOIN, SAME))
-        return Placement(dict(self.spots), inputs, self.behind)
+                    placement.table = self._scale_of(call.outputs[0], (JOIN, SAME))
+        return Placement(dict(self.placements), inputs, self.behind)
 
     def _only_joined(self, t) -> bool:
         """Whether an input is only read by what joins it with others, on whose scale it then lies."""
         user = self._only_user(t)
         return user is not None and spec_of(user.op).grid == JOIN and len(set(user.inputs)) > 1
 
-    def _scale_of(self, t, through: tuple[str, ...]) -> Span | None:
+    def _scale_of(self, t, through: tuple[str, ...]) -> RangeRequest | None:
         """The range that gives a tensor its scale, also where an operation behind with such a grid holds it."""
         while (span := self.behind.get(t)) is None:
             user = self._only_user(t)
             if user is None or spec_of(user.op).grid not in through:
                 return None
             t = user.outputs[0]
-        return span if isinstance(span, Span) else None
+        return span if isinstance(span, RangeRequest) else None
 
     def _only_user(self, t) -> Call | None:
         """The one operation that reads a tensor, if the model does not return it as well."""
@@ -146,8 +148,8 @@ class _Placer:
         if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
             return
         if self._affine(call):
-            self.spots[id(maker.op)].norm = norm
-            self.spots[id(norm)].folds = True
+            self.placements[id(maker.op)].norm = norm
+            self.placements[id(norm)].folds = True
 
     def _front(self, call):
         """Lets the layers behind take over a factor for the whole input, and an offset where nothing pads by zeros."""
@@ -156,9 +158,9 @@ class _Placer:
         pair = one_factor(call.op)
         readers = None if pair is None else self._readers(call.outputs[0], pair)
         if readers:
-            self.spots[id(call.op)].folds = True
+            self.placements[id(call.op)].folds = True
             for reader in readers:
-                self.spots[id(reader.op)].front = call.op
+                self.placements[id(reader.op)].front = call.op
 
     def _readers(self, tensor, pair) -> list[Call] | None:
         """The layers with kernels that read a tensor, others only moving its values; None if there are others."""
@@ -169,7 +171,7 @@ class _Placer:
                 continue
             if self.left_out(user.op) or self.times[id(user.op)] > 1 or user.inputs.count(tensor) > 1:
                 return None
-            if takes_front(user.op, *pair) and not self.spots[id(user.op)].folds:
+            if takes_front(user.op, *pair) and not self.placements[id(user.op)].folds:
                 found.append(user)
             elif spec.grid == SAME and spec.flow in ("move", "pass") and len(user.outputs) == 1 and not spec.written:
                 behind = self._readers(user.outputs[0], pair) if moves_front(user.op, *pair) else None
@@ -200,41 +202,40 @@ class _Placer:
         return axes.has_one_output_axis and (axes.input_channel is not None or axes.kept_channel is not None)
 
     def _visit(self, call):
-        spot, spec = self.spots[id(call.op)], spec_of(call.op)
+        placement, spec = self.placements[id(call.op)], spec_of(call.op)
         if id(call.op) in self.trace.noticed.drawing:  # dropout that stays on is no identity
             spec = replace(spec, grid=OWN)
-        spot.is_last |= bool(self.last & set(call.outputs))
+        placement.is_last |= bool(self.last & set(call.outputs))
         if self.left_out(call.op):
             self.floats.update(call.outputs)
             return
-        self._inner(call, spot, spec)
-        spot.affine = self._affine(call)
+        self._inner(call, placement, spec)
+        placement.affine = self._affine(call)
         if call.inputs and self.times[id(call.op)] == 1:
-            spot.source = self.behind.get(call.inputs[0])
-            spot.sources = tuple(self.behind.get(t) for t in call.inputs)
+            placement.sources = tuple(self.behind.get(t) for t in call.inputs)
         for k, t in enumerate(call.outputs):
             if not call.dtypes[k].startswith("float") or self.makers[t][0] is not call:
                 continue  # integers have no scale; a tensor handed through keeps the one it has
-            self._output(call, spot, spec, k, t)
+            self._output(call, placement, spec, k, t)
 
-    def _inner(self, call, spot, spec):
+    def _inner(self, call, placement, spec):
         forms = _integer_forms(call.op)
         if spec.within == "masked softmax" and not call.masked:
             return
         if forms and call.dtypes[0].startswith("float"):
-            spot.written = True
+            placement.written = True
             for name in (name for form in forms for name in form.inside):
-                spot.inside.setdefault(name, Span(f"{self.name(call.op)} ({name})"))
+                placement.inside.setdefault(name, RangeRequest(f"{self.name(call.op)} ({name})"))
         if spec.kernels and not spec.step and not spec.inner and spec.is_known and not _fuses(call.op):
-            spot.before = spot.before or Span(f"{self.name(call.op)} (before activation)")
+            placement.before = placement.before or RangeRequest(f"{self.name(call.op)} (before activation)")
 
-    def _output(self, call, spot, spec, k, t):
+    def _output(self, call, placement, spec, k, t):
         activated = spec.kernels and spec.is_known
         fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
         if fixed is not None:
-            spot.fixed, self.behind[t] = fixed, fixed
+            placement.fixed, self.behind[t] = fixed, fixed
             return
-        if spot.folds and spec.grid != FOLD:  # codes stay as they are
+        if placement.folds and spec.grid != FOLD:  # codes stay as they are
             self.behind[t] = self.behind.get(call.inputs[0])
             return
         source = self.behind.get(call.inputs[0]) if call.inputs else None
@@ -244,12 +245,12 @@ class _Placer:
         if spec.grid == NONE or spec.grid == SAME and (source is not None or self._pushed(call)):
             self.behind[t] = source
             return
-        if spec.grid in _BETWEEN and isinstance(source, Span):
-            spot.outputs[k], self.behind[t] = source, source
+        if spec.grid in _BETWEEN and isinstance(source, RangeRequest):
+            placement.outputs[k], self.behind[t] = source, source
             return
         if spec.grid in _BETWEEN and source is not None:
             # on a scale of its own LiteRT would bring the input to it first, and cut off what the averages don't reach
-            spot.fixed = self.behind[t] = source
+            placement.fixed = self.behind[t] = source
             return
         self._own(call, k, t, spec)
 
@@ -271,8 +272,8 @@ class _Placer:
         if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
             self.behind[at] = None
             return
-        span = self.spots[id(op)].outputs.get(index) or Span(self.name(call.op), self._positive(call.op))
-        self.spots[id(op)].outputs[index] = span
+        span = self.placements[id(op)].outputs.get(index) or RangeRequest(self.name(call.op), self._positive(call.op))
+        self.placements[id(op)].outputs[index] = span
         self.behind[t] = self.behind[at] = span
 
     def _taken_over(self, call, spec, user, moved: bool = False) -> bool:
@@ -281,7 +282,7 @@ class _Placer:
         if grid == JOIN or moved:
             return grid == JOIN and spec.grid not in _BETWEEN
         if grid == FOLD:
-            return self.spots[id(user.op)].folds
+            return self.placements[id(user.op)].folds
         return grid == FUSE and self._lends(call.op, spec)
 
     def _lends(self, op, spec) -> bool:

@@ -7,8 +7,8 @@ file, and the values in between could not occur anyway: sums are whole steps of 
 import keras
 import numpy as np
 
-from tfcompress.fake_quant.op_plan import Treatment
-from tfcompress.fake_quant.quantizer_placement import Placement, Span, place
+from tfcompress.fake_quant.op_plan import OpPlan
+from tfcompress.fake_quant.quantizer_placement import Placement, RangeRequest, place
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.fake_quant.weight_reads import largest_weight
 from tfcompress.file_formats import INT8
@@ -25,7 +25,7 @@ def lift(model: keras.Model, state) -> list[str]:
 
     Args:
         model: A built model.
-        state: Its treatments, their ranges filled.
+        state: Its operation plans, their ranges filled.
 
     Returns:
         Titles of the ranges that saw nothing but zeros.
@@ -38,13 +38,13 @@ def lift(model: keras.Model, state) -> list[str]:
 class _Lift:
     def __init__(self, graph: Trace, found: Placement, state):
         self.graph, self.behind, self.dead = graph, found.behind, []
-        self.treatments = {id(t.op): t for t in state.treatments}
+        self.op_plans = {id(t.op): t for t in state.op_plans}
         self.real: dict[int, ActivationRange] = {}
         for span, real in zip(found.inputs, state.inputs, strict=False):
             self.real[id(span)] = real
-        for key, spot in found.spots.items():
-            t = self.treatments.get(key)
-            for k, span in spot.outputs.items() if t is not None else ():
+        for key, placement in found.placements.items():
+            t = self.op_plans.get(key)
+            for k, span in placement.outputs.items() if t is not None else ():
                 self.real[id(span)] = t.outputs.get(k)
         self.inputs = [real for real in state.inputs if real is not None]
 
@@ -52,12 +52,12 @@ class _Lift:
         for real in self.inputs:
             self._widen(real, 0.0, _ALONE)
         for call in self.graph.calls:
-            t = self.treatments.get(id(call.op))
+            t = self.op_plans.get(id(call.op))
             if t is not None:
                 self._visit(call, t)
         return self.dead
 
-    def _visit(self, call, t: Treatment):
+    def _visit(self, call, t: OpPlan):
         given = max((self._width(x) for x in call.inputs), default=0.0) or _ALONE
         peak = largest_weight(t) if spec_of(t.op).is_known else None
         most = given if not peak else given * peak  # of one input value
@@ -76,7 +76,7 @@ class _Lift:
             users = [c for c in self.graph.calls if tensor in c.inputs and c.outputs]
             tensor = users[0].outputs[0] if len(users) == 1 else None
         span = self.behind.get(tensor)
-        return self.real.get(id(span)) if isinstance(span, Span) else None
+        return self.real.get(id(span)) if isinstance(span, RangeRequest) else None
 
     def _width(self, tensor) -> float:
         span = self.behind.get(tensor)

@@ -1,22 +1,23 @@
 """Real activation ranges at the places the trace of a model asks for; training and conversion both start here."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from tfcompress.fake_quant.quantizer_placement import Span, Spot, place
+from tfcompress.fake_quant.quantizer_placement import OpPlacement, RangeRequest, place
 from tfcompress.fake_quant.transforms.fixed_range import FixedRange
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.graph.trace import Trace, trace
 from tfcompress.graph.tree import leaves
 
-MakeRange = Callable[[Span, object], ActivationRange]
+MakeRange = Callable[[RangeRequest, object], ActivationRange]
 
 
 def ranged(
     model: keras.Model, make: MakeRange, left_out: Callable[[Any], bool], who: str
-) -> tuple[dict[int, Spot], list]:
+) -> tuple[dict[int, OpPlacement], list]:
     """Makes the activation ranges of a model.
 
     Args:
@@ -44,19 +45,20 @@ def ranged(
             made[id(span)] = _fixed(span, make(span, op)) if span.fixed else make(span, op)
         return None if span is None else made[id(span)]
 
-    for key, spot in found.spots.items():
-        spot.outputs = {k: real(span, ops[key]) for k, span in spot.outputs.items()}
-        spot.before = real(spot.before, ops[key])
-        spot.inside = {name: real(span, ops[key]) for name, span in spot.inside.items()}
-        if isinstance(spot.source, Span):
-            spot.source = real(spot.source, ops[key])
-    for spot in found.spots.values():  # now that every range is made, by the operation it belongs to
-        spot.table, spot.target = made.get(id(spot.table)), made.get(id(spot.target))
-        spot.sources = tuple(made.get(id(each), each) for each in spot.sources)
-    return found.spots, [real(span, None) for span in found.inputs]
+    placed = {}
+    for key, placement in found.placements.items():
+        placed[key] = placement.mapped(ranges=functools.partial(real, op=ops[key]))
+        if isinstance(placement.source, RangeRequest):  # of an input of the model, which no operation makes
+            real(placement.source, ops[key])
+    inputs = [real(span, None) for span in found.inputs]
+
+    def known(scale):  # every range is made by now, by the operation it belongs to
+        return made.get(id(scale)) if isinstance(scale, RangeRequest) else scale
+
+    return {key: placement.mapped(scales=known) for key, placement in placed.items()}, inputs
 
 
-def _fixed(span: Span, plain: ActivationRange) -> ActivationRange:
+def _fixed(span: RangeRequest, plain: ActivationRange) -> ActivationRange:
     made = FixedRange(*span.fixed, bits=plain.bits, symmetric=plain.symmetric)
     made.title = span.name
     return made

@@ -1,10 +1,11 @@
 """All that a compression remembers; saved with the model, but not part of it."""
 
+import threading
 from collections.abc import Sequence
 
 import keras
 
-from tfcompress.fake_quant.op_plan import Chain, Treatment
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.base import Transform
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.graph.rebuild import attach, attached
@@ -20,7 +21,7 @@ class CompressionState(keras.layers.Layer):
     model stay what they were.
 
     Args:
-        treatments: One for each treated operation.
+        plans: One for each treated operation.
         inputs: Ranges of the model's inputs, None where an input has none.
         extras: Further state of techniques: snapshots, adapters.
         own: Pairs (variable, noted gradient) of the extras that train by the state's optimizer.
@@ -28,7 +29,7 @@ class CompressionState(keras.layers.Layer):
 
     def __init__(
         self,
-        treatments: Sequence[Treatment] = (),
+        plans: Sequence[OpPlan] = (),
         inputs: Sequence = (),
         extras: Sequence = (),
         own: Sequence = (),
@@ -37,21 +38,21 @@ class CompressionState(keras.layers.Layer):
         self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int64", trainable=False)
         self.total = self.add_weight(name="total", shape=(), initializer="zeros", dtype="int64", trainable=False)
         self.progress = self.add_weight(name="progress", shape=(), initializer="zeros", trainable=False)
-        self.__dict__["treatments"], self.__dict__["inputs"] = list(treatments), list(inputs)
+        self.__dict__["op_plans"], self.__dict__["inputs"] = list(plans), list(inputs)
         self.__dict__["own"], self.__dict__["counter"] = list(own), None
         self.transforms = [t for c in self.chains() for t in c.transforms]
         self.ranges = self._distinct_ranges()
         self.extras = list(extras)
         self.built = True
 
-    def chains(self) -> list[Chain]:
+    def chains(self) -> list[WeightChain]:
         """Returns the chains of all treated weights, in graph order."""
-        return [chain for t in self.treatments for chain in t.chains.values()]
+        return [chain for t in self.op_plans for chain in t.chains.values()]
 
     def _distinct_ranges(self) -> list[ActivationRange]:
         spans = list(self.inputs)
-        for t in self.treatments:
-            spans += [t.before, *t.inside.values(), *t.outputs.values()]
+        for t in self.op_plans:
+            spans += t.ranges().values()
         return list({id(s): s for s in spans if s is not None}.values())
 
     def hang(self, model: keras.Model) -> None:
@@ -87,15 +88,25 @@ class CompressionState(keras.layers.Layer):
             for _, gradient in pairs:
                 gradient.assign(keras.ops.zeros_like(gradient))
 
+    def features(self) -> dict[str, object]:
+        """Returns by path the outputs that were kept for a feature loss in the pass of this thread."""
+        here = threading.get_ident()
+        return {t.path: t.features[here] for t in self.op_plans if here in t.features}
+
+    def forget_features(self) -> None:
+        """Lets go of them, and so of the graph they belong to."""
+        for t in self.op_plans:
+            t.features.pop(threading.get_ident(), None)
+
     def bake(self) -> None:
         """Writes every lasting transform into its weight."""
-        for treatment in self.treatments:
-            treatment.bake()
+        for plan in self.op_plans:
+            plan.bake()
 
-    def find(self, kind: type[Transform]) -> list[tuple[Treatment, Chain, Transform]]:
+    def find(self, kind: type[Transform]) -> list[tuple[OpPlan, WeightChain, Transform]]:
         """Returns every transform of a type, with where it lies."""
         return [
-            (t, c, x) for t in self.treatments for c in t.chains.values() for x in c.transforms if isinstance(x, kind)
+            (t, c, x) for t in self.op_plans for c in t.chains.values() for x in c.transforms if isinstance(x, kind)
         ]
 
     def count_with(self, counter) -> None:

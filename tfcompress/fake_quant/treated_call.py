@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.attention import inner_parts
+from tfcompress.fake_quant.forward_pass import ForwardPass
 from tfcompress.fake_quant.intermediate_ranges import Inside, fixed_limits, scaled
 from tfcompress.fake_quant.litert_rounding import (
     accumulated,
@@ -23,46 +24,39 @@ from tfcompress.fake_quant.litert_rounding import (
     scale_of,
     weight_step,
 )
-from tfcompress.fake_quant.op_plan import Mode, Treatment
-from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
-from tfcompress.fake_quant.weight_reads import AS_IN_THE_FILE, late_bias, norm_constants, values_of
+from tfcompress.fake_quant.op_plan import OpPlan
+from tfcompress.fake_quant.weight_reads import late_bias, norm_constants, values_of
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import overridden
 from tfcompress.graph.variable_reads import Reading
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
 
-_HOW = {Mode.TRAIN: TRAIN, Mode.OBSERVE: OBSERVE}
 
-
-captured = threading.local()
-"""Outputs of the operations that a feature loss asked for; each replica of a strategy traces in its own thread."""
-
-
-def run(treatment: Treatment, call: Callable, args: tuple, kwargs: dict, mode: Mode):
-    """Calls an operation under its treatment.
+def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: ForwardPass):
+    """Calls an operation under its plan.
 
     Args:
-        treatment: What to do.
+        plan: What to do.
         call: The operation's own call.
         args: Positional arguments of the call.
         kwargs: Keyword arguments of the call.
-        mode: What the pass is for.
+        forward: The pass.
 
     Returns:
         The outputs, in the structure and dtype of the plain call.
     """
-    t = treatment
-    if mode is Mode.EXPORT:
+    t = plan
+    if forward.mode.exports:
         with tf.name_scope(f"tfc{t.index}_"):
-            return _finished(t, _through(t, call, args, kwargs, mode), mode)
-    is_known = mode is Mode.FOLDED and any(t.sources) and is_int8(t.target)
+            return _finished(t, _through(t, call, args, kwargs, forward), forward)
+    is_known = forward.mode.simulates and any(t.sources) and is_int8(t.target)
     if is_known and spec_of(t.op).grid == JOIN and len(t.sources) > 1:
         args, kwargs = _on_one_scale(t, args, kwargs)
-    outputs = _through(t, call, args, kwargs, mode)
+    outputs = _through(t, call, args, kwargs, forward)
     if is_known and spec_of(t.op).product and len(t.sources) == 2 and all(t.sources):
         outputs = accumulated(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
-    return _finished(t, outputs, mode)
+    return _finished(t, outputs, forward)
 
 
 def _on_one_scale(t, args, kwargs):
@@ -80,42 +74,45 @@ def _on_one_scale(t, args, kwargs):
     return keras.tree.map_structure(moved, (args, kwargs))
 
 
-def _through(t, call, args, kwargs, mode):
+def _through(t, call, args, kwargs, forward):
     """The call itself, with weights and the inner activation replaced."""
-    if t.folds and mode in AS_IN_THE_FILE:
+    if t.folds and forward.mode.folds:
         return args[0]
-    if t.affine and mode in AS_IN_THE_FILE:
-        return _scaled(t, call, args[0], mode)
-    values = values_of(t, mode)
-    inner = _laid_over(t, call, mode)
+    if t.affine and forward.mode.folds:
+        return _scaled(t, call, args[0], forward)
+    values = values_of(t, forward)
+    inner = _laid_over(t, call, forward)
     if not values:
         return inner(*args, **kwargs)
     with overridden([adapter.off for adapter in adapters(t.op).values()]):
         outputs = _stateless(t.op, values, inner, args, kwargs)
-    bias = late_bias(t, mode, values) if t.ready is None else t.ready[1]
+    prepared = forward.prepared_for(t)
+    is_late = prepared is None or forward.mode.exports
+    bias = late_bias(t, forward.mode, values) if is_late else prepared.bias
     outputs = outputs if bias is None else outputs + bias
-    return outputs if t.before is not None else _summed(t, outputs, mode, t.target)
+    return outputs if t.before is not None else _summed(t, outputs, forward, t.target)
 
 
-def _summed(t, y, mode, target):
+def _summed(t, y, forward, target):
     """What the kernel of an operation sums up, rounded as XNNPACK does where all scales are known."""
-    step = t.ready[2] if mode is Mode.FOLDED and t.ready is not None else None
+    prepared = forward.prepared_for(t)
+    step = prepared.step if prepared is not None else None
     if step is None or not is_int8(target) or step.shape[0] not in (1, y.shape[-1]):
         return y
     return tf.cast(accumulated(tf.cast(y, tf.float32), t.source, step, target), y.dtype)
 
 
-def _laid_over(t, call, mode):
+def _laid_over(t, call, forward):
     """The call with the layer's activation, its parts or all of it as the file computes them."""
     spec, changes = spec_of(t.op), []
-    if t.before is not None or _rewritten(t, mode) is not None:
-        changes.append((t.op, "activation", _activation(t, mode)))
-    form = _formed(t, mode) if t.written and spec.written is not None else call
+    if t.before is not None or _rewritten(t, forward) is not None:
+        changes.append((t.op, "activation", _activation(t, forward)))
+    form = _formed(t, forward) if t.written and spec.written is not None else call
     if not changes and not (t.written and spec.within is not None):
         return form
 
     def inner(*args, **kwargs):
-        parts = inner_parts(spec.within, t.op, _inside(t, mode)) if t.written and spec.within is not None else []
+        parts = inner_parts(spec.within, t.op, _inside(t, forward)) if t.written and spec.within is not None else []
         with overridden([*changes, *(p for p in parts if p[0] is not t.op or p[1] != "call")]):
             found = [value for owner, name, value in parts if owner is t.op and name == "call"]
             return (found[0] if found else form)(*args, **kwargs)
@@ -123,20 +120,20 @@ def _laid_over(t, call, mode):
     return inner
 
 
-def _activation(t, mode):
-    plain = _rewritten(t, mode) or activation(t.op)
-    how = _HOW.get(mode, APPLY)
+def _activation(t, forward):
+    plain = _rewritten(t, forward) or activation(t.op)
+    how = forward.mode.ranges
 
     def activated(x):
         if t.before is None:
             return plain(x)
-        x = _summed(t, x, mode, t.before)
-        return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, mode, t.before)), x.dtype))
+        x = _summed(t, x, forward, t.before)
+        return plain(tf.cast(t.before(x, how=how, export=_knows_bounds(t, forward, t.before)), x.dtype))
 
     return activated
 
 
-def _rewritten(t: Treatment, mode: Mode):
+def _rewritten(t: OpPlan, forward: ForwardPass):
     """The operation's activation as the file computes it, where that differs from Keras' own."""
     function = activation(t.op)
     if function is None or not spec_of(t.op).is_known:
@@ -144,28 +141,28 @@ def _rewritten(t: Treatment, mode: Mode):
     spec = activation_spec(function)
     if not t.written or spec.written is None or spec_of(t.op).step:
         return None
-    inside = _inside(t, mode)
+    inside = _inside(t, forward)
     inside.source = t.before if t.before is not None else inside.source
     return lambda x: tf.cast(spec.written(tf.cast(x, tf.float32), inside), x.dtype)
 
 
-def _formed(t: Treatment, mode: Mode) -> Callable:
+def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
     """The operation's integer form."""
 
     def formed(x, *args, **kwargs):
-        return tf.cast(spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, mode)), x.dtype)
+        return tf.cast(spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, forward)), x.dtype)
 
     return formed
 
 
-def _inside(t: Treatment, mode: Mode) -> Inside:
-    how, folds = _HOW.get(mode, APPLY), mode in AS_IN_THE_FILE
-    return Inside(t.inside, _bits(t), how, mode is Mode.EXPORT, folds, t.source, t.target)
+def _inside(t: OpPlan, forward: ForwardPass) -> Inside:
+    how, folds = forward.mode.ranges, forward.mode.folds
+    return Inside(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target)
 
 
-def _bits(t: Treatment) -> int:
+def _bits(t: OpPlan) -> int:
     """Bits of the activations of an operation."""
-    spans = [*t.inside.values(), *t.outputs.values(), t.before, t.source]
+    spans = (*t.inside.values(), *t.outputs.values(), t.before, t.source)
     return next((span.bits for span in spans if span is not None and type(span) is not tuple), INT8.activations.bits)
 
 
@@ -193,14 +190,14 @@ def _factors(t, call, channels: int, rank: int) -> tuple:
     return tf.reshape(call(ones), (-1,)) - shift, shift
 
 
-def _scaled(t, call, x, mode):
+def _scaled(t, call, x, forward):
     """A scaling nothing can carry, as a depthwise 1x1 convolution: one exact integer op."""
-    if mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None:
+    if forward.prepared_for(t) is not None:
         with tf.init_scope():  # a graph would be simplified, and round otherwise
             factor, shift = (np.asarray(v) for v in _factors(t, call, x.shape[-1], len(x.shape)))
     else:
         factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
-    if mode is not Mode.FOLDED:
+    if not forward.mode.simulates:
         return scaled(x, factor, shift)
     factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)
     y = scaled(x, factor, on_bias_grid(shift, factor, (0,), t.source))
@@ -209,42 +206,40 @@ def _scaled(t, call, x, mode):
     return accumulated(y, t.source, weight_step(factor, (0,)), t.target)
 
 
-def _finished(t: Treatment, outputs, mode: Mode):
+def _finished(t: OpPlan, outputs, forward: ForwardPass):
     """Puts the ranges behind the outputs and keeps what a feature loss asked for."""
-    how = _HOW.get(mode, APPLY)
+    how = forward.mode.ranges
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
-        if mode is Mode.FOLDED and span is t.source and is_int8(span) and _averages(t):
+        if forward.mode.simulates and span is t.source and is_int8(span) and _averages(t):
             flat[k] = tf.cast(averaged(flat[k], span), flat[k].dtype)
             continue
-        flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, mode, span)), flat[k].dtype)
-    if t.fixed is not None and mode is Mode.FOLDED and _bits(t) == INT8.activations.bits and _averages(t):
+        flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, forward, span)), flat[k].dtype)
+    if t.fixed is not None and forward.mode.simulates and _bits(t) == INT8.activations.bits and _averages(t):
         flat = [tf.cast(averaged(x, t.fixed), x.dtype) for x in flat]
-    elif t.fixed is not None and _shows_fixed(t, mode):
+    elif t.fixed is not None and _shows_fixed(t, forward):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
     if t.captures:
-        if not hasattr(captured, "features"):
-            captured.features = {}
-        captured.features[t.path] = flat[0]
+        t.features[threading.get_ident()] = flat[0]
     if not t.outputs and t.fixed is None:
         return outputs
     return keras.tree.pack_sequence_as(outputs, flat)
 
 
-def _knows_bounds(t, mode, span) -> bool:
+def _knows_bounds(t, forward, span) -> bool:
     """Whether a range is final, so that its bounds can be numbers in the graph; an export has none of other widths."""
-    return mode is Mode.EXPORT or mode is Mode.FOLDED and t.ready is not None and is_int8(span)
+    return forward.mode.exports or forward.prepared_for(t) is not None and is_int8(span)
 
 
 def _averages(t) -> bool:
     return spec_of(t.op).grid == AVERAGE
 
 
-def _shows_fixed(t, mode) -> bool:
+def _shows_fixed(t, forward) -> bool:
     """The converter knows fixed ranges by itself; a loss on the model's own output wants unrounded probabilities."""
-    if mode in (Mode.EXPORT, Mode.OBSERVE):
+    if not forward.mode.rounds_fixed:
         return False
-    return mode is Mode.FOLDED or not t.is_last
+    return forward.mode.simulates or not t.is_last
 
 
 def _fixed(x, limits, bits):

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, Prepared
 from tfcompress.fake_quant.input_scaling import scaled_kernel
 from tfcompress.fake_quant.litert_rounding import on_bias_grid, weight_step
-from tfcompress.fake_quant.op_plan import Chain, Mode, Treatment
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.file_formats import INT8, is_stored
 from tfcompress.graph.adapters import adapters
@@ -15,57 +16,52 @@ from tfcompress.graph.variable_reads import LARGE
 from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import FOLD, spec_of, weight
 
-AS_IN_THE_FILE = (Mode.FOLDED, Mode.EXPORT)
 
-
-def values_of(t: Treatment, mode: Mode) -> list[tuple[keras.Variable, object]]:
+def values_of(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, object]]:
     """Returns pairs of a variable of the layer and what its call shall read instead.
 
     Args:
-        t: The treatment.
-        mode: What the pass is for.
+        t: The plan of the operation.
+        forward: The pass.
     """
-    if mode is Mode.EXPORT:
-        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in t.exported]
-    if t.ready is not None:
-        return [(v, tf.convert_to_tensor(value)) for v, value in t.ready[0]]
-    return list(_read(t, mode).values())
+    prepared = forward.prepared_for(t)
+    if prepared is None:
+        return list(_read(t, forward.mode).values())
+    if forward.mode.exports:
+        return [(v, _on_one_scale(t, v, value, held)) for v, value, held in prepared.values]
+    return [(v, tf.convert_to_tensor(value)) for v, value, _ in prepared.values]
 
 
-def prepare(t: Treatment, mode: Mode) -> None:
+def prepare(t: OpPlan, mode: Mode) -> Prepared:
     """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
 
     In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
 
     Args:
-        t: The treatment; its `ready` is filled, to be made None when the passes are done.
+        t: The plan of the operation.
         mode: What the passes are for.
     """
     values = list(_read(t, mode).values())
-    t.ready = values, late_bias(t, mode, values), _weight_step(t, values) if mode is Mode.FOLDED else None
+    step = _weight_step(t, values) if mode.simulates else None
+    return Prepared([(v, value, value) for v, value in values], late_bias(t, mode, values), step)
 
 
-def prepare_export(t: Treatment) -> list[tf.Variable]:
+def prepare_export(t: OpPlan) -> Prepared:
     """Computes the constants of an operation before its graph is traced.
 
     Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
-
-    Args:
-        t: The treatment; its `exported` is filled, to be cleared when the export is done.
-
-    Returns:
-        The variables.
     """
     values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
     for variable, value in constants(t.op):
         values.setdefault(id(variable), (variable, value))
-    for variable, value in values.values():
-        large = value.size >= LARGE
-        t.exported.append((variable, value, tf.Variable(value, trainable=False) if large else value))
-    return [held for _, _, held in t.exported if isinstance(held, tf.Variable)]
+
+    def holder(value):
+        return tf.Variable(value, trainable=False) if value.size >= LARGE else value
+
+    return Prepared([(variable, value, holder(value)) for variable, value in values.values()])
 
 
-def _on_one_scale(t: Treatment, variable, value, held):
+def _on_one_scale(t: OpPlan, variable, value, held):
     """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
     chain = next((c for c in t.chains.values() if c.variable is variable), None)
     held = tf.convert_to_tensor(held)
@@ -78,21 +74,21 @@ def _on_one_scale(t: Treatment, variable, value, held):
     return tf.quantization.fake_quant_with_min_max_args(held, -bound, bound, narrow_range=True)
 
 
-def _read(t: Treatment, mode: Mode) -> dict:
-    chains = [*t.chains.values(), *(Chain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
+def _read(t: OpPlan, mode: Mode) -> dict:
+    chains = [*t.chains.values(), *(WeightChain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
     values = {id(c.variable): (c.variable, c.value()) for c in chains}
-    if t.front is not None and mode in AS_IN_THE_FILE:
+    if t.front is not None and mode.folds:
         values |= _fronted(t, values)
-    if t.norm is not None and mode in AS_IN_THE_FILE:
+    if t.norm is not None and mode.folds:
         values |= _folded(t, values)
     bias = getattr(t.op, "bias", None)
-    if mode is Mode.FOLDED and isinstance(bias, keras.Variable):
+    if mode.simulates and isinstance(bias, keras.Variable):
         value = values.get(id(bias), (bias, full_precision(bias)))[1]
         values[id(bias)] = (bias, _rounded_bias(t, value, values))
     return values
 
 
-def largest_weight(t: Treatment) -> float | None:
+def largest_weight(t: OpPlan) -> float | None:
     """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
     spec = spec_of(t.op)
     if t.affine and spec.grid == FOLD:
@@ -104,7 +100,7 @@ def largest_weight(t: Treatment) -> float | None:
     return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
 
 
-def _rounded_bias(t: Treatment, bias, values: dict):
+def _rounded_bias(t: OpPlan, bias, values: dict):
     """The bias as the file holds it; known for layers with one quantized kernel and one source."""
     axes = _scaled_axes(t)
     if axes is None:
@@ -115,7 +111,7 @@ def _rounded_bias(t: Treatment, bias, values: dict):
     return on_bias_grid(bias, kernel, axes, t.source, codes)
 
 
-def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
+def _scaled_axes(t: OpPlan) -> tuple[int, ...] | None:
     """Axes of a layer's one int8 kernel that have scales of their own; None without one, or where inputs differ."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
@@ -126,7 +122,7 @@ def _scaled_axes(t: Treatment) -> tuple[int, ...] | None:
     return spec.channel_axes(spec.kernels[0]) if t.norm is not None else grid.channel_axes
 
 
-def _weight_step(t: Treatment, values: list):
+def _weight_step(t: OpPlan, values: list):
     """Scale of the kernel in the file, one or one per output channel; None where the simulation does not know it."""
     axes = _scaled_axes(t)
     if axes is None or t.source is None:
@@ -139,7 +135,7 @@ def _weight_step(t: Treatment, values: list):
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
     """Returns `(factor, shift)`, both `(channels,)`: the normalization at inference is `x * factor + shift`."""
-    if mode is Mode.EXPORT:
+    if mode.exports:
         with tf.init_scope():
             return tuple(np.asarray(x) for x in norm_constants(norm))
     factor = 1.0 / tf.sqrt(full_precision(norm.moving_variance) + norm.epsilon)
@@ -149,7 +145,7 @@ def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
     return factor, shift if norm.beta is None else shift + full_precision(norm.beta)
 
 
-def _fronted(t: Treatment, values: dict) -> dict:
+def _fronted(t: OpPlan, values: dict) -> dict:
     """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
     kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
     new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
@@ -159,13 +155,13 @@ def _fronted(t: Treatment, values: dict) -> dict:
     return new
 
 
-def _first_kernel(t: Treatment, values: dict) -> tuple:
+def _first_kernel(t: OpPlan, values: dict) -> tuple:
     path = spec_of(t.op).kernels[0]
     variable = weight(t.op, path)
     return values.get(id(variable), (variable, full_precision(variable)))
 
 
-def _folded(t: Treatment, values: dict) -> dict:
+def _folded(t: OpPlan, values: dict) -> dict:
     """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
     factor, shift = norm_constants(t.norm)
     path, axes = fold_target(t.op)
@@ -180,17 +176,17 @@ def _folded(t: Treatment, values: dict) -> dict:
     return new
 
 
-def late_bias(t: Treatment, mode: Mode, values: list):
+def late_bias(t: OpPlan, mode: Mode, values: list):
     """Returns the folded shift of a layer that has no bias of its own to carry it, None where there is none.
 
     Args:
-        t: The treatment.
+        t: The plan of the operation.
         mode: What the pass is for.
-        values: What `values_of` returned.
+        values: Pairs of a variable and what is read in its place.
     """
-    if mode not in AS_IN_THE_FILE or getattr(t.op, "bias", None) is not None:
+    if not mode.folds or getattr(t.op, "bias", None) is not None:
         return None
-    if mode is Mode.EXPORT:
+    if mode.exports:
         with tf.init_scope():
             shift = _shift(t)
             return None if shift is None else np.asarray(shift)
@@ -200,7 +196,7 @@ def late_bias(t: Treatment, mode: Mode, values: list):
     return _rounded_bias(t, shift, {id(v): (v, value) for v, value in values})
 
 
-def _shift(t: Treatment):
+def _shift(t: OpPlan):
     """What a normalization behind and an offset in front add to every output channel, together."""
     shift = None
     if t.front is not None:

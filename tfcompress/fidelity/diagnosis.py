@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.export.simulate import simulate
-from tfcompress.fake_quant.op_plan import Chain, Mode
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fidelity.noise import LayerNoise
@@ -52,14 +53,14 @@ def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:
 
     Args:
         model: A built model.
-        state: What holds `treatments` and `inputs`.
+        state: What holds `op_plans` and `inputs`.
         x: Inputs as the model takes them, a few dozen samples.
 
     Returns:
         One entry for each layer whose output exists in both passes, in order of execution.
     """
     operations = leaves(model)
-    folded = {id(t.op) for t in state.treatments if t.norm is not None}  # what carries a later normalization
+    folded = {id(t.op) for t in state.op_plans if t.norm is not None}  # what carries a later normalization
     ops = [(path, op) for path, op in operations if id(op) not in folded]
 
     @tf.function(autograph=False)
@@ -126,7 +127,7 @@ def culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit 
 
     Args:
         model: A built model.
-        state: Its int8 treatments, ranges set.
+        state: Its int8 operation plans, ranges set.
         x: Inputs as the model takes them.
         error_of: Function `(simulated outputs in the model's structure) -> error` of the output that is lost.
         output: Its number among the model's outputs.
@@ -161,32 +162,29 @@ def _maker(model, output: int):
 
 def _without_input(state, number: int):
     inputs = [None if k == number else span for k, span in enumerate(state.inputs)]
-    return SimpleNamespace(treatments=_freed(state.treatments, [state.inputs[number]]), inputs=inputs)
+    return SimpleNamespace(op_plans=_freed(state.op_plans, [state.inputs[number]]), inputs=inputs)
 
 
 def _without(state, op):
     """The state with one operation in float: its kernel, what lies behind it, and behind what it fuses with."""
-    left = [span for t in state.treatments if t.op is op for span in (*t.outputs.values(), t.before)]
-    treatments = [_plain(t) if t.op is op else t for t in _freed(state.treatments, left)]
-    return SimpleNamespace(treatments=treatments, inputs=state.inputs)
+    left = [span for t in state.op_plans if t.op is op for span in (*t.outputs.values(), t.before)]
+    plans = [_plain(t) if t.op is op else t for t in _freed(state.op_plans, left)]
+    return SimpleNamespace(op_plans=plans, inputs=state.inputs)
 
 
 def _plain(t):
     chains = {
-        path: Chain(path, c.variable, [x for x in c.transforms if not isinstance(x, QuantizeWeight)])
+        path: WeightChain(path, c.variable, [x for x in c.transforms if not isinstance(x, QuantizeWeight)])
         for path, c in t.chains.items()
     }
     return replace(t, chains=chains, outputs={}, before=None, fixed=None, target=None)
 
 
-def _freed(treatments, left: list) -> list:
-    """Treatments that know nothing of the scale of some ranges, so that no kernel rounds to it."""
+def _freed(plans, left: list) -> list:
+    """Operation plans that know nothing of the scale of some ranges, so that no kernel rounds to it."""
     gone = {id(span) for span in left if span is not None}
 
     def known(span):
         return None if id(span) in gone else span
 
-    return [
-        replace(t, source=known(t.source), target=known(t.target), sources=tuple(known(s) for s in t.sources))
-        for t in treatments
-    ]
+    return [t.mapped(scales=known) for t in plans]

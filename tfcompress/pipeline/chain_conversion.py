@@ -16,7 +16,8 @@ from tfcompress.conversion.convert import convert
 from tfcompress.export.export import named_outputs
 from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import simulate
-from tfcompress.fake_quant.op_plan import Mode, Treatment
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import FORMATS, INT8
@@ -52,7 +53,7 @@ def convert_links(
     links: Sequence[Link],
     values: Mapping[str, np.ndarray] | None,
     mode: str = "int8",
-    trained: Mapping[str, Treatment] | None = None,
+    trained: Mapping[str, OpPlan] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> list[ChainedPart]:
     """Converts parts in their order.
@@ -61,7 +62,7 @@ def convert_links(
         links: The parts.
         values: Calibration data of the model's inputs by tensor name, arrays `(n, ...)`; None for none.
         mode: As for `tfc.convert`.
-        trained: Layer name in the parts -> treatment of quantization-aware training, whose ranges are taken.
+        trained: Layer name in the parts -> operation plan of quantization-aware training, whose ranges are taken.
         options: Further arguments of `tfc.convert`.
 
     Returns:
@@ -142,7 +143,7 @@ def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, Compre
     flow.plain.update(zip(link.gives, outputs, strict=True))
     if not all(r.is_set for r in state.ranges):
         return None, None
-    taken = sum(_take(t, trained[t.path]) for t in state.treatments if t.path in trained)
+    taken = sum(_take(t, trained[t.path]) for t in state.op_plans if t.path in trained)
     for name, span in zip(link.takes, state.inputs, strict=True):
         spec = flow.specs.get(name)
         if span is not None and spec is not None and spec.dtype == "int8":
@@ -179,14 +180,12 @@ def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> 
     flow.rounded.update({n: y.astype(flow.plain[n].dtype) for n, y in zip(link.gives, outputs, strict=True)})
 
 
-def _take(mine: Treatment, theirs: Treatment) -> int:
+def _take(mine: OpPlan, theirs: OpPlan) -> int:
     """Takes over trained ranges that lie at the same places; returns how many."""
-    pairs = [(mine.outputs.get(k), span) for k, span in theirs.outputs.items()]
-    pairs += [(mine.inside.get(k), span) for k, span in theirs.inside.items()]
-    pairs += [(mine.before, theirs.before)]
-    count = 0
-    for own, other in pairs:
-        if own is not None and other is not None and other.is_set:
+    places, count = mine.ranges(), 0
+    for place, other in theirs.ranges().items():
+        own = places.get(place)
+        if own is not None and other.is_set:
             low, high = other.limits()
             own.low.assign(low)
             own.high.assign(high)

@@ -8,7 +8,7 @@ import numpy as np
 from tfcompress.calibration.samples import MOST_USED, samples
 from tfcompress.conversion.arguments import MOST_SAMPLES
 from tfcompress.export.export import named_outputs
-from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.file_formats import MODES
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.partition.subgraph import Course, Tensor
@@ -33,7 +33,7 @@ class Parts:
         exits: Model of the early exits to fit; None without any.
         threshold: Confidence above which a sample leaves at an early exit; one, or one for each.
         kind: What exits answer: "logits" or "probabilities".
-        trained: Layer name -> treatment of quantization-aware training.
+        trained: Layer name -> operation plan of quantization-aware training.
 
     Attributes:
         models: The parts as Functional models. A part takes tensors of the network's inputs and of earlier parts, by
@@ -65,7 +65,7 @@ class Parts:
         exits: keras.Model | None = None,
         threshold: float | Sequence[float] = (),
         kind: str = LOGITS,
-        trained: Mapping[str, Treatment] | None = None,
+        trained: Mapping[str, OpPlan] | None = None,
     ):
         self.exits = exits
         self._course, self._links, self._crossing = course, tuple(links), [tuple(c) for c in crossing]

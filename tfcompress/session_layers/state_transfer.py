@@ -1,11 +1,11 @@
 """Takes the state of a compression from a model to its copy, also to one with fewer channels."""
 
 from collections.abc import Callable
-from dataclasses import replace as changed
+from dataclasses import replace
 
 import numpy as np
 
-from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.keras_private import full_precision
 
@@ -24,14 +24,13 @@ def moved(state: CompressionState, places: dict[int, object], kept: Kept = lambd
 
     def of_copy(t):
         op = places.get(id(t.op), t.op)
-        chains = {p: _twin(c, Chain.of(op, p), kept(t.op, p)) for p, c in t.chains.items()}
-        norm = places.get(id(t.norm)) if t.norm is not None else None
-        return changed(t, op=op, chains=chains, norm=norm)
+        chains = {p: _twin(c, WeightChain.of(op, p), kept(t.op, p)) for p, c in t.chains.items()}
+        return replace(t.mapped(layers=lambda other: places.get(id(other), other)), op=op, chains=chains)
 
-    return CompressionState([of_copy(t) for t in state.treatments], state.inputs)
+    return CompressionState([of_copy(t) for t in state.op_plans], state.inputs)
 
 
-def _twin(chain: Chain, made: Chain, kept: list[np.ndarray | None]) -> Chain:
+def _twin(chain: WeightChain, made: WeightChain, kept: list[np.ndarray | None]) -> WeightChain:
     """A chain of its own for a copied weight: baking moves the state of transforms as well."""
     cut = any(k is not None and not k.all() for k in kept)
     for transform in chain.transforms:

@@ -1,15 +1,17 @@
-"""Compressed: a layer with its treatment around it, as a layer that saves, loads and clones like any other.
+"""Compressed: a layer with its operation plan around it, as a layer that saves, loads and clones like any other.
 
-The wrapper calls `chain.run`, as the hook on a live layer does; its weights are those of the layer inside and the
-state of the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
+The wrapper calls `treated_call.run`, as the hook on a live layer does; its weights are those of the layer inside and
+the state of the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
 """
 
 import keras
 
-from tfcompress.fake_quant.op_plan import Chain, Mode, Treatment
+from tfcompress.fake_quant.forward_pass import TESTING, TRAINING
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
 from tfcompress.graph.keras_private import takes_training
 from tfcompress.layer_table.lookup import describe
+from tfcompress.session_layers.plan_config import from_config, of_first_release, to_config
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -18,32 +20,13 @@ class Compressed(keras.layers.Wrapper):
 
     Args:
         layer: The layer inside.
-        chains: Weight path to its transforms.
-        outputs: Output number (as text, for JSON) to its range.
-        before: Range between the layer's kernel and its activation function.
-        inside: Ranges of the values inside the layer's integer form by name; None where its own call is used.
-        fixed: LiteRT's fixed output range, or None.
-        is_last: Whether the output is one of the model's.
-        captures: Name under which the output is kept for a feature loss, or None.
-        place: What else the file needs to know of the layer's place in the graph, as `wrapping.wrapped` notes it.
+        plan: What is done to it; None for nothing.
+        numbers: By `id(range)` its number in the state; places that share a range have the same.
         clock: How far the training is: a dict, or a function that returns it.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(
-        self,
-        layer,
-        chains=None,
-        outputs=None,
-        before=None,
-        inside=None,
-        fixed=None,
-        is_last=False,
-        captures=None,
-        place=None,
-        clock=None,
-        **kwargs,
-    ):
+    def __init__(self, layer, plan: OpPlan | None = None, numbers=None, clock=None, **kwargs):
         kwargs.setdefault("name", layer.name)
         kwargs.setdefault("dtype", layer.dtype_policy)
         # or `trainable = True` on a wrapper around a frozen layer would change nothing and pass unnoticed
@@ -51,37 +34,21 @@ class Compressed(keras.layers.Wrapper):
         # the layer inside casts its inputs by itself
         super().__init__(layer, autocast=False, **kwargs)
         self.supports_masking = layer.supports_masking
-        self.__dict__["by_path"] = {p: list(ts) for p, ts in (chains or {}).items()}
-        self.transforms = [t for ts in self.by_path.values() for t in ts]
-        self.ranges = dict(outputs or {})
-        self.inside = None if inside is None else dict(inside)
-        self.before, self.fixed, self.is_last, self.captures = before, fixed, is_last, captures
-        self.__dict__["place"], self.__dict__["clock"] = dict(place or {}), clock
-        self._treatment = None
+        plan = OpPlan(layer.name, layer) if plan is None else plan
+        self.__dict__.update(_plan=plan, numbers=dict(numbers or {}), clock=clock)
+        # Keras saves the state of what it finds in these attributes, under their names
+        self.__dict__["by_path"] = {path: list(chain.transforms) for path, chain in plan.chains.items()}
+        self.transforms = [t for transforms in self.by_path.values() for t in transforms]
+        self.ranges = {str(k): span for k, span in plan.outputs.items()}
+        self.inside, self.before = dict(plan.inside), plan.before
 
     @property
-    def treatment(self) -> Treatment:
-        """What is done to the layer inside; made when first asked for, once the layer is built."""
-        if self._treatment is None:
-            chains = {}
-            for path, transforms in self.by_path.items():
-                chains[path] = Chain.of(self.layer, path)
-                for transform in transforms:
-                    chains[path].add(transform)
-            self.__dict__["_treatment"] = Treatment(
-                self.captures or self.name,
-                self.layer,
-                0,
-                chains,
-                outputs={int(k): r for k, r in self.ranges.items()},
-                before=self.before,
-                fixed=self.fixed,
-                is_last=self.is_last,
-                written=self.inside is not None,
-                inside=dict(self.inside or {}),
-                captures=self.captures is not None,
-            )
-        return self._treatment
+    def plan(self) -> OpPlan:
+        """What is done to the layer inside; bound to its weights when first asked for, once the layer is built."""
+        for chain in self._plan.chains.values():
+            if chain.variable is None:
+                chain.bind(self.layer)
+        return self._plan
 
     def counted(self) -> dict | None:
         """Returns how far the training is, None where nobody counted."""
@@ -92,7 +59,7 @@ class Compressed(keras.layers.Wrapper):
         if not self.layer.built:
             self.layer.build(*args, **kwargs)
         self.layer.built = True
-        _ = self.treatment
+        _ = self.plan  # with the state of its transforms
         self.built = True
 
     def get_build_config(self):
@@ -106,11 +73,10 @@ class Compressed(keras.layers.Wrapper):
         self.build()
 
     def call(self, *args, training=None, **kwargs):
-        """The layer's output under its treatment."""
+        """The layer's output under its plan."""
         if takes_training(self.layer):
             kwargs["training"] = training
-        mode = Mode.TRAIN if training else Mode.TEST
-        return run(self.treatment, self.layer, args, kwargs, mode)
+        return run(self.plan, self.layer, args, kwargs, TRAINING if training else TESTING)
 
     def compute_output_shape(self, *args, **kwargs):
         """That of the layer inside."""
@@ -128,34 +94,16 @@ class Compressed(keras.layers.Wrapper):
         return self.layer.compute_mask(inputs[0], previous_mask[0])
 
     def get_config(self):
-        """Constructor arguments; transforms and ranges as their own configurations."""
-        save = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "chains": {p: [save(t) for t in ts] for p, ts in self.by_path.items()},
-            "outputs": {str(k): save(r) for k, r in self.ranges.items()},
-            "before": save(self.before) if self.before is not None else None,
-            "inside": None if self.inside is None else {n: save(r) for n, r in self.inside.items()},
-            "fixed": self.fixed,
-            "is_last": self.is_last,
-            "captures": self.captures,
-            "place": self.place,
-            "clock": self.counted(),
-        }
+        """Constructor arguments; the plan field by field."""
+        return {**super().get_config(), "plan": to_config(self._plan, self.numbers), "clock": self.counted()}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Inverse of `get_config`."""
-        load = keras.saving.deserialize_keras_object
-        config = dict(config)
-        config["layer"] = load(config["layer"], custom_objects=custom_objects)
-        config["chains"] = {p: [load(t) for t in ts] for p, ts in config["chains"].items()}
-        config["outputs"] = {k: load(r) for k, r in config["outputs"].items()}
-        config["before"] = load(config["before"]) if config["before"] else None
-        if (inside := config.get("inside")) is not None:
-            config["inside"] = {n: load(r) for n, r in inside.items()}
-        config["fixed"] = tuple(config["fixed"]) if config["fixed"] else None
-        return cls(**config)
+        """Inverse of `get_config`; reads what release 0.1 wrote as well."""
+        config = dict(config) if "plan" in config else of_first_release(config)
+        layer = keras.saving.deserialize_keras_object(config.pop("layer"), custom_objects=custom_objects)
+        plan, numbers = from_config(config.pop("plan"), layer)
+        return cls(layer, plan, numbers, **config)
 
 
 @keras.saving.register_keras_serializable("tfcompress")

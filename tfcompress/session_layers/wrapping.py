@@ -1,31 +1,32 @@
-"""From a plain model and its treatments to a model of wrapper layers, and back.
+"""From a plain model and its operation plans to a model of wrapper layers, and back.
 
 The wrappers note what a file needs besides their own state: what folds into what, which places share a range, where a
 layer's scale comes from. So a session's model that was saved and loaded by Keras alone still holds everything.
 """
 
-from dataclasses import replace as changed
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from tfcompress.fake_quant.op_plan import Treatment
+from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.clone import copied
 from tfcompress.graph.rebuild import rebuild
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import is_container, leaves
 from tfcompress.layer_table.lookup import spec_of
+from tfcompress.session_layers.plan_config import resolved
 from tfcompress.session_layers.state_transfer import moved
 from tfcompress.session_layers.wrapper import Compressed, Ranged
 
 
 def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> keras.Model:
-    """Returns a flat model of the same layer objects, with the treatments of a state as wrapper layers.
+    """Returns a flat model of the same layer objects, with the operation plans of a state as wrapper layers.
 
     Args:
         model: A flat Functional model.
-        state: Its treatments.
+        state: Its operation plans.
         recipe: What names the recipe, kept beside the step counters.
 
     Returns:
@@ -34,7 +35,7 @@ def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> ke
     Raises:
         ValueError: If what is treated lies inside a layer that is not in the table of layer facts.
     """
-    treatments = {id(t.op): t for t in state.treatments if _does_something(t)}
+    plans = {id(t.op): t for t in state.op_plans if t.does_something()}
     numbers = {id(span): k for k, span in enumerate(state.ranges)}
 
     def clock():
@@ -43,25 +44,14 @@ def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> ke
         counted = {name: getattr(state, name).numpy().item() for name in _COUNTERS}
         return {**counted, "recipe": recipe}
 
-    def replace(path, op):
-        t = treatments.get(id(op))
+    def in_place_of(path, op):
+        t = plans.get(id(op))
         if t is None:
-            _check_inside(op, treatments)
+            _check_inside(op, plans)
             return op
         if not isinstance(op, keras.layers.Layer):
             return lambda *args, **kwargs: _ranged(op(*args, **kwargs), t, numbers)
-        return Compressed(
-            op,
-            {p: c.transforms for p, c in t.chains.items()},
-            {str(k): r for k, r in t.outputs.items()},
-            t.before,
-            t.inside if t.written else None,
-            t.fixed,
-            t.is_last,
-            path if t.captures else None,
-            _place(t, numbers),
-            clock,
-        )
+        return Compressed(op, t, numbers, clock)
 
     def entrance(k, x):
         span = state.inputs[k] if state.inputs else None
@@ -69,21 +59,16 @@ def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> ke
             return x
         return Ranged(span, numbers[id(span)], k, name=f"range_of_input_{k}")(x)
 
-    return rebuild(model, replace, entrance)
+    return rebuild(model, in_place_of, entrance)
 
 
 _COUNTERS = ("step", "total", "progress")
 
 
-def _does_something(t: Treatment) -> bool:
-    found = (t.chains, t.outputs, t.before, t.fixed, t.captures, t.norm, t.folds, t.front, t.affine, t.written)
-    return any(x is not None and x is not False and x != {} for x in found)
-
-
-def _check_inside(op, treatments):
+def _check_inside(op, plans):
     if not is_container(op):
         return
-    inside = [path for path, inner in leaves(op) if id(inner) in treatments]
+    inside = [path for path, inner in leaves(op) if id(inner) in plans]
     if inside:
         raise ValueError(
             f"Layer {op.name!r} of type {type(op).__name__} holds layers of its own ({', '.join(inside[:4])}), which "
@@ -92,23 +77,7 @@ def _check_inside(op, treatments):
         )
 
 
-def _place(t: Treatment, numbers: dict[int, int]) -> dict:
-    def named(source):
-        return list(source) if isinstance(source, tuple) else numbers.get(id(source))
-
-    ranges = {str(k): numbers[id(r)] for k, r in t.outputs.items()}
-    if t.before is not None:
-        ranges["before"] = numbers[id(t.before)]
-    for name, span in (("table", t.table), ("target", t.target)):
-        if id(span) in numbers:
-            ranges[name] = numbers[id(span)]
-    norm = t.norm.name if t.norm is not None else None
-    front = t.front.name if t.front is not None else None
-    place = {"norm": norm, "front": front, "folds": t.folds, "affine": t.affine, "ranges": ranges}
-    return {**place, "source": named(t.source), "sources": [named(source) for source in t.sources]}
-
-
-def _ranged(outputs, t: Treatment, numbers):
+def _ranged(outputs, t: OpPlan, numbers):
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
         flat[k] = Ranged(span, numbers[id(span)])(flat[k])
@@ -134,12 +103,12 @@ def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
         and the state that the wrappers held, not attached.
     """
 
-    def replace(path, op):
+    def in_place_of(path, op):
         if isinstance(op, Compressed):
             return op.layer
         return (lambda x, **_: x) if isinstance(op, Ranged) else op
 
-    plain = rebuild(model, replace)
+    plain = rebuild(model, in_place_of)
     state = _Gatherer(model, plain).state()
     clock = counted(model)
     for name in _COUNTERS if clock else ():
@@ -148,7 +117,7 @@ def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
 
 
 class _Gatherer:
-    """Finds the treatments of a plain model in the wrappers its layers were in."""
+    """Finds the operation plans of a plain model in the wrappers its layers were in."""
 
     def __init__(self, model, plain):
         self.plain = leaves(plain)
@@ -168,49 +137,26 @@ class _Gatherer:
                     k = maker.outputs.index(call.inputs[0])
                     self.behind.setdefault(id(maker.op), {})[k] = span
 
-    def _named(self, source):
-        return tuple(source) if isinstance(source, (list, tuple)) else self.real.get(source)
-
     def _one(self, number, span, title=""):
-        span = self.real.setdefault(number, span)
+        span = span if number is None else self.real.setdefault(number, span)
         span.title = span.title or title  # not in the file
         return span
 
     def state(self) -> CompressionState:
-        treatments = [self._treatment(k, path, op) for k, (path, op) in enumerate(self.plain)]
-        norms = {op.name: op for _, op in self.plain}
-        for t in treatments:
-            wrapper = self.wrappers.get(id(t.op))
-            if wrapper is not None:
-                t.norm = norms.get(wrapper.place.get("norm"))
-                t.front = norms.get(wrapper.place.get("front"))
-                ranges = wrapper.place.get("ranges", {})
-                t.table, t.target = self.real.get(ranges.get("table")), self.real.get(ranges.get("target"))
-                t.source = self._named(wrapper.place.get("source"))
-                t.sources = tuple(self._named(source) for source in wrapper.place.get("sources", ()))
-        return CompressionState(treatments, self.inputs if any(self.inputs) else [])
+        plans = [self._op_plan(k, path, op) for k, (path, op) in enumerate(self.plain)]
+        layers = {op.name: op for _, op in self.plain}
+        return CompressionState(
+            [resolved(plan, self.real, layers) for plan in plans], self.inputs if any(self.inputs) else []
+        )
 
-    def _treatment(self, index, path, op) -> Treatment:
+    def _op_plan(self, index, path, op) -> OpPlan:
         wrapper = self.wrappers.get(id(op))
         if wrapper is None:
             # nodes of keras.ops have no wrapper to note it
             written = bool(self.real) and spec_of(op).written is not None
-            return Treatment(path, op, index, outputs=self.behind.get(id(op), {}), written=written)
-        t, place = wrapper.treatment, wrapper.place
-        numbers = place.get("ranges", {})
-
-        def one(key, span):
-            return self._one(numbers[key], span, path) if key in numbers else span
-
-        return changed(
-            t,
-            index=index,
-            path=path,
-            outputs={k: one(str(k), span) for k, span in t.outputs.items()},
-            before=one("before", t.before) if t.before is not None else None,
-            folds=place.get("folds", False),
-            affine=place.get("affine", False),
-        )
+            return OpPlan(path, op, index, outputs=self.behind.get(id(op), {}), written=written)
+        one = wrapper.plan.mapped(ranges=lambda span: self._one(wrapper.numbers.get(id(span)), span, path))
+        return replace(one, index=index, path=path)
 
 
 def finished(model: keras.Model) -> keras.Model:

@@ -128,7 +128,7 @@ def split(
     if is_wrapped(model):
         model = finished(model)
     state = CompressionState.of(model)
-    trained = {renamed(t.path): t for t in state.treatments} if state is not None else {}
+    trained = {renamed(t.path): t for t in state.op_plans} if state is not None else {}
     course = Course(model)
     if how == "hierarchical":
         return _hierarchical(course, options, trained)

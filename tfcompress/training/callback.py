@@ -6,30 +6,23 @@ writes the integer file.
 """
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-from tfcompress.conversion.convert import convert
-from tfcompress.export.simulate import simulate
-from tfcompress.fake_quant.op_plan import Mode
-from tfcompress.fake_quant.patching import Member, StepFunctions, Training, at_first_step, laid
-from tfcompress.file_formats import INT8, mode_of
-from tfcompress.graph.trace import build
-from tfcompress.graph.tree import is_built
-from tfcompress.techniques.recipe import Recipe
-from tfcompress.text.log import tell
-from tfcompress.training.binding import network_of
-from tfcompress.training.callback_order import running_list, surround
-from tfcompress.training.checkpoint import load_compression, save_compression
-from tfcompress.training.logs import recipe_facts
-from tfcompress.training.loop import Loop
-from tfcompress.training.run import AS_THEY_WERE, CompressionRun
-from tfcompress.validation import checks
+from tfcompress.training.callback_order import RunCallback, running_list, surround
+from tfcompress.training.checkpoint import load_compression
+from tfcompress.training.run import CompressionRun
+from tfcompress.training.runners.fit import Fit
+from tfcompress.training.runners.loop import Loop
 
 
-class Compression(CompressionRun, keras.callbacks.Callback):
+def _of_run(name: str, text: str) -> property:
+    """An attribute of the callback that is one of its run."""
+    return property(lambda self: getattr(self.run, name), lambda self, value: setattr(self.run, name, value), doc=text)
+
+
+class Compression(RunCallback):
     """Compresses a model while `fit` trains it.
 
     Args:
@@ -67,27 +60,38 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         seed: int = 0,
         verbose: int = 1,
     ) -> None:
-        keras.callbacks.Callback.__init__(self)
-        CompressionRun.__init__(
-            self,
-            techniques,
-            calibration=calibration,
-            update_every=update_every,
-            learning_rate=learning_rate,
-            seed=seed,
-            verbose=verbose,
-        )
-        self._asked: keras.Model | None = None  # what the user named
-        self._functions: StepFunctions | None = None
-        self._member: Member | None = None
+        options = {"calibration": calibration, "update_every": update_every, "learning_rate": learning_rate}
+        super().__init__(CompressionRun(techniques, **options, seed=seed, verbose=verbose))
+
+    @classmethod
+    def carrying(cls, run: CompressionRun) -> "Compression":
+        """Returns the callback of a run that was made elsewhere, as `tfc.compress` does."""
+        made = cls.__new__(cls)
+        RunCallback.__init__(made, run)
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """A callback of the same settings, for another training; model, teachers and data are not copied."""
         made = copy.copy(self)
         memo[id(self)] = made
-        made.notes, made.recipe = list(self.notes), Recipe(self.recipe)
-        made.loop = made._functions = made._member = None
+        made.run = self.run.twin()
         return made
+
+    plan = _of_run("plan", "What is done to each weight and activation; None before a model is known.")
+    state = _of_run("state", "Step counters, transforms and ranges.")
+    clock = _of_run("clock", "How far the training is; None before a model is known.")
+    notes = _of_run("notes", "What is told at the end, one sentence each.")
+    recipe = _of_run("recipe", "The techniques.")
+    calibration = _of_run("calibration", "Representative data that sets the activation ranges.")
+    update_every = _of_run("update_every", "Steps between two updates of masks and clusters.")
+    learning_rate = _of_run("learning_rate", "Of the optimizer that trains what is not the model's.")
+    seed = _of_run("seed", "Seed of what is drawn at random.")
+    verbose = _of_run("verbose", "Whether the plan and the result are told.")
+    network = _of_run("network", "The model that is compressed.")
+    trained = _of_run("trained", "The model that trains: the network, or a model that holds it.")
+    file_model = _of_run("file_model", "The plain model a file is made of.")
+    memories = _of_run("memories", "Technique name to what it remembers of the model.")
+    laps = _of_run("laps", "Which weights go through the schedules by which clock.")
 
     # attaching
 
@@ -113,20 +117,13 @@ class Compression(CompressionRun, keras.callbacks.Callback):
                 f"{type(model).__name__}. A model of tf_keras is ported by tfc.load_model(model); train the result."
             )
         if model is not None and running_list(self) is None:
-            self._asked = model
+            self.run.asked = model
         self._bind(model)
 
     def _bind(self, model: keras.Model) -> None:
         super().set_model(model)
-        if model is None:
-            return
-        self.trained, network = model, network_of(model, self._asked)
-        if network is self.network:
-            self._renew()
-            return
-        self.network = self._plan = None
-        if is_built(network):
-            self._attach(network, self._make_plan(network))
+        if model is not None:
+            self.run.bind(model)
 
     def resume(self, model: keras.Model, checkpoint: Any) -> None:
         """Goes on from a checkpoint written during an earlier training with the same techniques.
@@ -137,7 +134,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
                 and the place in the schedule come from it.
         """
         self._bind(model)
-        self._need_model()
+        self.run.need_model()
         if model.optimizer is not None and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)  # or Keras could not load it
         model.load_weights(checkpoint)
@@ -146,67 +143,30 @@ class Compression(CompressionRun, keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Lays the step functions; what `BackupAndRestore` loads is there, or comes right after."""
-        if self.loop is not None:
+        if self.run.loop is not None:
             raise RuntimeError("Compression: fit was called inside `with compression.training(...)`. Use one of them.")
         callbacks = running_list(self)
-        self._is_surrounded = callbacks is not None
-        companions = surround(callbacks, self) if callbacks is not None else []
-        self._is_alone = not companions
-        running = (c._functions for c in companions if c._functions is not None and c._functions.is_running)
-        self._functions = next(running, None) or StepFunctions(self.model, Training(callbacks))
-        if self.network is not None:
-            self._begin()
-        else:
-            at_first_step(self.model, self._functions.training, self._meet)
-
-    def _begin(self) -> None:
-        self.prepare(self.params.get("epochs", 1), self.params.get("steps"))
-        self._member = Member(self.network, self.hooked(), self._extra, self.before_step, self._after_call)
-        self._functions.members.append(self._member)
-        self._functions.install()
-        self._known = self.model.train_function
-
-    def _meet(self, batch: Any) -> None:
-        """Meets a model that only its first batch could build."""
-        build(self.model, batch)
-        self._attach(self.model, self._make_plan(self.model))
-        self._begin()
-        self.begin_epoch(self._epoch)
-
-    def follow(self) -> None:
-        """Goes on where another callback compiled the model anew, or changed what trains and made a new function."""
-        if self._member is None or self.model.train_function is self._known:
-            return
-        if self._renew():
-            self._member.state = self.hooked()
-            self.laps.start_late()
-            self.objective.change(self._plan)
-            tell(self._plan.text(), self.verbose)
-        elif self._functions.are_installed():
-            self._known = self.model.train_function
-            return
-        self._functions.install()
-        self._known = self.model.train_function
+        self.run.is_surrounded = callbacks is not None
+        others = surround(callbacks, self.run) if callbacks is not None else []
+        self.run.is_alone = not others
+        epochs, steps = self.params.get("epochs", 1), self.params.get("steps")
+        self.run.fit = Fit(self.run, self.model, callbacks, others, epochs, steps)
+        self.run.fit.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Tells the clock."""
-        self._epoch = epoch
-        if self.network is not None:
-            self.begin_epoch(epoch)
-
-    def _after_call(self) -> None:
-        self.after_step(self.model.steps_per_execution)
+        self.run.begin_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Does what stands before all callbacks, where nothing could be put there."""
-        if not self._is_surrounded:
-            self.settle_epoch(logs)
+        if not self.run.is_surrounded:
+            self.run.settle_epoch(logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Does what stands around all callbacks, where nothing could be put there."""
-        if not self._is_surrounded:
-            self.settle_training()
-            self.close()
+        if not self.run.is_surrounded:
+            self.run.settle_training()
+            self.run.close()
 
     def training(self, epochs: int = 1, steps: int | None = None) -> Loop:
         """Compresses a network in a training loop of your own (`GradientTape`, `train_on_batch`).
@@ -242,11 +202,11 @@ class Compression(CompressionRun, keras.callbacks.Callback):
             >>> int((model.layers[0].kernel.numpy() == 0).sum())
             8
         """
-        self._need_model()
-        if self.loop is not None or self._is_running:
+        self.run.need_model()
+        if self.run.loop is not None or self.run.is_fitted:
             raise RuntimeError("Compression.training: a training with this compression is running already.")
-        self._is_alone = True
-        return Loop(self, epochs, steps)
+        self.run.is_alone = True
+        return Loop(self.run, epochs, steps, given=self)
 
     def step(self) -> None:
         """Counts one step of a loop of your own; call it after each step of the optimizer.
@@ -254,21 +214,12 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         Raises:
             RuntimeError: Outside of `with compression.training(...)`.
         """
-        if self.loop is None:
+        if self.run.loop is None:
             raise RuntimeError(
                 "Compression.step belongs into `with compression.training(epochs=..., steps=...):`; fit counts its "
                 "steps by itself."
             )
-        self.loop.step()
-
-    @property
-    def _is_running(self) -> bool:
-        return self._functions is not None and self._functions.is_running
-
-    def _let_go(self) -> None:
-        if self._functions is not None:
-            self._functions.remove()
-        self._functions = self._member = None
+        self.run.loop.step()
 
     # afterwards
 
@@ -281,21 +232,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         Returns:
             The same model.
         """
-        self._need_model()
-        if self.loop is not None or self._is_running and not self._ending:
-            raise RuntimeError(
-                "Compression.finish and convert end the schedule, so they can't be called while fit "
-                "goes on. Call them after fit, or in on_train_end; predict and evaluate show the "
-                "compressed model meanwhile."
-            )
-        if not self._is_running:
-            self._let_go()
-        if not self.laps.is_over:
-            if not self.clock.step and self.recipe:
-                self._note(f"no training step was counted: {AS_THEY_WERE}")
-            self._settle()
-        self._settle_changes()
-        return self.file_model
+        return self.run.finish()
 
     def convert(self, path: Any = None, calibration: Any = None, mode: str | None = None, **options: Any) -> Any:
         """Writes the trained model as a `.tflite` file that is proven to be what was trained.
@@ -315,29 +252,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         Raises:
             ValueError: If the training diverged, so that weights are not finite; what `tfc.convert` raises.
         """
-        model = self.finish()
-        if self._diverged:
-            raise ValueError(f"Compression.convert: {self._diverged}.")
-        is_lasting = calibration is not None and not isinstance(calibration, Iterator)
-        if self.calibration is None and is_lasting and not {"scale", "offset"} & options.keys():
-            self.calibration = calibration  # should predict need ranges that no training has set
-        if calibration is None and not {"scale", "offset"} & options.keys():
-            calibration = self._samples_at_hand()
-        if self._is_calibrated and not self.clock.step:
-            self._note("activation ranges come from calibration: no training step has moved them")
-        told = {"recipe": recipe_facts(self.recipe), "notes": list(self.notes), **self._told()}
-        artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
-        if path is not None:
-            artifact.save(path)
-        return artifact
-
-    def _told(self) -> dict:
-        """Further facts for the artifact."""
-        return {}
-
-    def _mode(self) -> str:
-        spec = next((t.spec for t in self.recipe if t.spec is not None), None)
-        return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
+        return self.run.convert(path, calibration, mode, **options)
 
     def predict(self, x: Any, batch_size: int = 128) -> Any:
         """The model's outputs with quantization simulated, dequantized; what the file computes.
@@ -352,23 +267,11 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         Raises:
             ValueError: If the activation ranges have seen no data and there is no `calibration`.
         """
-        batch_size = checks.whole("predict", "batch_size", batch_size, 1, 2**31)
-        self._need_model()
-        self._need_ranges()
-        return simulate(self.file_model, self.state, x, batch_size)
+        return self.run.predict(x, batch_size)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """`model.evaluate` with quantization simulated; same arguments, same result."""
-        self._need_model()
-        self._need_ranges()
-        model = self.trained
-        held, model.test_function = model.test_function, None
-        try:
-            with laid(self.network, self.hooked(), Mode.FOLDED):
-                return model.evaluate(*args, **kwargs)
-        finally:
-            # inside fit, validation goes on with the function it has
-            model.test_function = held if self._is_running else None
+        return self.run.evaluate(*args, **kwargs)
 
     # keeping
 
@@ -378,9 +281,7 @@ class Compression(CompressionRun, keras.callbacks.Callback):
         Args:
             path: A file name; `.tfc` is usual.
         """
-        self._need_model()
-        self.clock.write()
-        save_compression(self, path)
+        self.run.save(path)
 
     @classmethod
     def load(cls, path: Any, model: keras.Model | None = None, distill: Any = None) -> "Compression":

@@ -11,42 +11,46 @@ import keras
 from tfcompress.training.binding import overlap
 
 
-class FirstWord(keras.callbacks.Callback):
-    """Stands before all callbacks of one training."""
+class RunCallback(keras.callbacks.Callback):
+    """A callback of a compression.
 
-    def __init__(self, compression):
+    Args:
+        run: The `CompressionRun` that it serves.
+    """
+
+    def __init__(self, run):
         super().__init__()
-        self.compression = compression
+        self.run = run
+
+
+class FirstWord(RunCallback):
+    """Stands before all callbacks of one training."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Weights take their lasting values; sparsity and ranges go to `logs`."""
-        self.compression.settle_epoch(logs)
+        self.run.settle_epoch(logs)
 
     def on_train_end(self, logs=None):
         """The techniques come to their end."""
-        self.compression.settle_training()
+        self.run.settle_training()
 
 
-class LastWord(keras.callbacks.Callback):
+class LastWord(RunCallback):
     """Stands behind all callbacks of one training."""
-
-    def __init__(self, compression):
-        super().__init__()
-        self.compression = compression
 
     def on_epoch_begin(self, epoch, logs=None):
         """Looks whether another callback compiled the model anew, or put a train function of its own on it."""
-        self.compression.follow()
+        self.run.follow()
 
     on_train_batch_begin = on_epoch_begin
 
     def on_test_begin(self, logs=None):
         """The same before validation."""
-        self.compression.follow()
+        self.run.follow()
 
     def on_train_end(self, logs=None):
         """Looks whether anybody changed the weights since, and closes."""
-        self.compression.close()
+        self.run.close()
 
 
 def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
@@ -61,25 +65,29 @@ def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackLi
     return None
 
 
-def surround(callbacks: keras.callbacks.CallbackList, compression) -> list:
-    """Puts the first and the last word around all other callbacks.
+def surround(callbacks: keras.callbacks.CallbackList, run) -> list:
+    """Puts the first and the last word of a run around all other callbacks.
+
+    Args:
+        callbacks: The callback list of the training.
+        run: The `CompressionRun`.
 
     Returns:
-        The other compressions of the training, in their order.
+        The other runs of the training, in their order.
 
     Raises:
-        ValueError: If another compression is for the same layers.
+        ValueError: If another one is for the same layers.
     """
-    mine = [c for c in callbacks.callbacks if isinstance(c, (FirstWord, LastWord)) and c.compression is compression]
+    mine = [c for c in callbacks.callbacks if isinstance(c, (FirstWord, LastWord)) and c.run is run]
     others = [c for c in callbacks.callbacks if c not in mine]
-    companions = [c for c in others if isinstance(c, type(compression)) and c is not compression]
-    for other in companions:
-        if None in (other.network, compression.network) or overlap(other.network, compression.network):
+    runs = dict.fromkeys(c.run for c in others if isinstance(c, RunCallback) and c.run is not run)
+    for other in runs:
+        if None in (other.network, run.network) or overlap(other.network, run.network):
             raise ValueError(
                 "A training takes one Compression for each network. Received: two in `callbacks` for the same layers. "
                 "Give one of them the techniques of both: tfc.Compression([*first, *second]); or, where the model "
                 "that trains holds several networks, name one for each before fit: compression.set_model(network)."
             )
-    # a new list: the running loop over the old one must not meet `compression` twice
-    callbacks.callbacks = [FirstWord(compression), *others, LastWord(compression)]
-    return companions
+    # a new list: the running loop over the old one must not meet the run's callback twice
+    callbacks.callbacks = [FirstWord(run), *others, LastWord(run)]
+    return list(runs)

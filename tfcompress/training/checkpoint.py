@@ -20,7 +20,7 @@ def save_compression(compression, path: str | os.PathLike) -> None:
     """Writes a compression.
 
     Args:
-        compression: A `Compression` that has a model.
+        compression: A `CompressionRun` that has a model.
         path: The file.
 
     Raises:
@@ -72,8 +72,9 @@ def load_compression(cls, path: str | os.PathLike, model=None, distill=None):
     facts, values, lesson = _read(path)
     recipe = Recipe([*Recipe.from_json(facts["recipe"]), *teachers])
     compression = cls(recipe, **facts["options"])
-    compression.notes = list(facts["notes"])
-    compression.saved = {"values": values, "lesson": lesson, "path": os.fspath(path)}
+    run = compression.run
+    run.notes = list(facts["notes"])
+    run.saved = {"values": values, "lesson": lesson, "path": os.fspath(path)}
     if facts["had_distill"] and distill is None:
         tell(
             "tfcompress: the compression was trained with teachers, which are not in its file. To train on with them: "
@@ -121,6 +122,10 @@ def _read(path):
 def restore(compression, saved: dict) -> None:
     """Fills the state of a compression that has just met its model.
 
+    Args:
+        compression: The `CompressionRun`.
+        saved: What `load_compression` kept for it.
+
     Raises:
         ValueError: If the state does not fit the model.
     """
@@ -129,7 +134,7 @@ def restore(compression, saved: dict) -> None:
     if shapes[0] != shapes[1]:
         raise ValueError(
             f"The compression in {saved['path']!r} was saved with another model: its state does not fit "
-            f"{compression.model.name!r}. Load the model that was saved with it."
+            f"{compression.trained.name!r}. Load the model that was saved with it."
         )
     pairs = list(zip(lasting, saved["values"], strict=True))
     # adapters of another pair of layers start anew

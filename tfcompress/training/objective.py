@@ -9,7 +9,6 @@ import inspect
 import keras
 import tensorflow as tf
 
-from tfcompress.fake_quant.treated_call import captured
 from tfcompress.training.plan import Plan
 
 
@@ -102,7 +101,7 @@ class Objective:
             given = signature.bind_partial(*args, **kwargs).arguments
             share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
             for t in self.losses:
-                features = getattr(captured, "features", {})
+                features = self.state.features()
                 extra = t.loss(
                     self.memories[t.name],
                     given.get("x"),
@@ -117,7 +116,7 @@ class Objective:
                 penalty = t.penalty(self.kernels[t.name])
                 if penalty is not None:
                     total = total + tf.cast(penalty * share, total.dtype)
-            captured.features = {}
+            self.state.forget_features()
             return total
 
         # Keras asks the signature whether `training` may be passed

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfcompress.export.check import floats_inside, refused_parts
 from tfcompress.export.unconvertible import NotConvertible
-from tfcompress.fake_quant.op_plan import Chain, Treatment
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.range_requests import ranged
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import INT8
@@ -153,7 +153,7 @@ class _Planner:
     def _choices(self, path, op) -> list:
         """What every technique chooses for the weights of an operation."""
         spec = spec_of(op)
-        targets = [Target(path, op, n, spec, Chain(n, weight(op, n)), False) for n in spec.kernels]
+        targets = [Target(path, op, n, spec, WeightChain(n, weight(op, n)), False) for n in spec.kernels]
         return [(t.weight, [(x.name, x.setting(t), self._is_stopped(x, op)) for x in self._weighty]) for t in targets]
 
     @property
@@ -164,11 +164,11 @@ class _Planner:
     def plan(self) -> Plan:
         self._refuse()
         placement = self._placement()
-        spots, inputs = placement[1]
-        treatments = [self._treatment(k, path, op, spots) for k, (path, op) in enumerate(self.leaves)]
+        placements, inputs = placement[1]
+        plans = [self._op_plan(k, path, op, placements) for k, (path, op) in enumerate(self.leaves)]
         extras = {t.name: self.heritage.extras(t, self.model) for t in self.techniques}
         state = CompressionState(
-            [t for t in treatments if t is not None],
+            [t for t in plans if t is not None],
             inputs,
             [e for made in extras.values() for e in made],
             [pair for t in self.techniques for pair in t.own_weights(extras[t.name])],
@@ -243,7 +243,7 @@ class _Planner:
     # activations
 
     def _placement(self):
-        """What the ranges are placed for, with the spots and the ranges of the inputs."""
+        """What the ranges are placed for, with the placements and the ranges of the inputs."""
         spec = self.quantize.spec if self.quantize else None
         if spec is None or spec.activation_bits is None:
             return None, ({}, [])
@@ -271,11 +271,9 @@ class _Planner:
 
     # weights
 
-    def _treatment(self, index, path, op, spots) -> Treatment | None:
-        spot = spots.get(id(op))
-        t = Treatment(path, op, index)
-        if spot is not None:
-            t.lay(spot)
+    def _op_plan(self, index, path, op, placements) -> OpPlan | None:
+        placement = placements.get(id(op))
+        t = OpPlan.of(path, op, index, placement)
         spec = spec_of(op)
         for name in spec.kernels:
             self._weight(t, spec, name)
@@ -290,10 +288,10 @@ class _Planner:
             )
         self._output_row(t)
         t.captures = path in self.captured
-        return t if t.chains or spot is not None or t.captures else None
+        return t if t.chains or placement is not None or t.captures else None
 
-    def _weight(self, t: Treatment, spec, name):
-        chain = Chain.of(t.op, name)
+    def _weight(self, t: OpPlan, spec, name):
+        chain = WeightChain.of(t.op, name)
         chain.is_borrowed = id(chain.variable) in self.own.borrowed
         target = Target(t.path, t.op, name, spec, chain, t.norm is not None)
         done, left = [], []
@@ -343,7 +341,7 @@ class _Planner:
         """Whether the technique's `where` names layers, and this one among them."""
         return any(matches(op, key) for key in where(technique.where).layers)
 
-    def _output_row(self, t: Treatment):
+    def _output_row(self, t: OpPlan):
         if t.folds:
             self.rows.append(Row(t.path, "", "folded into the layer before it in the file"))
         names = [f"range ({type(s).__name__})" for s in t.outputs.values()] + (

@@ -16,8 +16,8 @@ class Heritage:
 
     def __init__(self, before=None):
         self.before = before
-        treatments = before.state.treatments if before is not None else []
-        self._chains = {(id(t.op), path): chain for t in treatments for path, chain in t.chains.items()}
+        plans = before.state.op_plans if before is not None else []
+        self._chains = {(id(t.op), path): chain for t in plans for path, chain in t.chains.items()}
         self._ranges = defaultdict(list)
         for span in before.state.ranges if before is not None else []:
             self._ranges[span.title].append(span)
@@ -29,7 +29,7 @@ class Heritage:
         return [next((old for old in held if _alike(old, new)), None) for new in made]
 
     def placement(self, key: tuple):
-        """Returns spots and input ranges if the earlier ones were found for the same graph and scheme, else None."""
+        """Returns placements and input ranges of the earlier plan if graph and scheme are the same, else None."""
         found = self.before.placement if self.before is not None else None
         return found[1] if found is not None and found[0] == key else None
 

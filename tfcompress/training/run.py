@@ -1,25 +1,33 @@
 """What a compression does in any training, whoever runs the steps: Keras' `fit`, or a loop written by hand."""
 
+import copy
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
 from tfcompress.calibration.samples import samples
-from tfcompress.export.simulate import observe
-from tfcompress.fake_quant.op_plan import Mode
+from tfcompress.conversion.convert import convert
+from tfcompress.export.simulate import observe, simulate
+from tfcompress.fake_quant.forward_pass import Mode
+from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.state import CompressionState
+from tfcompress.file_formats import INT8, mode_of
 from tfcompress.graph.keras_private import input_triples
+from tfcompress.graph.tree import is_built
 from tfcompress.schedules.base import MOST_STEPS
 from tfcompress.techniques.base import Memory
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.text.log import tell
-from tfcompress.training.checkpoint import restore
+from tfcompress.training.binding import network_of
+from tfcompress.training.carriers import LiveLayers
+from tfcompress.training.checkpoint import restore, save_compression
 from tfcompress.training.clock import Clock
 from tfcompress.training.laps import Lap, Laps
 from tfcompress.training.logs import facts, summary
 from tfcompress.training.objective import Objective
-from tfcompress.training.plan import Plan, make_plan
+from tfcompress.training.plan import Plan
+from tfcompress.training.runners.fit import Fit
+from tfcompress.training.runners.loop import Loop
 from tfcompress.training.weight_health import changed, diverged, not_finite, out_of_constraint
 from tfcompress.validation import checks
 
@@ -30,14 +38,29 @@ AS_THEY_WERE = (
 
 
 class CompressionRun:
-    """Plan, state and clock of a compression, from the first step to the final weights.
+    """Plan, state and clock of a compression, from the first step to the final weights and the file.
+
+    `Compression` and `Session` carry it: they say when steps are run, it says what is done.
 
     Args:
         techniques: One technique, a list of them, or a `Recipe`.
-        **options: As for `Compression`.
+        carrier: What carries the operation plans, of `training/carriers.py`.
+        **options: `calibration`, `update_every`, `learning_rate`, `seed` and `verbose`, as for `Compression`.
+
+    Attributes:
+        network: The model that is compressed; None before it is known.
+        trained: The model that trains: the network, or a model that holds it.
+        plan: What is done to each weight and activation; None before a model is known.
+        clock: How far the training is; None before a model is known.
+        laps: Which weights go through the schedules by which clock.
+        notes: What is told at the end, one sentence each.
+        fit: The `fit` that runs, or that was broken off; None otherwise.
+        loop: The loop of the user's that runs; None otherwise.
     """
 
-    def __init__(self, techniques, *, calibration, update_every, learning_rate, seed, verbose):
+    def __init__(
+        self, techniques, carrier=None, *, calibration=None, update_every=None, learning_rate=1e-3, seed=0, verbose=1
+    ):
         self.recipe = Recipe(techniques)
         if update_every is not None:
             update_every = checks.whole(
@@ -47,21 +70,32 @@ class CompressionRun:
         self.learning_rate = checks.number("Compression", "learning_rate", learning_rate, least=0)
         self.seed = checks.seed("Compression", seed)
         self.verbose = checks.verbosity("Compression", verbose)
-        self.loop: Any = None  # a `Loop` while a training loop of the user's runs
+        self.carrier = LiveLayers() if carrier is None else carrier
         self.notes: list[str] = []
-        self.network: keras.Model | None = None  # what is compressed
-        self.trained: keras.Model | None = None  # what trains: the network, or a model that holds it
-        self.saved: dict | None = None
-        self._plan: Plan | None = None
-        self._diverged: str | None = None
+        self.asked: keras.Model | None = None  # what the user named
+        self.network: keras.Model | None = None
+        self.trained: keras.Model | None = None
+        self.saved: dict | None = None  # read from a file, for the model that is yet to come
+        self.plan: Plan | None = None
+        self.clock: Clock | None = None
+        self.laps: Laps | None = None
         self.objective: Objective | None = None
-        self._is_calibrated, self._is_alone = False, True
-        self._looked_at: list | None = None  # samples that the ranges saw
+        self.fit: Fit | None = None
+        self.loop: Loop | None = None
+        self.epoch = 0
+        self.is_alone = True  # no other network is compressed in the same training
+        self.is_surrounded = False  # the first and the last word stand around the callbacks of the fit
+        self._diverged: str | None = None
+        self._is_calibrated, self._looked_at = False, None  # samples that the ranges saw
+        self._baked: int | None = None  # the step whose weights have lasting values
+        self._is_ending, self._begun_at = False, 0
 
-    @property
-    def plan(self) -> Plan | None:
-        """What is done to each weight and activation; None before a model is known."""
-        return self._plan
+    def twin(self) -> "CompressionRun":
+        """Returns a run of the same settings, for another training; model, teachers and data are not copied."""
+        made = copy.copy(self)
+        made.notes, made.recipe = list(self.notes), Recipe(self.recipe)
+        made.fit = made.loop = None
+        return made
 
     @property
     def state(self) -> CompressionState:
@@ -70,22 +104,56 @@ class CompressionRun:
         Raises:
             ValueError: If no model is known yet.
         """
-        self._need_model()
-        return self._plan.state
+        self.need_model()
+        return self.plan.state
 
     @property
     def memories(self) -> dict[str, Memory]:
         """Technique name to what it remembers of the model."""
+        self.need_model()
         return self.laps.main.memories
 
-    # the plan
+    @property
+    def file_model(self) -> keras.Model | None:
+        """The plain model a file is made of; for a session the one inside the wrappers."""
+        return self.carrier.plain(self.network)
 
-    def _make_plan(self, model, before: Plan | None = None) -> Plan:
-        with model.distribute_strategy.scope():
-            return make_plan(model, self.recipe, self.seed, before=before)
+    @property
+    def is_fitted(self) -> bool:
+        """Whether a `fit` under this run is on the stack."""
+        return self.fit is not None and self.fit.is_running
 
-    def _attach(self, network, plan):
-        self.network, self._plan, self._is_calibrated = network, plan, False
+    def need_model(self) -> None:
+        """Raises if no model is known.
+
+        Raises:
+            ValueError: In that case.
+        """
+        if self.network is None:
+            raise ValueError(
+                "This compression has no model yet. Pass it to fit: "
+                "model.fit(..., callbacks=[compression]), or call set_model(model)."
+            )
+
+    def note(self, text: str) -> None:
+        """Keeps a sentence for the end, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def bind(self, model: keras.Model) -> None:
+        """Takes the model that trains; makes the plan if the network in it is built, anew if it is known."""
+        self.trained, network = model, network_of(model, self.asked)
+        if network is self.network:
+            self.renew()
+            return
+        self.network = self.plan = None
+        if is_built(network):
+            self.meet(network)
+
+    def meet(self, network: keras.Model) -> None:
+        """Makes the plan for a built network and hangs the state on it."""
+        plan = self._planned(network)
+        self.network, self.plan, self._is_calibrated = network, plan, False
         plan.state.hang(network)
         memories = {t.name: Memory(network, plan.extras[t.name], plain=self.file_model) for t in self.recipe}
         self.clock = Clock(plan.state)
@@ -96,16 +164,22 @@ class CompressionRun:
             self.saved = None
             self.clock.read()
 
+    def _planned(self, model, before: Plan | None = None) -> Plan:
+        with model.distribute_strategy.scope():
+            return self.carrier.plan(model, self.recipe, self.seed, before)
+
     def _prepare_optimizer(self, before: CompressionState | None = None):
         with self.network.distribute_strategy.scope():
             self.state.prepare_optimizer(self.learning_rate, before)
 
-    def _renew(self) -> bool:
+    def renew(self) -> bool:
         """Makes the plan anew; returns whether it is another one."""
-        before, plan = self._plan, self._make_plan(self.network, self._plan)
+        before, plan = self.plan, self._planned(self.network, self.plan)
+        for text in self.carrier.notes():
+            self.note(text)
         if plan is before:
             return False
-        self._plan = plan
+        self.plan = plan
         self.clock.follow(plan.state)
         plan.state.hang(self.network)
         for name, memory in self.laps.main.memories.items():
@@ -114,45 +188,43 @@ class CompressionRun:
         self.laps.welcome(plan)
         return True
 
-    def hooked(self):
-        """The state that is laid over live layers; a session's treatments lie in wrappers."""
-        return self._plan.state
+    def laid(self):
+        """Returns what is laid over live layers; a session's operation plans lie in wrappers."""
+        return self.carrier.laid(self.plan.state)
 
-    def _extra(self, mode: Mode) -> tuple:
-        return self.objective.overrides() if mode is Mode.TRAIN else ()
-
-    # training
+    def overrides(self, mode: Mode) -> tuple:
+        """Returns what else is laid over the model in passes of a mode."""
+        return self.objective.overrides() if mode.trains else ()
 
     def prepare(self, epochs: int, steps: int | None) -> None:
         """Gets ready for a training of so many epochs, of so many steps (None: unknown), and shows the plan."""
-        self._renew()
+        self.renew()
         was_reached = self.loop is not None and self.objective is not None and self.objective.was_reached
-        self.objective = Objective(self.trained, self.recipe, self._plan, self.laps.main.memories)
+        self.objective = Objective(self.trained, self.recipe, self.plan, self.laps.main.memories)
         self.objective.was_reached = was_reached  # a loop's own function may be traced already
         for lap in self.laps:
             lap.clock.start(epochs, steps)
             for memory in lap.memories.values():
                 memory.is_final = memory.is_final and lap.clock.is_over
-        self._baked: int | None = None
-        self._ending, self._begun_at = False, self.clock.step
-        tell(self._plan.text(), self.verbose)
+        self._baked, self._is_ending, self._begun_at = None, False, self.clock.step
+        tell(self.plan.text(), self.verbose)
         if self.calibration is not None and self.state.ranges and not self.clock.step and not self._is_calibrated:
             self._calibrate()
+
+    def start_late(self) -> None:
+        """Goes on with a plan that was made anew while a training runs."""
+        self.laps.start_late()
+        self.objective.change(self.plan)
 
     def _calibrate(self):
         self._looked_at = samples(self.calibration, input_triples(self.file_model))
         observe(self.file_model, self.state, self._looked_at)
         self._is_calibrated = True
 
-    def _samples_at_hand(self):
-        """What the ranges looked at, or the data that were given for it; a generator gives them once."""
-        if self._looked_at is not None:
-            return self._looked_at
-        return None if isinstance(self.calibration, Iterator) else self.calibration
-
     def begin_epoch(self, epoch: int) -> None:
         """Tells the clocks of an epoch."""
-        for lap in self.laps:
+        self.epoch = epoch
+        for lap in self.laps or ():
             lap.clock.begin_epoch(epoch)
 
     def before_step(self) -> None:
@@ -174,26 +246,31 @@ class CompressionRun:
             self.state.bake()
             self._baked = self.clock.step
 
+    def follow(self) -> None:
+        """Looks whether another callback of the `fit` changed what trains, or the model's train function."""
+        if self.fit is not None:
+            self.fit.follow()
+
     def settle_epoch(self, logs: dict | None) -> None:
         """Ends an epoch before any other callback: lasting weights, facts in `logs`."""
         for lap in self.laps:
             lap.clock.end_epoch()
         self._bake()
         if logs is not None:
-            logs.update(facts(self.state, "" if self._is_alone else f"{self.network.name}/"))
+            logs.update(facts(self.state, "" if self.is_alone else f"{self.network.name}/"))
 
     def _advance(self, lap: Lap, last: bool):
-        lap.advance(self.recipe, self.laps.kernels(lap, self._plan), last)
+        lap.advance(self.recipe, self.laps.kernels(lap, self.plan), last)
 
     def settle_training(self) -> None:
         """Ends the training before any other callback does: plain functions, final weights."""
-        early, self._ending = self.laps.progress, True
-        self._let_go()
+        early, self._is_ending = self.laps.progress, True
+        self.let_go()
         if self.clock.step == self._begun_at:
-            self._note(f"no training step ran under the techniques: {AS_THEY_WERE}")
+            self.note(f"no training step ran under the techniques: {AS_THEY_WERE}")
         self._settle()
         if early < 0.999:
-            self._note(
+            self.note(
                 f"training ended at {early:.0%} of the schedule; the techniques were brought to their final values then"
             )
 
@@ -202,8 +279,11 @@ class CompressionRun:
         self._settle_changes()
         tell("tfcompress: " + "; ".join([summary(self.state), *self.notes]), self.verbose)
 
-    def _let_go(self):
-        """Takes off what lies on the model."""
+    def let_go(self) -> None:
+        """Takes off what a `fit` put on the model."""
+        if self.fit is not None:
+            self.fit.remove()
+        self.fit = None
 
     def _settle(self):
         """Brings the techniques to their end and the weights to their final values."""
@@ -215,12 +295,12 @@ class CompressionRun:
         self.clock.finish()
         self.state.bake()
         if lost := out_of_constraint(self.state):
-            self._note(f"the constraints of {', '.join(lost)} can't hold together with the techniques on these weights")
+            self.note(f"the constraints of {', '.join(lost)} can't hold together with the techniques on these weights")
 
     def _settle_changes(self):
         """Settles anew where the weights no longer hold what was baked."""
         if found := changed(self.state):
-            self._note(
+            self.note(
                 f"the weights of {len(found)} kernels changed after the training's end "
                 "(restored from an earlier epoch, or assigned); "
                 "masks and clusters were chosen anew for them"
@@ -229,18 +309,73 @@ class CompressionRun:
         self.notes = [note for note in self.notes if note != self._diverged]
         self._diverged = diverged(lost) if (lost := not_finite(self.file_model)) else None
         if self._diverged:
-            self._note(self._diverged)
+            self.note(self._diverged)
 
-    def _note(self, text):
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def _need_model(self):
-        if self.network is None:
-            raise ValueError(
-                "This compression has no model yet. Pass it to fit: "
-                "model.fit(..., callbacks=[compression]), or call set_model(model)."
+    def finish(self) -> keras.Model:
+        """Brings techniques and weights to their end and takes everything off the model; returns the plain one."""
+        self.need_model()
+        if self.loop is not None or self.is_fitted and not self._is_ending:
+            raise RuntimeError(
+                "Compression.finish and convert end the schedule, so they can't be called while fit "
+                "goes on. Call them after fit, or in on_train_end; predict and evaluate show the "
+                "compressed model meanwhile."
             )
+        if not self.is_fitted:
+            self.let_go()
+        if not self.laps.is_over:
+            if not self.clock.step and self.recipe:
+                self.note(f"no training step was counted: {AS_THEY_WERE}")
+            self._settle()
+        self._settle_changes()
+        return self.carrier.finished(self)
+
+    def convert(self, path=None, calibration=None, mode: str | None = None, **options):
+        """Writes the finished model as a `.tflite` file; arguments as for `Compression.convert`."""
+        model = self.finish()
+        if self._diverged:
+            raise ValueError(f"Compression.convert: {self._diverged}.")
+        is_lasting = calibration is not None and not isinstance(calibration, Iterator)
+        if self.calibration is None and is_lasting and not {"scale", "offset"} & options.keys():
+            self.calibration = calibration  # should predict need ranges that no training has set
+        if calibration is None and not {"scale", "offset"} & options.keys():
+            calibration = self._samples_at_hand()
+        if self._is_calibrated and not self.clock.step:
+            self.note("activation ranges come from calibration: no training step has moved them")
+        told = self.carrier.facts(self.recipe, self.notes)
+        artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
+        if path is not None:
+            artifact.save(path)
+        return artifact
+
+    def _samples_at_hand(self):
+        """What the ranges looked at, or the data that were given for it; a generator gives them once."""
+        if self._looked_at is not None:
+            return self._looked_at
+        return None if isinstance(self.calibration, Iterator) else self.calibration
+
+    def _mode(self) -> str:
+        spec = next((t.spec for t in self.recipe if t.spec is not None), None)
+        return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
+
+    def predict(self, x, batch_size: int = 128):
+        """Returns the model's outputs with quantization simulated; arguments as for `Compression.predict`."""
+        batch_size = checks.whole("predict", "batch_size", batch_size, 1, 2**31)
+        self._need_ranges()
+        return simulate(self.file_model, self.state, x, batch_size)
+
+    def evaluate(self, *args, **kwargs):
+        """Returns what `evaluate` of the model that trains says with quantization simulated."""
+        if not self.carrier.is_laid:  # wrapper layers simulate by themselves
+            return self.trained.evaluate(*args, **kwargs)
+        self._need_ranges()
+        model = self.trained
+        held, model.test_function = model.test_function, None
+        try:
+            with laid(self.network, self.laid(), Mode.FOLDED):
+                return model.evaluate(*args, **kwargs)
+        finally:
+            # inside fit, validation goes on with the function it has
+            model.test_function = held if self.is_fitted else None
 
     def _need_ranges(self):
         if not self.state.ranges or any(span.is_set for span in self.state.ranges):
@@ -253,7 +388,8 @@ class CompressionRun:
             )
         self._calibrate()
 
-    @property
-    def file_model(self) -> keras.Model | None:
-        """The plain model a file is made of; for a session the one inside the wrappers."""
-        return self.network
+    def save(self, path) -> None:
+        """Writes techniques, ranges, masks and the place in the schedule to a file."""
+        self.need_model()
+        self.clock.write()
+        save_compression(self, path)

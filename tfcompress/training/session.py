@@ -5,29 +5,25 @@ The same transforms, techniques and clock as in the callback; only what carries 
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
-from types import SimpleNamespace
 from typing import Any
 
 import keras
 
 from tfcompress.calibration.evidence import evidence
-from tfcompress.channels.shrink import kept, shrunk
 from tfcompress.export.finite import check_weights
 from tfcompress.export.loading import load_model
 from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
-from tfcompress.session_layers.state_transfer import moved
 from tfcompress.session_layers.wrapping import counted, is_wrapped, unwrapped, wrapped
 from tfcompress.techniques.protocol.hook_values import Change
 from tfcompress.techniques.recipe import Recipe, fingerprint
 from tfcompress.training.callback import Compression
-from tfcompress.training.logs import recipe_facts
-from tfcompress.training.plan import Plan, Row, make_plan, waiting
+from tfcompress.training.carriers import WrapperLayers
+from tfcompress.training.plan import Plan, Row, make_plan
+from tfcompress.training.run import CompressionRun
 from tfcompress.validation import checks
 
 _OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
-_NOTHING = SimpleNamespace(treatments=[], inputs=[])
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
@@ -45,7 +41,8 @@ class Session:
     ) -> None:
         self.plan = plan
         self.model = wrapped(plain, plan.state, fingerprint(recipe))
-        self.callback = _WrappedCompression(recipe, plan, plain, operated, **options)
+        carrier = WrapperLayers(plan, plain, recipe, operated)
+        self.callback = Compression.carrying(CompressionRun([t for t in recipe if t.is_gradual], carrier, **options))
         self.callbacks = [self.callback]
         self.callback.set_model(self.model)
 
@@ -74,65 +71,6 @@ class Session:
     def step(self) -> None:
         """Counts one step of such a loop; as `Compression.step`."""
         self.callback.step()
-
-
-class _WrappedCompression(Compression):
-    """The callback of a session: the treatments lie in the wrappers, so nothing is laid over live layers."""
-
-    def __init__(self, recipe: Any, plan: Plan, plain: keras.Model, operated: Sequence[tuple], **options: Any) -> None:
-        super().__init__([t for t in recipe if t.is_gradual], **options)
-        self.whole = recipe
-        self._given, self._plain = plan, plain
-        self.operated, self._cuts = list(operated), []
-
-    def _make_plan(self, model: keras.Model, before: Any = None) -> Any:
-        return self._given
-
-    def hooked(self) -> Any:
-        return _NOTHING
-
-    def _renew(self) -> bool:
-        """A session's wrappers stay as they are; what could be treated now is told."""
-        for name, paths in waiting(self._given, self._plain).items():
-            self._note(
-                f"{', '.join(paths)} began to train after tfc.compress, and {name} does not treat them. Go on with "
-                "session = tfc.compress(session.model, recipe), which keeps masks, clusters and ranges"
-            )
-        return False
-
-    def finish(self) -> Any:
-        """As for every compression; the ranges go to the plain model as well, where `tfc.convert` looks for them."""
-        plain, state = super().finish(), self.state
-        self._cuts = []
-        for technique in self.recipe:
-            if technique.shape_changing:
-                plain, state = self._cut(technique, plain, state)
-        state.hang(plain)
-        return plain
-
-    def _cut(self, technique: Any, plain: keras.Model, state: Any) -> Any:
-        """Cuts what a technique has hidden, and takes the state along."""
-        memory = self.memories[technique.name]
-        cut = technique.close(plain, memory, self._plan.kernels[technique.name])
-        if cut is None or not len(cut.dead):
-            return plain, state
-        small, places = shrunk(plain, cut.channels, cut.dead)
-        self._cuts.append((technique.name, cut.rows(plain, small)))
-        return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
-
-    def _told(self) -> Any:
-        done = [*self.operated, *self._cuts]
-        rows = [{"technique": name, **asdict(row)} for name, found in done for row in found]
-        return {"recipe": recipe_facts(self.whole), **({"surgery": rows} if rows else {})}
-
-    @property
-    def file_model(self) -> Any:
-        """The plain model inside the wrappers."""
-        return self._plain
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """`evaluate` of the session's model, whose wrappers simulate quantization by themselves."""
-        return self.model.evaluate(*args, **kwargs)
 
 
 def compress(
@@ -263,9 +201,6 @@ def _carry(before: Any, state: Any, goes_on: bool) -> None:
 def _places(state: Any) -> dict[tuple, Any]:
     found = {(t.path, c.path, type(x)): x for t, c, x in state.find(object)}
     found |= {("input", k, type(s)): s for k, s in enumerate(state.inputs) if s is not None}
-    for t in state.treatments:
-        found |= {(t.path, k, type(s)): s for k, s in t.outputs.items()}
-        found |= {(t.path, name, type(s)): s for name, s in t.inside.items()}
-        if t.before is not None:
-            found[t.path, "before", type(t.before)] = t.before
+    for t in state.op_plans:
+        found |= {(t.path, *place, type(s)): s for place, s in t.ranges().items()}
     return found

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tfcompress.fake_quant.constraints import is_kept
-from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.base import FIXED_POINT
 from tfcompress.graph.keras_private import full_precision
@@ -30,12 +30,12 @@ def diverged(names: list[str]) -> str:
     )
 
 
-def changed(state: CompressionState) -> list[Chain]:
+def changed(state: CompressionState) -> list[WeightChain]:
     """Returns the weights that no longer hold what was written into them, to the tolerance of a fixed point."""
     return [c for c in state.chains() if is_finite(c.variable) and not _is_held(c)]
 
 
-def _is_held(chain: Chain) -> bool:
+def _is_held(chain: WeightChain) -> bool:
     value, weight = (np.asarray(w) for w in (chain.value(lasting=True), full_precision(chain.variable)))
     near = np.abs(value - weight) <= FIXED_POINT * np.abs(weight).max(initial=0.0)
     return bool(np.all(near & ((value == 0) == (weight == 0))))
@@ -45,7 +45,7 @@ def out_of_constraint(state: CompressionState) -> list[str]:
     """Returns the paths of the weights for which a constraint and the techniques can't both hold."""
     return [
         f"{t.path}/{c.path}"
-        for t in state.treatments
+        for t in state.op_plans
         for c in t.chains.values()
         if is_finite(c.variable) and not is_kept(c.variable, full_precision(c.variable))
     ]

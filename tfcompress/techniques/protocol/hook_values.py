@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfcompress.channels.dependency import Channels
-from tfcompress.fake_quant.op_plan import Chain
+from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import LayerSpec
 
@@ -30,7 +30,7 @@ class Target:
     layer: Any
     weight: str
     spec: LayerSpec
-    chain: Chain
+    chain: WeightChain
     has_norm: bool
 
     @property
@@ -65,7 +65,7 @@ class Kernel:
     """
 
     name: str
-    chain: Chain
+    chain: WeightChain
     axes: Axes
     setting: Any
     number: int

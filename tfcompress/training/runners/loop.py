@@ -14,16 +14,17 @@ class Loop:
     """A loop under way: techniques lie over the network while the block runs, and `step` moves the schedules.
 
     Args:
-        compression: The compression; it has a model.
+        run: The run; it has a model.
         epochs: Number of epochs.
         steps: Steps an epoch.
+        given: What the `with` block gets.
 
     Raises:
         TypeError: If a number is none.
         ValueError: If it is below 1.
     """
 
-    def __init__(self, compression, epochs: int, steps: int):
+    def __init__(self, run, epochs: int, steps: int, given: object = None):
         for name, value in (("epochs", epochs), ("steps", steps)):
             if isinstance(value, bool) or not isinstance(value, Integral):
                 raise TypeError(
@@ -32,56 +33,56 @@ class Loop:
                 )
             if value < 1:
                 raise ValueError(f"Compression.training: {name} must be at least 1. Received: {name}={value}.")
-        self.compression, self.epochs, self.steps = compression, int(epochs), int(steps)
+        self.run, self.epochs, self.steps, self.given = run, int(epochs), int(steps), given
         self._stack = contextlib.ExitStack()
         self.count, self._was_called = 0, False
 
     def __enter__(self):
         """Lays the techniques over the network."""
-        c = self.compression
-        c.loop = self
+        run = self.run
+        run.loop = self
         try:
-            c.prepare(self.epochs, self.steps)
-            c.begin_epoch(0)
+            run.prepare(self.epochs, self.steps)
+            run.begin_epoch(0)
             self._forget_functions()
-            extra = c.objective.overrides(own=False)
-            hooked = c.hooked()
-            self._was_called = not hooked.treatments  # layers of a session have the techniques in them
-            self._stack.enter_context(laid(c.network, hooked, None, extra))
-            self._stack.enter_context(overridden([(t.op, "call", self._noting(t.op.call)) for t in hooked.treatments]))
-            c.before_step()
+            extra = run.objective.overrides(own=False)
+            state = run.laid()
+            self._was_called = not state.op_plans  # layers of a session have the techniques in them
+            self._stack.enter_context(laid(run.network, state, None, extra))
+            self._stack.enter_context(overridden([(t.op, "call", self._noting(t.op.call)) for t in state.op_plans]))
+            run.before_step()
         except BaseException:
             self._stack.close()
-            c.loop = None
+            run.loop = None
             raise
-        return c
+        return self.given
 
     def step(self) -> None:
         """Counts a step; what the loop's own optimizer does not train is trained, masks move on."""
-        c = self.compression
+        run = self.run
         if not self.count and not self._was_called:
             warnings.warn(
-                f"Compression.training: no layer of {c.network.name!r} was called before the first step(). A "
+                f"Compression.training: no layer of {run.network.name!r} was called before the first step(). A "
                 "tf.function that was traced before the block trains the model in float: make it inside the block, "
                 "`train_step = tf.function(train_step.python_function)`.",
                 stacklevel=3,
             )
         self.count += 1
-        c.after_step(1, trains_own=True)
+        run.after_step(1, trains_own=True)
         if self.count % self.steps == 0:
-            c.settle_epoch(None)
-            c.begin_epoch(self.count // self.steps)
-        c.before_step()
+            run.settle_epoch(None)
+            run.begin_epoch(self.count // self.steps)
+        run.before_step()
 
     def __exit__(self, kind, error, trace):
         """Takes everything off; without an error the techniques come to their end."""
-        c = self.compression
+        run = self.run
         self._stack.close()
         self._forget_functions()
-        c.loop = None
+        run.loop = None
         if kind is None:
-            c.settle_training()
-            c.close()
+            run.settle_training()
+            run.close()
         return False
 
     def _noting(self, plain):
@@ -97,7 +98,7 @@ class Loop:
 
     def _forget_functions(self):
         """Step functions that Keras has made (for `train_on_batch`) were traced under other circumstances."""
-        model = self.compression.trained
+        model = self.run.trained
         if isinstance(model, keras.Model):
             for name in ("train", "test", "predict"):
                 setattr(model, f"{name}_function", None)

@@ -1,0 +1,162 @@
+"""Operation plans as JSON values: what a session's wrapper layer writes into its configuration, field by field.
+
+What a field holds (`op_plan.Holds`) says how it is written, so a new field of `OpPlan` is saved without a line here.
+Ranges that several places share are written at each of them, with a number that makes them one again; other operations
+are written by their names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import keras
+
+from tfcompress.fake_quant.op_plan import Holds, OpPlan, WeightChain, held_by
+
+
+@dataclass(frozen=True)
+class RangeNumber:
+    """A range that lies elsewhere in a saved model, and that is not looked for yet.
+
+    Args:
+        number: Its number.
+        bits: Bits of its codes.
+    """
+
+    number: int
+    bits: int = 8
+
+
+def to_config(plan: OpPlan, numbers: Mapping[int, int]) -> dict:
+    """Returns a plan as JSON values.
+
+    Args:
+        plan: The plan.
+        numbers: By `id(range)` its number in the state.
+    """
+    return {
+        f.name: _written(held_by(f), getattr(plan, f.name), numbers)
+        for f in fields(plan)
+        if held_by(f) is not Holds.LIVE
+    }
+
+
+def _written(kind: Holds, value, numbers):
+    if kind is Holds.SCALES:
+        return [_written(Holds.SCALE, each, numbers) for each in value]
+    if kind is Holds.CHAINS:
+        save = keras.saving.serialize_keras_object
+        return {path: [save(transform) for transform in chain.transforms] for path, chain in value.items()}
+    if isinstance(value, dict):
+        return {str(key): _written(kind, each, numbers) for key, each in value.items()}
+    if kind is Holds.SCALE:
+        return _scale(value, numbers)
+    if kind is Holds.LAYER:
+        return getattr(value, "name", value)
+    if kind is Holds.RANGE and value is not None:
+        return {"number": numbers.get(id(value)), "range": keras.saving.serialize_keras_object(value)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _scale(value, numbers) -> dict | None:
+    if isinstance(value, tuple):
+        return {"limits": list(value)}
+    number = value.number if isinstance(value, RangeNumber) else numbers.get(id(value))
+    return None if number is None else {"number": number, "bits": value.bits}
+
+
+def from_config(config: Mapping, layer: object, kind: type[OpPlan] = OpPlan) -> tuple[OpPlan, dict[int, int]]:
+    """Inverse of `to_config`.
+
+    Args:
+        config: What `to_config` returned; a field that is missing has its default.
+        layer: The operation.
+        kind: Type of the plan.
+
+    Returns:
+        The plan, with names in the place of other operations, with a `RangeNumber` where a scale comes from elsewhere,
+        and with chains that are not bound to the layer yet; and by `id(range)` its number.
+
+    Raises:
+        ValueError: If there are fields that this version does not know.
+    """
+    known = {f.name: held_by(f) for f in fields(kind) if held_by(f) is not Holds.LIVE}
+    if strange := sorted(set(config) - set(known)):
+        raise ValueError(
+            f"Layer {getattr(layer, 'name', layer)!r} of a session was saved by a later version of tfcompress: what is "
+            f"done to it holds {', '.join(strange)}. Update tfcompress to load it."
+        )
+    numbers: dict[int, int] = {}
+    found = {name: _read(known[name], value, numbers) for name, value in config.items()}
+    return kind(op=layer, **found), numbers
+
+
+def _read(kind: Holds, value, numbers):
+    load = keras.saving.deserialize_keras_object
+    if kind is Holds.SCALES:
+        return tuple(_read(Holds.SCALE, each, numbers) for each in value)
+    if kind is Holds.CHAINS:
+        return {path: WeightChain(path, None, [load(each) for each in made]) for path, made in value.items()}
+    if value is None or kind is Holds.LAYER:
+        return value
+    if kind is Holds.SCALE:
+        return tuple(value["limits"]) if "limits" in value else RangeNumber(**value)
+    if kind is Holds.RANGE and set(value) != {"number", "range"}:  # several; the numbers of outputs are text in JSON
+        return {int(key) if key.isdigit() else key: _read(kind, each, numbers) for key, each in value.items()}
+    if kind is Holds.RANGE:
+        span = load(value["range"])
+        if value["number"] is not None:
+            numbers[id(span)] = value["number"]
+        return span
+    return tuple(value) if isinstance(value, list) else value
+
+
+def resolved(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, object]) -> OpPlan:
+    """Returns a plan with ranges and operations in the place of their numbers and names; None where there is none.
+
+    Args:
+        plan: A plan.
+        ranges: By number.
+        layers: By name.
+    """
+
+    def scale(x: Any) -> Any:
+        return ranges.get(x.number) if isinstance(x, RangeNumber) else x
+
+    def layer(x: Any) -> Any:
+        return layers.get(getattr(x, "name", x))
+
+    return plan.mapped(scales=scale, layers=layer)
+
+
+def of_first_release(config: Mapping) -> dict:
+    """Returns the configuration of a wrapper layer as it is written now, of one that release 0.1 wrote.
+
+    There the plan lay open among the layer's own arguments, and what it says of other places under `place`.
+    """
+    old = {"place": None, "captures": None, "inside": None, "is_last": False, **config}
+    place = {"norm": None, "front": None, "folds": False, "affine": False, "ranges": {}, **(old["place"] or {})}
+    numbers = place["ranges"]
+
+    def lies(key, span):
+        return None if span is None else {"number": numbers.get(key), "range": span}
+
+    def scale(x):
+        return {"limits": x} if isinstance(x, list | tuple) else None if x is None else {"number": x}
+
+    plan = {
+        "path": old["captures"] or old["name"],
+        "captures": old["captures"] is not None,
+        "chains": old["chains"],
+        "before": lies("before", old["before"]),
+        "inside": {name: lies(None, span) for name, span in (old["inside"] or {}).items()},
+        "outputs": {key: lies(key, span) for key, span in old["outputs"].items()},
+        "written": old["inside"] is not None,
+        "sources": [scale(x) for x in place.get("sources", [place.get("source")])],
+        "target": scale(numbers.get("target")),
+        "table": scale(numbers.get("table")),
+        **{key: old[key] for key in ("fixed", "is_last")},
+        **{key: place[key] for key in ("norm", "front", "folds", "affine")},
+    }
+    gone = ("chains", "outputs", "before", "inside", "fixed", "is_last", "captures", "place")
+    return {**{key: value for key, value in config.items() if key not in gone}, "plan": plan}

@@ -1,0 +1,1 @@
+"""Who runs the steps of a training: Keras' `fit`, or a loop written by hand."""
