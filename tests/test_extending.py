@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from tfcompress.channels import criteria as channel_criteria
-from tfcompress.layer_table import spec
+from tfcompress.layer_table import registry
 from tfcompress.sparsity import criteria
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "extending.md"
@@ -39,7 +39,7 @@ def sections():
 @pytest.fixture
 def registered():
     """Takes out again what an example registers."""
-    tables = [criteria._table, channel_criteria._table, spec._table, spec._refine]
+    tables = [criteria._table, channel_criteria._table, registry._table, registry._refine]
     before = [dict(table) for table in tables]
     custom = dict(keras.saving.get_custom_objects())
     yield
