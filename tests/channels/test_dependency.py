@@ -7,7 +7,7 @@ import pytest
 from tfcompress.channels.dependency import groups
 from tfcompress.channels.shrink import shrink, zeroed
 from tfcompress.layer_table.activations import elementwise
-from tfcompress.layer_table.lookup import describe, forget
+from tfcompress.layer_table.lookup import describe, forget, spec_of
 
 L = keras.layers
 
@@ -167,3 +167,13 @@ def test_models_with_functions_of_yours_are_copied(graph_models):
     found, x = groups(model), graph_models.batch(model)
     dead = graph_models.some(found)
     assert graph_models.gap(shrink(model, found, dead)(x), zeroed(model, found, dead)(x)) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "equation, bias, shape", [("abce,ed->acbd", None, (5, 3, 6)), ("abce,ed->abcd", "b", (3, 5, 6))]
+)
+def test_an_einsum_that_moves_axes_is_left_alone(equation, bias, shape):
+    x = inputs = keras.Input((3, 5, 4))
+    model = keras.Model(inputs, L.EinsumDense(equation, shape, bias_axes=bias, name="e")(L.Dense(4)(x)))
+    assert spec_of(model.get_layer("e")).flow == "still"
+    assert len(groups(model).groups) == 0

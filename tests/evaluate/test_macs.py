@@ -181,3 +181,10 @@ def test_flex_ops_are_not_taken_for_free(flex_file):
     assert [row["macs"] for row in macs_table(Artifact(flex_file))] == [None]
     with pytest.raises(ValueError, match="FlexSinh"):
         macs(Artifact(flex_file))
+
+
+def test_heads_that_share_keys_count_by_hand(to_file):
+    x = keras.Input((5, 6))
+    model = keras.Model(x, L.GroupQueryAttention(3, 4, 2, use_bias=False)(x, x))
+    projections = 5 * 6 * 3 * (4 + 2 + 2 + 4)  # query, key, value, output
+    assert macs(model) == projections + 2 * 4 * 5 * 5 * 3 == macs(to_file(model))

@@ -5,6 +5,11 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.distillation.teachers import LOGITS, answers
+from tfcompress.evaluate.macs import macs
+from tfcompress.fake_quant.input_scaling import one_factor
+from tfcompress.rewrites.editable_graph import Draft
+from tfcompress.rewrites.residual_blocks import BLOCK, droppable
 
 L = keras.layers
 
@@ -68,3 +73,46 @@ def test_a_relu_of_ones_own_may_be_negative():
     model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
     x = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype("float32")
     assert tfc.convert(model, calibration=x, diagnose=False).fidelity.error < 0.05
+
+
+class Add(L.Layer):
+    """A layer of the user's that has the name of one of Keras', and subtracts."""
+
+    def call(self, given):
+        return given[0] - given[1]
+
+
+class Softmax(L.Layer):
+    """A layer of the user's that has the name of one of Keras', and gives no probabilities."""
+
+    def call(self, x):
+        return x + 1.0
+
+
+def test_a_name_of_keras_says_nothing():
+    x = inputs = keras.Input((4,))
+    x = Softmax(name="s")(Add(name="a")([x, L.Dense(4, name="d")(x)]))
+    model = keras.Model(inputs, x)
+    assert [a.ending for a in answers(model)] == [LOGITS]
+    assert not any(node.spec.is_sum for node in Draft(model).nodes)
+    assert [d for d in droppable(model)[0] if d.kind == BLOCK] == []
+
+
+def test_an_inherited_name_says_nothing_either():
+    class Shifted(L.Rescaling):
+        def call(self, x):
+            return super().call(x) + 1.0
+
+    class Squared(L.Dense):
+        def call(self, x):
+            return super().call(x) ** 2
+
+    class Probable(L.Softmax):
+        def call(self, x):
+            return -super().call(x)
+
+    assert one_factor(L.Rescaling(0.5)) == (0.5, 0.0) and one_factor(Shifted(0.5)) is None
+    model = keras.Sequential([keras.Input((64,)), Squared(64, name="q"), Probable(name="p")])
+    with pytest.raises(ValueError, match="'?q'?.*describe"):
+        macs(model)
+    assert [a.ending for a in answers(model)] == [LOGITS]

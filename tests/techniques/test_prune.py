@@ -384,3 +384,13 @@ def test_names_of_no_layer_are_refused_by_the_plan(option, net):
     technique = tfc.Prune(0.5, **{option: "haed" if option == "where" else {"haed": 0.1}})
     with pytest.raises(ValueError, match="names no layer of model 'net'.*haed.*hidden, head"):
         tfc.Compression(technique).set_model(net())
+
+
+@pytest.mark.parametrize("sparsity", [0.8, 0.95])
+def test_a_layer_keeps_one_channel(sparsity, fitted):
+    layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, name="head")]
+    model = keras.Sequential([keras.Input((7,)), *layers])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model, _ = fitted(tfc.Prune(sparsity, pattern="channel"), model)
+    alive = (model.get_layer("head").kernel.numpy() != 0).any(axis=0)
+    assert alive.sum() == 3 - min(round(sparsity * 3), 2)
