@@ -43,9 +43,11 @@ class FunctionSchedule(Schedule):
     function: Callable[..., float]
 
     def __post_init__(self) -> None:
-        """Validates, by the signature alone."""
+        """Validates the signature, and the first and last value of a function of progress."""
         if isinstance(self.function, type) or not callable(self.function) or unit_of(self.function) is None:
             checks.refuse(TypeError, "FunctionSchedule", "function", _ACCEPTED, self.function)
+        if self.unit == "fraction":
+            _ = self.at(0.0), self.at(1.0)
 
     @property
     def unit(self) -> str:
