@@ -129,7 +129,7 @@ class FunctionSchedule(Schedule):
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def _number(self, value: Any) -> float:
-        return checks.number("schedule", self._name, value)
+        return checks.number("schedule", f"a value of {self._name}", value)
 
 
 def unit_of(function: Any) -> str | None:
