@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfcompress.fake_quant.transforms.scores import STATISTICS
+from tfcompress.fake_quant.transforms.scores import STATISTICS, ScoredMask
 from tfcompress.sparsity import criteria
 from tfcompress.sparsity.criteria import Evidence
 
@@ -51,3 +52,27 @@ def test_a_criterion_of_ones_own(evidence):
 def test_an_unknown_name_lists_those_there_are():
     with pytest.raises(ValueError, match=r"must be one of .*'magnitude'.*Received.*'magnitud'"):
         criteria.find("magnitud")
+
+
+def test_a_criterion_with_gradients_of_ones_own_notes_what_it_asks_for():
+    for name, summed, expected in (("test mean", False, 0.19), ("test sum", True, 2.0)):
+        criteria.criterion(name, gradient=lambda w, g: tf.ones_like(g), summed=summed)(lambda evidence: evidence.noted)
+        assert criteria.needs_gradient(name)
+        mask = ScoredMask(name, axes="io")
+        w = tf.Variable(np.ones((2, 3), "float32"))
+        for _ in range(2):
+            with tf.GradientTape() as tape:
+                total = tf.reduce_sum(mask(w))
+            tape.gradient(total, w)
+        np.testing.assert_allclose(mask.score.numpy(), np.full((2, 3), expected), rtol=1e-5)
+
+
+def test_a_mask_of_a_criterion_that_nobody_registered_is_told():
+    with pytest.raises(
+        ValueError, match=r"statistic must be the name of a criterion with gradients.*'no such'.*Import"
+    ):
+        ScoredMask("no such")
+    with pytest.raises(ValueError, match=r"summed=True is for what gradient="):
+        criteria.criterion("x", summed=True)
+    with pytest.raises(TypeError, match="gradient must be a function"):
+        criteria.criterion("x", gradient=3)

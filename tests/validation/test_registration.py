@@ -35,6 +35,7 @@ OBJECTS = [
     S.Exponential(0.0, 0.5),
     S.Steps({0.5: 0.5}),
     S.Gated(S.Constant(0.5), 0, 10, 5),
+    S.FunctionSchedule(hard_sigmoid_of_keras_2),
     tfc.Where("a", min_size=3),
     tfc.QuantSpec(4),
     tfc.Prune(S.cosine(0.0, 0.5)),

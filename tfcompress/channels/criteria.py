@@ -31,6 +31,8 @@ class Scene:
         y: Labels, or None.
         loss: Function `(y_true, y_pred)`, or None.
         rng: Generator of what is drawn at random.
+
+    `producers()` yields, for every weight that makes channels, their groups and the weight as `(channels, values)`.
     """
 
     model: keras.Model
@@ -39,6 +41,10 @@ class Scene:
     y: np.ndarray | None
     loss: Callable | None
     rng: np.random.Generator
+
+    def producers(self) -> "Iterator[Part]":
+        """Yields, for every weight that makes channels, their groups and the weight as `(channels, values)`."""
+        return producers(self)
 
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -84,8 +90,8 @@ def channel_criterion(name: str, data: bool = False, labels: bool = False, absol
         >>> import numpy as np, tfcompress as tfc
         >>> @tfc.channel_criterion("largest")
         ... def largest(scene):
-        ...     for made, values in producers(scene):
-        ...         yield made, np.abs(values).max(1)
+        ...     for groups, values in scene.producers():
+        ...         yield groups, np.abs(values).max(1)
     """
     checks.text("channel_criterion", "name", name)
     for each, value in (("data", data), ("labels", labels), ("absolute", absolute)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfcompress.schedules.base import Schedule
+from tfcompress.schedules.functions import FunctionSchedule, unit_of
 from tfcompress.schedules.shapes import Constant, Cosine, Exponential, Linear, Polynomial, Steps
 from tfcompress.schedules.tfmot import Called, Gated, from_tfmot
 from tfcompress.text.printable import shown
@@ -19,6 +20,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "FunctionSchedule",
     "Gated",
     "Linear",
     "Polynomial",
@@ -39,11 +41,12 @@ cosine, exponential, steps = Cosine, Exponential, Steps
 
 
 def schedule(value: Any) -> Schedule:
-    """Makes a schedule of what a user may write: a number, a schedule, a tfmot schedule.
+    """Makes a schedule of what a user may write: a number, a schedule, a function, a tfmot schedule.
 
     Args:
-        value: A finite number (becomes `Constant`), a schedule (returned as it is) or an object
-            that `from_tfmot` accepts.
+        value: A finite number (becomes `Constant`), a schedule (returned as it is), a function
+            `progress -> value` or `(step, total) -> value` (becomes `FunctionSchedule`), or an
+            object that `from_tfmot` accepts.
 
     Returns:
         A schedule.
@@ -61,7 +64,10 @@ def schedule(value: Any) -> Schedule:
         return Constant(checks.number("schedule", "value", value))
     if callable(value) and hasattr(value, "get_config") and not isinstance(value, type):
         return from_tfmot(value)
+    if callable(value) and not isinstance(value, type) and unit_of(value) is not None:
+        return FunctionSchedule(value)
     raise TypeError(
-        "A schedule must be a number, one of tfcompress.schedules or a tfmot pruning schedule. "
+        "A schedule must be a number, one of tfcompress.schedules, a function progress -> value or "
+        "(step, total) -> value, or a tfmot pruning schedule. "
         f"Received: value={shown(value)} of type {type(value).__name__}."
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfcompress.fake_quant.transforms.scores import STATISTICS
+from tfcompress.fake_quant.transforms.scores import STATISTICS, SUMMED
 from tfcompress.validation import checks
 
 
@@ -28,14 +28,19 @@ Score = Callable[[Evidence], np.ndarray]
 _table: dict[str, Score] = {}
 
 
-def criterion(name: str) -> Callable[[Score], Score]:
+def criterion(name: str, *, gradient: Callable | None = None, summed: bool = False) -> Callable[[Score], Score]:
     """Registers a criterion under a name, for `Prune(criterion=name)`.
 
     Args:
-        name: The name; the names of `transforms.scores.STATISTICS` get a gradient tap.
+        name: The name.
+        gradient: For a criterion that looks at gradients: function `(weight, gradient) -> figures` in TensorFlow, which
+            is noted for every weight at every step, also for those that are masked. The criterion finds it in
+            `evidence.noted`.
+        summed: Whether what is noted is added up over the training; otherwise a mean over about ten steps is kept.
 
     Returns:
-        A decorator for a function `evidence -> scores` (array of the weight's shape, higher stays).
+        A decorator for a function `evidence -> scores` (array of the weight's shape, higher stays). It looks at
+        `evidence.weight`, `evidence.noted` and draws by `evidence.rng`.
 
     Example:
         >>> import numpy as np
@@ -45,12 +50,29 @@ def criterion(name: str) -> Callable[[Score], Score]:
         ...     return np.square(evidence.weight)
         >>> tfc.Prune(0.5, criterion="squared").criterion
         'squared'
+
+        With gradients:
+
+        >>> import tensorflow as tf
+        >>> @tfc.criterion("squared gradient", gradient=lambda weight, gradient: tf.square(gradient))
+        ... def squared_gradient(evidence):
+        ...     return evidence.noted
+        >>> tfc.Prune(0.5, criterion="squared gradient").criterion
+        'squared gradient'
     """
     checks.text("criterion", "name", name)
+    checks.flag("criterion", "summed", summed)
+    if gradient is not None:
+        checks.function("criterion", "gradient", gradient, "a function (weight, gradient) -> figures")
+    elif summed:
+        raise ValueError("criterion: summed=True is for what gradient=... notes. Received: gradient=None.")
 
     def register(function: Score) -> Score:
         checks.function("criterion", "function", function)
         _table[name] = function
+        if gradient is not None:
+            STATISTICS[name] = gradient
+            (SUMMED.add if summed else SUMMED.discard)(name)
         return function
 
     return register

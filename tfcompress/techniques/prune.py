@@ -156,11 +156,9 @@ class Prune(Technique):
                     "value above 0 is when the pattern sets in."
                 )
             return polynomial(0.0, float(value), begin=0.0, stop=RAMP)
-        try:
-            plan = schedule(value)
-        except TypeError as error:
-            raise TypeError(f"Prune: sparsity: {error}") from error
-        if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
+        plan = checks.within("Prune", "sparsity", lambda: schedule(value))
+        bounds = checks.within("Prune", "sparsity", lambda: plan.bounds)
+        if bounds is not None and not (bounds[0] >= 0 and bounds[1] < 1):
             raise ValueError(
                 f"Prune: the sparsity of a schedule must stay in [0, 1). Received: sparsity={shown(plan)}."
             )

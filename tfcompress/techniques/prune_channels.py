@@ -111,7 +111,8 @@ class PruneChannels(GraphTechnique):
 
     def _store_schedule(self) -> None:
         plan = checks.within("PruneChannels", "schedule", lambda: schedule(self.schedule))
-        if plan.bounds is not None and not (plan.bounds[0] >= 0 and plan.bounds[1] < 1):
+        bounds = checks.within("PruneChannels", "schedule", lambda: plan.bounds)
+        if bounds is not None and not (bounds[0] >= 0 and bounds[1] < 1):
             raise ValueError(f"PruneChannels: the amount of a schedule must stay in [0, 1). Received: {shown(plan)}.")
         self.set(schedule=plan)
 

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.mask import Mask
+from tfcompress.text.printable import shown
 
 STATISTICS: dict[str, Callable] = {
     "gradient": lambda w, g: tf.abs(g),
@@ -18,6 +19,10 @@ STATISTICS: dict[str, Callable] = {
     "sensitivity": lambda w, g: tf.square(w * g),
     "movement": lambda w, g: -w * g,
 }
+"""Name of a criterion to what is noted at every step: a function of a weight and the gradient of the loss for it."""
+
+SUMMED = {"movement"}
+"""Names of those whose figures are added up over the training; of the others a mean over the last steps is kept."""
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -32,6 +37,12 @@ class ScoredMask(Mask):
 
     def __init__(self, statistic: str, keep: float = 0.9, axes: str = "", **kwargs):
         super().__init__(axes, **kwargs)
+        if statistic not in STATISTICS:
+            raise ValueError(
+                f"ScoredMask: statistic must be the name of a criterion with gradients, of {sorted(STATISTICS)}. "
+                f"Received: {shown(statistic)}. Import the module that registers it by "
+                "tfc.criterion(name, gradient=...) before the file is read."
+            )
         self.statistic, self.keep = statistic, keep
 
     def build(self, input_shape):
@@ -59,8 +70,7 @@ class ScoredMask(Mask):
         # a float16 step that overflowed is dropped by the optimizer, and here as well
         new = tf.where(tf.math.is_finite(new), new, tf.zeros_like(new))
         old = tf.convert_to_tensor(self.score)
-        summed = self.statistic == "movement"
-        self.score.assign(old + new if summed else self.keep * old + (1.0 - self.keep) * new)
+        self.score.assign(old + new if self.statistic in SUMMED else self.keep * old + (1.0 - self.keep) * new)
         self.seen.assign(tf.convert_to_tensor(self.seen) + 1.0)
 
     def get_config(self):

@@ -1,13 +1,25 @@
 """What a schedule says at a moment of the training, and whether it wants to be asked."""
 
 from tfcompress.techniques.protocol.hook_values import Moment
+from tfcompress.text.printable import shown
 
 
 def level_at(plan, moment: Moment) -> float:
-    """Returns the value of a schedule at a moment; at the end its last one, however early that came."""
+    """Returns the value of a schedule at a moment; at the end its last one, however early that came.
+
+    Raises:
+        ValueError: If it is no fraction below 1, which a function of the user's tells only now.
+    """
     if moment.last:
-        return plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
-    return plan.value(moment.step, moment.total, moment.progress)
+        level = plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
+    else:
+        level = plan.value(moment.step, moment.total, moment.progress)
+    if not 0 <= level < 1:
+        raise ValueError(
+            f"A schedule must stay in [0, 1). Received: {level} of {shown(plan)}, at step {moment.step} of "
+            f"{moment.total}."
+        )
+    return level
 
 
 def is_due(plan, first: int, step: int) -> bool:
