@@ -35,17 +35,13 @@ def answers(model: keras.Model) -> list[Answer]:
     Raises:
         ValueError: If a softmax does not go over the last axis.
     """
-    graph = trace(model)
-    makers: dict[int, tuple] = {}
-    for call in graph.calls:
-        for k, t in enumerate(call.outputs):
-            makers.setdefault(t, (call, k))  # who hands a tensor through did not make it
+    graph = trace(model).graph
     found = []
     for t in graph.outputs:
-        call, k = makers.get(t, (None, 0))
-        shape = call.shapes[k] if call is not None else None
+        call = graph.maker(t)
+        shape = call.shapes[call.outputs.index(t)] if call is not None else None
         while call is not None and call.inputs and _hands_on(call.op):
-            call, _ = makers.get(call.inputs[0], (None, 0))
+            call = graph.maker(call.inputs[0])
         found.append(Answer(_ending(call, model) if call is not None else LOGITS, shape))
     return found
 

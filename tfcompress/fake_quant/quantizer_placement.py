@@ -5,7 +5,7 @@ wants one scale (Concatenate, AveragePooling), moves behind operations that only
 where it gives the same result on fewer numbers, and is left out where LiteRT fixes the scale (Softmax).
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,15 +83,7 @@ class _Placer:
     def __init__(self, trace, name, left_out):
         self.trace, self.name, self.left_out = trace, name, left_out
         self.placements: dict[int, OpPlacement] = defaultdict(OpPlacement)
-        self.makers: dict[int, tuple[Call, int]] = {}
-        self.users: dict[int, list[Call]] = defaultdict(list)
-        self.times = Counter(id(call.op) for call in trace.calls)
-        for call in trace.calls:
-            for t in set(call.inputs):
-                self.users[t].append(call)
-            for k, t in enumerate(call.outputs):
-                self.makers.setdefault(t, (call, k))
-        self.last = set(trace.outputs)
+        self.graph = trace.graph
         self.floats: set[int] = set()  # tensors of layers that stay float
         self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> what its scale comes from
 
@@ -114,7 +106,7 @@ class _Placer:
         for call in self.trace.calls:
             self._visit(call)
         for call in self.trace.calls:
-            if self.times[id(call.op)] == 1 and call.outputs:
+            if self.graph.times(call.op) == 1 and call.outputs:
                 placement = self.placements[id(call.op)]
                 placement.target = self._scale_of(call.outputs[0], (JOIN, SAME, FUSE, FOLD))
                 if spec_of(call.op).is_table:
@@ -137,14 +129,14 @@ class _Placer:
 
     def _only_user(self, t) -> Call | None:
         """The one operation that reads a tensor, if the model does not return it as well."""
-        users = self.users[t]
-        return users[0] if len(users) == 1 and t not in self.last and not self.left_out(users[0].op) else None
+        user = self.graph.only_reader(t)
+        return None if user is None or self.left_out(user.op) else user
 
     def _fold(self, call):
         norm = call.op
-        if spec_of(norm).grid != FOLD or self.times[id(norm)] > 1:
+        if spec_of(norm).grid != FOLD or self.graph.times(norm) > 1:
             return
-        maker = self.makers.get(call.inputs[0], (None, 0))[0]
+        maker = self.graph.maker(call.inputs[0])
         if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
             return
         if self._affine(call):
@@ -153,7 +145,7 @@ class _Placer:
 
     def _front(self, call):
         """Lets the layers behind take over a factor for the whole input, and an offset where nothing pads by zeros."""
-        if self.left_out(call.op) or self.times[id(call.op)] > 1 or not call.dtypes[0].startswith("float"):
+        if self.left_out(call.op) or self.graph.times(call.op) > 1 or not call.dtypes[0].startswith("float"):
             return
         pair = one_factor(call.op)
         readers = None if pair is None else self._readers(call.outputs[0], pair)
@@ -165,11 +157,11 @@ class _Placer:
     def _readers(self, tensor, pair) -> list[Call] | None:
         """The layers with kernels that read a tensor, others only moving its values; None if there are others."""
         found = []
-        for user in self.users[tensor]:
+        for user in self.graph.readers(tensor):
             spec = spec_of(user.op)
             if tensor in user.outputs:  # it hands its input through; who reads that reads this tensor
                 continue
-            if self.left_out(user.op) or self.times[id(user.op)] > 1 or user.inputs.count(tensor) > 1:
+            if self.left_out(user.op) or self.graph.times(user.op) > 1 or user.inputs.count(tensor) > 1:
                 return None
             if takes_front(user.op, *pair) and not self.placements[id(user.op)].folds:
                 found.append(user)
@@ -180,7 +172,7 @@ class _Placer:
                 found += behind
             else:
                 return None
-        return None if tensor in self.last else found
+        return None if self.graph.is_output(tensor) else found
 
     @staticmethod
     def _affine(call) -> bool:
@@ -194,7 +186,7 @@ class _Placer:
         spec = spec_of(call.op)
         if not spec.kernels or spec.step or spec.inner or not spec.is_known:
             return False
-        if self.left_out(call.op) or self.times[id(call.op)] > 1:
+        if self.left_out(call.op) or self.graph.times(call.op) > 1:
             return False
         if activation(call.op) is not None:
             return False
@@ -205,16 +197,16 @@ class _Placer:
         placement, spec = self.placements[id(call.op)], spec_of(call.op)
         if id(call.op) in self.trace.noticed.drawing:  # dropout that stays on is no identity
             spec = replace(spec, grid=OWN)
-        placement.is_last |= bool(self.last & set(call.outputs))
+        placement.is_last |= any(map(self.graph.is_output, call.outputs))
         if self.left_out(call.op):
             self.floats.update(call.outputs)
             return
         self._inner(call, placement, spec)
         placement.affine = self._affine(call)
-        if call.inputs and self.times[id(call.op)] == 1:
+        if call.inputs and self.graph.times(call.op) == 1:
             placement.sources = tuple(self.behind.get(t) for t in call.inputs)
         for k, t in enumerate(call.outputs):
-            if not call.dtypes[k].startswith("float") or self.makers[t][0] is not call:
+            if not call.dtypes[k].startswith("float") or self.graph.maker(t) not in (call, None):
                 continue  # integers have no scale; a tensor handed through keeps the one it has
             self._output(call, placement, spec, k, t)
 
@@ -267,7 +259,7 @@ class _Placer:
         op, at, index = call.op, t, k
         # what is joined without a range right behind it lies on the scale of an input that has one
         moves = spec.grid != JOIN or all(self.behind.get(i) is None for i in call.inputs)
-        while moves and (user := self._only_user(at)) and spec_of(user.op).pushes and self.times[id(user.op)] == 1:
+        while moves and (user := self._only_user(at)) and spec_of(user.op).pushes and self.graph.times(user.op) == 1:
             op, at, index = user.op, user.outputs[0], 0
         if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
             self.behind[at] = None

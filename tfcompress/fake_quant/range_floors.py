@@ -36,8 +36,8 @@ def lift(model: keras.Model, state) -> list[str]:
 
 
 class _Lift:
-    def __init__(self, graph: Trace, found: Placement, state):
-        self.graph, self.behind, self.dead = graph, found.behind, []
+    def __init__(self, traced: Trace, found: Placement, state):
+        self.trace, self.behind, self.dead = traced, found.behind, []
         self.op_plans = {id(t.op): t for t in state.op_plans}
         self.real: dict[int, ActivationRange] = {}
         for span, real in zip(found.inputs, state.inputs, strict=False):
@@ -51,7 +51,7 @@ class _Lift:
     def done(self) -> list[str]:
         for real in self.inputs:
             self._widen(real, 0.0, _ALONE)
-        for call in self.graph.calls:
+        for call in self.trace.calls:
             t = self.op_plans.get(id(call.op))
             if t is not None:
                 self._visit(call, t)
@@ -73,7 +73,7 @@ class _Lift:
         seen = set()
         while tensor is not None and self.behind.get(tensor) is None and tensor not in seen:
             seen.add(tensor)
-            users = [c for c in self.graph.calls if tensor in c.inputs and c.outputs]
+            users = [c for c in self.trace.graph.readers(tensor) if c.outputs]
             tensor = users[0].outputs[0] if len(users) == 1 else None
         span = self.behind.get(tensor)
         return self.real.get(id(span)) if isinstance(span, RangeRequest) else None

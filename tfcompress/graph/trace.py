@@ -1,12 +1,14 @@
-"""One trace of a model: which operation was called on which tensors, and who feeds whom."""
+"""One trace of a model: which operation was called on which tensors."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfcompress.graph.call_observers import Noticing, is_only_cast
+from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import DRAWN, RANDOM, Operation, float32, inference, input_specs, overridden
 from tfcompress.graph.tree import containers, leaves
 
@@ -30,7 +32,7 @@ class Call:
 
 @dataclass
 class Trace:
-    """Who feeds whom in one forward pass.
+    """The calls of one forward pass; `graph` says who feeds whom.
 
     Args:
         calls: In order of execution.
@@ -48,6 +50,11 @@ class Trace:
     float_inputs: dict[int, str] = field(default_factory=dict)
     noticed: Noticing | None = None
     function: Any = None
+
+    @cached_property
+    def graph(self) -> Graph[Call]:
+        """Who feeds whom; asked for when the trace is complete."""
+        return Graph(self.calls, self.inputs, self.outputs)
 
     def unknown(self) -> list[Operation]:
         """Returns the operations fed by a tensor that no known operation made."""

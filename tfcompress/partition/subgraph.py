@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.graph.clone import copied, renamed
+from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import check_graph, input_specs
 from tfcompress.graph.rebuild import walk
 from tfcompress.layer_table.lookup import FOLD, FUSE, spec_of
@@ -43,8 +44,8 @@ class Step:
     op: Any
     args: tuple
     kwargs: dict
-    takes: tuple[Tensor, ...]
-    gives: tuple[Tensor, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class Course:
         steps: In order of execution.
         inputs: The model's inputs, in the order of its call.
         outputs: The model's outputs, in their structure.
+        graph: Who feeds whom among the steps.
 
     Raises:
         ValueError: If the model is subclassed, so that it has no graph.
@@ -97,12 +99,16 @@ class Course:
         self._names = {s.name for s in specs}
         self.inputs = [self._tensor(s.name, s.shape, s.dtype.name) for s in specs]
         self.outputs = walk(model, self.inputs, self._visit)
-        self.made_by = {t.number: k for k, step in enumerate(self.steps) for t in step.gives}
-        self.read_by: dict[int, list[int]] = {}
-        for k, step in enumerate(self.steps):
-            for t in step.takes:
-                self.read_by.setdefault(t.number, []).append(k)
-        self._answers = {t.number for t in keras.tree.flatten(self.outputs)}
+        self.graph = Graph(self.steps, self.inputs, keras.tree.flatten(self.outputs))
+        self._numbers = {id(step): k for k, step in enumerate(self.steps)}
+
+    def _makers(self, tensors: Iterable[Tensor]) -> list[int]:
+        """The numbers of the steps that make tensors; inputs of the model are made by none."""
+        return [self._numbers[id(step)] for t in tensors if (step := self.graph.maker(t)) is not None]
+
+    def _readers(self, tensor: Tensor) -> list[int]:
+        """The numbers of the steps that read a tensor."""
+        return [self._numbers[id(step)] for step in self.graph.readers(tensor)]
 
     def _tensor(self, name, shape, dtype) -> Tensor:
         self._count += 1
@@ -134,17 +140,17 @@ class Course:
             k = open_.pop()
             if k not in found:
                 found.add(k)
-                open_ += [self.made_by[t.number] for t in self.steps[k].takes if t.number in self.made_by]
+                open_ += self._makers(self.steps[k].inputs)
         return found
 
     def crossing(self, done: set[int]) -> list[Tensor]:
         """Returns the tensors that must be held when some steps are done and the others are not, as they were made."""
-        made = [*self.inputs, *(t for k in sorted(done) for t in self.steps[k].gives)]
-        return [t for t in made if any(k not in done for k in self.read_by.get(t.number, ()))]
+        made = [*self.inputs, *(t for k in sorted(done) for t in self.steps[k].outputs)]
+        return [t for t in made if any(k not in done for k in self._readers(t))]
 
     def fuses(self, done: set[int]) -> bool:
         """Whether this boundary parts an operation from a ReLU or a normalization that a file has fused into it."""
-        readers = {k for t in self.crossing(done) if t.number in self.made_by for k in self.read_by[t.number]}
+        readers = {k for t in self.crossing(done) if self._makers([t]) for k in self._readers(t)}
         return any(spec_of(self.steps[k].op).grid in (FUSE, FOLD) for k in readers - done)
 
     def named(self, name: str) -> list[list[int]]:
@@ -178,24 +184,24 @@ class Course:
 
     def line(self) -> list[int]:
         """Returns an order of the steps that holds few bytes: of those that can run, the one that adds the least."""
-        left = {t: len(readers) for t, readers in self.read_by.items()}
-        waiting = [{t.number for t in s.takes if t.number in self.made_by} for s in self.steps]
+        left = {t: len(self._readers(t)) for step in self.steps for t in step.inputs}
+        waiting = [{t for t in step.inputs if self._makers([t])} for step in self.steps]
         order, ready = [], [k for k, needs in enumerate(waiting) if not needs]
 
         def growth(k):
             step = self.steps[k]
-            gone = sum(t.bytes for t in step.takes if left[t.number] == 1)
-            return sum(t.bytes for t in step.gives if left.get(t.number)) - gone, k
+            gone = sum(t.bytes for t in step.inputs if left[t] == 1)
+            return sum(t.bytes for t in step.outputs if left.get(t)) - gone, k
 
         while ready:
             k = min(ready, key=growth)
             ready.remove(k)
             order.append(k)
-            for t in self.steps[k].takes:
-                left[t.number] -= 1
-            for t in self.steps[k].gives:
-                for reader in dict.fromkeys(self.read_by.get(t.number, ())):
-                    waiting[reader].discard(t.number)
+            for t in self.steps[k].inputs:
+                left[t] -= 1
+            for t in self.steps[k].outputs:
+                for reader in self._readers(t):
+                    waiting[reader].discard(t)
                     if not waiting[reader]:
                         ready.append(reader)
         return order
@@ -225,10 +231,10 @@ class Course:
         return found
 
     def _piece(self, number: int, inside: list[int], bound: set[int], layers: dict[int, Any]) -> Piece:
-        made = [t for k in inside for t in self.steps[k].gives]
+        made = [t for k in inside for t in self.steps[k].outputs]
         own = {t.number for t in made}
-        takes = list(dict.fromkeys(t for k in inside for t in self.steps[k].takes if t.number not in own))
-        gives = [t for t in made if t.number in self._answers or set(self.read_by.get(t.number, ())) - bound]
+        takes = list(dict.fromkeys(t for k in inside for t in self.steps[k].inputs if t.number not in own))
+        gives = [t for t in made if self.graph.is_output(t) or set(self._readers(t)) - bound]
         values = {t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in takes}
         inputs = list(values.values())
         for k in inside:
@@ -237,7 +243,7 @@ class Course:
                 lambda x: values[x] if isinstance(x, Tensor) else x, (step.args, step.kwargs)
             )
             outputs = keras.tree.flatten(layers[id(step.op)](*args, **kwargs))
-            values.update(zip(step.gives, outputs, strict=True))
+            values.update(zip(step.outputs, outputs, strict=True))
         outputs = [values[t] for t in gives]
         name = f"{self.model.name}_part_{number + 1}"
         model = keras.Model(_plain(inputs), _plain(outputs), name=name)

@@ -29,8 +29,8 @@ def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
             f"may leave early. Received: model {course.model.name!r} with outputs {shapes}. "
             "Use how='recursive' or 'modular'."
         )
-    made = course.made_by.get(outputs[0].number)
-    op = course.steps[made].op if made is not None else None
+    maker = course.graph.maker(outputs[0])
+    op = maker.op if maker is not None else None
     found = probabilities(op)
     if found is not None:
         return outputs[0], PROBABILITIES, found

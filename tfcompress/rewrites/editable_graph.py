@@ -3,7 +3,6 @@
 Algebra on kernels is done here in float64, many changes in a row; the new model is built once, at the end.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.clone import New, config_of, renamed, rewritten
+from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import float32, full_precision, takes_training
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
@@ -82,7 +82,6 @@ class Draft:
         self.model = model
         traced = trace(model)
         paths = {id(op): path for path, op in leaves(model)}
-        times = Counter(id(call.op) for call in traced.calls)
         self.inputs, self.outputs = list(traced.inputs), list(traced.outputs)
         self.shapes: dict[int, tuple] = dict(
             zip(traced.inputs, [tuple(x.shape) for x in keras.tree.flatten(model.inputs)], strict=True)
@@ -90,26 +89,30 @@ class Draft:
         self.nodes: list[Node] = []
         self._gone: list[Node] = []
         for call in traced.calls:
-            self.nodes.append(_node(call, paths[id(call.op)], times[id(call.op)] == 1))
+            self.nodes.append(_node(call, paths[id(call.op)], traced.graph.times(call.op) == 1))
             for t, shape in zip(call.outputs, call.shapes, strict=True):
                 self.shapes.setdefault(t, shape)
 
+    @property
+    def _graph(self) -> Graph[Node]:
+        """Who feeds whom now; nodes are edited, so it is made anew."""
+        return Graph(self.nodes, self.inputs, self.outputs)
+
     def maker(self, tensor: int | None) -> Node | None:
         """Returns the node that makes a tensor; None for inputs of the model."""
-        return next((n for n in self.nodes if tensor in n.outputs and tensor not in n.inputs), None)
+        return self._graph.maker(tensor)
 
     def users(self, tensor: int) -> list[Node]:
         """Returns the nodes that read a tensor."""
-        return [n for n in self.nodes if tensor in n.inputs]
+        return self._graph.readers(tensor)
 
     def is_output(self, tensor: int) -> bool:
         """Whether the model returns this tensor."""
-        return tensor in self.outputs
+        return self._graph.is_output(tensor)
 
     def only_user(self, tensor: int) -> Node | None:
         """Returns the one node that reads a tensor, unless the model returns the tensor as well."""
-        users = self.users(tensor)
-        return users[0] if len(users) == 1 and not self.is_output(tensor) else None
+        return self._graph.only_reader(tensor)
 
     def remove(self, node: Node) -> None:
         """Takes out a node; its users read what it read."""

@@ -4,7 +4,6 @@ Law: a model without a residual branch equals the model with zeros added in its 
 too; what others read as well stays.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.clone import New, rewritten
+from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import check_graph, float32, takes_training
 from tfcompress.graph.rebuild import walk
 from tfcompress.layer_table.lookup import spec_of
@@ -55,7 +55,7 @@ class _Node:
 
 
 class Layout:
-    """Who feeds whom in a model of which some operations are left out.
+    """A model of which some operations are left out; `graph` says who feeds whom then.
 
     Args:
         model: A built Functional or Sequential model.
@@ -84,26 +84,18 @@ class Layout:
 
         self.inputs = [tensor(x.shape) for x in check_graph(model).inputs]
         self.outputs = keras.tree.flatten(walk(model, self.inputs, visit))
-        self._before: dict[int, set[int]] = {x.number: set() for x in self.inputs}
-        for node in self.nodes:
-            before = set().union(*(self._before[x.number] | {x.number} for x in node.inputs))
-            self._before.update({x.number: before for x in node.outputs})
-        self.calls = Counter(id(node.op) for node in self.nodes)
-        alive = set().union(*(self._before[x.number] | {x.number} for x in self.outputs))
-        self.alive = {n.path: n.op for n in self.nodes if any(x.number in alive for x in n.outputs)}
-        self.read = [x.number in alive for x in self.inputs]
-
-    def is_before(self, a: _Tensor, b: _Tensor) -> bool:
-        """Whether tensor b is made of tensor a."""
-        return a.number in self._before[b.number]
+        self.graph = Graph(self.nodes, self.inputs, self.outputs)
+        needed = self.graph.needed()
+        self.alive = {n.path: n.op for n in self.nodes if needed.intersection(n.outputs)}
+        self.read = [x in needed for x in self.inputs]
 
     def readers(self, tensor: _Tensor) -> list[_Node]:
         """Returns the nodes that read a tensor and reach an output."""
-        return [n for n in self.nodes if n.path in self.alive and tensor in n.inputs]
+        return [n for n in self.graph.readers(tensor) if n.path in self.alive]
 
     def is_output(self, node: _Node) -> bool:
         """Whether the model returns what a node makes."""
-        return any(x in self.outputs for x in node.outputs)
+        return any(map(self.graph.is_output, node.outputs))
 
 
 def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Droppable], dict[str, str]]:
@@ -152,7 +144,7 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
 
 
 def _barred(layout: Layout, node: _Node) -> str | None:
-    if layout.calls[id(node.op)] > 1:
+    if layout.graph.times(node.op) > 1:
         return "it is called more than once"
     return "it makes an output of the model" if layout.is_output(node) else None
 
@@ -164,9 +156,9 @@ def _block(layout: Layout, node: _Node) -> Picks | str:
         return why
     if not a.shape == b.shape == node.outputs[0].shape:
         return "its operands differ in shape"
-    if not layout.is_before(a, b) and not layout.is_before(b, a):
+    if not layout.graph.is_before(a, b) and not layout.graph.is_before(b, a):
         return "neither operand is made of the other: the shortcut has layers of its own"
-    return {id(node.op): 0 if layout.is_before(a, b) else 1}
+    return {id(node.op): 0 if layout.graph.is_before(a, b) else 1}
 
 
 def _layer(layout: Layout, node: _Node) -> Picks | str:

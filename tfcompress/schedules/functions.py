@@ -50,7 +50,7 @@ class FunctionSchedule(Schedule):
             _ = self.at(0.0), self.at(1.0)
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> str:  # type: ignore[override]  # read off the function, never set
         """What the function counts in."""
         return unit_of(self.function)
 

@@ -124,16 +124,15 @@ class _Gatherer:
         self.wrappers = {id(op.layer): op for _, op in leaves(model) if isinstance(op, Compressed)}
         self.real: dict[int, Any] = {}  # range number -> the range, one for all places
         self.behind: dict[int, dict] = {}
-        graph = trace(model)
+        graph = trace(model).graph
         self.inputs: list = [None] * len(graph.inputs)
-        makers = {t: c for c in graph.calls for t in c.outputs}
-        for call in graph.calls:
+        for call in graph.nodes:
             if isinstance(call.op, Ranged):
                 span = self._one(call.op.number, call.op.span, call.op.name)
                 if call.op.entrance is not None:
                     self.inputs[call.op.entrance] = span
                 else:
-                    maker = makers[call.inputs[0]]
+                    maker = graph.maker(call.inputs[0])
                     k = maker.outputs.index(call.inputs[0])
                     self.behind.setdefault(id(maker.op), {})[k] = span
 
