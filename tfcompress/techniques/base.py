@@ -13,6 +13,7 @@ from tfcompress.fake_quant.transforms.ranges import ActivationRange, range_for
 from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import Where, resolve, where
 from tfcompress.techniques.protocol.hook_values import Cut, Kernel, Memory, Moment, Operated, Skip, Target
+from tfcompress.techniques.protocol.shown_names import TechniqueType
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 from tfcompress.validation.restoring import restored
@@ -24,7 +25,7 @@ def percent(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Technique:
+class Technique(metaclass=TechniqueType):
     """Base class of techniques. To use one takes its arguments; the other methods are hooks that training calls.
 
     A technique of your own is a frozen dataclass that overrides the hooks it needs; none is required. Registered with
@@ -57,6 +58,9 @@ class Technique:
 
     where: Any = field(default=None, kw_only=True)
     overrides: dict | None = field(default=None, kw_only=True)
+
+    hooks_are_shown = True  # `help` of this class is for authors
+    for_users = ("name",)
 
     order = 0
     """Place among the techniques: a technique sees what those of lower order put on a weight, and `advance` of

@@ -42,6 +42,9 @@ class GraphTechnique(Technique):
         False
     """
 
+    hooks_are_shown = True
+    for_users = ("apply",)
+
     shape_changing = True
     is_gradual = False
 

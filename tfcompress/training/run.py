@@ -7,7 +7,7 @@ import keras
 
 from tfcompress.calibration.samples import samples
 from tfcompress.conversion.convert import convert
-from tfcompress.export.simulate import observe, simulate
+from tfcompress.export.simulate import BATCH, observe, simulate
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import laid
 from tfcompress.fake_quant.state import CompressionState
@@ -357,7 +357,7 @@ class CompressionRun:
         spec = next((t.spec for t in self.recipe if t.spec is not None), None)
         return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
 
-    def predict(self, x, batch_size: int = 128):
+    def predict(self, x, batch_size: int = BATCH):
         """Returns the model's outputs with quantization simulated; arguments as for `Compression.predict`."""
         batch_size = checks.whole("predict", "batch_size", batch_size, 1, 2**31)
         self._need_ranges()
