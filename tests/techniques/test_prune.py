@@ -8,7 +8,7 @@ import tfcompress as tfc
 from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.sparsity.patterns import as_matrix
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 S = tfc.schedules
 SIZES = (91, 39)
