@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.sampled(3)
+
 HERE = pathlib.Path(__file__).parent
 
 

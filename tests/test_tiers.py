@@ -40,6 +40,7 @@ def test_every_folder_keeps_fast_tests():
     assert folders - fast == set()
 
 
+@pytest.mark.slow
 def test_of_a_sampled_rule_every_third_row_is_fast(tmp_path):
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text(encoding="utf-8"))
     (tmp_path / "fixtures").symlink_to(TESTS / "fixtures")

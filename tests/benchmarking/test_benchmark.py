@@ -10,6 +10,8 @@ from tfcompress.benchmarking.bench_schema import validate
 from tfcompress.benchmarking.benchmark import MODES, benchmark
 from tfcompress.tflite.artifact import Artifact
 
+pytestmark = pytest.mark.sampled(3)
+
 FAST = {"runs": 20, "min_seconds": 0.0, "warmup_runs": 3, "warmup_seconds": 0.0}
 FAST |= {"pause_seconds": 0.0, "verbose": 0}
 

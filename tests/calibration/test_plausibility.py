@@ -8,7 +8,7 @@ from PIL import Image
 import tfcompress as tfc
 from tfcompress.calibration.plausibility import scaling_doubt
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(4)
 
 L = keras.layers
 

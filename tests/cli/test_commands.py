@@ -13,6 +13,8 @@ from tfcompress.cli import main
 from tfcompress.cli.entry import DONE, FAILED, REFUSED
 from tfcompress.evaluate.kernels import kernel_table
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, tiny_model, tiny_data):

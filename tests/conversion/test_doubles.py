@@ -6,6 +6,8 @@ import pytest
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(64, 6, 8)).astype("float32")
 

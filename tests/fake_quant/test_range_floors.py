@@ -71,6 +71,7 @@ def test_values_far_below_the_rest_convert(scale):
     assert error <= 0.05 * spread
 
 
+@pytest.mark.slow
 def test_a_layer_that_died_in_training_converts():
     model, x = built(residual)
     layer = model.get_layer("dead")

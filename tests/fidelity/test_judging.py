@@ -6,6 +6,8 @@ import pytest
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 
 

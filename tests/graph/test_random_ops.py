@@ -50,6 +50,7 @@ def test_a_float_file_draws_anew(x):
     assert np.abs(artifact.predict(x) - artifact.predict(x)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_an_integer_file_holds_one_draw_and_says_so(x):
     with pytest.warns(UserWarning, match=r"'sampling' draws random numbers \(normal\).*allow_float"):
         artifact = tfc.convert(vae(), calibration=x)

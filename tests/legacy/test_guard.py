@@ -13,6 +13,8 @@ from tfcompress.export.loading import load_model
 from tfcompress.legacy import guard
 from tfcompress.legacy.refused import NotPorted
 
+pytestmark = pytest.mark.sampled(3)
+
 KERNEL = "layers/dense/vars/0"
 
 

@@ -130,6 +130,7 @@ def test_a_configuration_that_makes_no_sense_is_refused(tmp_path, edited, old):
         port(tmp_path / "model.h5")
 
 
+@pytest.mark.slow
 def test_files_are_ported_without_tf_keras(tmp_path, old):
     old("any_size").save(tmp_path / "model.h5")
     program = (

@@ -73,6 +73,7 @@ def test_clusters_come_along(model):
     assert all(len(np.unique(kernel)) <= 4 for kernel in kernels(ported).values())
 
 
+@pytest.mark.slow
 def test_trained_ranges_make_an_integer_file_but_no_port(model):
     quantized = trained(tfmot.quantize(model))
     artifact = Artifact(tfmot.tflite(quantized))

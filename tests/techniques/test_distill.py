@@ -14,7 +14,7 @@ import tfcompress as tfc
 from tfcompress.distillation.distill_loss import Lesson
 from tfcompress.distillation.teachers import answers
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 L = keras.layers
 FROM_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

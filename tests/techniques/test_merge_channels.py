@@ -16,7 +16,7 @@ from tfcompress.similarity.linear_forms import value_of
 from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.merge_channels import MergeChannels
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(8)
 
 L = keras.layers
 

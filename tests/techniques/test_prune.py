@@ -8,7 +8,7 @@ import tfcompress as tfc
 from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.layer_table.axes import Axes
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 S = tfc.schedules
 SIZES = (91, 39)

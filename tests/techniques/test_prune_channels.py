@@ -17,7 +17,7 @@ from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
 from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.prune_channels import PruneChannels
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -8,7 +8,7 @@ import tfcompress as tfc
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, LearnedRange, PercentileRange
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(8)
 
 L = keras.layers
 

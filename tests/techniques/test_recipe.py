@@ -72,6 +72,7 @@ def test_files(tmp_path):
         tfc.Recipe.load(tmp_path / "no.json")
 
 
+@pytest.mark.slow
 def test_a_fresh_process_reads_a_recipe(tmp_path):
     path = tmp_path / "recipe.json"
     tfc.Recipe([tfc.Prune(S.cosine(0.0, 0.5)), tfc.Cluster(8), tfc.Quantize("w4a8")]).save(path)

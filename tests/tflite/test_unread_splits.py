@@ -140,6 +140,7 @@ def test_a_split_whose_floats_are_needed_stays(integer, edited, change):
     assert with_integer_splits(broken) is broken
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_an_lstm_is_integer_each_time():
     keras.utils.set_random_seed(3)

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(3)
+
 TECHNIQUES = [tfc.Prune(0.5), tfc.Quantize("int8")]
 
 
@@ -183,6 +185,7 @@ def test_an_exception_inside_the_step(dense_net, points, hooks):
     assert int((model.layers[0].kernel.numpy() == 0).sum()) == 36
 
 
+@pytest.mark.slow
 def test_a_broken_fit_holds_no_data_in_memory(dense_net, points):
     x, y = points
     model, compression = new(dense_net)

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.sampled(3)
+
 ORDERS = pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
 HALF = [tfc.Prune(0.5), tfc.Quantize("int8")]
 

@@ -10,6 +10,8 @@ from tfcompress.fake_quant.transforms.centroids import Centroids
 from tfcompress.fake_quant.transforms.scores import ScoredMask
 from tfcompress.graph.keras_private import full_precision
 
+pytestmark = pytest.mark.sampled(6)
+
 L = keras.layers
 
 

@@ -86,6 +86,7 @@ def told(request):
     return json.loads(done.stdout[done.stdout.index("{") :])
 
 
+@pytest.mark.slow
 def test_all_techniques_keep_their_laws(told):
     facts = told["all"]
     assert facts["zeros"] == [36, 18]

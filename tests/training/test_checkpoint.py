@@ -14,6 +14,8 @@ import pytest
 import tfcompress as tfc
 from tfcompress.schedules import constant
 
+pytestmark = pytest.mark.sampled(3)
+
 L = keras.layers
 ALL = [tfc.Prune(0.5), tfc.Cluster(4), tfc.Quantize("int8")]
 
@@ -53,6 +55,7 @@ tfc.Compression.load(sys.argv[2], model).convert(sys.argv[3])
 """
 
 
+@pytest.mark.slow
 def test_also_in_a_fresh_process(saved, request):
     _, compression, _, _, folder = saved
     names = [str(folder / n) for n in ("model.keras", "model.tfc", "later.tflite")]

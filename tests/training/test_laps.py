@@ -8,6 +8,8 @@ import tfcompress as tfc
 from tfcompress.fake_quant.transforms.centroids import Centroids
 from tfcompress.fake_quant.transforms.mask import Mask
 
+pytestmark = pytest.mark.sampled(4)
+
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -14,6 +14,8 @@ from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.session_layers.wrapper import Compressed, Ranged
 from tfcompress.session_layers.wrapping import is_wrapped
 
+pytestmark = pytest.mark.sampled(6)
+
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 KEEP = [tfc.Prune(tfc.schedules.constant(0.0))]
@@ -135,6 +137,7 @@ def test_a_session_and_the_callback_train_the_same(make, options):
         np.testing.assert_allclose(mine, theirs, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_each_technique_keeps_its_law(file_agrees):
     session, x, _ = trained(images, epochs=4)
     final = session.finish()
@@ -232,6 +235,7 @@ tfc.convert(sys.argv[1], calibration=x).save(sys.argv[3] + ".tflite")
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_and_converts_a_session(tmp_path, request):
     """Where only `import tfcompress` happened; the bytes are those of the process that trained."""
     session, x, _ = trained()

@@ -9,7 +9,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.tflite.runner import Runner
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(5)
 
 layers = keras.layers
 
