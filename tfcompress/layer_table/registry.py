@@ -15,7 +15,7 @@ _refine: dict[type, Callable[[object, LayerSpec], LayerSpec]] = {}
 _operations: dict[str, tuple[LayerSpec, Callable | None]] = {}
 
 
-def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, **facts) -> None:
+def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, **facts: Any) -> None:
     """Adds a row to the table, for one or several layer types; works for your own layers.
 
     Args:
@@ -61,7 +61,7 @@ def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | No
 
 
 def describe_operation(
-    *names: str, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, axes=None, **facts
+    *names: str, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, axes: Any = None, **facts: Any
 ) -> None:
     """Adds a row for classes of Keras that it does not publish, such as the nodes of `keras.ops`, by their names.
 

@@ -105,7 +105,7 @@ class Technique(metaclass=TechniqueType):
 
     # the declaration
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Stores `where` and the keys of `overrides` in the one form that goes to JSON and back."""
         chosen = checks.within(self.name, "where", lambda: None if self.where is None else where(self.where))
         object.__setattr__(self, "where", chosen)
@@ -221,7 +221,7 @@ class Technique(metaclass=TechniqueType):
         `moment.last`, when everything must take its final value.
         """
 
-    def loss(self, memory: Memory, x, y_pred, features: dict, sample_weight):
+    def loss(self, memory: Memory, x: Any, y_pred: Any, features: dict, sample_weight: Any) -> Any:
         """Returns a scalar that `mix` brings into the loss; called while a train step is traced.
 
         Args:
@@ -233,11 +233,11 @@ class Technique(metaclass=TechniqueType):
         """
         return 0.0
 
-    def mix(self, total, regularization, extra):
+    def mix(self, total: Any, regularization: Any, extra: Any) -> Any:
         """Returns the loss of a step: of the model's (`regularization` is the part of its regularizers) and `extra`."""
         return total + extra
 
-    def penalty(self, kernels: list[Kernel]):
+    def penalty(self, kernels: list[Kernel]) -> Any:
         """Returns a scalar that is added to the loss, or None; called while a train step is traced."""
         return None
 

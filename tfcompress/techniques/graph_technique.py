@@ -62,7 +62,9 @@ class GraphTechnique(Technique):
         rows = [Change(layer, what) for layer, what in (changed or {}).items()]
         return Operated(model, (*rows, *(Left(layer, why) for layer, why in (left or {}).items())))
 
-    def apply(self, model: keras.Model, data=None, labels=None, loss=None, seed: int = 0) -> keras.Model:
+    def apply(
+        self, model: keras.Model, data: Any = None, labels: Any = None, loss: Any = None, seed: int = 0
+    ) -> keras.Model:
         """Changes a model by itself, without training and recipe.
 
         Args:

@@ -1,5 +1,7 @@
 """The check of a criterion."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -61,7 +63,7 @@ def _check_channel_criterion(name: str, model: keras.Model) -> None:
     x, who = data(model, 0), f"channel criterion {name!r}"
     y = keras.tree.flatten(model.predict(given(model, 0), verbose=0))[0]
 
-    def cut():
+    def cut() -> Any:
         return PruneChannels(0.5, criterion=name, round_to=1).apply(model, x, y, "mse")
 
     one, two = cut(), cut()

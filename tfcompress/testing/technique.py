@@ -85,7 +85,7 @@ def _check_json(technique: Technique) -> None:
     hold(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is another one")
 
 
-def _check_zeros(artifact, compression: Compression, who: str) -> None:
+def _check_zeros(artifact: Any, compression: Compression, who: str) -> None:
     zeros = sum(int((kernel == 0).sum()) for kernel in artifact.kernels().values())
     held = sum(int((np.asarray(full_precision(c.variable)) == 0).sum()) for c in compression.state.chains())
     hold(zeros >= held, f"{who}: of {held} zeros in the weights {zeros} are in the file")

@@ -72,7 +72,7 @@ def _check_fixed_point(transform: Transform, value: np.ndarray, who: str) -> Non
     hold(np.array_equal(again == 0, value == 0), f"{who}: a second pass changes which values are exactly zero")
 
 
-def _check_gradient(transform: Transform, weight: np.ndarray, rng, who: str) -> None:
+def _check_gradient(transform: Transform, weight: np.ndarray, rng: Any, who: str) -> None:
     w, upstream = tf.constant(weight), rng.normal(size=weight.shape).astype("float32")
     with tf.GradientTape() as tape:
         tape.watch(w)

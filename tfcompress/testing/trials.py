@@ -1,5 +1,7 @@
 """Short trainings and conversions that the checks look at."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -32,7 +34,7 @@ def data(model: keras.Model, seed: int) -> list[np.ndarray]:
     return found
 
 
-def given(model: keras.Model, seed: int):
+def given(model: keras.Model, seed: int) -> Any:
     """Samples as the model's call takes them."""
     if len(model.inputs) == 1:
         return data(model, seed)[0]
@@ -68,12 +70,12 @@ def check_values(compression: Compression, who: str) -> None:
     hold(all(np.isfinite(w).all() for w in after), f"{who}: weights are not finite after training")
 
 
-def converted(compression: Compression, seed: int):
+def converted(compression: Compression, seed: int) -> Any:
     """The integer file of a compression."""
     return compression.convert(calibration=given(compression.file_model, seed))
 
 
-def check_equal(artifact, compression: Compression, x, who: str, steps: float) -> None:
+def check_equal(artifact: Any, compression: Compression, x: Any, who: str, steps: float) -> None:
     """The file is integer, and is what the simulation said."""
     hold(artifact.is_integer, f"{who}: the file is not fully integer: {artifact.float_ops}")
     theirs = keras.tree.flatten(compression.predict(x))

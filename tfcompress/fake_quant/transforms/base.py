@@ -5,6 +5,7 @@ trains by itself: everything that changes over time is assigned by the technique
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -51,7 +52,7 @@ class Transform(keras.layers.Layer):
     outlives_cut = True
     """Whether its state goes on for what is left of a weight whose channels were cut."""
 
-    def __init__(self, axes: str = "", **kwargs):
+    def __init__(self, axes: str = "", **kwargs: Any) -> None:
         kwargs["dtype"] = "float32"  # masks and scales of a float16 model are kept in full precision
         kwargs.setdefault("trainable", False)
         # a name that Keras numbers would differ from process to process, and so would the file it
@@ -67,17 +68,17 @@ class Transform(keras.layers.Layer):
         return False
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         pass
 
     def state(
         self,
         name: str,
         shape: tuple[int, ...],
-        initializer="zeros",
-        dtype="float32",
+        initializer: Any = "zeros",
+        dtype: Any = "float32",
         watched: bool = False,
-    ):
+    ) -> Any:
         """Makes a state variable; replicas of a distribution strategy keep its mean.
 
         With `watched`, gradient tapes look at it, so that a tap on it is reached; it still is none
@@ -95,7 +96,7 @@ class Transform(keras.layers.Layer):
         return made
 
     @staticmethod
-    def straight_through(function: Callable, x):
+    def straight_through(function: Callable, x: Any) -> Any:
         """Returns `function(x)` with the gradient of `x` itself; for `call`.
 
         Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013.
@@ -106,34 +107,34 @@ class Transform(keras.layers.Layer):
         """
         return straight_through(function, x)
 
-    def settle(self, w) -> None:
+    def settle(self, w: Any) -> None:
         """Looks at the weight once more right before the result is written into it; called when `w` is baked.
 
         A hook: what was found on the way to the result may be kept as state, so that a second pass gives it again.
         """
 
-    def masked(self):
+    def masked(self) -> Any:
         """Returns which entries of the weight it makes zero, as an array of booleans; None if it is no mask.
 
         A hook: the share of them is the sparsity in `logs` and at the end of a training.
         """
         return None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the input."""
         return input_shape
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Loads the state; a file that was written without this transform leaves it as it is."""
         if len(store.keys()):
             super().load_own_variables(store)
 
-    def get_config(self):
+    def get_config(self) -> Any:
         """Constructor arguments."""
         return {**super().get_config(), "axes": str(self.axes)}
 
 
-def straight_through(function: Callable, x):
+def straight_through(function: Callable, x: Any) -> Any:
     """Returns `function(x)` with the gradient of `x` itself.
 
     Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013.
@@ -144,7 +145,7 @@ def straight_through(function: Callable, x):
     """
 
     @tf.custom_gradient
-    def through(x):
+    def through(x: Any) -> Any:
         return function(x), lambda upstream: upstream
 
     return through(x)

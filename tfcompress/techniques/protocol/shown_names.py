@@ -16,6 +16,8 @@ class TechniqueType(type):
         if "hooks_are_shown" in vars(cls):
             return names
         bases = [base for base in cls.__mro__ if "hooks_are_shown" in vars(base)]
-        hidden = {name for base in bases for name in vars(base)} - {n for base in bases for n in base.for_users}
+        hidden = {name for base in bases for name in vars(base)} - {
+            n for base in bases for n in vars(base)["for_users"]
+        }
         hidden -= set(getattr(cls, "__dataclass_fields__", ()))
         return [n for n in names if n not in hidden and (n == "__init__" or not n.startswith("__"))]
