@@ -32,7 +32,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",  # Keras 3.15 asks for it
     packages=find_packages(include=["tfcompress", "tfcompress.*"]),
-    package_data={"tfcompress": ["android/titles.json", "benchmarking/bench_schema.json", "py.typed"]},
+    package_data={
+        "tfcompress": ["android/titles.json", "benchmarking/bench_schema.json", "moved_modules.json", "py.typed"]
+    },
     entry_points={"console_scripts": ["tfcompress = tfcompress.cli:main"]},
     install_requires=[
         # Each upper bound is the release after the newest one that was tried.

@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tfcompress.moved_modules import install as _install
+
 if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress import schedules as schedules
     from tfcompress import testing as testing
@@ -58,6 +60,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.training.callback import Compression as Compression
     from tfcompress.training.session import Session as Session
     from tfcompress.training.session import compress as compress
+
+_install()
 
 __version__ = "0.1.0"
 

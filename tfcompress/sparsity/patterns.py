@@ -1,11 +1,11 @@
 """Which zeros may stand where: a pattern turns scores and a sparsity into a mask.
 
-Names: `unstructured`, `N:M` (at most N weights in M consecutive inputs of an output), `RxC` (blocks
-    of R inputs by
-C outputs) and `channel` (whole output channels). A new pattern is one class with `mask`.
+Names: `unstructured`, `N:M` (at most N weights in M consecutive inputs of an output), `RxC` (blocks of R inputs by C
+outputs) and `channel` (whole output channels). A new pattern is one class with `mask`.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,11 @@ from tfcompress.layer_table.axes import Axes
 from tfcompress.text.printable import shown
 
 _NM, _BLOCK = re.compile(r"([0-9]{1,4}):([0-9]{1,4})"), re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
+
+
+def as_matrix(values: np.ndarray, axes: str) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Returns a weight as a matrix (inputs, output channels), and the function that brings one like it back."""
+    return Axes(axes).matrix(values)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Groups:
         """Returns the mask; all ones while `sparsity` is still 0."""
         if sparsity <= 0:
             return np.ones(scores.shape, "float32")
-        matrix, restore = Axes(axes).matrix(scores)
+        matrix, restore = as_matrix(scores, axes)
         whole = matrix.shape[0] // self.of * self.of
         groups = matrix[:whole].reshape(-1, self.of, matrix.shape[1])
         order = np.argsort(groups, axis=1, kind="stable")
@@ -59,7 +64,7 @@ class Blocks:
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask; `round(sparsity * blocks)` are off; at the edge they may be smaller."""
-        matrix, restore = Axes(axes).matrix(scores)
+        matrix, restore = as_matrix(scores, axes)
         down, across = -(-matrix.shape[0] // self.rows), -(-matrix.shape[1] // self.columns)
         padding = (
             (0, down * self.rows - matrix.shape[0]),
@@ -78,7 +83,7 @@ class Channels:
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask."""
-        matrix, restore = Axes(axes).matrix(scores)
+        matrix, restore = as_matrix(scores, axes)
         off = min(round(sparsity * matrix.shape[1]), matrix.shape[1] - 1)
         kept = lowest_off(matrix.mean(axis=0), off)
         return restore(np.broadcast_to(kept, matrix.shape).astype("float32"))

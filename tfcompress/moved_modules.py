@@ -1,0 +1,55 @@
+"""Modules of release 0.1 under their names of then: pickles name them, and so does code that imported inner modules.
+
+`moved_modules.json` leads each old name to the module of today. A folder that is no more stands for itself, empty.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import json
+import pathlib
+import sys
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a module by its old name, after everybody else has failed to find one."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] | None = None
+
+    def _moved(self) -> dict[str, str]:
+        if self._names is None:  # read at the first import that fails, not whenever the package is imported
+            text = pathlib.Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
+            self._names = {f"{_PACKAGE}.{old}": f"{_PACKAGE}.{now}" for old, now in json.loads(text).items()}
+        return self._names
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Returns a spec for a module that was moved, or for a folder that held some."""
+        if not fullname.startswith(f"{_PACKAGE}."):
+            return None
+        if fullname in self._moved():
+            return importlib.machinery.ModuleSpec(fullname, self)
+        if any(old.startswith(f"{fullname}.") for old in self._moved()):
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def exec_module(self, module: Any) -> None:
+        """Puts the module of today in the place of the one that was asked for."""
+        name = module.__name__
+        if name in self._moved():
+            warnings.warn(f"{name} is {self._moved()[name]} now.", DeprecationWarning, stacklevel=2)
+            sys.modules[name] = importlib.import_module(self._moved()[name])
+
+
+def install() -> None:
+    """Lets old names be found; called once, when the package is imported."""
+    if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
+        sys.meta_path.append(_Moved())
