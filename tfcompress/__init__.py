@@ -45,9 +45,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.techniques.drop_layers import DropLayers as DropLayers
     from tfcompress.techniques.equalize import Equalize as Equalize
     from tfcompress.techniques.fold import Fold as Fold
-    from tfcompress.techniques.graph_technique import GraphTechnique as GraphTechnique
     from tfcompress.techniques.low_rank import LowRank as LowRank
     from tfcompress.techniques.merge_channels import MergeChannels as MergeChannels
+    from tfcompress.techniques.protocol.graph_technique import GraphTechnique as GraphTechnique
     from tfcompress.techniques.prune import Prune as Prune
     from tfcompress.techniques.prune_channels import PruneChannels as PruneChannels
     from tfcompress.techniques.quantize import Quantize as Quantize
@@ -76,7 +76,7 @@ _HOMES: dict[str, str | None] = {
     "Equalize": "techniques.equalize",
     "FidelityWarning": "tflite.fidelity",
     "Fold": "techniques.fold",
-    "GraphTechnique": "techniques.graph_technique",
+    "GraphTechnique": "techniques.protocol.graph_technique",
     "LayerSpec": "layer_table.lookup",
     "LowRank": "techniques.low_rank",
     "MergeChannels": "techniques.merge_channels",

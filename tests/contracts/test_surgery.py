@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.techniques.graph_technique import Change, Left
+from tfcompress.techniques.protocol.graph_technique import Change, Left
 
 pytestmark = pytest.mark.sampled(6)
 

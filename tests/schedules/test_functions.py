@@ -27,6 +27,8 @@ def test_by_its_signature_a_function_counts_progress_or_steps():
     assert schedule(lambda x, scale=0.5: x * scale).unit == "steps"  # two that can be given by place
     assert schedule(lambda progress, *, scale=0.5: scale).value(1, 2) == 0.5
 
+    assert schedule(lambda progress: keras.ops.minimum(progress, 0.5)).bounds == (0.0, 0.5)
+
     class Callable:
         def __call__(self, progress):
             return 0.5

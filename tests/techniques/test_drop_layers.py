@@ -8,7 +8,7 @@ import tfcompress as tfc
 from tfcompress.calibration.evidence import evidence
 from tfcompress.graph.clone import copied
 from tfcompress.techniques.drop_layers import DropLayers
-from tfcompress.techniques.graph_technique import Change, Left
+from tfcompress.techniques.protocol.graph_technique import Change, Left
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

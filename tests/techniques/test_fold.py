@@ -7,7 +7,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.graph.clone import copied
-from tfcompress.techniques.graph_technique import Left
+from tfcompress.techniques.protocol.graph_technique import Left
 
 L = keras.layers
 

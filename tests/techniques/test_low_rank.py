@@ -9,7 +9,7 @@ from tfcompress.calibration.evidence import Evidence
 from tfcompress.evaluate.macs import macs
 from tfcompress.graph.clone import copied, rewritten
 from tfcompress.low_rank.candidates import factorings
-from tfcompress.techniques.graph_technique import Left
+from tfcompress.techniques.protocol.graph_technique import Left
 
 L = keras.layers
 

@@ -13,8 +13,8 @@ from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.similarity.by_weights import likeness
 from tfcompress.similarity.candidates import alike
 from tfcompress.similarity.linear_forms import value_of
-from tfcompress.techniques.graph_technique import Change, Left
 from tfcompress.techniques.merge_channels import MergeChannels
+from tfcompress.techniques.protocol.graph_technique import Change, Left
 
 pytestmark = pytest.mark.sampled(8)
 

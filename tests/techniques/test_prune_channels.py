@@ -14,7 +14,7 @@ from tfcompress.channels.dependency import groups
 from tfcompress.channels.shrink import shrink
 from tfcompress.evaluate.macs import macs
 from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
-from tfcompress.techniques.graph_technique import Change, Left
+from tfcompress.techniques.protocol.graph_technique import Change, Left
 from tfcompress.techniques.prune_channels import PruneChannels
 
 pytestmark = pytest.mark.sampled(5)

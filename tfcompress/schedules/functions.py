@@ -129,6 +129,8 @@ class FunctionSchedule(Schedule):
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def _number(self, value: Any) -> float:
+        if hasattr(value, "numpy"):  # a tensor, where the function is written in TensorFlow or keras.ops
+            value = value.numpy()
         return checks.number("schedule", f"a value of {self._name}", value)
 
 

@@ -15,7 +15,7 @@ from tfcompress.calibration.evidence import Evidence
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
-from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.log import tell
 from tfcompress.text.printable import shown

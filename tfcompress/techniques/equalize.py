@@ -14,7 +14,7 @@ from tfcompress.rewrites.bias_correction import correct
 from tfcompress.rewrites.channel_scaling import fold_back, is_affine, is_linear
 from tfcompress.rewrites.cross_layer_equalization import Link, equalize, input_ranges, link, ranges, unclipped
 from tfcompress.rewrites.editable_graph import Draft, Node
-from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks

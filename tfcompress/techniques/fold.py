@@ -17,7 +17,7 @@ from tfcompress.rewrites.channel_scaling import fold_ahead, fold_back, is_affine
 from tfcompress.rewrites.constant_folding import Constants, unread
 from tfcompress.rewrites.editable_graph import Draft, Node
 from tfcompress.rewrites.linear_merging import merge
-from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 

@@ -20,7 +20,7 @@ from tfcompress.low_rank.candidates import CONVOLUTION, MATRIX, factorings
 from tfcompress.low_rank.factoring import Factoring, Rank
 from tfcompress.low_rank.rank_allocation import steps
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks

@@ -20,7 +20,7 @@ from tfcompress.similarity.by_weights import Likeness, likeness
 from tfcompress.similarity.candidates import Alike, ByWeights, alike
 from tfcompress.similarity.merge import merged, merges, representatives
 from tfcompress.techniques.base import percent
-from tfcompress.techniques.graph_technique import GraphTechnique, check_names, setting_of
+from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks

@@ -27,7 +27,7 @@ from tfcompress.layer_table.lookup import weight
 from tfcompress.schedules import schedule
 from tfcompress.selection import resolve, where
 from tfcompress.techniques.base import Kernel, Memory, Moment, Skip, Target, percent
-from tfcompress.techniques.graph_technique import GraphTechnique
+from tfcompress.techniques.protocol.graph_technique import GraphTechnique
 from tfcompress.techniques.protocol.hook_values import Change, Cut, Left, Operated
 from tfcompress.techniques.protocol.timing import is_due, is_reached, level_at
 from tfcompress.text.printable import shown

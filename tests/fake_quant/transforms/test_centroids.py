@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.centroids import Centroids
+from tfcompress.layer_table.axes import Axes
 
 
 def assigned(w, index, k, per_channel=False, axes="io", anchor=0.0):
@@ -83,3 +84,17 @@ def test_the_gradient_passes_straight_through(w):
 def test_an_empty_cluster_keeps_its_anchor(w):
     layer = assigned(w, np.zeros(w.shape, int), 3, anchor=0.25)
     np.testing.assert_array_equal(np.asarray(layer.values(w))[1:3], 0.25)
+
+
+def test_state_of_release_0_1_that_knew_one_channel_is_loaded():
+    """Attention kernels (16 channels of two heads) had one row of values then; what is read stays the same."""
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(5, 2, 8)).astype("float32")
+    index = rng.integers(0, 4, w.shape)
+    values = rng.normal(size=5).astype("float32")
+    stored = {"0": index.astype("int32"), "1": values, "2": np.bincount(index.reshape(-1), minlength=5), "3": 1.0}
+    layer = Centroids(4, True, Axes("ind"))
+    layer.build(w.shape)
+    layer.load_own_variables(stored)
+    means = np.array([w[index == k].mean() for k in range(4)])
+    np.testing.assert_allclose(layer(w), means[index], rtol=1e-6)

@@ -6,6 +6,7 @@ assigns them (Deep Compression, Han et al. 2016, trains shared values so).
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import Transform, straight_through
@@ -67,6 +68,17 @@ class Centroids(Transform):
         """Keeps today's shared values as the anchor of the next means; called when `w` is baked."""
         if float(full_precision(self.active)) > 0:
             self.centroids.assign(self.values(w))
+
+    def load_own_variables(self, store):
+        """Loads the state; release 0.1 took the kernels of attention for one channel, whose values all others read."""
+        found = {key: np.asarray(store[key]) for key in store.keys()}
+        for key, variable in zip(found, self.variables, strict=False):
+            missing = (
+                variable.shape[0] - len(found[key]) if variable is self.centroids or variable is self.counts else 0
+            )
+            if missing > 0:
+                found[key] = np.concatenate([found[key], np.zeros(missing, found[key].dtype)])
+        super().load_own_variables(found)
 
     def get_config(self):
         """Constructor arguments."""

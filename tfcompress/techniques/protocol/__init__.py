@@ -1,1 +1,1 @@
-"""What the hooks of techniques are given and give back, and when a schedule wants something done."""
+"""What techniques share: what hooks are given and give back, when a schedule wants something, changes of the graph."""
