@@ -369,3 +369,35 @@ def test_unfreezing_a_session_trains_its_layers_and_nothing_of_ours(points):
     session.model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     session.model.fit(x, y, epochs=1, verbose=0, callbacks=session.callbacks)
     assert session.callback.notes == []
+
+
+def _joined(x):
+    a, b = keras.layers.Conv2D(3, 1)(x), keras.layers.Conv2D(3, 3, padding="same")(x)
+    return keras.ops.relu(keras.layers.Concatenate()([a, b, x]))
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda x: keras.layers.AveragePooling2D(2)(keras.layers.Conv2D(4, 3)(x)),
+        lambda x: keras.layers.UpSampling2D(2, interpolation="bilinear")(keras.layers.Conv2D(4, 3)(x)),
+        lambda x: keras.layers.MaxPooling2D(2)(keras.ops.multiply(keras.layers.Conv2D(3, 1)(x), x)),
+        _joined,
+    ],
+    ids=["average", "bilinear", "multiply", "concatenate"],
+)
+def test_a_model_with_shared_ranges_answers_the_same_after_keras_loaded_it(inner, tmp_path):
+    """Keras writes what two layers share once: the copy at the second place came back empty, and rounded nothing."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 6, 3))
+    plain = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inner(inputs))))
+    x = np.random.default_rng(0).normal(size=(32, 6, 6, 3)).astype("float32")
+    session = tfc.compress(plain, tfc.Quantize("int8"), verbose=0)
+    session.model.compile("adam", "mse")
+    session.model.fit(x, np.zeros((32, 3)), verbose=0, callbacks=[session.callback])
+    session.model.save(tmp_path / "session.keras")
+    loaded = keras.models.load_model(tmp_path / "session.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), session.model.predict(x, verbose=0))
+    session.model.save_weights(tmp_path / "session.weights.h5")
+    loaded.load_weights(tmp_path / "session.weights.h5")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), session.model.predict(x, verbose=0))

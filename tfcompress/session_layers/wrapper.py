@@ -5,6 +5,7 @@ the state of the transforms. `Ranged` is the same for what has no weights: an op
 """
 
 import keras
+import numpy as np
 
 from tfcompress.fake_quant.forward_pass import TESTING, TRAINING
 from tfcompress.fake_quant.op_plan import OpPlan
@@ -14,8 +15,33 @@ from tfcompress.layer_table.lookup import describe
 from tfcompress.session_layers.plan_config import from_config, of_first_release, to_config
 
 
+class SharedRanges:
+    """Saves the state of ranges at each place where they lie; Keras writes a shared one at the first place only."""
+
+    def lying_ranges(self) -> dict[str, object]:
+        """Returns the ranges of the layer by where they lie."""
+        raise NotImplementedError
+
+    def save_own_variables(self, store):
+        """Writes the layer's own variables, then the state of its ranges."""
+        super().save_own_variables(store)
+        for name, variable in self._range_state().items():
+            store[name] = np.asarray(variable)
+
+    def load_own_variables(self, store):
+        """Loads the same; a file of release 0.1 holds the state of a shared range once."""
+        held = self._range_state()
+        super().load_own_variables({key: store[key] for key in store.keys() if key not in held})
+        for name in held.keys() & set(store.keys()):
+            held[name].assign(store[name])
+
+    def _range_state(self) -> dict[str, keras.Variable]:
+        spans = self.lying_ranges().items()
+        return {f"range_{place}_{k}": v for place, span in spans for k, v in enumerate(span.variables)}
+
+
 @keras.saving.register_keras_serializable("tfcompress")
-class Compressed(keras.layers.Wrapper):
+class Compressed(SharedRanges, keras.layers.Wrapper):
     """A layer whose weights are read through transforms and whose output goes through ranges.
 
     Args:
@@ -93,6 +119,10 @@ class Compressed(keras.layers.Wrapper):
             return None
         return self.layer.compute_mask(inputs[0], previous_mask[0])
 
+    def lying_ranges(self):
+        """Returns the ranges of the plan by where they lie."""
+        return {"_".join(str(part) for part in place): span for place, span in self._plan.ranges().items()}
+
     def get_config(self):
         """Constructor arguments; the plan field by field."""
         return {**super().get_config(), "plan": to_config(self._plan, self.numbers), "clock": self.counted()}
@@ -107,7 +137,7 @@ class Compressed(keras.layers.Wrapper):
 
 
 @keras.saving.register_keras_serializable("tfcompress")
-class Ranged(keras.layers.Layer):
+class Ranged(SharedRanges, keras.layers.Layer):
     """The range of an input, or of an operation that is no layer.
 
     Args:
@@ -127,6 +157,10 @@ class Ranged(keras.layers.Layer):
         """Returns `x` on the grid."""
         x = keras.ops.cast(x, _float(x.dtype))
         return keras.ops.cast(self.span(x, how="train" if training else "apply"), x.dtype)
+
+    def lying_ranges(self):
+        """Returns its range."""
+        return {"span": self.span}
 
     def compute_output_spec(self, x, training=None):
         """The shape of the input; integers become floats."""
