@@ -139,7 +139,7 @@ def _distance(model, norm, x) -> float:
 
 def _by_front(model, graph: Trace, x, kind):
     """What a Rescaling or Normalization that reads the input makes of it."""
-    front = next((c.op for c in graph.calls if graph.inputs[0] in c.inputs), None)
+    front = next((call.op for call in graph.graph.readers(graph.inputs[0])), None)
     if spec_of(front).scale_and_shift is None:
         return None
     try:

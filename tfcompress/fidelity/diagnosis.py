@@ -155,9 +155,9 @@ def culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit 
 
 def _maker(model, output: int):
     """The operation that makes an output of the model."""
-    graph = trace(model)
-    makers = {t: call.op for call in graph.calls for t in call.outputs}
-    return makers.get(graph.outputs[output])
+    graph = trace(model).graph
+    made = graph.maker(graph.outputs[output])
+    return None if made is None else made.op
 
 
 def _without_input(state, number: int):

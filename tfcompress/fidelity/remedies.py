@@ -195,10 +195,10 @@ def _is_uneven(loss: Loss) -> bool:
 
 def _first_dense(model) -> keras.layers.Layer | None:
     """The Dense layer that alone reads the model's input, if there is one."""
-    graph = trace(model)
-    users = [call.op for call in graph.calls if graph.inputs[0] in call.inputs]
-    if len(users) == 1 and spec_of(users[0]).is_dense and sum(c.op is users[0] for c in graph.calls) == 1:
-        return users[0]
+    graph = trace(model).graph
+    readers = graph.readers(graph.inputs[0])
+    if len(readers) == 1 and spec_of(readers[0].op).is_dense and graph.times(readers[0].op) == 1:
+        return readers[0].op
     return None
 
 
