@@ -51,7 +51,7 @@ def called_from():
 
 def stacks(work):
     """Runs something and returns every stack of the package's functions in it, each as (file, function) pairs."""
-    root, stack, found = f"{PACKAGE}/", [], set()
+    root, stack, found = f"{pathlib.Path(tfc.__file__).parent}/", [], set()
 
     def look(frame, event, _):
         file = frame.f_code.co_filename

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms import centroids, channel_mask, fixed_range, mask, quantize, ranges, scores
 from tfcompress.legacy.values import hard_sigmoid_of_keras_2
 from tfcompress.session_layers.wrapper import Compressed, Ranged
 from tfcompress.validation.registration import register_classes
 
 L, S = keras.layers, tfc.schedules
+DENSE = L.Dense(2, name="dense")
 OBJECTS = [
     mask.Mask("io"),
     scores.ScoredMask("taylor", axes="io"),
@@ -26,7 +28,7 @@ OBJECTS = [
     ranges.PercentileRange(99.0),
     ranges.LearnedRange(bits=4),
     fixed_range.FixedRange(0.0, 255.0),
-    Compressed(L.Dense(2), {"kernel": [mask.Mask("io")]}, {"0": ranges.ActivationRange()}),
+    Compressed(DENSE, OpPlan("dense", DENSE, chains={"kernel": WeightChain("kernel", None, [mask.Mask("io")])})),
     Ranged(ranges.ActivationRange(), 1),
     S.Constant(0.5),
     S.Linear(0.0, 0.5),

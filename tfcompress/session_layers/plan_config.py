@@ -52,10 +52,15 @@ def _written(kind: Holds, value, numbers):
     if kind is Holds.SCALE:
         return _scale(value, numbers)
     if kind is Holds.LAYER:
-        return getattr(value, "name", value)
+        return None if value is None else _name(value)
     if kind is Holds.RANGE and value is not None:
         return {"number": numbers.get(id(value)), "range": keras.saving.serialize_keras_object(value)}
     return list(value) if isinstance(value, tuple) else value
+
+
+def _name(layer: Any) -> str:
+    """The name of an operation; after loading, until it is looked for, the name is all there is."""
+    return layer if isinstance(layer, str) else layer.name
 
 
 def _scale(value, numbers) -> dict | None:
@@ -65,7 +70,7 @@ def _scale(value, numbers) -> dict | None:
     return None if number is None else {"number": number, "bits": value.bits}
 
 
-def from_config(config: Mapping, layer: object, kind: type[OpPlan] = OpPlan) -> tuple[OpPlan, dict[int, int]]:
+def from_config(config: Mapping, layer: Any, kind: type[OpPlan] = OpPlan) -> tuple[OpPlan, dict[int, int]]:
     """Inverse of `to_config`.
 
     Args:
@@ -83,7 +88,7 @@ def from_config(config: Mapping, layer: object, kind: type[OpPlan] = OpPlan) -> 
     known = {f.name: held_by(f) for f in fields(kind) if held_by(f) is not Holds.LIVE}
     if strange := sorted(set(config) - set(known)):
         raise ValueError(
-            f"Layer {getattr(layer, 'name', layer)!r} of a session was saved by a later version of tfcompress: what is "
+            f"Layer {layer.name!r} of a session was saved by a later version of tfcompress: what is "
             f"done to it holds {', '.join(strange)}. Update tfcompress to load it."
         )
     numbers: dict[int, int] = {}
@@ -124,7 +129,7 @@ def resolved(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, ob
         return ranges.get(x.number) if isinstance(x, RangeNumber) else x
 
     def layer(x: Any) -> Any:
-        return layers.get(getattr(x, "name", x))
+        return layers.get(_name(x))
 
     return plan.mapped(scales=scale, layers=layer)
 

@@ -4,6 +4,8 @@ The wrapper calls `treated_call.run`, as the hook on a live layer does; its weig
 the state of the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -15,10 +17,10 @@ from tfcompress.layer_table.lookup import describe
 from tfcompress.session_layers.plan_config import from_config, of_first_release, to_config
 
 
-class SharedRanges:
+class SharedRanges(keras.layers.Layer):
     """Saves the state of ranges at each place where they lie; Keras writes a shared one at the first place only."""
 
-    def lying_ranges(self) -> dict[str, object]:
+    def lying_ranges(self) -> dict[str, Any]:
         """Returns the ranges of the layer by where they lie."""
         raise NotImplementedError
 

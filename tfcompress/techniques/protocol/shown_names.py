@@ -1,5 +1,6 @@
 """What `help` and `dir` show of a technique: its settings and what its users call, not the hooks of a training."""
 
+import dataclasses
 from collections.abc import Iterable
 
 
@@ -16,8 +17,8 @@ class TechniqueType(type):
         if "hooks_are_shown" in vars(cls):
             return names
         bases = [base for base in cls.__mro__ if "hooks_are_shown" in vars(base)]
-        hidden = {name for base in bases for name in vars(base)} - {
-            n for base in bases for n in vars(base)["for_users"]
-        }
-        hidden -= set(getattr(cls, "__dataclass_fields__", ()))
+        used = {name for base in bases for name in vars(base)["for_users"]}
+        if dataclasses.is_dataclass(cls):
+            used |= {field.name for field in dataclasses.fields(cls)}
+        hidden = {name for base in bases for name in vars(base)} - used
         return [n for n in names if n not in hidden and (n == "__init__" or not n.startswith("__"))]
