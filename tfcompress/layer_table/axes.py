@@ -80,7 +80,7 @@ class Axes(str):
 
     @property
     def kept_channel(self) -> int | None:
-        """Position of a channel that goes in and out, None without one."""
+        """Position of a channel that is both input and output (depthwise kernels, per-channel factors); else None."""
         return self.index("c") if "c" in self else None
 
     @property

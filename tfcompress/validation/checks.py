@@ -37,8 +37,8 @@ def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: A
         hint: A way out, a sentence.
 
     Raises:
-        TypeError: As asked for.
-        ValueError: As asked for.
+        TypeError: If `kind` is `TypeError`.
+        ValueError: If `kind` is `ValueError`.
     """
     of_type = f" of type {type(value).__name__}" if kind is TypeError else ""
     raise (WrongKind if kind is TypeError else kind)(
