@@ -74,7 +74,7 @@ def _softmax(layer, grid) -> Changes:
 
 @within("unit length")
 def _unit_length(layer, grid) -> Changes:
-    """Dot(normalize=True): scales each input to length one along the axis that is summed over, with its own range."""
+    """Scales each input of Dot(normalize=True) to length one along the axis that is summed over, on its own range."""
     plain = layer._merge_function
 
     def merge(inputs):
@@ -116,7 +116,7 @@ def _boolean(mask):
 
 @within("heads")
 def _heads(layer, grid) -> Changes:
-    """MultiHeadAttention and GroupedQueryAttention."""
+    """Rounds the values inside MultiHeadAttention and GroupQueryAttention."""
     parts = attention_parts(layer)
 
     def compute(query, key, value, attention_mask=None, training=None, return_attention_scores=False, **causal):
@@ -164,12 +164,12 @@ def _entered(dense, name, grid):
 
 
 def _lower(rows, columns):
-    """The causal mask: position t sees positions up to t."""
+    """Returns the causal mask: position t sees positions up to t."""
     return ops.expand_dims(ops.arange(rows), 1) >= ops.arange(columns)
 
 
 def _weights(scores, mask, axes: int, grid, zeroed: bool):
-    """Softmax over the last `axes` axes."""
+    """Computes the attention weights: a softmax of the scores over the last `axes` axes."""
     if mask is not None:
         for _ in range(len(scores.shape) - len(mask.shape)):
             mask = ops.expand_dims(mask, axis=-2 * axes - 1) if len(mask.shape) > 2 * axes else mask[None]
@@ -192,7 +192,7 @@ def _product(sizes):
 
 @within("dot")
 def _dot(layer, grid) -> Changes:
-    """Attention by dot products; a learned scale is applied to the query."""
+    """Computes attention scores by dot products; a learned scale is applied to the query."""
 
     def scores(query, key):
         query = query if layer.scale is None else grid("scaled", query * layer.scale)
@@ -203,7 +203,7 @@ def _dot(layer, grid) -> Changes:
 
 @within("additive")
 def _additive(layer, grid) -> Changes:
-    """Bahdanau et al., 2015: a weighted sum of tanh(query + key)."""
+    """Computes additive attention scores (Bahdanau et al., 2015): a weighted sum of tanh(query + key)."""
 
     def scores(query, key):
         both = grid("sum", ops.expand_dims(query, -2) + ops.expand_dims(key, -3))
@@ -216,7 +216,7 @@ def _additive(layer, grid) -> Changes:
 
 @within("joined")
 def _joined(layer, grid) -> Changes:
-    """Attention by a sum of tanh(query + key), both with one learned factor."""
+    """Computes attention scores by a sum of tanh(query + key), both multiplied by one learned factor."""
 
     def scores(query, key):
         both = grid("sum", ops.expand_dims(query, -2) + ops.expand_dims(key, -3))
@@ -229,7 +229,7 @@ def _joined(layer, grid) -> Changes:
 
 
 def _applied(layer, grid) -> Changes:
-    """Softmax of the scores, dropout, and the product with the values: the same for every kind of attention."""
+    """Computes softmax of the scores, dropout, and the product with the values, for every kind of attention."""
 
     def apply(scores, value, scores_mask=None, training=False):
         if scores_mask is not None and len(scores_mask.shape) == 2:

@@ -131,6 +131,6 @@ def _bounds(span):
 
 
 def _grid(low, high):
-    """Scale and zero point of a range, in signed codes."""
+    """Returns scale and zero point of a range, in signed codes."""
     scale = (high - low) / _STEPS
     return scale, tf.clip_by_value(tf.floor(0.5 - low / scale) + _LOWEST, _LOWEST, _HIGHEST)

@@ -1,4 +1,4 @@
-"""Computes the weights that an operation reads: transformed in training, folded and rounded where the file is meant."""
+"""Computes the weights that an operation reads: transformed in training, and folded and rounded for the file."""
 
 import keras
 import numpy as np
