@@ -1,7 +1,7 @@
-"""Smaller Keras models, proven as integer TensorFlow Lite files.
+"""Compresses Keras models and converts them to integer TensorFlow Lite files, checked against the float model.
 
-The public names, nothing else. Each is imported when it is first used, so that `import
-tfcompress` takes no TensorFlow with it.
+This module holds the public names only. Each is imported when it is first used, so that `import
+tfcompress` does not import TensorFlow.
 
 Example:
     ```python
@@ -112,7 +112,7 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used, and keeps it."""
+    """Imports a public name when it is first used, and stores it in the module."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
@@ -125,5 +125,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Public names, also those not imported yet."""
+    """Lists the public names, also those not imported yet."""
     return sorted({*globals(), *__all__})

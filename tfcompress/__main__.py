@@ -1,4 +1,4 @@
-"""`python -m tfcompress` is the command `tfcompress`."""
+"""Runs the command `tfcompress` as `python -m tfcompress`."""
 
 import sys
 

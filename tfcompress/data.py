@@ -1,4 +1,4 @@
-"""`tfcompress.datasets` under its name of release 0.1."""
+"""Old name of `tfcompress.datasets`, from release 0.1."""
 
 from tfcompress.datasets import Digits, load_fashion_mnist, load_mnist
 

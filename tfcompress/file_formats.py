@@ -1,7 +1,7 @@
-"""File formats as data: one row says how a mode of `tfc.convert` stores numbers; every range of codes follows from it.
+"""The table of file formats: one row for each mode of `tfc.convert`, with the integer codes it stores.
 
-A further format, such as 4-bit weights, is a row here and a packer in `conversion/packers.py`, which rewrites what
-TensorFlow's converter makes.
+A new format, such as 4-bit weights, needs a row here and a packer in `conversion/packers.py`, which rewrites the file
+that TensorFlow's converter makes.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Codes:
     Args:
         bits: Bits of a code.
         symmetric: Whether the zero point is 0.
-        narrow: Whether the lowest code is left out, so that the codes lie evenly around 0.
+        narrow: Whether the lowest code is left out, so that the codes are symmetric around 0.
 
     Example:
         >>> Codes(8, symmetric=True, narrow=True).limits, Codes(8).limits, Codes(8).steps
@@ -50,12 +50,12 @@ class Codes:
 
     @property
     def count(self) -> int:
-        """How many codes there are."""
+        """Number of codes."""
         return self.steps + 1
 
     @property
     def unit(self) -> float:
-        """Scale on which the codes of the width reach from -1 to just below 1."""
+        """Scale with which the codes cover -1 to just below 1."""
         return 2.0 ** (1 - self.bits)
 
 
@@ -68,17 +68,18 @@ class FileFormat:
         weights: Codes of the kernels; None for float ones.
         activations: Codes of the activations; None for float ones. A file with codes here is an integer file.
         bias_bits: Bits of a bias; None for float ones.
-        kernels: LiteRT's operations with a kernel that multiplies such weights and adds such a bias.
+        kernels: LiteRT operations that multiply by such weights and add such a bias.
         io: Types that inputs and outputs may have, the default first.
-        calibration: When calibration data are needed: `NEVER`, `UNLESS_TRAINED` or `ALWAYS`.
+        calibration: When a representative dataset is needed: `NEVER`, `UNLESS_TRAINED` or `ALWAYS`.
         only_integer: Whether an operation that stays float is an error, unless it was allowed.
-        reads_ranges: Whether the converter takes ranges from the graph (FakeQuant nodes); else only its calibrator
-            sets them.
-        optimizations: Names of `tf.lite.Optimize` that the converter is given.
-        float_types: Names of TensorFlow's types that float weights are stored in; empty for float32.
+        reads_ranges: Whether the converter reads ranges from the graph (FakeQuant nodes); otherwise only its
+            calibrator sets them.
+        optimizations: Names of `tf.lite.Optimize` for the converter.
+        float_types: Names of the TensorFlow types that float weights are stored in; empty for float32.
         ops: Names of `tf.lite.OpsSet` that the converter may use; empty for its own choice.
         calibrated_ops: The same where its calibrator runs.
-        may_abort: Whether LiteRT is known to end the process over such a file, which is then first run in another.
+        may_abort: Whether LiteRT is known to crash on some such files, which are therefore first run in a process of
+            their own.
     """
 
     mode: str
@@ -135,24 +136,24 @@ _ROWS = (
 )
 
 FORMATS = {row.mode: row for row in _ROWS}
-"""Mode to its row, in the order in which messages list them."""
+"""File formats by mode, in the order in which messages list them."""
 MODES = tuple(FORMATS)
 INT8 = FORMATS["int8"]
-"""The format whose kernels the simulation follows to the last code."""
+"""The format whose kernels the simulation reproduces exactly."""
 
 
 def activations_of(bits: int | None) -> Codes | None:
-    """Returns the codes that integer files hold activations of that many bits in; None where none does."""
+    """Returns the codes of activations with that many bits in integer files; None where no format has them."""
     return next((row.activations for row in _ROWS if row.is_integer and row.activations.bits == bits), None)
 
 
 def is_stored(weights: Codes) -> bool:
-    """Whether some integer file holds weights of these codes."""
+    """Whether some integer format stores weights with these codes."""
     return any(row.weights == weights for row in _ROWS if row.is_integer)
 
 
 def mode_of(weight_bits: int | None, activation_bits: int | None) -> str:
-    """Returns the mode that stores what was trained; "int8" where none does, whose check says what is in the way.
+    """Returns the mode that stores weights and activations of these bits; "int8" if none does, whose check then fails.
 
     Args:
         weight_bits: Bits of the weights; None for float ones.

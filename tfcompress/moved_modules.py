@@ -1,6 +1,6 @@
-"""Modules of release 0.1 under their names of then: pickles name them, and so does code that imported inner modules.
+"""Finds modules under their names of release 0.1, which pickles and code written for that release contain.
 
-`moved_modules.json` leads each old name to the module of today. A folder that is no more stands for itself, empty.
+`moved_modules.json` maps each old name to the module of today. An old folder that is gone becomes an empty package.
 """
 
 import importlib
@@ -18,7 +18,7 @@ _PACKAGE = __name__.rpartition(".")[0]
 
 
 class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module by its old name, after everybody else has failed to find one."""
+    """Finds a module by its old name, after all other finders have failed."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] | None = None
@@ -42,7 +42,7 @@ class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: Any) -> None:
-        """Puts the module of today in the place of the one that was asked for."""
+        """Replaces the module under its old name by the module of today."""
         name = module.__name__
         if name in self._moved():
             warnings.warn(f"{name} is {self._moved()[name]} now.", DeprecationWarning, stacklevel=2)
@@ -50,6 +50,6 @@ class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-    """Lets old names be found; called once, when the package is imported."""
+    """Installs the finder of old names; called once, when the package is imported."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.append(_Moved())

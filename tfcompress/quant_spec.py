@@ -1,4 +1,4 @@
-"""QuantSpec: how many bits, on which grid, with which ranges. A scheme is a value, not a class.
+"""Quantization schemes: bits, grid and ranges of weights and activations. A scheme is a value, not a class.
 
 Grid of a symmetric tensor of b bits: codes -(2^(b-1)-1) .. 2^(b-1)-1 (narrow range), zero point 0;
 of an asymmetric one: -2^(b-1) .. 2^(b-1)-1, any zero point. Real value = scale * (code - zero
@@ -27,13 +27,13 @@ _SCHEME = re.compile(r"w([0-9]{1,2})a([0-9]{1,2})")
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class QuantSpec:
-    """How weights and activations of a layer are quantized.
+    """A quantization scheme: how weights and activations of a layer are quantized.
 
     Args:
         weight_bits: Bits of a weight, 2..16, or None for float weights.
         activation_bits: Bits of an activation, 2..16, or None for float activations.
         symmetric_weights: Whether weights have zero point 0 and the narrow range.
-        symmetric_activations: The same for activations; the int16 kernels ask for it.
+        symmetric_activations: The same for activations; the int16 kernels need it.
         per_channel: One scale per output channel (True), per tensor (False), or "auto": per
             channel unless one scale costs no accuracy and gives the smaller file.
         ranges: How activation ranges are found: "moving" (exponential mean of the minima and
@@ -42,7 +42,7 @@ class QuantSpec:
         percentile: Per cent of the values inside the range, in (50, 100]; for "percentile".
 
     Raises:
-        ValueError: If a value is outside of what is accepted.
+        ValueError: If a value is not accepted.
         TypeError: If a value has the wrong type.
 
     Example:
@@ -78,7 +78,7 @@ class QuantSpec:
 
     @classmethod
     def preset(cls, name: str) -> QuantSpec:
-        """A scheme by its name.
+        """Returns a scheme by its name.
 
         Args:
             name: "int8" (weights and activations of 8 bits), "weights" (weights of 8 bits,
@@ -122,7 +122,7 @@ class QuantSpec:
 
     @property
     def unstored(self) -> str | None:
-        """What of the scheme no `.tflite` file of the converter can hold, None if it holds all of it."""
+        """The part of the scheme that no `.tflite` file of the converter can hold; None if there is none."""
         lost = []
         if self.weight_bits is not None and not is_stored(_codes(self.weight_bits, True)):
             lost.append(f"weights of {self.weight_bits} bits")
@@ -133,7 +133,7 @@ class QuantSpec:
         return " and ".join(lost) or None
 
     def get_config(self) -> dict[str, Any]:
-        """Fields as JSON-able values."""
+        """Returns the fields as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -143,7 +143,7 @@ class QuantSpec:
 
 
 def quant_spec(value: Any) -> QuantSpec:
-    """Makes a specification of what a user may write.
+    """Makes a `QuantSpec` of a preset's name or of a `QuantSpec`.
 
     Args:
         value: A preset's name or a `QuantSpec`.
@@ -176,7 +176,7 @@ def _bits(name: str, value: Any) -> int:
 
 
 def by_channel(owner: str, value: Any) -> bool | str:
-    """A checked choice of weight scales: True, False or "auto"."""
+    """Checks the choice of weight scales (True, False or "auto"), and returns it."""
     if isinstance(value, str) and value == "auto":
         return "auto"
     if not isinstance(value, bool | np.bool_):

@@ -1,8 +1,8 @@
-"""Which layers and weights a technique treats, and with which value.
+"""Selects the layers and weights that a technique compresses, and the value that holds for each layer.
 
 A key names layers in one way everywhere: a regular expression that matches the whole layer name,
 or the name of the layer's class or of one of its bases, or that class. Where several keys match,
-the layer's name goes before its type, and the nearer base before the farther one.
+a layer name wins over a type, and a nearer base class over a farther one.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _LARGEST = 2**62  # elements of a weight
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class Where:
-    """A choice of weights: every criterion that is given must hold.
+    """A selection of weights by layer, weight path, size or condition; every given criterion must hold.
 
     Args:
-        layers: Keys, one or several; the layer must match one of them. Empty: all layers.
+        layers: Keys, one or several, of which the layer must match one. Empty: all layers.
         skip: Keys; a layer that matches one of them is left out.
         weights: Regular expressions, one or several; one must match the whole weight path within
             the layer ("kernel", "block/dw/kernel") or its last part. Empty: all weights.
-        min_size: Smallest number of elements of a treated weight.
-        condition: `condition(layer) -> bool`. A choice with a condition can't be written to JSON.
+        min_size: Smallest number of elements of a selected weight.
+        condition: `condition(layer) -> bool`. A selection with a condition can't be written to JSON.
 
     Raises:
         ValueError: If a regular expression does not compile or min_size is negative.
@@ -65,7 +65,7 @@ class Where:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Validates; classes are stored by name, so that the choice can go to JSON."""
+        """Validates; classes are stored by name, so that the selection can be written to JSON."""
         for field in ("layers", "skip", "weights"):
             object.__setattr__(self, field, _keys(field, getattr(self, field)))
         object.__setattr__(self, "min_size", checks.whole("Where", "min_size", self.min_size, 0, _LARGEST))
@@ -73,7 +73,7 @@ class Where:
             checks.function("Where", "condition", self.condition, "callable(layer) -> bool")
 
     def __call__(self, layer: keras.layers.Layer, path: str, size: int | None = None) -> bool:
-        """Whether this weight of this layer is chosen.
+        """Whether a weight of a layer is selected.
 
         Args:
             layer: A Keras layer; built, if min_size is given and size is not.
@@ -98,14 +98,14 @@ class Where:
         return self.condition is None or bool(self.condition(layer))
 
     def get_config(self) -> dict[str, Any]:
-        """Fields as JSON-able values.
+        """Returns the fields as JSON values.
 
         Raises:
             ValueError: If there is a condition.
         """
         if self.condition is not None:
             raise ValueError(
-                "Where: a choice with condition=... can't be written to JSON, for it is code. "
+                "Where: a selection with condition=... can't be written to JSON, because a function is code. "
                 f"Received: {self.condition!r}. Use layers, skip, weights or min_size."
             )
         return {
@@ -122,7 +122,7 @@ class Where:
 
 
 def where(value: Any) -> Where:
-    """Makes a choice of what a user may write.
+    """Makes a `Where` of a pattern, a type, a list of these or a function.
 
     Args:
         value: None (everything), a `Where`, a key or several keys (see `Where.layers`), or a
@@ -153,7 +153,7 @@ def where(value: Any) -> Where:
 
 
 def matches(layer: keras.layers.Layer, key: Key) -> bool:
-    """Whether a key names this layer, by name or by type.
+    """Whether a key matches a layer, by name or by type.
 
     Args:
         layer: A Keras layer.
@@ -173,12 +173,12 @@ def matches(layer: keras.layers.Layer, key: Key) -> bool:
 
 
 def resolve(layer: keras.layers.Layer, default: Any, overrides: Mapping[Key, Any] | None = None) -> Any:
-    """Value that holds for a layer.
+    """Returns the value for a layer: that of the key that matches it best, or the default.
 
     Args:
         layer: A Keras layer.
         default: Value where no override matches.
-        overrides: `{key: value}`; a value None means: leave this layer alone.
+        overrides: `{key: value}`; the value None leaves the layer alone.
 
     Returns:
         The value of the first key that matches the layer's name; without one, of the key that
@@ -192,13 +192,13 @@ def resolve(layer: keras.layers.Layer, default: Any, overrides: Mapping[Key, Any
     for key, value in keys:
         if _by_name(layer, key):
             return value
-    # min is stable: of two keys at the same distance the first one counts
+    # min is stable: of two keys at the same distance the first one wins
     typed = [(far, value) for key, value in keys if (far := _by_type(layer, key)) is not None]
     return min(typed, key=lambda pair: pair[0])[1] if typed else default
 
 
 def unmatched(layers: Iterable[keras.layers.Layer], keys: Iterable[Key]) -> list[str]:
-    """Keys that name none of the layers: a misspelt name must not pass in silence.
+    """Returns the keys that match none of the layers, so that a misspelt name is reported.
 
     Args:
         layers: The layers of a model.
@@ -221,13 +221,13 @@ def _by_name(layer: keras.layers.Layer, key: str) -> bool:
 
 
 def _by_type(layer: keras.layers.Layer, key: str) -> int | None:
-    """How far up the bases of the layer's class the key is found, None if it is not."""
+    """Returns the distance of the layer's class to the base class that the key names; None if there is no such base."""
     names = [base.__name__ for base in type(layer).__mro__]
     return names.index(key) if key in names else None
 
 
 def _keys(field: str, value: Key | Iterable[Key]) -> tuple[str, ...]:
-    """Keys as checked text, classes by their name."""
+    """Checks keys, and returns them as text, classes by their name."""
     if isinstance(value, (str, type)):
         value = (value,)
     given = checks.held(value)
@@ -253,12 +253,12 @@ def _keys(field: str, value: Key | Iterable[Key]) -> tuple[str, ...]:
 @functools.lru_cache(4096)
 def _compiles(text: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sets that a later Python may read otherwise
+        warnings.simplefilter("ignore")  # about sets that a later Python may read differently
         re.compile(text)
 
 
 def _size(layer: keras.layers.Layer, path: str) -> int:
-    """Elements of the weight whose path ends in `path`, the shortest such path first."""
+    """Returns the number of elements of the weight whose path ends in `path`; of several, that of the shortest."""
     ends = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
     if not ends:
         known = [v.path for v in layer.weights]

@@ -83,7 +83,7 @@ def test_a_file_without_a_field_has_its_default():
 
 
 def test_a_field_of_a_later_version_is_refused():
-    with pytest.raises(ValueError, match="'it' .* later version .* holds twist. Update tfcompress"):
+    with pytest.raises(ValueError, match="'it' .* later version .* unknown fields twist. Update tfcompress"):
         from_config({"path": "it", "twist": 1}, keras.layers.Dense(2, name="it"))
 
 

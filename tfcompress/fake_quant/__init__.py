@@ -1,1 +1,1 @@
-"""Fake quantization: weight transforms and activation ranges laid over a live model's operations."""
+"""Fake quantization: weight transforms and activation ranges, applied to the operations of a live model."""

@@ -1,4 +1,4 @@
-"""Attention, masked softmax and cosines with the values inside on grids: what is laid over a layer's own parts.
+"""Replaces parts of attention, masked softmax and cosine layers, so that the values inside lie on int8 grids.
 
 Keras writes a huge negative number where a mask is False. On one grid with it every logit would be zero, so the range
 lies on the logits before the mask, and what is masked gets the lowest value of that range less a gap: exp(-10) of what
@@ -22,7 +22,7 @@ Changes = list[tuple[Any, str, Any]]
 
 
 def within(name: str) -> Callable:
-    """Registers a function `(layer, grid) -> changes` under the name that rows of the table use."""
+    """Registers a function `(layer, grid) -> changes` under the name that rows of the layer table use."""
 
     def register(function):
         _WITHIN[name] = function
@@ -32,7 +32,7 @@ def within(name: str) -> Callable:
 
 
 def inner_parts(name: str, layer, grid) -> Changes:
-    """Returns `(owner, attribute, value)` of everything laid over the layer for one call.
+    """Returns `(owner, attribute, value)` of every part of a layer that is replaced during one call.
 
     Args:
         name: Field `within` of the layer's row.
@@ -43,7 +43,7 @@ def inner_parts(name: str, layer, grid) -> Changes:
 
 
 class _Typed:
-    """A grid for layers that compute in float16 as well."""
+    """A grid that also takes float16: it rounds in float32 and casts back to the type of its input."""
 
     def __init__(self, grid):
         self.grid = grid
@@ -74,7 +74,7 @@ def _softmax(layer, grid) -> Changes:
 
 @within("unit length")
 def _unit_length(layer, grid) -> Changes:
-    """Dot(normalize=True): each side a value of its own, of length one along the axis that is summed over."""
+    """Scales each input of Dot(normalize=True) to length one along the axis that is summed over, on its own range."""
     plain = layer._merge_function
 
     def merge(inputs):
@@ -89,7 +89,7 @@ def _unit(grid, side, x, axis):
 
 
 class _Side:
-    """A grid whose ranges have a name in front."""
+    """A grid that puts the name of a side before the names of its ranges."""
 
     def __init__(self, grid, side):
         self.grid, self.side = grid, side
@@ -105,7 +105,7 @@ class _Side:
 
 
 def _never_all(mask) -> bool:
-    """Whether it is known that no row is masked whole."""
+    """Whether the mask is a constant that leaves at least one place in every row."""
     value = tf.get_static_value(mask)
     return value is not None and bool(value.any(axis=-1).all())
 
@@ -116,12 +116,12 @@ def _boolean(mask):
 
 @within("heads")
 def _heads(layer, grid) -> Changes:
-    """MultiHeadAttention and GroupedQueryAttention."""
+    """Rounds the values inside MultiHeadAttention and GroupQueryAttention."""
     parts = attention_parts(layer)
 
     def compute(query, key, value, attention_mask=None, training=None, return_attention_scores=False, **causal):
         scores = ops.einsum(parts.scores, *((key, query) if parts.key_first else (query, key)))
-        # as Keras: only this path leaves nothing of places where all is masked
+        # as in Keras, only this path gives zero where every place is masked
         zeroed = attention_mask is not None and (parts.drops or return_attention_scores or len(query.shape) != 4)
         if causal.get("use_causal_mask"):
             attention_mask = _lower(ops.shape(query)[1], ops.shape(key)[1])
@@ -143,9 +143,9 @@ def _heads(layer, grid) -> Changes:
 
 
 def _projected(dense, name, grid, factor: float = 1.0):
-    """The projection as one matrix product with its bias: an einsum's bias would be a sum of its own in int8.
+    """Computes a projection as one matrix product with its bias: the bias of an einsum would be a separate int8 add.
 
-    Kernel and bias take over a factor: the scales per channel change, the codes stay.
+    Kernel and bias are multiplied by a factor: the scales per channel change, the codes stay.
     """
 
     def call(x, training=None):
@@ -164,12 +164,12 @@ def _entered(dense, name, grid):
 
 
 def _lower(rows, columns):
-    """The causal mask: place t sees places up to t."""
+    """Returns the causal mask: position t sees positions up to t."""
     return ops.expand_dims(ops.arange(rows), 1) >= ops.arange(columns)
 
 
 def _weights(scores, mask, axes: int, grid, zeroed: bool):
-    """Softmax over the last `axes` axes."""
+    """Computes the attention weights: a softmax of the scores over the last `axes` axes."""
     if mask is not None:
         for _ in range(len(scores.shape) - len(mask.shape)):
             mask = ops.expand_dims(mask, axis=-2 * axes - 1) if len(mask.shape) > 2 * axes else mask[None]
@@ -192,7 +192,7 @@ def _product(sizes):
 
 @within("dot")
 def _dot(layer, grid) -> Changes:
-    """Attention by dot products; a learned scale is taken over by the query."""
+    """Computes attention scores by dot products; a learned scale is applied to the query."""
 
     def scores(query, key):
         query = query if layer.scale is None else grid("scaled", query * layer.scale)
@@ -203,7 +203,7 @@ def _dot(layer, grid) -> Changes:
 
 @within("additive")
 def _additive(layer, grid) -> Changes:
-    """Bahdanau et al., 2015: a weighted sum of tanh(query + key)."""
+    """Computes additive attention scores (Bahdanau et al., 2015): a weighted sum of tanh(query + key)."""
 
     def scores(query, key):
         both = grid("sum", ops.expand_dims(query, -2) + ops.expand_dims(key, -3))
@@ -216,7 +216,7 @@ def _additive(layer, grid) -> Changes:
 
 @within("joined")
 def _joined(layer, grid) -> Changes:
-    """Attention by a sum of tanh(query + key), both with one learned factor."""
+    """Computes attention scores by a sum of tanh(query + key), both multiplied by one learned factor."""
 
     def scores(query, key):
         both = grid("sum", ops.expand_dims(query, -2) + ops.expand_dims(key, -3))
@@ -229,7 +229,7 @@ def _joined(layer, grid) -> Changes:
 
 
 def _applied(layer, grid) -> Changes:
-    """What all of these do with their scores."""
+    """Computes softmax of the scores, dropout, and the product with the values, for every kind of attention."""
 
     def apply(scores, value, scores_mask=None, training=False):
         if scores_mask is not None and len(scores_mask.shape) == 2:

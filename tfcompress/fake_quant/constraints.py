@@ -1,7 +1,7 @@
-"""Weight constraints (`kernel_constraint=`) on lasting values: what a mask or shared values leave, put back into them.
+"""Applies weight constraints (`kernel_constraint=`) to masked and clustered weights before they are baked.
 
-The optimizer applies a constraint to the weight it trains. Zeros that are put in afterwards, or means in place of
-weights, can lead out of it again (a kernel of unit norm is shorter without half of its weights).
+The optimizer applies a constraint to the weight that it trains. Zeros or shared values that are written afterwards can
+violate it again (a kernel of unit norm is shorter without half of its weights).
 """
 
 import keras
@@ -12,7 +12,7 @@ _ROUNDS = 20
 
 
 def is_kept(variable: keras.Variable, value) -> bool:
-    """Whether a value of a variable is within its constraint."""
+    """Whether a value meets the constraint of its variable."""
     rule = getattr(variable, "constraint", None)
     if rule is None:
         return True
@@ -20,10 +20,10 @@ def is_kept(variable: keras.Variable, value) -> bool:
 
 
 def constrained(chain, value):
-    """Returns the lasting value of a weight, within the weight's constraint where that is possible.
+    """Returns the value of a weight to bake, changed to meet the weight's constraint where that is possible.
 
-    Zeros stay zeros and shared values stay shared: constraint and transforms are applied in turns until both hold, or
-    the whole weight is made smaller by one factor. Where neither will do the value is returned as it is.
+    Zeros stay zeros and shared values stay shared: constraint and transforms are applied in turns until both hold;
+    otherwise the whole weight is scaled down by one factor. Where neither works, the value is returned unchanged.
 
     Args:
         chain: The chain of the weight.

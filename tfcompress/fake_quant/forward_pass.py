@@ -1,4 +1,4 @@
-"""What a forward pass is for, and what it carries: small values that the forward reads instead of asking for names."""
+"""Modes of the forward pass (training, calibration, simulation, export) and the values a pass carries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN
 
 @dataclass(frozen=True)
 class Mode:
-    """What a forward pass is for.
+    """The mode of a forward pass: what it does with ranges, rounding and folded layers.
 
     Args:
-        ranges: What ranges do with the values they see: "train" (follow the batches), "observe" (look on, values stay
-            float) or "apply".
+        ranges: What activation ranges do with the values they see: "train" (follow the batches and round), "observe"
+            (record the values, which stay float) or "apply" (round to the range as it is).
         rounds_fixed: Whether outputs are rounded to the ranges that LiteRT fixes (Softmax).
-        folds: Whether BatchNormalization and factors in front lie in the kernels, as in the file.
+        folds: Whether BatchNormalization and input scaling are folded into the kernels, as in the file.
         simulates: Whether biases, sums and averages are rounded as LiteRT does.
-        exports: Whether the converter reads the pass: constants and FakeQuant nodes in the place of arithmetic.
+        exports: Whether the pass is traced for the converter: constants and FakeQuant nodes replace the arithmetic.
     """
 
     ranges: str = APPLY
@@ -49,10 +49,10 @@ Mode.EXPORT = Mode(folds=True, exports=True, rounds_fixed=False)  # the converte
 
 @dataclass(frozen=True)
 class Prepared:
-    """What an operation reads in passes in which nothing trains, computed before its graph is traced.
+    """The weight values of one operation, computed before the graph of a pass without training is traced.
 
     Args:
-        values: `(variable, value, what holds it)`; the last is a variable that the converter freezes, or the value.
+        values: `(variable, value, holder)`; the holder is a variable that the converter freezes, or the value itself.
         bias: Folded shift of an operation without a bias of its own, or None.
         step: Scale of the kernel in the file, where it is known.
     """
@@ -64,18 +64,18 @@ class Prepared:
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """A forward pass under way, or several of the same kind.
+    """One forward pass, or several with the same mode.
 
     Args:
-        mode: What they are for.
-        prepared: By `id(operation plan)` what was prepared for it.
+        mode: The mode.
+        prepared: By `id(operation plan)` the values computed for the operation in advance.
     """
 
     mode: Mode
     prepared: Mapping[int, Prepared] = field(default_factory=dict)
 
     def prepared_for(self, plan: object) -> Prepared | None:
-        """Returns what an operation reads, if it was prepared."""
+        """Returns the values computed in advance for an operation, or None."""
         return self.prepared.get(id(plan))
 
 

@@ -1,7 +1,7 @@
-"""A factor and an offset for the whole input, taken over by the layers that read it.
+"""Folds input scaling (a factor and an offset, such as `Rescaling`) into the layers that read the input.
 
 `Rescaling(1 / 255)` in front of a network would be an operation over the whole picture. Its factor goes into the scales
-of the first kernels, whose codes stay, and its offset into their biases; the input's own range is that of raw values.
+of the first kernels, whose codes stay, and its offset into their biases; the range of the input is that of raw values.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from tfcompress.layer_table.lookup import spec_of
 
 
 def one_factor(op) -> tuple[float, float] | None:
-    """Returns factor and offset of a layer that computes `x * factor + offset` with one pair for all; else None."""
+    """Returns factor and offset of a layer that computes `x * factor + offset` with two numbers; None for others."""
     constants = spec_of(op).scale_and_shift
     pair = None if constants is None else constants(op)
     if pair is None or any(np.size(value) != 1 for value in pair):
@@ -21,11 +21,11 @@ def one_factor(op) -> tuple[float, float] | None:
 
 
 def takes_front(op, factor: float, offset: float) -> bool:
-    """Whether kernel and bias of a layer can take over factor and offset of what it reads."""
+    """Whether factor and offset of a layer's input can be folded into the layer's kernel and bias."""
     spec = spec_of(op)
     if not spec.is_linear or spec.is_table:
         return False
-    if len(spec.kernels) > 1:  # between its kernels lies a range
+    if len(spec.kernels) > 1:  # there is an activation range between its kernels
         return offset == 0.0
     axes = spec.axes[spec.kernels[0]]
     is_plain_convolution = axes.space and not axes.is_transposed and not spec.float_ops
@@ -35,17 +35,20 @@ def takes_front(op, factor: float, offset: float) -> bool:
 
 
 def moves_front(op, factor: float, offset: float) -> bool:
-    """Whether a layer that picks or moves values does the same before factor and offset as behind them."""
+    """Whether a layer that picks or moves values gives the same result before factor and offset as after them."""
     return offset == 0.0 or not spec_of(op).pads_zeros
 
 
 def scaled_kernel(op, front, kernel):
-    """Returns the kernel that reads raw values, and what the offset adds to the bias (None without one).
+    """Folds the input scaling into a kernel: returns the kernel for raw inputs, and what the offset adds to the bias.
 
     Args:
         op: The layer.
-        front: The layer in front.
+        front: The layer in front, which scales the input.
         kernel: The (first) kernel of the layer, `spec.kernels[0]`.
+
+    Returns:
+        The kernel, and the addition to the bias per output channel (None without an offset).
     """
     factor, offset = one_factor(front)
     spec = spec_of(op)

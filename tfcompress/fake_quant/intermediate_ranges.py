@@ -1,8 +1,8 @@
-"""The values inside a layer that is written in several integer operations, each on its int8 grid.
+"""Rounds the values inside a layer that the file computes in several integer operations, each to its int8 grid.
 
-What `layer_table/integer_rewrites.py` calls `grid`. A value whose bounds follow from others needs no range of its
-own; the rest have one that is filled and trained like those between layers, so the simulation knows every rounding of
-the file.
+This is the `grid` argument in `layer_table/integer_rewrites.py`. A value whose bounds follow from other values needs no
+activation range; the others have one that is calibrated and trained like those between layers, so the simulation does
+every rounding of the file.
 """
 
 import math
@@ -14,9 +14,9 @@ from tfcompress.fake_quant.transforms.ranges import OBSERVE, TRAIN, ActivationRa
 from tfcompress.file_formats import FORMATS, INT8
 
 MASK_GAP = 10.0
-"""Logarithm of how little all masked places together weigh against the smallest logit."""
+"""Natural logarithm of the smallest logit's weight over the weight of all masked places together."""
 HIDDEN = -1e9
-"""What a masked logit is while ranges look on."""
+"""Value of a masked logit while ranges only observe."""
 
 
 class Inside:
@@ -24,9 +24,9 @@ class Inside:
 
     Args:
         ranges: Ranges by the name of the value.
-        bits: Bits of the grids whose bounds are known.
+        bits: Bits of the grids whose bounds are known in advance.
         how: What the pass does with ranges: "train", "observe" or "apply".
-        exports: Whether the converter reads the pass: bounds are then numbers.
+        exports: Whether the pass is traced for the converter: bounds are then numbers.
         folds: Whether biases and averages are rounded as the file does.
         source: Range of the layer's input, fixed limits, or None where that is unknown.
         target: The same of its output.
@@ -48,12 +48,15 @@ class Inside:
         self.simulates = folds and not exports and self.is_int8
 
     def __call__(self, name: str, x):
-        """Returns `x` on the grid of the range of that name; as it is where nobody kept one (a node in a session)."""
+        """Rounds `x` to the grid of the range of that name.
+
+        Without such a range `x` is returned unchanged: nodes of `keras.ops` in a session keep none.
+        """
         span = self.ranges.get(name)
         return x if span is None else span(x, how=self.how, export=self.exports)
 
     def high(self, name: str):
-        """Returns the upper bound of a range that was called before: a number in an export, else a tensor."""
+        """Returns the upper bound of a range that this pass has used already: a number in an export, else a tensor."""
         return self.bounds(name)[1]
 
     def least(self, a, b):
@@ -61,7 +64,7 @@ class Inside:
         return min(a, b) if self.exports else tf.minimum(a, b)
 
     def fixed(self, x, low, high):
-        """Returns `x` on the grid between known bounds; only between them while ranges look on."""
+        """Rounds `x` to the grid between bounds known in advance; while ranges observe, `x` is only clipped to them."""
         if self.exports and not self.is_int8:
             return x  # see ActivationRange.call
         if self.exports:
@@ -72,17 +75,17 @@ class Inside:
         return fake_quant(x, low, high, self.bits)
 
     def known(self, x, limits: tuple[float, float]):
-        """Returns `x` on the grid that LiteRT gives an operation by itself (Softmax, tanh)."""
+        """Rounds `x` to the output grid that LiteRT fixes for an operation (Softmax, tanh)."""
         return x if self.exports or self.how == OBSERVE else self.fixed(x, *fixed_limits(limits, self.bits))
 
     def masked(self, name: str, x, mask, is_ranged: bool = False):
-        """Returns logits on the grid of the range of that name, widened downwards for what is masked.
+        """Masks logits and rounds them to the grid of the range of that name, widened downwards for masked places.
 
         Args:
             name: Name of the range; it sees the logits before the mask.
             x: Logits `(batch, ..., keys)` of a softmax over the last axis.
             mask: Booleans that broadcast to `x`; where False, the logit becomes the lowest value less a gap.
-            is_ranged: Whether the logits come with a scale of their own.
+            is_ranged: Whether the logits already lie on the grid of a range.
         """
         if name not in self.ranges:
             return tf.where(mask, x, tf.constant(HIDDEN, x.dtype))
@@ -116,27 +119,27 @@ class Inside:
             return self.ranges[name].limits()
 
     def average(self, x):
-        """Returns averages of the layer's input on the grid of that input, where LiteRT puts them."""
+        """Rounds averages of the layer's input to the grid of that input, as LiteRT does."""
         if not self.simulates or self.source is None:
             return x
         return averaged(x, self.source)
 
     def product(self, x, y, limits: tuple[float, float]):
-        """Returns the layer's input times a value that LiteRT gives known limits, as XNNPACK rounds it."""
+        """Returns the layer's input times a value whose range LiteRT fixes, rounded as in XNNPACK."""
         if not self.simulates or self.source is None or self.target is None:
             return x * y
         return accumulated(x * y, self.source, scale_of(limits), self.target)
 
     def bent(self, x, slope: float):
-        """Returns the layer's input, negative values times a slope, where XNNPACK knows rounded as it does."""
+        """Returns the leaky ReLU of the layer's input, rounded as in XNNPACK where all scales are known."""
         if not self.simulates or self.source is None or self.target is None:
             return tf.nn.leaky_relu(x, slope)
         return rescaled(x, self.source, self.target, slope)
 
     def rsqrt(self, x, square):
-        """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid from zero to there.
+        """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid between zero and that limit.
 
-        The integer kernels saturate by themselves, and make the largest code of the root of zero.
+        The integer kernels saturate by themselves, and give the largest code for the root of zero.
         """
         if self.exports:
             return self.fixed(tf.math.rsqrt(x), 0.0, square**0.5)
@@ -144,13 +147,13 @@ class Inside:
         return self.fixed(tf.math.rsqrt(tf.maximum(x, 1.0 / square)), 0.0, tf.sqrt(square))
 
     def by_channel(self, x, factor, shift, name: str):
-        """Returns `x * factor + shift`, a pair per channel: one depthwise 1x1 convolution, exact in int8.
+        """Returns `x * factor + shift`, both per channel, as one depthwise 1x1 convolution, which is exact in int8.
 
         Args:
             x: Tensor, channels last.
             factor: `(channels,)`, or None for ones.
             shift: `(channels,)`, or None for zeros.
-            name: Name of the range `x` is on.
+            name: Name of the range whose grid `x` lies on.
         """
         channels = x.shape[-1]
         factor = tf.ones((channels,)) if factor is None else _float(factor)
@@ -163,7 +166,7 @@ class Inside:
 
 
 def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
-    """Returns the range that LiteRT gives an operation by itself; in 16 bits all have steps of 1/32768.
+    """Returns the output range that LiteRT fixes for an operation; in 16 bits all have steps of 1/32768.
 
     Args:
         limits: The range in 8 bits.
@@ -174,7 +177,7 @@ def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
 
 
 def is_fixed(x) -> bool:
-    """Whether a tensor of a graph follows from constants alone."""
+    """Whether a tensor of a graph depends on constants only."""
     if not hasattr(x, "op") or tf.executing_eagerly():
         return True
     seen, left = set(), [x.op]
@@ -194,7 +197,7 @@ def _float(variable):
 
 
 def scaled(x, factor, shift):
-    """Returns `x * factor + shift` per channel of the last axis, as the depthwise convolution the file has.
+    """Returns `x * factor + shift` per channel of the last axis, computed as the file does: a depthwise convolution.
 
     Args:
         x: Tensor `(batch, ..., channels)`.

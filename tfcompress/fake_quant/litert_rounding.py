@@ -1,8 +1,8 @@
-"""What LiteRT's integer kernels do besides rounding to a range, computed in floats.
+"""Computes the roundings of LiteRT's integer kernels in float arithmetic, beyond those of activation ranges.
 
-A bias lies on the grid of input scale times weight scale, averages round halves away from zero
-in signed codes, where FakeQuant rounds them up, and XNNPACK goes from scale to scale by factors of
-eight fractional bits. Each moves an answer now and then.
+A bias lies on the grid of input scale times weight scale. Averages round halves away from zero in signed codes, where
+FakeQuant rounds them up. XNNPACK converts from one scale to another with factors of eight fractional bits. Each of
+these changes an output now and then.
 """
 
 import tensorflow as tf
@@ -13,22 +13,22 @@ _STEPS = float(INT8.activations.steps)
 _LOWEST, _HIGHEST = (float(code) for code in INT8.activations.limits)
 _FACTOR = 2.0**8  # XNNPACK's factors between scales have eight fractional bits
 _LEAST, _MOST = 2.0**-8, 2.0**7  # the factors it takes
-_HALF = 0.5 + 1e-4  # an average of codes misses an exact half by float error only
+_HALF = 0.5 + 1e-4  # float error alone moves an average of codes off an exact half
 
 
 def is_int8(span) -> bool:
-    """Whether a range, or what stands in its place, has the width whose kernels are followed here."""
+    """Whether a range has the 8 bits of the kernels that this module simulates."""
     return getattr(span, "bits", None) == INT8.activations.bits
 
 
 def on_bias_grid(bias, kernel, channel_axes: tuple[int, ...], source, codes: Codes = INT8.weights):
-    """Rounds a bias as the file's 32-bit integers hold it.
+    """Rounds a bias to the grid of the file's 32-bit integers.
 
     Args:
         bias: Tensor, one value per output channel, in any shape.
         kernel: The kernel on its grid (its largest value has the highest code).
         channel_axes: Positions of the axes with a scale of their own; empty for one per tensor.
-        source: Range or fixed `(low, high)` of the layer's input.
+        source: Range or fixed `(low, high)` of the layer's input; None where it is unknown.
         codes: Codes of the kernel.
 
     Returns:
@@ -48,13 +48,13 @@ def on_bias_grid(bias, kernel, channel_axes: tuple[int, ...], source, codes: Cod
 
 
 def quantized(x, span):
-    """Rounds what a model is given as whoever fills the file's input does: times one float32 factor, halves to even."""
+    """Rounds a model's input as callers of the file quantize it: times one float32 factor, halves to even."""
     scale, (_, zero) = scale_of(span), _grid(*_bounds(span))
     return (tf.clip_by_value(tf.round(x * (1.0 / scale)) + zero, _LOWEST, _HIGHEST) - zero) * scale
 
 
 def averaged(x, span):
-    """Rounds averages of int8 values to the grid of a range: halves of signed codes go away from zero."""
+    """Rounds averages of int8 values to the grid of a range; halves of signed codes are rounded away from zero."""
     scale, zero = _grid(*_bounds(span))
     code = x / scale + zero
     code = tf.sign(code) * tf.floor(tf.abs(code) + _HALF)
@@ -62,7 +62,7 @@ def averaged(x, span):
 
 
 def rescaled(x, source, target, below: float = 1.0):
-    """Brings int8 values to another scale as XNNPACK does, where it does.
+    """Converts int8 values to another scale as XNNPACK does, within the factors that it supports.
 
     Args:
         x: Values on the grid of `source`.
@@ -71,8 +71,8 @@ def rescaled(x, source, target, below: float = 1.0):
         below: Factor of negative values.
 
     Returns:
-        The values on the grid of `target`; negative ones times `below`, and not rounded, where the kernel takes no such
-        factor.
+        The values on the grid of `target`, negative ones times `below`; not rounded where the kernel does not support
+        the factor.
     """
     (step, _), (scale, zero) = _grid(*_bounds(source)), _grid(*_bounds(target))
     code = tf.round(x / step)
@@ -84,19 +84,19 @@ def rescaled(x, source, target, below: float = 1.0):
 
 
 def accumulated(y, source, step, target):
-    """Rounds what a kernel sums up as XNNPACK does: whole sums times one float32 factor, halves to even.
+    """Rounds the sums of a kernel as XNNPACK does: integer sums times one float32 factor, halves to even.
 
-    Computed in floats the sums are a little off, and now and then come out on the other side of a half.
+    Sums computed in floats are slightly off, and now and then fall on the other side of a half.
 
     Args:
         y: Sums `(..., channels)`, bias included.
         source: Range or fixed `(low, high)` of the input.
-        step: Scale of the weights, what `weight_step` returned, or of a second input; where it is zero, `y` stays as
-            it is.
+        step: Scale of the weights, as returned by `weight_step`, or of a second input; where it is zero, `y` stays
+            unchanged.
         target: Range of the output.
 
     Returns:
-        The sums on the grid of `target`, not cut off at its bounds.
+        The sums on the grid of `target`, not clipped to its bounds.
     """
     scale, result = scale_of(source), scale_of(target)
     unit = scale * step
@@ -105,13 +105,13 @@ def accumulated(y, source, step, target):
 
 
 def scale_of(span):
-    """Returns the scale of a range or of fixed limits as the file holds it: the converter divides in float64."""
+    """Returns the scale of a range or of fixed limits as it stands in the file: the converter divides in float64."""
     low, high = (tf.cast(tf.cast(bound, tf.float32), tf.float64) for bound in _bounds(span))
     return tf.cast((high - low) / _STEPS, tf.float32)
 
 
 def weight_step(kernel, channel_axes: tuple[int, ...], codes: Codes = INT8.weights):
-    """Returns the scale of a kernel in the file: one, or one per channel, in one row.
+    """Returns the scale of a kernel in the file: a vector of one number, or of one per channel.
 
     Args:
         kernel: The kernel on its grid (its largest value has the highest code).
@@ -131,6 +131,6 @@ def _bounds(span):
 
 
 def _grid(low, high):
-    """Scale and zero point of a range, in signed codes."""
+    """Returns scale and zero point of a range, in signed codes."""
     scale = (high - low) / _STEPS
     return scale, tf.clip_by_value(tf.floor(0.5 - low / scale) + _LOWEST, _LOWEST, _HIGHEST)

@@ -1,4 +1,4 @@
-"""What is done to one operation, and to a weight on its way into the operation's call."""
+"""The plan of an operation (its activation ranges and folded layers) and the chain of transforms of a weight."""
 
 import enum
 from collections.abc import Callable
@@ -35,11 +35,11 @@ class WeightChain:
             self.add(transform)
 
     def plain(self):
-        """Returns the weight as it is, with its adapter."""
+        """Returns the weight without its transforms, with its LoRA adapter added."""
         return with_adapter(self.variable, self.adapter)
 
     def add(self, transform) -> None:
-        """Puts a transform at its place and builds its state."""
+        """Inserts a transform by its rank and builds its state."""
         self.transforms = sorted([*self.transforms, transform], key=lambda t: t.rank)
         if not transform.built:
             transform.build(tuple(self.variable.shape))
@@ -49,7 +49,7 @@ class WeightChain:
         return self.through(self.plain(), lasting)
 
     def through(self, w, lasting: bool = False):
-        """Returns what the transforms make of a value of the weight."""
+        """Applies the transforms to a value of the weight."""
         for transform in self.transforms:
             if transform.lasting or not lasting:
                 w = transform(w)
@@ -61,12 +61,12 @@ class WeightChain:
 
 
 class Holds(enum.Enum):
-    """What a field of an operation plan holds: it says how the field is copied and saved."""
+    """The kind of a field of an operation plan, which decides how the field is copied and saved."""
 
     SETTING = "setting"  # a flag or numbers that change the call
     FACT = "fact"  # what is known of the operation, and changes nothing by itself
-    RANGE = "range"  # an activation range that lies here, or a dict of them
-    SCALE = "scale"  # where a scale comes from: a range, fixed limits `(low, high)`, or None where that is unknown
+    RANGE = "range"  # an activation range at this operation, or a dict of them
+    SCALE = "scale"  # the origin of a scale: a range, fixed limits `(low, high)`, or None where it is unknown
     SCALES = "scales"  # a tuple of these
     LAYER = "layer"  # another operation of the model
     CHAINS = "chains"  # weight path to chain
@@ -78,35 +78,36 @@ _INERT = (Holds.FACT, Holds.SCALE, Holds.SCALES, Holds.LIVE)
 
 
 def holding(kind: Holds, **options) -> Any:
-    """Returns the field of an operation plan; further options as for `dataclasses.field`."""
+    """Returns a dataclass field of the given kind; further options as for `dataclasses.field`."""
     return field(metadata={"holds": kind}, **options)
 
 
 def held_by(f: Field) -> Holds:
-    """Returns what a field of an operation plan holds."""
+    """Returns the kind of a field of an operation plan."""
     return f.metadata.get("holds", Holds.SETTING)
 
 
 @dataclass(kw_only=True)
 class OpPlacement:
-    """What quantizer placement finds at one operation: its ranges, and what the file makes of it.
+    """Quantizer placement at one operation: its activation ranges, and what is folded into it in the file.
 
-    Placement writes it with a `RangeRequest` for every range; `range_requests.ranged` puts real ranges in their place.
+    Placement fills it with a `RangeRequest` for every range; `range_requests.ranged` replaces these by real ranges.
 
     Args:
         before: Range between the layer's kernel and its activation function, where the two do not fuse.
-        inside: Name to the range of a value inside the integer form.
+        inside: Name to the range of a value inside the integer rewrite.
         outputs: Output number to the range behind it.
-        fixed: LiteRT's fixed output range, simulated.
+        fixed: Output range that LiteRT fixes, simulated.
         is_last: Whether the output is one of the model's.
-        written: Whether the operation or its activation function is computed in its integer form.
+        written: Whether the operation or its activation function is computed by its integer rewrite.
         norm: BatchNormalization that is folded into this layer in the file.
-        folds: Whether this operation is such a BatchNormalization, or a factor that the layers behind take over.
-        front: Layer in front of the model whose factor and offset this layer takes over in the file.
+        folds: Whether this operation disappears in the file: such a BatchNormalization, or input scaling that is
+            folded into the layers behind it.
+        front: Layer in front of the model whose factor and offset are folded into this layer in the file.
         affine: Whether the file holds this operation as a factor and a shift per channel.
-        sources: Where the scale of every input comes from.
-        target: Where the scale of the (first) output comes from.
-        table: Range that gives what is looked up its scale; in the file the table itself lies on it.
+        sources: The origin of the scale of every input.
+        target: The origin of the scale of the (first) output.
+        table: Range that gives the entries of a lookup table their scale; in the file the table is stored on it.
     """
 
     before: Any = holding(Holds.RANGE, default=None)
@@ -125,11 +126,11 @@ class OpPlacement:
 
     @property
     def source(self) -> Any:
-        """Where the scale of the (first) input comes from."""
+        """The origin of the scale of the (first) input."""
         return self.sources[0] if self.sources else None
 
     def ranges(self) -> dict[tuple[str, Any], Any]:
-        """Returns the ranges that lie at the operation, by `(field, key)`; the key is None for a single one."""
+        """Returns the ranges at the operation by `(field, key)`; the key is None for a single range."""
         found = {}
         for f in fields(self):
             if held_by(f) is Holds.RANGE:
@@ -139,12 +140,12 @@ class OpPlacement:
         return found
 
     def mapped(self, ranges: Map | None = None, scales: Map | None = None, layers: Map | None = None) -> Self:
-        """Returns a copy with others in the place of what it holds; what has no function stays.
+        """Returns a copy with its ranges, scales or operations replaced by functions of them.
 
         Args:
-            ranges: Function of a range that lies here.
-            scales: Function of a range, or of fixed limits, that a scale comes from.
-            layers: Function of another operation.
+            ranges: Function of a range at this operation; None keeps the ranges.
+            scales: Function of the origin of a scale, a range or fixed limits; None keeps these.
+            layers: Function of another operation; None keeps these.
         """
         by_kind = {Holds.RANGE: ranges, Holds.SCALE: scales, Holds.SCALES: scales, Holds.LAYER: layers}
         changes = {}
@@ -165,10 +166,10 @@ def _each(kind: Holds, value, change: Map):
 
 @dataclass
 class OpPlan(OpPlacement):
-    """All that is done to one operation: what lies there, as `OpPlacement` says, and what its weights go through.
+    """The plan of one operation: its quantizer placement and the transform chains of its weights.
 
-    Quantizer placement writes it, a session's wrapper layer saves it field by field, and the one forward pass,
-    `treated_call.run`, reads it.
+    Quantizer placement fills it, a session's wrapper layer saves it field by field, and the forward pass,
+    `treated_call.run`, follows it.
 
     Args:
         path: Unique path of the operation in its model.
@@ -176,7 +177,7 @@ class OpPlan(OpPlacement):
         index: Position in the model's list of operation plans; names the operation in the exported graph.
         chains: Weight path to chain.
         captures: Whether the output is kept for a loss between features.
-        features: By thread the output that was kept; each replica of a strategy traces in its own.
+        features: The kept output by thread; each replica of a distribution strategy traces in a thread of its own.
     """
 
     path: str = holding(Holds.FACT)
@@ -188,12 +189,12 @@ class OpPlan(OpPlacement):
 
     @classmethod
     def of(cls, path: str, op: object, index: int, placement: OpPlacement | None = None) -> "OpPlan":
-        """Returns a plan with what was found at the operation, and no chains yet."""
+        """Returns a plan with the placement of the operation, and no chains yet."""
         found = {f.name: getattr(placement, f.name) for f in fields(OpPlacement)} if placement is not None else {}
         return cls(path, op, index, **found)
 
     def does_something(self) -> bool:
-        """Whether the operation under this plan differs from the operation alone."""
+        """Whether the plan changes the operation in any way."""
         values = (getattr(self, f.name) for f in fields(self) if held_by(f) not in _INERT)
         return any(value is not None and value is not False and value != {} for value in values)
 

@@ -1,9 +1,8 @@
-"""Operation plans laid over a live model's operations for exactly as long as one step runs.
+"""Patches the operations of a live model with their plans, only while one step runs.
 
-Keras calls nothing after an exception or Ctrl-C, so nothing is left lying on a layer between steps:
-the step functions of the model are wrapped, and inside each call the overrides come and go in one
-`try/finally`. The wrapped functions serve only the `fit` that asked for them; in any other they
-take themselves away.
+Keras calls nothing after an exception or Ctrl-C, so no patch may stay on a layer between steps: the step functions of
+the model are wrapped, and each call sets and removes the patches in one `try/finally`. The wrapped functions serve only
+the `fit` that asked for them; in any other `fit` they remove themselves.
 """
 
 import contextlib
@@ -27,14 +26,14 @@ from tfcompress.graph.variable_reads import Reading
 def laid(
     model: keras.Model, state, mode: Mode | None, extra: tuple = (), prepared: Mapping[int, Prepared] | None = None
 ) -> Iterator[None]:
-    """Lays the operation plans of `state` over the model's operations while the block runs.
+    """Patches the model's operations with the plans of a state while the block runs.
 
     Args:
         model: A built model.
-        state: What holds `op_plans` and `inputs`, the ranges of the model's inputs.
-        mode: What the passes are for; None for what each call says by its argument `training`.
-        extra: Further `(owner, attribute, value)` overrides, such as a model's `compute_loss`.
-        prepared: By `id(operation plan)` what was prepared for it; may be filled while the block runs.
+        state: An object with `op_plans` and `inputs`, the ranges of the model's inputs.
+        mode: The mode of the forward passes; None if each call decides by its argument `training`.
+        extra: Further `(owner, attribute, value)` patches, such as a model's `compute_loss`.
+        prepared: By `id(operation plan)` the values computed in advance; may be filled while the block runs.
     """
     forward = None if mode is None else ForwardPass(mode, {} if prepared is None else prepared)
     with overridden([*_changes(model, state, forward), *extra]):
@@ -46,14 +45,14 @@ def _changes(model, state, forward: ForwardPass | None) -> list[tuple]:
     if any(span is not None for span in state.inputs):
         changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, forward)))
     lent = [c for t in state.op_plans for c in t.chains.values() if c.is_borrowed]
-    if lent and (forward is None or not forward.mode.exports):  # an export has constants for everybody
+    if lent and (forward is None or not forward.mode.exports):  # in an export every reader gets the same constant
         inner = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
         changes.append((model, "call", _lending(model, inner, lent)))
     return changes
 
 
 def _lending(model, plain: Callable, chains: list) -> Callable:
-    """The model's own call, in which every operation reads the transformed weights, also those it does not own."""
+    """Returns the model's call, in which every operation reads the transformed weights, also those of other layers."""
 
     def call(*args, **kwargs):
         values = [(c.variable, c.value()) for c in chains]
@@ -70,12 +69,12 @@ def _lending(model, plain: Callable, chains: list) -> Callable:
 
 
 def _own_call(op) -> Callable:
-    """The call of an operation itself: what is laid takes the place of what lies there, it does not add to it."""
+    """Returns the unpatched call of an operation: a new patch replaces the one that is there."""
     return getattr(op.call, "tfcompress_plain", op.call)
 
 
 def _now() -> ForwardPass:
-    """What the call that is running is for, as it says itself."""
+    """Returns the forward pass that fits the `training` argument of the running call."""
     return TRAINING if is_training() else TESTING
 
 
@@ -88,7 +87,7 @@ def _call(plan: OpPlan, plain: Callable, forward: ForwardPass | None) -> Callabl
 
 
 def _entrance(model, plain: Callable, spans: list, given: ForwardPass | None) -> Callable:
-    """The model's own call, with ranges on its inputs; integers that have one go on as floats."""
+    """Returns the model's call with ranges on its inputs; integer inputs with a range become floats."""
 
     def call(inputs, *args, **kwargs):
         flat, mode = keras.tree.flatten(inputs), (given or _now()).mode
@@ -105,22 +104,22 @@ def _entrance(model, plain: Callable, spans: list, given: ForwardPass | None) ->
 
 
 def _entered(x, span, mode: Mode):
-    """An input on the grid of its range."""
+    """Rounds an input to the grid of its range."""
     if mode.simulates and is_int8(span):
         return quantized(tf.cast(x, tf.float32), span)
     return span(x, how=mode.ranges, export=mode.exports)
 
 
 class Training:
-    """The training that is running now, recognized on the stack as long as it runs.
+    """The running training, recognized by its frame on the call stack.
 
     It is the nearest frame that has the callback list among its variables: that of `fit`, or of a
-    loop written by hand. Only a weak reference is kept, so that what a broken-off `fit` held in
-    memory is not held on to.
+    loop written by hand. Only a weak reference is kept, so that the memory of an aborted `fit` is
+    released.
 
     Args:
-        callbacks: The callback list of the training; None if nobody knows one, then the outermost
-            frame stands for it.
+        callbacks: The callback list of the training; None if there is none, then the outermost
+            frame stands for the training.
     """
 
     def __init__(self, callbacks=None):
@@ -151,12 +150,12 @@ class Training:
 
 @dataclass
 class Member:
-    """A compression that takes part in the steps of a model.
+    """A compression whose plans are applied in the training steps of a model.
 
     Args:
         network: The model it compresses: the one that trains, or one inside it.
         state: As for `laid`.
-        extra: Function that returns further overrides for a mode; asked when functions are made.
+        extra: Function that returns further patches for a mode; called when the step functions are made.
         before: Called before each call of the train function.
         after: Called after it.
     """
@@ -169,11 +168,11 @@ class Member:
 
 
 class StepFunctions:
-    """The train, test and predict functions of a model, made anew to run under operation plans.
+    """The train, test and predict functions of a model, wrapped so that they run with its operation plans.
 
     Args:
         model: The compiled model that `fit` trains.
-        training: The one training they serve.
+        training: The training during which they are used.
     """
 
     _names = {"train": Mode.TRAIN, "test": Mode.TEST, "predict": Mode.TEST}
@@ -185,18 +184,18 @@ class StepFunctions:
 
     @property
     def is_running(self) -> bool:
-        """Whether the training that the functions serve is on the stack."""
+        """Whether the training of these functions is still running."""
         return self.training.is_running()
 
     def install(self) -> None:
-        """Puts the functions on the model."""
+        """Sets the functions on the model."""
         self._build_optimizer()
         self._made = [self._wrap(name, mode) for name, mode in self._names.items()]
 
     def _build_optimizer(self) -> None:
-        """Makes the optimizer's variables before the step is traced; made inside, TensorFlow traces everything twice.
+        """Creates the optimizer's variables before the step is traced; otherwise TensorFlow traces everything twice.
 
-        A `train_step` of the user's may give the optimizer other variables than the model's, so it is left alone.
+        A custom `train_step` may give the optimizer other variables than the model's, so its optimizer is left alone.
         """
         model, optimizer = self.model, self.model.optimizer
         is_plain = type(model).train_step is keras.Model.train_step
@@ -205,16 +204,16 @@ class StepFunctions:
                 optimizer.build(model.trainable_variables)
 
     def are_installed(self) -> bool:
-        """Whether the model's train function is ours, or one of somebody else's that calls ours."""
+        """Whether the model's train function is the one set here, or a wrapper that calls it."""
         return bool(self._made) and calls(self.model.train_function, self._made[0])
 
     def remove(self) -> None:
-        """Takes them away; Keras makes plain ones when it needs them."""
+        """Removes the functions; Keras makes plain ones when it needs them."""
         for name in self._names:
             setattr(self.model, f"{name}_function", None)
 
     def _overrides(self, mode) -> list[tuple]:
-        """What all members lay; each lays its own over what those before it laid."""
+        """Returns the patches of all members; each member patches what those before it patched."""
         changes = []
         for member in self.members:
             with overridden(changes):
@@ -253,7 +252,7 @@ class StepFunctions:
 
 
 def calls(function: object, wanted: Callable, depth: int = 3) -> bool:
-    """Whether a function is `wanted`, or has it among what it holds: a wrapper around it."""
+    """Whether a function is `wanted`, or a wrapper that holds it in a closure or attribute."""
     if function is wanted:
         return True
     if function is None or not depth:
@@ -268,12 +267,12 @@ def calls(function: object, wanted: Callable, depth: int = 3) -> bool:
 
 
 def at_first_step(model: keras.Model, training: Training, start: Callable[[object], None]) -> None:
-    """Lets something happen when the first batch is known, for a model that only it can build.
+    """Calls a function before the first step of a training, for a model that is built by its first batch.
 
     Args:
         model: The compiled model.
-        training: The training whose first step it is.
-        start: Called with the `TensorSpec`s of a batch as `fit` passes it to `train_step`; puts the
+        training: The training.
+        start: Called with the `TensorSpec`s of a batch as `fit` passes it to `train_step`; sets the
             real step functions on the model.
     """
 

@@ -1,8 +1,8 @@
-"""Where activation ranges belong, read off the trace of a model: one for every int8 scale the file will have.
+"""Finds the places of activation ranges in the trace of a model: one range for every int8 scale of the file.
 
-A range lies behind the last operation that fuses (Conv, BatchNormalization, ReLU become one), is shared where LiteRT
-wants one scale (Concatenate, AveragePooling), moves behind operations that only pick values (MaxPooling, Flatten),
-where it gives the same result on fewer numbers, and is left out where LiteRT fixes the scale (Softmax).
+A range is placed behind the last operation that fuses (Conv, BatchNormalization, ReLU become one), is shared where
+LiteRT wants one scale (Concatenate, AveragePooling), moves behind operations that only pick values (MaxPooling,
+Flatten), where it gives the same result on fewer numbers, and is left out where LiteRT fixes the scale (Softmax).
 """
 
 from collections import defaultdict
@@ -38,7 +38,7 @@ _WHOLE = {name: (float(np.iinfo(name).min), float(np.iinfo(name).max)) for name 
 
 @dataclass
 class RangeRequest:
-    """One range to be: its name in reports, whether the tensor can't be negative, and its bounds if known."""
+    """A request for one activation range: its name in reports, whether the tensor is >= 0, and its bounds if known."""
 
     name: str
     positive: bool = False
@@ -47,13 +47,13 @@ class RangeRequest:
 
 @dataclass
 class Placement:
-    """Where every range lies.
+    """The places of all activation ranges of a model.
 
     Args:
-        placements: By `id(operation)`.
+        placements: The placement of each operation, by `id(operation)`.
         inputs: Ranges of the model's inputs (None for integer inputs).
-        behind: What each tensor of the trace has its scale from: a range, fixed limits, or None where a later operation
-            gives it one.
+        behind: The origin of the scale of each tensor of the trace: a range, fixed limits, or None where a later
+            operation gives the tensor its scale.
     """
 
     placements: dict[int, OpPlacement]
@@ -66,12 +66,12 @@ def place(
     name: Callable[[Any], str],
     left_out: Callable[[Any], bool] = lambda op: False,
 ) -> Placement:
-    """Finds the placement of every range.
+    """Finds the place of every activation range.
 
     Args:
         trace: The trace of the model.
-        name: Path of an operation.
-        left_out: Whether an operation stays float.
+        name: Function that returns the path of an operation.
+        left_out: Function that says whether an operation stays float.
 
     Returns:
         The placement.
@@ -85,7 +85,7 @@ class _Placer:
         self.placements: dict[int, OpPlacement] = defaultdict(OpPlacement)
         self.graph = trace.graph
         self.floats: set[int] = set()  # tensors of layers that stay float
-        self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> what its scale comes from
+        self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> the origin of its scale
 
     def placement(self) -> Placement:
         inputs = []
@@ -94,7 +94,7 @@ class _Placer:
             span = (
                 RangeRequest(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
             )
-            if is_float:  # what makes numbers of integers gives them a scale
+            if is_float:  # integers get their scale from the layer that makes floats of them
                 self.behind[t] = span
             inputs.append(span)
         for call in self.trace.calls:
@@ -114,12 +114,12 @@ class _Placer:
         return Placement(dict(self.placements), inputs, self.behind)
 
     def _only_joined(self, t) -> bool:
-        """Whether an input is only read by what joins it with others, on whose scale it then lies."""
+        """Whether an input is only read by an operation that joins it with others, and so takes its output scale."""
         user = self._only_user(t)
         return user is not None and spec_of(user.op).grid == JOIN and len(set(user.inputs)) > 1
 
     def _scale_of(self, t, through: tuple[str, ...]) -> RangeRequest | None:
-        """The range that gives a tensor its scale, also where an operation behind with such a grid holds it."""
+        """Returns the range that gives a tensor its scale, found through operations behind it with such a grid."""
         while (span := self.behind.get(t)) is None:
             user = self._only_user(t)
             if user is None or spec_of(user.op).grid not in through:
@@ -128,7 +128,7 @@ class _Placer:
         return span if isinstance(span, RangeRequest) else None
 
     def _only_user(self, t) -> Call | None:
-        """The one operation that reads a tensor, if the model does not return it as well."""
+        """Returns the only operation that reads a tensor; None if there are more, or the tensor is a model output."""
         user = self.graph.only_reader(t)
         return None if user is None or self.left_out(user.op) else user
 
@@ -144,7 +144,7 @@ class _Placer:
             self.placements[id(norm)].folds = True
 
     def _front(self, call):
-        """Lets the layers behind take over a factor for the whole input, and an offset where nothing pads by zeros."""
+        """Plans to fold input scaling into the layers that read it; an offset only where nothing pads with zeros."""
         if self.left_out(call.op) or self.graph.times(call.op) > 1 or not call.dtypes[0].startswith("float"):
             return
         pair = one_factor(call.op)
@@ -155,11 +155,11 @@ class _Placer:
                 self.placements[id(reader.op)].front = call.op
 
     def _readers(self, tensor, pair) -> list[Call] | None:
-        """The layers with kernels that read a tensor, others only moving its values; None if there are others."""
+        """Returns the layers whose kernels read a tensor, directly or moved; None if any other operation reads it."""
         found = []
         for user in self.graph.readers(tensor):
             spec = spec_of(user.op)
-            if tensor in user.outputs:  # it hands its input through; who reads that reads this tensor
+            if tensor in user.outputs:  # an identity: its readers read this tensor
                 continue
             if self.left_out(user.op) or self.graph.times(user.op) > 1 or user.inputs.count(tensor) > 1:
                 return None
@@ -195,7 +195,7 @@ class _Placer:
 
     def _visit(self, call):
         placement, spec = self.placements[id(call.op)], spec_of(call.op)
-        if id(call.op) in self.trace.noticed.drawing:  # dropout that stays on is no identity
+        if id(call.op) in self.trace.noticed.drawing:  # dropout that is active at inference is no identity
             spec = replace(spec, grid=OWN)
         placement.is_last |= any(map(self.graph.is_output, call.outputs))
         if self.left_out(call.op):
@@ -207,7 +207,7 @@ class _Placer:
             placement.sources = tuple(self.behind.get(t) for t in call.inputs)
         for k, t in enumerate(call.outputs):
             if not call.dtypes[k].startswith("float") or self.graph.maker(t) not in (call, None):
-                continue  # integers have no scale; a tensor handed through keeps the one it has
+                continue  # integers have no scale; a tensor that is passed on unchanged keeps its scale
             self._output(call, placement, spec, k, t)
 
     def _inner(self, call, placement, spec):
@@ -241,7 +241,7 @@ class _Placer:
             placement.outputs[k], self.behind[t] = source, source
             return
         if spec.grid in _BETWEEN and source is not None:
-            # on a scale of its own LiteRT would bring the input to it first, and cut off what the averages don't reach
+            # given another scale, LiteRT would convert the input to it first, and clip what lies beyond the averages
             placement.fixed = self.behind[t] = source
             return
         self._own(call, k, t, spec)
@@ -251,13 +251,13 @@ class _Placer:
         return bool(call.inputs) and call.inputs[0] in self.behind
 
     def _own(self, call, k, t, spec):
-        """Gives a tensor a range, at its operation or at a later one that serves both."""
+        """Places the range of a tensor, at its operation or at a later one that serves both."""
         self.behind[t] = None
         user = self._only_user(t)
         if user is not None and self._taken_over(call, spec, user):
             return
         op, at, index = call.op, t, k
-        # what is joined without a range right behind it lies on the scale of an input that has one
+        # joined values without a range right behind them take the scale of an input that has one
         moves = spec.grid != JOIN or all(self.behind.get(i) is None for i in call.inputs)
         while moves and (user := self._only_user(at)) and spec_of(user.op).pushes and self.graph.times(user.op) == 1:
             op, at, index = user.op, user.outputs[0], 0
@@ -269,7 +269,7 @@ class _Placer:
         self.behind[t] = self.behind[at] = span
 
     def _taken_over(self, call, spec, user, moved: bool = False) -> bool:
-        """Whether the operation behind gives this tensor its scale: it joins; or fuses or folds, if none moves it."""
+        """Whether the next operation gives this tensor its scale: it joins; or fuses or folds, if no range moved."""
         grid = spec_of(user.op).grid
         if grid == JOIN or moved:
             return grid == JOIN and spec.grid not in _BETWEEN
@@ -293,7 +293,7 @@ class _Placer:
 
 
 def stays_float(trace: Trace, left_out: Callable[[Any], bool]) -> set[int]:
-    """Returns, by `id(operation)`, what is left out, and what only moves its values (Flatten)."""
+    """Returns the ids of the operations that stay float: those left out, and those that only move their values."""
     ops, tensors = set(), set()
     for call in trace.calls:
         moves = spec_of(call.op).grid in (SAME, FUSE) and tensors & set(call.inputs)
@@ -304,7 +304,7 @@ def stays_float(trace: Trace, left_out: Callable[[Any], bool]) -> set[int]:
 
 
 def float_reasons(ops: Iterable[Any]) -> dict[int, tuple[str, ...]]:
-    """Returns, by `id(operation)`, the LiteRT operations that the table says stay float."""
+    """Returns, by `id(operation)`, the LiteRT operations that stay float according to the layer table."""
     reasons = {}
     for op in ops:
         function = activation(op)
@@ -330,7 +330,7 @@ def _inner_fixed(layer) -> tuple[float, float] | None:
 
 
 def _integer_forms(op) -> list:
-    """Returns the facts that hold the integer forms of an operation and of its activation function."""
+    """Returns the table rows of an operation and of its activation function that have an integer rewrite."""
     spec, function = spec_of(op), activation(op)
     found = [spec] if spec.written is not None or spec.within is not None else []
     if function is None or spec.step or spec.inner or not spec.is_known:

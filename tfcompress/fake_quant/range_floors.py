@@ -1,7 +1,7 @@
-"""No range is too narrow for the arithmetic behind it: what is dead on the data still gets a scale that kernels accept.
+"""Widens activation ranges that are too narrow for integer kernels, such as those of tensors that are always zero.
 
-An integer kernel multiplies by input scale times weight scale over output scale. Past 256 XNNPACK refuses the whole
-file, and the values in between could not occur anyway: sums are whole steps of input scale times weight scale.
+An integer kernel multiplies by input scale times weight scale over output scale. Above 256 XNNPACK refuses the whole
+file, and finer output steps are never used: sums are multiples of input scale times weight scale.
 """
 
 import keras
@@ -16,12 +16,12 @@ from tfcompress.graph.trace import Trace, trace
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 
-_RATIO = 128.0  # of input scale times weight scale to output scale, at most
-_ALONE = 1.0  # what a dead input or a value made of nothing known gets
+_RATIO = 128.0  # largest ratio of input scale times weight scale to output scale
+_ALONE = 1.0  # width of the range of an input that is always zero, or whose source is unknown
 
 
 def lift(model: keras.Model, state) -> list[str]:
-    """Widens the ranges that are narrower than any value behind their operation can be.
+    """Widens the activation ranges of a model that are narrower than integer kernels accept.
 
     Args:
         model: A built model.
@@ -69,7 +69,7 @@ class _Lift:
                 self._widen(real, least, most)
 
     def _real(self, tensor) -> ActivationRange | None:
-        """The range that gives a tensor its scale, also where a ReLU behind holds it."""
+        """Returns the range that gives a tensor its scale, also one placed behind a later ReLU."""
         seen = set()
         while tensor is not None and self.behind.get(tensor) is None and tensor not in seen:
             seen.add(tensor)
@@ -89,7 +89,7 @@ class _Lift:
         return float(high - low)
 
     def _widen(self, real: ActivationRange, least: float, alone: float):
-        """Makes a range at least so wide; one that saw only zeros gets `alone`."""
+        """Widens a range to at least `least`; a range that saw only zeros becomes `alone` wide."""
         low, high = _seen(real)
         if high == low == 0.0:
             self.dead.append(real.title)
@@ -99,6 +99,6 @@ class _Lift:
 
 
 def _seen(real: ActivationRange) -> tuple[float, float]:
-    """What a range holds, zero included."""
+    """Returns the bounds of a range, extended to include zero."""
     low, high = float(np.asarray(real.low)), float(np.asarray(real.high))
     return min(low, 0.0), max(high, 0.0)

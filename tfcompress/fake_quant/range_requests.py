@@ -1,4 +1,4 @@
-"""Real activation ranges at the places the trace of a model asks for; training and conversion both start here."""
+"""Creates the activation ranges that quantizer placement requests; training and conversion both start here."""
 
 import functools
 from collections.abc import Callable
@@ -18,17 +18,17 @@ MakeRange = Callable[[RangeRequest, object], ActivationRange]
 def ranged(
     model: keras.Model, make: MakeRange, left_out: Callable[[Any], bool], who: str
 ) -> tuple[dict[int, OpPlacement], list]:
-    """Makes the activation ranges of a model.
+    """Creates the activation ranges of a model.
 
     Args:
         model: A built model.
-        make: Function `(span, operation or None for an input) -> range`; a span that serves several places is made
-            once.
-        left_out: Whether an operation stays float.
-        who: Who asks, for the error.
+        make: Function `(request, operation or None for an input) -> range`; called once for a request that serves
+            several places.
+        left_out: Function that says whether an operation stays float.
+        who: Name of the caller, for the error.
 
     Returns:
-        Spots by `id(operation)` with real ranges in them, and the ranges of the inputs (None for integers).
+        Placements by `id(operation)` with real ranges, and the ranges of the inputs (None for integers).
 
     Raises:
         ValueError: If the graph can't be followed; the message names the layers.
@@ -52,7 +52,7 @@ def ranged(
             real(placement.source, ops[key])
     inputs = [real(span, None) for span in found.inputs]
 
-    def known(scale):  # every range is made by now, by the operation it belongs to
+    def known(scale):  # all ranges exist by now
         return made.get(id(scale)) if isinstance(scale, RangeRequest) else scale
 
     return {key: placement.mapped(scales=known) for key, placement in placed.items()}, inputs
@@ -65,18 +65,17 @@ def _fixed(span: RangeRequest, plain: ActivationRange) -> ActivationRange:
 
 
 def check_followed(model: keras.Model, graph: Trace, paths: dict[int, str], who: str) -> None:
-    """Raises if tensors of the model come from places no range can lie at.
+    """Checks that every tensor of the model comes from an operation behind which a range can be placed.
 
     Raises:
-        ValueError: In that case.
+        ValueError: If one does not; the message names the layers that read it.
     """
     lost = graph.unknown()
     if lost or None in graph.outputs or not graph.calls:
         names = sorted({paths[id(op)] for op in lost}) or ["the model's output"]
         raise ValueError(
             f"{who}: the graph of model {model.name!r} can't be followed to {names}: tensors come from raw "
-            f"TensorFlow or "
-            "keras.ops calls inside a subclassed call(), where no activation range can lie. Make them layers "
-            "(keras.layers.Add "
-            "instead of `+`) or use the Functional API; or quantize weights only with tfc.Quantize('weights')."
+            "TensorFlow or keras.ops calls inside a subclassed call(), where no activation range can be placed. "
+            "Make them layers (keras.layers.Add instead of `+`) or use the Functional API; "
+            "or quantize weights only with tfc.Quantize('weights')."
         )

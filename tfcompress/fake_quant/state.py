@@ -1,4 +1,4 @@
-"""All that a compression remembers; saved with the model, but not part of it."""
+"""The state of a compression: plans, step counters and optimizer; saved with the model, but none of its layers."""
 
 import threading
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ NAME = "tfcompress_state"
 
 
 class CompressionState(keras.layers.Layer):
-    """The state of one model's compression.
+    """The state of the compression of one model.
 
-    Hung on the model with `hang`, it travels with `save_weights`, `ModelCheckpoint` and
+    Attached to the model with `hang`, it is saved by `save_weights`, `ModelCheckpoint` and
     `BackupAndRestore`, while `model.weights`, `model.layers` and the `.keras` file of the plain
     model stay what they were.
 
     Args:
-        plans: One for each treated operation.
+        plans: One plan for each compressed operation.
         inputs: Ranges of the model's inputs, None where an input has none.
         extras: Further state of techniques: snapshots, adapters.
-        own: Pairs (variable, noted gradient) of the extras that train by the state's optimizer.
+        own: Pairs (variable, recorded gradient) of the extras that the state's optimizer trains.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CompressionState(keras.layers.Layer):
         self.built = True
 
     def chains(self) -> list[WeightChain]:
-        """Returns the chains of all treated weights, in graph order."""
+        """Returns the chains of all weights with transforms, in graph order."""
         return [chain for t in self.op_plans for chain in t.chains.values()]
 
     def _distinct_ranges(self) -> list[ActivationRange]:
@@ -65,13 +65,13 @@ class CompressionState(keras.layers.Layer):
         return attached(model, NAME)
 
     def own_weights(self) -> list[tuple]:
-        """Returns the pairs (variable, noted gradient) that train by an optimizer of their own."""
+        """Returns the pairs (variable, recorded gradient) that the state's own optimizer trains."""
         return [*(pair for span in self.ranges for pair in span.own_weights()), *self.own]
 
     def prepare_optimizer(self, learning_rate: float, before: "CompressionState | None" = None) -> None:
-        """Makes the optimizer of what is not the model's, or takes over that of a state with the same variables.
+        """Creates the state's optimizer, or takes over that of a state with the same variables.
 
-        It is saved with the state.
+        It trains the variables of `own_weights`, which are not the model's, and is saved with the state.
         """
         own = [variable for variable, _ in self.own_weights()]
         if own and before is not None and list(map(id, own)) == [id(v) for v, _ in before.own_weights()]:
@@ -81,7 +81,7 @@ class CompressionState(keras.layers.Layer):
             self.optimizer.build(own)
 
     def train_own(self) -> None:
-        """Steps that optimizer by the gradients noted since the last time."""
+        """Applies the state's optimizer to the gradients recorded since the last call."""
         pairs = self.own_weights()
         if pairs:
             self.optimizer.apply([g.value for _, g in pairs], [v for v, _ in pairs])
@@ -89,12 +89,12 @@ class CompressionState(keras.layers.Layer):
                 gradient.assign(keras.ops.zeros_like(gradient))
 
     def features(self) -> dict[str, object]:
-        """Returns by path the outputs that were kept for a feature loss in the pass of this thread."""
+        """Returns the outputs kept for a feature loss in this thread's forward pass, by the path of the operation."""
         here = threading.get_ident()
         return {t.path: t.features[here] for t in self.op_plans if here in t.features}
 
     def forget_features(self) -> None:
-        """Lets go of them, and so of the graph they belong to."""
+        """Releases the kept outputs, and with them the graph they belong to."""
         for t in self.op_plans:
             t.features.pop(threading.get_ident(), None)
 
@@ -104,13 +104,13 @@ class CompressionState(keras.layers.Layer):
             plan.bake()
 
     def find(self, kind: type[Transform]) -> list[tuple[OpPlan, WeightChain, Transform]]:
-        """Returns every transform of a type, with where it lies."""
+        """Returns every transform of a type, with its plan and its chain."""
         return [
             (t, c, x) for t in self.op_plans for c in t.chains.values() for x in c.transforms if isinstance(x, kind)
         ]
 
     def count_with(self, counter) -> None:
-        """Names who counts: `write` is called before the counters are saved, `read` after loading.
+        """Sets the step counter: its `write` is called before the counters are saved, its `read` after loading.
 
         Assigning variables in every step would cost more than a small step itself.
         """

@@ -1,8 +1,8 @@
-"""A layer's output with its weights read through their transforms and its activations through their ranges.
+"""Calls an operation by its plan: weights go through their transforms, activations through their ranges.
 
-The one computation behind both forms: the wrapper layer and the hook on a live layer call `run`. The same code, told
-`Mode.EXPORT`, emits the constants and FakeQuant nodes that the LiteRT converter reads, so the simulation and the file
-cannot drift apart.
+Callback and session share this computation: the patched live layer and the wrapper layer both call `run`. In
+`Mode.EXPORT` the same code emits the constants and FakeQuant nodes that the LiteRT converter reads, so the simulation
+and the file cannot differ.
 """
 
 import threading
@@ -34,10 +34,10 @@ from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activ
 
 
 def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: ForwardPass):
-    """Calls an operation under its plan.
+    """Calls an operation as its plan says.
 
     Args:
-        plan: What to do.
+        plan: The plan.
         call: The operation's own call.
         args: Positional arguments of the call.
         kwargs: Keyword arguments of the call.
@@ -60,7 +60,7 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
 
 
 def _on_one_scale(t, args, kwargs):
-    """The arguments of a call that joins them, those with a scale of their own brought to that of the result."""
+    """Converts the arguments of a joining call (Concatenate) to the scale of its result."""
     sources = iter(t.sources)
 
     def moved(x):
@@ -75,7 +75,7 @@ def _on_one_scale(t, args, kwargs):
 
 
 def _through(t, call, args, kwargs, forward):
-    """The call itself, with weights and the inner activation replaced."""
+    """Calls the operation with its weights and its activation function replaced."""
     if t.folds and forward.mode.folds:
         return args[0]
     if t.affine and forward.mode.folds:
@@ -94,7 +94,7 @@ def _through(t, call, args, kwargs, forward):
 
 
 def _summed(t, y, forward, target):
-    """What the kernel of an operation sums up, rounded as XNNPACK does where all scales are known."""
+    """Rounds the sums of an operation's kernel as XNNPACK does, where all scales are known."""
     prepared = forward.prepared_for(t)
     step = prepared.step if prepared is not None else None
     if step is None or not is_int8(target) or step.shape[0] not in (1, y.shape[-1]):
@@ -103,7 +103,7 @@ def _summed(t, y, forward, target):
 
 
 def _laid_over(t, call, forward):
-    """The call with the layer's activation, its parts or all of it as the file computes them."""
+    """Returns the call with the activation, inner parts or the whole layer computed as in the file."""
     spec, changes = spec_of(t.op), []
     if t.before is not None or _rewritten(t, forward) is not None:
         changes.append((t.op, "activation", _activation(t, forward)))
@@ -134,7 +134,7 @@ def _activation(t, forward):
 
 
 def _rewritten(t: OpPlan, forward: ForwardPass):
-    """The operation's activation as the file computes it, where that differs from Keras' own."""
+    """Returns the integer rewrite of the operation's activation function; None where it has none."""
     function = activation(t.op)
     if function is None or not spec_of(t.op).is_known:
         return None
@@ -147,7 +147,7 @@ def _rewritten(t: OpPlan, forward: ForwardPass):
 
 
 def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
-    """The operation's integer form."""
+    """Returns the integer rewrite of the operation as a call."""
 
     def formed(x, *args, **kwargs):
         return tf.cast(spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, forward)), x.dtype)
@@ -161,7 +161,7 @@ def _inside(t: OpPlan, forward: ForwardPass) -> Inside:
 
 
 def _bits(t: OpPlan) -> int:
-    """Bits of the activations of an operation."""
+    """Returns the number of bits of an operation's activations."""
     spans = (*t.inside.values(), *t.outputs.values(), t.before, t.source)
     return next((span.bits for span in spans if span is not None and type(span) is not tuple), INT8.activations.bits)
 
@@ -182,7 +182,7 @@ def _stateless(layer, values, call, args, kwargs):
 
 
 def _factors(t, call, channels: int, rank: int) -> tuple:
-    """Factor and shift of a layer that scales and shifts: what it makes of ones and of zeros."""
+    """Returns factor and shift per channel of a scaling layer, from its outputs for ones and for zeros."""
     if spec_of(t.op).grid == FOLD:
         return norm_constants(t.op)
     ones = tf.ones((1,) * (rank - 1) + (channels,))
@@ -191,9 +191,9 @@ def _factors(t, call, channels: int, rank: int) -> tuple:
 
 
 def _scaled(t, call, x, forward):
-    """A scaling nothing can carry, as a depthwise 1x1 convolution: one exact integer op."""
+    """Computes a scaling that can't be folded into a kernel as a depthwise 1x1 convolution, exact in int8."""
     if forward.prepared_for(t) is not None:
-        with tf.init_scope():  # a graph would be simplified, and round otherwise
+        with tf.init_scope():  # TensorFlow would simplify the graph, which changes the rounding
             factor, shift = (np.asarray(v) for v in _factors(t, call, x.shape[-1], len(x.shape)))
     else:
         factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
@@ -207,7 +207,7 @@ def _scaled(t, call, x, forward):
 
 
 def _finished(t: OpPlan, outputs, forward: ForwardPass):
-    """Puts the ranges behind the outputs and keeps what a feature loss asked for."""
+    """Rounds the outputs to their ranges, and keeps the first for a feature loss."""
     how = forward.mode.ranges
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
@@ -227,7 +227,7 @@ def _finished(t: OpPlan, outputs, forward: ForwardPass):
 
 
 def _knows_bounds(t, forward, span) -> bool:
-    """Whether a range is final, so that its bounds can be numbers in the graph; an export has none of other widths."""
+    """Whether the bounds of a range are final, and can be numbers in the graph."""
     return forward.mode.exports or forward.prepared_for(t) is not None and is_int8(span)
 
 
@@ -236,7 +236,7 @@ def _averages(t) -> bool:
 
 
 def _shows_fixed(t, forward) -> bool:
-    """The converter knows fixed ranges by itself; a loss on the model's own output wants unrounded probabilities."""
+    """Whether an output is rounded to the range that LiteRT fixes; not at the model's end, where a loss reads it."""
     if not forward.mode.rounds_fixed:
         return False
     return forward.mode.simulates or not t.is_last

@@ -1,4 +1,4 @@
-"""What an operation reads in the place of its weights: transformed in training, folded and rounded as in the file."""
+"""Computes the weights that an operation reads: transformed in training, and folded and rounded for the file."""
 
 import keras
 import numpy as np
@@ -18,11 +18,11 @@ from tfcompress.layer_table.lookup import FOLD, spec_of, weight
 
 
 def values_of(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, object]]:
-    """Returns pairs of a variable of the layer and what its call shall read instead.
+    """Returns pairs of a variable of the layer and the value that its call reads instead.
 
     Args:
         t: The plan of the operation.
-        forward: The pass.
+        forward: The forward pass.
     """
     prepared = forward.prepared_for(t)
     if prepared is None:
@@ -33,13 +33,13 @@ def values_of(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, obj
 
 
 def prepare(t: OpPlan, mode: Mode) -> Prepared:
-    """Computes what an operation reads before its graph is traced, for passes in which nothing trains.
+    """Computes the weights that an operation reads before its graph is traced, for passes without training.
 
-    In the graph it would be some thirty nodes for each kernel, and every batch would compute them again.
+    In the graph this would take some thirty nodes for each kernel, computed again for every batch.
 
     Args:
         t: The plan of the operation.
-        mode: What the passes are for.
+        mode: The mode of the passes.
     """
     values = list(_read(t, mode).values())
     step = _weight_step(t, values) if mode.simulates else None
@@ -47,9 +47,9 @@ def prepare(t: OpPlan, mode: Mode) -> Prepared:
 
 
 def prepare_export(t: OpPlan) -> Prepared:
-    """Computes the constants of an operation before its graph is traced.
+    """Computes the constants of an operation in the file before its graph is traced.
 
-    Large ones are held in variables that the converter freezes: inside the graph they would be copied many times.
+    Large ones are held in variables that the converter freezes; as constants of the graph they would be copied often.
     """
     values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
     for variable, value in constants(t.op):
@@ -62,11 +62,11 @@ def prepare_export(t: OpPlan) -> Prepared:
 
 
 def _on_one_scale(t: OpPlan, variable, value, held):
-    """Scales per channel are inferred by the converter from the constant; one scale per tensor it must be told."""
+    """Adds a FakeQuant node to a constant with one scale per tensor; the converter infers scales per channel itself."""
     chain = next((c for c in t.chains.values() if c.variable is variable), None)
     held = tf.convert_to_tensor(held)
     if t.table is not None and chain is not None and len(t.chains) == 1:
-        return t.table(held, export=True)  # what is looked up keeps the table's scale
+        return t.table(held, export=True)  # the values looked up keep the scale of the table
     grid = chain.find(QuantizeWeight) if chain is not None else None
     if grid is None or grid.channel_axes or not is_stored(grid.codes):
         return held
@@ -89,7 +89,7 @@ def _read(t: OpPlan, mode: Mode) -> dict:
 
 
 def largest_weight(t: OpPlan) -> float | None:
-    """Returns the largest weight that one value of the input is multiplied with in the file; None without kernels."""
+    """Returns the largest absolute weight that an input value is multiplied with in the file; None without kernels."""
     spec = spec_of(t.op)
     if t.affine and spec.grid == FOLD:
         return float(np.abs(norm_constants(t.op)[0]).max())
@@ -101,7 +101,7 @@ def largest_weight(t: OpPlan) -> float | None:
 
 
 def _rounded_bias(t: OpPlan, bias, values: dict):
-    """The bias as the file holds it; known for layers with one quantized kernel and one source."""
+    """Rounds the bias as in the file; only for layers with one quantized kernel and one input scale."""
     axes = _scaled_axes(t)
     if axes is None:
         return bias
@@ -112,7 +112,7 @@ def _rounded_bias(t: OpPlan, bias, values: dict):
 
 
 def _scaled_axes(t: OpPlan) -> tuple[int, ...] | None:
-    """Axes of a layer's one int8 kernel that have scales of their own; None without one, or where inputs differ."""
+    """Returns the axes of a layer's int8 kernel with a scale per entry; None without a single such kernel."""
     spec = spec_of(t.op)
     grid = t.chains[spec.kernels[0]].find(QuantizeWeight) if len(t.chains) == 1 else None
     if grid is None or not is_stored(grid.codes) or len(spec.kernels) > 1 or spec.inner:
@@ -123,7 +123,7 @@ def _scaled_axes(t: OpPlan) -> tuple[int, ...] | None:
 
 
 def _weight_step(t: OpPlan, values: list):
-    """Scale of the kernel in the file, one or one per output channel; None where the simulation does not know it."""
+    """Returns the scale of the kernel in the file, one or one per output channel; None where it is not known."""
     axes = _scaled_axes(t)
     if axes is None or t.source is None:
         return None
@@ -134,7 +134,7 @@ def _weight_step(t: OpPlan, values: list):
 
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
-    """Returns `(factor, shift)`, both `(channels,)`: the normalization at inference is `x * factor + shift`."""
+    """Returns `(factor, shift)` of a BatchNormalization at inference, `x * factor + shift`; both `(channels,)`."""
     if mode.exports:
         with tf.init_scope():
             return tuple(np.asarray(x) for x in norm_constants(norm))
@@ -146,7 +146,7 @@ def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
 
 
 def _fronted(t: OpPlan, values: dict) -> dict:
-    """The kernel for raw inputs, and the bias with what an offset in front adds to it."""
+    """Folds input scaling: returns the kernel for raw inputs, and the bias with the share of the offset added."""
     kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
     new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
     bias = getattr(t.op, "bias", None)
@@ -162,7 +162,7 @@ def _first_kernel(t: OpPlan, values: dict) -> tuple:
 
 
 def _folded(t: OpPlan, values: dict) -> dict:
-    """The kernel times the normalization's factor (exact: codes stay, only scales change), and the bias."""
+    """Folds BatchNormalization into kernel and bias; exact, for only the scales of the kernel change, not its codes."""
     factor, shift = norm_constants(t.norm)
     path, axes = fold_target(t.op)
     variable = weight(t.op, path)
@@ -177,12 +177,12 @@ def _folded(t: OpPlan, values: dict) -> dict:
 
 
 def late_bias(t: OpPlan, mode: Mode, values: list):
-    """Returns the folded shift of a layer that has no bias of its own to carry it, None where there is none.
+    """Returns the bias that folding gives a layer without a bias of its own; None where there is none.
 
     Args:
         t: The plan of the operation.
-        mode: What the pass is for.
-        values: Pairs of a variable and what is read in its place.
+        mode: The mode of the pass.
+        values: Pairs of a variable and the value that is read in its place.
     """
     if not mode.folds or getattr(t.op, "bias", None) is not None:
         return None
@@ -197,7 +197,7 @@ def late_bias(t: OpPlan, mode: Mode, values: list):
 
 
 def _shift(t: OpPlan):
-    """What a normalization behind and an offset in front add to every output channel, together."""
+    """Returns what a folded normalization and a folded input offset together add to every output channel."""
     shift = None
     if t.front is not None:
         values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
@@ -209,7 +209,7 @@ def _shift(t: OpPlan):
 
 
 def fold_target(layer) -> tuple[str, Axes]:
-    """Returns path and axes of the kernel that carries the output channels of a layer."""
+    """Returns path and axes of the kernel that a BatchNormalization is folded into: the last one of a layer."""
     spec = spec_of(layer)
     path = spec.kernels[-1]
     return path, spec.axes[path]

@@ -1,1 +1,1 @@
-"""The graph of a live Keras model: its operations, who feeds whom, cloning, what user code does inside."""
+"""The graph of a live Keras model: operations and tensors, tracing, cloning, and what user code reads and draws."""

@@ -1,4 +1,4 @@
-"""Looking at what layers of a model read and make while data runs through it."""
+"""Shows the inputs and outputs of a model's operations to a function while data runs through the model."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,14 +15,14 @@ def watch(
     look: Callable[[keras.Operation, np.ndarray, np.ndarray], np.ndarray | None],
     batch: int = 64,
 ) -> None:
-    """Runs samples through a model at inference, in float32, and shows what operations read and make.
+    """Runs samples through a model at inference, in float32, and shows inputs and outputs of operations to a function.
 
     Args:
         model: A Functional or Sequential model.
         ops: Operations with one input and one output.
         x: One array `(n, ...)` per input of the model, in its order.
-        look: Function `(op, input, output)`, called for each batch and each call of an operation; what it returns, if
-            anything, goes on in the place of the output.
+        look: Function `(op, input, output)`, called for each batch and each call of an operation; a value that it
+            returns replaces the output.
         batch: Samples at a time.
 
     Example:
@@ -47,7 +47,7 @@ def watch(
 
 
 def answers(model: keras.Model, x: list[np.ndarray], batch: int = 64) -> Iterator[list[np.ndarray]]:
-    """Yields a model's outputs at inference, batch by batch, run eagerly: for a model that is asked only once.
+    """Yields a model's outputs at inference, batch by batch, run eagerly: for a model that runs only once.
 
     Args:
         model: A Functional or Sequential model.

@@ -1,7 +1,7 @@
 """LoRA adapters: a layer computes with its frozen kernel plus the product of two thin matrices.
 
-Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021. What is done to the kernel is done to the sum; a
-final value goes into the kernel, and the adapter starts again from zero.
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021. Transforms are applied to the sum; its final
+value is written into the kernel, and the adapter starts again from zero.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from tfcompress.layer_table.lookup import spec_of
 
 @dataclass(frozen=True)
 class Adapter:
-    """The adapter of one weight.
+    """The LoRA adapter of one weight.
 
     Args:
-        holder: The layer that has it.
+        holder: The layer that owns the weight.
         name: Name of the weight.
     """
 
@@ -27,23 +27,23 @@ class Adapter:
     name: str
 
     def change(self):
-        """Returns what it adds to the weight."""
+        """Returns the matrix that the adapter adds to the weight."""
         a, b = (full_precision(getattr(self.holder, f"lora_{self.name}_{k}")) for k in "ab")
         return (self.holder.lora_alpha / self.holder.lora_rank) * tf.matmul(a, b)
 
     def clear(self) -> None:
-        """Makes it add nothing."""
+        """Sets the adapter to zero."""
         b = getattr(self.holder, f"lora_{self.name}_b")
         b.assign(tf.zeros_like(b))
 
     @property
     def off(self) -> tuple[Any, str, Any]:
-        """The override by which the layer computes with its own kernel only."""
+        """The override with which the layer computes without its adapter."""
         return self.holder, "lora_enabled", False
 
 
 def adapter_of(layer: Any, path: str) -> Adapter | None:
-    """Returns the adapter of a weight at an attribute path of a layer, None where it has none."""
+    """Returns the LoRA adapter of the weight at an attribute path of a layer; None where it has none."""
     *inside, name = path.split("/")
     holder = layer
     for part in inside:
@@ -52,12 +52,12 @@ def adapter_of(layer: Any, path: str) -> Adapter | None:
 
 
 def adapters(layer: Any) -> dict[str, Adapter]:
-    """Returns the adapters of the kernels of a layer by their paths."""
+    """Returns the LoRA adapters of a layer's kernels by the paths of the kernels."""
     found = {path: adapter_of(layer, path) for path in spec_of(layer).kernels}
     return {path: adapter for path, adapter in found.items() if adapter is not None}
 
 
 def with_adapter(variable: keras.Variable, adapter: Adapter | None):
-    """Returns a weight as its layer computes with it: in float32, with its adapter."""
+    """Returns a weight in float32, with its adapter added."""
     w = tf.cast(full_precision(variable), tf.float32)
     return w if adapter is None else w + adapter.change()

@@ -1,4 +1,4 @@
-"""A flat copy of a model: layers of its own with the same weights, nested models opened, some of them changed."""
+"""Copies a model to a flat one: new layers with the same weights, nested models opened, some layers replaced."""
 
 import inspect
 import warnings
@@ -16,12 +16,12 @@ from tfcompress.graph.rebuild import rebuild
 
 @dataclass(frozen=True)
 class New:
-    """A layer that takes the place of an operation.
+    """A layer that replaces an operation in the copy of a model.
 
     Args:
         layer: The layer, not built, or an operation without state.
-        weights: Values of `layer.variables` in their order; None leaves them as they are initialised.
-        trainable: Whether it trains.
+        weights: Values of `layer.variables` in their order; None keeps the initial values.
+        trainable: Whether the layer trains.
     """
 
     layer: Any
@@ -30,17 +30,17 @@ class New:
 
 
 def renamed(path: str) -> str:
-    """Returns the layer name that stands for a path in a flat model."""
+    """Converts a path in a nested model to a layer name in a flat model."""
     return path.replace("/", "_").replace(":", "_")
 
 
 def config_of(op) -> dict:
-    """Returns constructor arguments for a twin of an operation; functions of the user's stand there as they are.
+    """Returns the constructor arguments for a copy of an operation, with a user's functions as objects.
 
-    Keras writes the name of a function, and finds only registered ones again.
+    Keras writes only the name of a function, and finds only registered ones again.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras warns that a lambda can't be written; this one need not be
+        warnings.simplefilter("ignore")  # Keras warns that a lambda can't be serialized; here it need not be
         config = op.get_config()
     live = {name: getattr(op, name, None) for name in config}
     return config | {name: value for name, value in live.items() if _is_yours(value)}
@@ -53,18 +53,18 @@ def _is_yours(value) -> bool:
 def rewritten(
     model: keras.Model, change: Callable[[str, Any], list[New] | None]
 ) -> tuple[keras.Model, dict[int, tuple]]:
-    """Copies a Functional or Sequential model, with other layers in the place of some.
+    """Copies a Functional or Sequential model and replaces some of its layers.
 
-    Layers of nested models get names with the model's name in front. State that draws random numbers is copied as
+    Layers of nested models get names with the model's name in front. Seed generators are copied as
     well, so copy and model drop the same units in the same step.
 
     Args:
         model: A built model; it is not changed.
-        change: Function `(path, operation)`: None copies the operation, `[]` takes it out, `[New(...), ...]` puts
-            layers in its place, one after the other. Asked once for an operation that is shared.
+        change: Function `(path, operation)`: None copies the operation, `[]` removes it, `[New(...), ...]` replaces
+            it by layers, one after the other. Called once for an operation that is shared.
 
     Returns:
-        The copy, and by `id(operation)` the operations now in its place (those without state are the same objects).
+        The copy, and by `id(operation)` the operations in its place (those without state are the same objects).
 
     Raises:
         ValueError: If the model is subclassed, so that it has no graph to rebuild, or a new layer's weights do not fit.
@@ -96,9 +96,9 @@ def rewritten(
 
 
 def copied(model: keras.Model) -> tuple[keras.Model, dict[int, Any]]:
-    """Copies a Functional or Sequential model as it is.
+    """Copies a Functional or Sequential model without replacing layers.
 
-    LoRA adapters become part of the weights they belong to, and weights that Keras quantized are read back.
+    LoRA adapters are added to their weights, and weights that Keras quantized become float again.
 
     Args:
         model: A built model; it is not changed.
@@ -130,7 +130,7 @@ def _chain(layers, args, kwargs):
 
 
 def _copy(path, op):
-    # code can't be copied through a configuration, and has no state of its own
+    # a Lambda or an operation holds code, which no configuration can copy, and no state
     if not isinstance(op, keras.layers.Layer) or isinstance(op, keras.layers.Lambda):
         return op
     return type(op).from_config({**config_of(op), "name": renamed(path)})

@@ -1,6 +1,6 @@
-"""What code of the user's does inside a model: whose weights it reads, what it draws at random.
+"""Finds what custom layers of a model do inside their calls: weights of other layers they read, random numbers.
 
-Layers that the table of facts knows do neither, so only a model with others is traced for it.
+Layers in the layer table do neither, so only models with other layers are traced for it.
 """
 
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ from tfcompress.layer_table.lookup import spec_of
 
 @dataclass(frozen=True)
 class OwnCode:
-    """What was found.
+    """Weights of other layers that custom code of a model reads, and random numbers that it draws.
 
     Args:
         borrowed: Owner's path and reader's path of every weight that another operation reads, by the weight's id.
-        draws: Names of the random functions by the path of the layer.
+        draws: Names of the random functions by the path of the layer that calls them.
         traced: The trace; None where none was needed.
     """
 
@@ -31,7 +31,7 @@ class OwnCode:
 
 
 def own_code(model: keras.Model) -> OwnCode:
-    """Returns what code of the user's does in a built model, computed as in an export."""
+    """Finds what custom code does in a built model, by a trace of it as in an export."""
     if not _has_unknown(model):
         return OwnCode()
     with drawing(Draws()), convertible(is_integer=True):
@@ -46,14 +46,14 @@ def own_code(model: keras.Model) -> OwnCode:
 
 
 def check_no_borrowed(model: keras.Model, who: str) -> None:
-    """Raises if an operation reads another one's weight, which no copy of the model would.
+    """Checks that no operation reads a weight of another one (tied weights), which is lost in a copy of the model.
 
     Args:
         model: A built model.
-        who: Who asks, for the error.
+        who: Name of the caller, for the error.
 
     Raises:
-        ValueError: In that case.
+        ValueError: If one does; the message names both layers.
     """
     found = list(own_code(model).borrowed.values())
     if found:
@@ -66,6 +66,6 @@ def check_no_borrowed(model: keras.Model, who: str) -> None:
 
 
 def _has_unknown(model: keras.Model) -> bool:
-    """Whether code of the user's runs in the model: a layer or an operation nobody described, a call of a model's."""
+    """Whether custom code runs in the model: an operation outside the layer table, or a subclassed model."""
     held = [op for _, op in containers(model)]
     return not all(map(has_graph, [model, *held])) or not all(spec_of(op).is_known for _, op in leaves(model))

@@ -1,4 +1,4 @@
-"""Functions of Keras and TensorFlow that an export calls in another form, for want of an operation in LiteRT."""
+"""Replaces functions of Keras and TensorFlow during an export by others for which LiteRT has an operation."""
 
 import contextlib
 
@@ -9,10 +9,10 @@ from tfcompress.graph.keras_private import ENCODING, NUMPY, overridden
 
 
 def convertible(is_integer: bool) -> contextlib.AbstractContextManager:
-    """Lets Keras compute in operations LiteRT has, for as long as the block lasts.
+    """Makes Keras compute in operations of LiteRT while the block runs.
 
     Args:
-        is_integer: Whether the file is to be an integer one; then truth values and indices become numbers by
+        is_integer: Whether the file will be an integer one; then booleans and indices become numbers by
             comparison and selection, not by a cast to float.
     """
     changes = [(NUMPY, name, _index(getattr(tf, name))) for name in ("argmax", "argmin")]
@@ -23,7 +23,7 @@ def convertible(is_integer: bool) -> contextlib.AbstractContextManager:
 
 
 def _index(plain):
-    """Keras tells -0.0 from 0.0 by its bits, which LiteRT can't look at; no code of an integer file does."""
+    """Returns argmax or argmin without Keras' test for -0.0, which reads bits that LiteRT can't read."""
 
     def index(x, axis=None, keepdims=False):
         x = tf.convert_to_tensor(x)
@@ -37,7 +37,7 @@ def _index(plain):
 
 
 def _by_comparison(*args, **kwargs):
-    """Keras encodes categories by TensorFlow's bincount where that accepts them, and else by one-hot vectors."""
+    """Refuses bincount, so that Keras encodes categories by one-hot vectors instead."""
     raise ValueError("LiteRT has no bincount")
 
 
@@ -63,7 +63,7 @@ def _cast(plain):
 
 
 def _integers_behind(x):
-    """The integers that were cast to a tensor of floats, which a layer casts back."""
+    """Returns the integers that a float tensor was cast from, for a layer that casts it back; else None."""
     op = getattr(x, "op", None) if isinstance(x, tf.Tensor) and not hasattr(x, "numpy") else None
     cast = op
     while cast is not None and cast.type in SAME_NUMBERS:
@@ -90,6 +90,6 @@ def _one_hot(plain):
 
 
 def _digitize(x, bins):
-    """The number of bounds that a value reaches, counted in integers."""
+    """Counts in integers how many bounds each value reaches."""
     reached = tf.expand_dims(tf.convert_to_tensor(x), -1) >= tf.constant(bins, x.dtype)
     return tf.reduce_sum(tf.where(reached, 1, 0), -1)

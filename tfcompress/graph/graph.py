@@ -1,4 +1,4 @@
-"""Who feeds whom: one answer for whatever was traced, edited, cut or placed."""
+"""Graph of operation calls and tensors: which node makes a tensor, which nodes read it, what depends on what."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 
 class Node(Protocol):
-    """One call of an operation; tensors are any keys of a dict, None where the source is unknown."""
+    """One call of an operation; tensors are any hashable values, None where the source is unknown."""
 
     @property
     def op(self) -> Any:
@@ -19,21 +19,21 @@ class Node(Protocol):
 
     @property
     def outputs(self) -> Iterable[Any]:
-        """The tensors it makes, or hands through."""
+        """The tensors it makes, or passes on unchanged."""
 
 
 N = TypeVar("N", bound=Node)
 
 
 class Graph(Generic[N]):
-    """Calls of operations, and the tensors between them.
+    """A graph of operation calls and the tensors between them.
 
-    What is found is looked up once, when first asked for; nodes that change need a new graph.
+    Makers and readers are computed once, when first needed; make a new graph if the nodes change.
 
     Args:
-        nodes: In order of execution.
-        inputs: Tensors that nobody makes.
-        outputs: Tensors that are asked for.
+        nodes: The calls in order of execution.
+        inputs: Tensors that no node makes.
+        outputs: Output tensors of the graph.
 
     Example:
         >>> from types import SimpleNamespace as Node
@@ -52,7 +52,7 @@ class Graph(Generic[N]):
         found = {}
         for node in self.nodes:
             for tensor in node.outputs:
-                if tensor not in node.inputs:  # who hands a tensor through did not make it
+                if tensor not in node.inputs:  # a node that passes a tensor on did not make it
                     found.setdefault(tensor, node)
         return found
 
@@ -81,7 +81,7 @@ class Graph(Generic[N]):
         return self._makers.get(tensor)
 
     def readers(self, tensor: Hashable) -> list[N]:
-        """Returns the nodes that read a tensor, in order of execution, also those that hand it through."""
+        """Returns the nodes that read a tensor, in order of execution, also those that pass it on unchanged."""
         return list(self._readers.get(tensor, ()))
 
     def only_reader(self, tensor: Hashable) -> N | None:
@@ -98,9 +98,9 @@ class Graph(Generic[N]):
         return self._times[id(op)]
 
     def is_before(self, first: Hashable, second: Hashable) -> bool:
-        """Whether the second tensor is made of the first."""
+        """Whether the second tensor depends on the first."""
         return first in self._ancestors[second]
 
     def needed(self) -> set:
-        """Returns the tensors that the outputs are made of, these included."""
+        """Returns the tensors that the outputs depend on, these included."""
         return set().union(*(self._ancestors.get(tensor, set()) | {tensor} for tensor in self.outputs))

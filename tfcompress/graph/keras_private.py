@@ -1,7 +1,7 @@
-"""Names that Keras does not publish, each read in this file alone; `tests/graph/test_keras_private.py` pins them.
+"""Wraps the private names of Keras that the package needs; `tests/graph/test_keras_private.py` pins them.
 
-(Models of Keras 2 are read in `legacy/network/nodes.py` and `legacy/proof.py`; a mask is handed on in
-`layer_table/integer_rewrites.py`.)
+No other file uses such names, with these exceptions: models of Keras 2 are read in `legacy/network/nodes.py` and
+`legacy/proof.py`; a mask is set on a tensor in `layer_table/integer_rewrites.py`.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 def full_precision(variable: keras.Variable):
-    """Returns a variable's value without the cast to a layer's own type; a float of another size as float32."""
+    """Returns a variable's value without the cast to a layer's compute dtype; float16 and float64 become float32."""
     with AutocastScope(None):
         value = tf.convert_to_tensor(variable.value)
     return tf.cast(value, tf.float32) if value.dtype.name in NOT_FLOAT32 else value
@@ -45,9 +45,9 @@ def full_precision(variable: keras.Variable):
 
 @contextlib.contextmanager
 def float32(model: keras.Model) -> Iterator[None]:
-    """Runs a model of half floats, doubles or mixed precision in float32 for as long as the block lasts.
+    """Runs a model of float16, float64 or mixed precision in float32 while the block runs.
 
-    Doubles come uncalled for as well: a factor like `np.sqrt(8.0)` makes one of every number it meets.
+    A float64 can arise by accident: a factor like `np.sqrt(8.0)` makes one of every number it is multiplied with.
     """
     layers = [model, *model._flatten_layers(include_self=False)]
     before = [(layer, layer.dtype_policy) for layer in layers if getattr(layer, "compute_dtype", None) in NOT_FLOAT32]
@@ -63,7 +63,7 @@ def float32(model: keras.Model) -> Iterator[None]:
 
 
 def _narrowed(plain: Callable) -> Callable:
-    """Keras' choice of a type for two numbers, float32 instead of float64."""
+    """Returns Keras' choice of a common type for numbers, with float32 instead of float64."""
 
     def result_type(*types):
         found = plain(*types)
@@ -77,7 +77,7 @@ _NARROWED = [(owner, "result_type", _narrowed(dtypes.result_type)) for owner in 
 
 @contextlib.contextmanager
 def overridden(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Lays attributes over instances, past Keras' attribute tracking, and takes them off again."""
+    """Overrides attributes of objects while the block runs, without Keras' attribute tracking."""
     held = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changes]
     try:
         for owner, name, value in changes:
@@ -98,7 +98,7 @@ def input_specs(model: keras.Model, batch: int | None = None):
     """Returns `TensorSpec`s in the structure the model's call takes.
 
     Raises:
-        ValueError: If the model was never built on data, so that nobody knows its input.
+        ValueError: If the model was never built on data, so that its input is unknown.
     """
     inputs = getattr(model, "_inputs_struct", None)
     if inputs is None and isinstance(model, keras.Sequential) and model.built:
@@ -148,7 +148,7 @@ def check_graph(model: keras.Model):
 
 
 def has_graph(model: Operation) -> bool:
-    """Whether an operation is a model whose call is a graph of layers, not code of its own."""
+    """Whether an operation is a model whose call is a graph of layers (Functional or Sequential), not custom code."""
     return hasattr(model, "_nodes_by_depth") or isinstance(model, keras.Sequential) and model.built
 
 
@@ -161,24 +161,24 @@ def _no_graph(model) -> str:
 
 
 def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
-    """Returns every variable of a layer with its value; floats of other sizes as float32."""
+    """Returns every variable of a layer with its value; float16 and float64 become float32."""
     return [(v, np.asarray(full_precision(v))) for v in getattr(layer, "variables", [])]
 
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the layers that loop over time, wherever they are nested."""
+    """Returns the recurrent layers of a model, however deeply nested."""
     return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
 
 
 def inference(model: keras.Model) -> list[tuple[Any, str, Any]]:
-    """Returns overrides by which recurrent layers draw no dropout masks, which they do even where none is used."""
+    """Returns overrides that keep recurrent layers from drawing dropout masks, which they do at inference too."""
     cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
     return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
 
 
 @dataclass(frozen=True)
 class AttentionParts:
-    """What a layer of attention heads is made of.
+    """The projections, equations and settings of a multi-head attention layer.
 
     Args:
         query: Projection of the queries.
@@ -235,14 +235,14 @@ def output_names(model: keras.Model) -> list[str]:
 
 
 def unconverted(model: keras.Model) -> list[tuple[Any, str, Any]]:
-    """Returns overrides by which a model takes its inputs as they are, in whatever dtype."""
+    """Returns overrides with which a model does not convert the dtype of its inputs."""
     graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
     name = "_convert_inputs_to_tensors"
     return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
 
 
 def is_training() -> bool:
-    """Whether the call of a model or layer that is running now was asked for with `training=True`."""
+    """Whether the running call of a model or layer has `training=True`."""
     context = global_state.get_global_attribute("current_call_ctx")
     return bool(context is not None and context.get_value("training"))
 

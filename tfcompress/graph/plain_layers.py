@@ -1,4 +1,4 @@
-"""Plain layers in the place of those that Keras gave adapters to (LoRA) or quantized (`model.quantize`)."""
+"""Converts layers with LoRA adapters, or with weights that `model.quantize` quantized, to plain float layers."""
 
 import keras
 import numpy as np
@@ -12,25 +12,25 @@ _WEIGHTS = ("kernel", "embeddings", "bias")  # in the order a fresh layer has th
 
 
 def is_quantized_by_keras(op: object) -> bool:
-    """Whether Keras' `quantize` made codes of the layer's weights."""
+    """Whether Keras' `quantize` replaced the layer's weights by integer codes."""
     return getattr(op, "quantization_mode", None) is not None
 
 
 def is_special(op: object) -> bool:
-    """Whether a layer has a LoRA adapter, or weights that Keras quantized, itself or inside."""
+    """Whether a layer, or a layer inside it, has a LoRA adapter or weights that Keras quantized."""
     layers = [op, *layers_inside(op)] if isinstance(op, keras.layers.Layer) else []
     return any(is_quantized_by_keras(layer) or getattr(layer, "lora_enabled", False) for layer in layers)
 
 
 def plain_layer(op: keras.layers.Layer, config: dict) -> tuple[keras.layers.Layer, list[np.ndarray]]:
-    """Returns a layer, not built, that computes the same with plain weights, and these weights.
+    """Returns a new layer, not built, that computes the same with plain weights, and these weights.
 
     Args:
         op: A layer with an adapter, or one that Keras quantized.
-        config: Constructor arguments of its twin.
+        config: Constructor arguments of the new layer.
 
     Raises:
-        ValueError: If the layer is of a kind that can't be read back.
+        ValueError: If the weights of such a layer can't be converted back.
     """
     quantized = is_quantized_by_keras(op)
     inside = any(is_special(layer) for layer in layers_inside(op))
@@ -51,14 +51,14 @@ def plain_layer(op: keras.layers.Layer, config: dict) -> tuple[keras.layers.Laye
 
 
 def _read_back(layer) -> np.ndarray:
-    """The kernel or table, whatever holds it."""
+    """Computes the float kernel or embedding table of a layer that Keras quantized."""
     if spec_of(layer).is_table:
         return np.asarray(layer(np.arange(layer.input_dim)), "float32")
     return _einsum(layer) if hasattr(layer, "equation") else _dense(layer)
 
 
 def _dense(layer) -> np.ndarray:
-    """What a layer without bias and activation makes of unit vectors is its kernel, whatever it holds."""
+    """Computes the kernel of a Dense layer: its output for unit vectors, without bias and activation."""
     return _linear(layer, np.eye(layer.input_spec.axes[-1], dtype="float32"))
 
 
@@ -68,7 +68,7 @@ def _linear(layer, x) -> np.ndarray:
 
 
 def _einsum(layer) -> np.ndarray:
-    """Unit vectors over the axes that the equation sums over, one a sample."""
+    """Computes the kernel of EinsumDense from its outputs for unit vectors over the summed axes, one per sample."""
     given, output = layer.equation.replace(" ", "").split("->")
     data, letters = given.split(",")
     config = layer.get_build_config()["input_shape"]

@@ -1,7 +1,8 @@
-"""Random numbers at inference: sampling layers, and dropout that stays on.
+"""Random numbers at inference (sampling layers, dropout that stays on), in operations that LiteRT has.
 
-Keras draws by operations without state, which LiteRT lacks. A float file draws anew, by LiteRT's own random operations;
-these know no integers, so an integer file, and the simulation of it, holds one draw, the same for every sample.
+Keras draws with stateless random operations, which LiteRT lacks. A float file draws new numbers at every run, with
+LiteRT's own random operations. These give no integers, so an integer file, and its simulation, holds one fixed draw,
+the same for every sample.
 """
 
 import contextlib
@@ -18,21 +19,22 @@ from tfcompress.graph.keras_private import DRAWN, RANDOM, overridden
 
 NORMAL, UNIFORM = "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"
 ANEW = {"normal": NORMAL, "uniform": UNIFORM, "dropout": UNIFORM}
-"""The functions of `keras.random` that LiteRT's random operations serve in every file, and the operation."""
-_FLOAT = {*ANEW, "randint", "categorical"}  # and in a float file
+"""Function of `keras.random` to the LiteRT operation that draws its numbers at every run, in every file."""
+_FLOAT = {*ANEW, "randint", "categorical"}  # the functions of which a float file draws new numbers
 
 _SEED = 1337
 
 
 @dataclass
 class Draws:
-    """What is drawn while the model's call runs.
+    """Replaces and records the random draws of a model while it is traced.
 
     Args:
         anew: LiteRT's random operations that the file may hold.
         is_integer: Whether it is an integer file.
         names: Names of the functions that were called, in order.
-        scopes: TensorFlow's name scope at each of them.
+        scopes: TensorFlow's name scope at each call.
+        plain: Keras' own functions by name.
     """
 
     anew: frozenset[str] = frozenset()
@@ -42,18 +44,18 @@ class Draws:
     plain: dict[str, Callable] = field(default_factory=lambda: {name: getattr(RANDOM, name) for name in DRAWN})
 
     def begin(self) -> None:
-        """Starts over, so that another trace of the same model draws the same numbers."""
+        """Clears the record, so that another trace of the same model draws the same numbers."""
         self.names.clear()
         self.scopes.clear()
 
     @classmethod
     def of(cls, mode: str, allowed) -> "Draws":
-        """Returns what a file of a mode may draw; an integer one only by operations that may stay float."""
+        """Returns the draws of a file of some mode; an integer file draws only by operations that may stay float."""
         every, is_integer = frozenset(ANEW.values()), FORMATS[mode].is_integer
         return cls(every & frozenset(allowed) if is_integer else every, is_integer)
 
     def replacement(self, name: str) -> Callable:
-        """Returns what is called in the place of a function of `keras.random`."""
+        """Returns the replacement for a function of `keras.random`."""
         special = getattr(self, f"_{name}", None)
 
         def drawn(*args, seed=None, **kwargs):
@@ -64,7 +66,7 @@ class Draws:
         return drawn
 
     def _fixed(self, name: str, shape, *args, **kwargs):
-        """One draw of a shape, the same for every sample."""
+        """Draws once, as a constant that is the same for every sample."""
         sizes = tf.zeros(shape).shape.as_list()
         with tf.init_scope():
             held = self.plain[name]((1, *sizes[1:]) if sizes else (), *args, seed=_SEED + len(self.names), **kwargs)
@@ -72,19 +74,19 @@ class Draws:
         return tf.broadcast_to(held, shape)
 
     def _standard(self, name: str, shape):
-        """Numbers of mean 0 and deviation 1, or between 0 and 1."""
+        """Draws standard normal or uniform numbers, at every run of the file or as a constant."""
         return getattr(tf.random, name)(shape) if ANEW[name] in self.anew else self._fixed(name, shape)
 
     def held(self) -> list[tuple[str, str]]:
-        """Returns name and scope of every draw that the file holds instead of drawing anew."""
+        """Returns name and scope of every draw that is a constant of the file."""
         served = {name for name, op in ANEW.items() if op in self.anew} if self.is_integer else _FLOAT
         return [pair for pair in zip(self.names, self.scopes, strict=True) if pair[0] not in served]
 
     def notes(self, paths: dict[int, str]) -> list[str]:
-        """Returns one sentence for each layer whose random numbers the file holds.
+        """Returns one sentence for each layer whose random numbers are constants of the file.
 
         Args:
-            paths: Number in the names of scopes to the path of the layer.
+            paths: Number in the name of a scope to the path of the layer.
         """
         found: dict[str, list[str]] = {}
         for name, scope in self.held():
@@ -122,7 +124,7 @@ class Draws:
         return tf.cast(tf.floor(self._standard("uniform", shape) * (maxval - minval)) + minval, dtype)
 
     def _categorical(self, logits, num_samples, dtype="int64"):
-        """By the largest of logits and Gumbel noise."""
+        """Samples categories as the argmax of logits plus Gumbel noise."""
         rows = tf.shape(logits)[0] if logits.shape[0] is None else logits.shape[0]
         shape = (rows, num_samples, logits.shape[-1])
         u = self._fixed("uniform", shape) if self.is_integer else tf.random.uniform(shape)
@@ -142,6 +144,6 @@ def _spread(x, factor, shift, dtype):
 
 @contextlib.contextmanager
 def drawing(draws: Draws) -> Iterator[Draws]:
-    """Lets Keras' random functions go through `draws` while the block runs."""
+    """Replaces Keras' random functions by those of `draws` while the block runs."""
     with overridden([(RANDOM, name, draws.replacement(name)) for name in DRAWN]):
         yield draws

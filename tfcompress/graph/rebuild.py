@@ -1,4 +1,4 @@
-"""A Functional model called again operation by operation, with others in the place of some."""
+"""Rebuilds a Functional model by calling its operations one after the other, some of them replaced."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ def rebuild(
     replace: Callable[[str, Operation], Callable],
     entrance: Callable[[int, object], object] = lambda number, x: x,
 ) -> keras.Model:
-    """Returns a flat Functional model in which every operation went through `replace(path, op) -> callable`.
+    """Rebuilds a model as a flat Functional model in which a function may replace every operation.
 
     Args:
         model: A Functional or Sequential model.
-        replace: What to call in place of an operation; asked once for each.
+        replace: Function `(path, op) -> callable`, called once for each operation; the callable is called instead.
         entrance: Function `(number, tensor) -> tensor` applied to each input.
 
     Raises:
@@ -39,15 +39,15 @@ def rebuild(
 
 
 def walk(model: keras.Model, inputs: list, visit: Callable):
-    """Sends values of any kind through the graph of a model, nested models opened.
+    """Passes values of any kind through the graph of a model, nested models opened.
 
     Args:
         model: A Functional or Sequential model.
         inputs: One value per input tensor, in flat order; any object that is no container.
         visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation in
             order of execution. `args` and `kwargs` are those of the call with values in the place of tensors;
-            `outputs` are the tensors that the call made when the model was built; returned is one value for each, in
-            their structure.
+            `outputs` are the tensors that the call made when the model was built; it returns one value for each of
+            them, in their structure.
 
     Returns:
         The values of the model's outputs, in the structure of its outputs.
@@ -78,10 +78,10 @@ def walk(model: keras.Model, inputs: list, visit: Callable):
 
 
 def attach(model: keras.Model, name: str, saveable: keras.layers.Layer) -> None:
-    """Hangs state on a model so that it is saved and loaded with it, but is none of its weights or layers."""
+    """Attaches state to a model, so that it is saved and loaded with it but is none of its weights or layers."""
     model.__dict__[name] = saveable
 
 
 def attached(model: keras.Model, name: str) -> keras.layers.Layer | None:
-    """Returns what `attach` hung on the model, or None."""
+    """Returns the state that `attach` attached to a model, or None."""
     return model.__dict__.get(name)

@@ -1,4 +1,4 @@
-"""One trace of a model: which operation was called on which tensors."""
+"""Traces a model: which operation is called on which tensors in one forward pass."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,9 +17,9 @@ _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an operation; `inputs` and `outputs` name tensors by number, None where the source is unknown.
+    """One call of an operation; `inputs` and `outputs` are numbers of tensors, None where the source is unknown.
 
-    Of masks, which are no values, only `masked` tells.
+    Masks are not counted among the inputs; `masked` says whether there was one.
     """
 
     op: Operation
@@ -32,14 +32,15 @@ class Call:
 
 @dataclass
 class Trace:
-    """The calls of one forward pass; `graph` says who feeds whom.
+    """The operation calls of one forward pass; `graph` connects them by their tensors.
 
     Args:
         calls: In order of execution.
         inputs: Numbers of the model's input tensors.
         outputs: Numbers of its output tensors, None where no known operation made one.
-        float_inputs: Names by number of the inputs of integers that are only cast to float.
-        noticed: What else happens inside: random draws, weights read by others than their owner.
+        input_dtypes: Names of the types of the input tensors.
+        float_inputs: Names by number of the integer inputs that are only used as floats.
+        noticed: Random draws, and weights read by an operation that does not own them.
         function: The traced function.
     """
 
@@ -53,7 +54,7 @@ class Trace:
 
     @cached_property
     def graph(self) -> Graph[Call]:
-        """Who feeds whom; asked for when the trace is complete."""
+        """The graph of the calls; read it only when the trace is complete."""
         return Graph(self.calls, self.inputs, self.outputs)
 
     def unknown(self) -> list[Operation]:
@@ -62,14 +63,14 @@ class Trace:
 
 
 def build(model: keras.Model, batch) -> None:
-    """Builds a model as its first batch would.
+    """Builds a model from the shapes of a batch.
 
     Args:
         model: A model that is not built.
         batch: `TensorSpec`s of a batch: `x`, `(x, y)` or `(x, y, sample_weight)`.
 
     Raises:
-        ValueError: If nothing is known of the batch.
+        ValueError: If the shapes of the batch are unknown.
     """
     if batch is None:
         raise ValueError(
@@ -81,10 +82,10 @@ def build(model: keras.Model, batch) -> None:
 
 
 def trace(model: keras.Model) -> Trace:
-    """Runs the model once on symbolic tensors and notes every call of a leaf operation.
+    """Runs a model once on symbolic tensors and records every call of a leaf operation.
 
     Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
-    What an operation does is in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
+    TensorFlow operations of a call are in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
     """
     recorder, specs, known = _Recorder(model), input_specs(model), leaves(model)
     found, flat = recorder.found, keras.tree.flatten(specs)
@@ -108,7 +109,7 @@ def trace(model: keras.Model) -> Trace:
 
 
 class _Recorder:
-    """Notes the calls of a model's leaf operations while it runs on symbolic tensors."""
+    """Records the calls of a model's leaf operations while it runs on symbolic tensors."""
 
     def __init__(self, model: keras.Model):
         known = leaves(model)
@@ -117,7 +118,7 @@ class _Recorder:
         self.places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
 
     def number(self, x, new: bool = False) -> int | None:
-        """The number of a tensor; None where none was given."""
+        """Returns the number of a tensor; None if it has none."""
         numbers = self.numbers
         while not new and id(x) not in numbers and getattr(x, "op", None) is not None and x.op.type in _TRANSPARENT:
             x = x.op.inputs[0]
@@ -127,17 +128,17 @@ class _Recorder:
         return numbers.get(id(x))
 
     def recording(self, op, call):
-        """The call of an operation, noted whenever it is made."""
+        """Returns the call of an operation, which records itself."""
 
         def recorded(*args, **kwargs):
-            # a mask of padded steps says what counts, it is no value
+            # a boolean tensor is a mask of padded steps, not a value
             passed = _tensors((args, kwargs))
             given = [x for x in passed if x.dtype != tf.bool]
             sources = tuple(self.number(x) for x in given)
             with self.found.noticed.inside(op), tf.name_scope(f"tfc{self.places[id(op)]}_"):
                 outputs = call(*args, **kwargs)
             made = _tensors(outputs)
-            # an operation that hands its input through (Dropout) makes no new tensor
+            # an operation that returns its input (Dropout) makes no new tensor
             new = tuple(self.number(x, new=True) for x in made)
             shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
             masked = len(passed) > len(given) or kwargs.get("mask") is not None

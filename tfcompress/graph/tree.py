@@ -1,4 +1,4 @@
-"""The operations of a live model, nested models and composite layers opened, each under a unique path."""
+"""Lists the operations of a live model under unique paths, nested models and composite layers opened."""
 
 import keras
 
@@ -7,15 +7,15 @@ from tfcompress.layer_table.lookup import spec_of
 
 
 def is_container(op: Operation) -> bool:
-    """Whether the operation is a model, or a layer of unknown type made of other layers, to be looked into."""
+    """Whether an operation is opened to list those inside: a model, or a layer of unknown type made of other layers."""
     if isinstance(op, keras.Model):
         return True
-    spec = spec_of(op)  # with axes: a type of yours that inherits them, whose weights are known by their paths
+    spec = spec_of(op)  # a custom type with axes inherits them: its weights are known by their paths
     return not spec.is_known and not spec.axes and bool(children(op))
 
 
 def leaves(model: keras.Model) -> list[tuple[str, Operation]]:
-    """Returns `(path, operation)` of everything that computes, nested models opened, each object once.
+    """Returns `(path, operation)` of all operations, nested models opened, each object once.
 
     The path joins the names of the containers and the operation with `/`; it is unique also where nested models
     use the same layer names.
@@ -57,7 +57,7 @@ def containers(model: keras.Model) -> list[tuple[str, Operation]]:
 
 
 def frozen(model: keras.Model) -> set[int]:
-    """Returns the ids of the leaf operations that do not train, themselves or through a container."""
+    """Returns the ids of the leaf operations that are not trainable, by their own flag or that of a container."""
     ids = set()
 
     def visit(op, off):

@@ -1,7 +1,7 @@
-"""What a variable is read as while a call runs, whoever reads it.
+"""Scopes that replace the values of variables while a call runs, for every layer that reads them.
 
-A layer may read what it does not own: a tied kernel, the class token of the layer around it, the state of a generator
-of random numbers. A scope over the whole call gives every reader the same value, and an export a constant for each.
+A layer may read variables that it does not own: a tied kernel, the class token of the layer around it, the state of a
+seed generator. A scope around the whole call gives every reader the same value, and in an export the same constant.
 """
 
 import keras
@@ -9,15 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 NOT_FLOAT32 = ("float16", "bfloat16", "float64")
-"""Types of floats that a file does not compute in; a conversion reads them as float32."""
-LARGE = 1024  # numbers in a constant; larger ones are held in variables that the converter freezes
+"""Float types that a file does not compute in; a conversion reads them as float32."""
+LARGE = 1024  # size from which a constant is held in a variable that the converter freezes
 
 
 class Reading(keras.StatelessScope):
-    """A stateless scope in which an outer one still counts for what it does not know itself.
+    """A stateless scope with values for some variables; an outer scope still gives the values of others.
 
     Args:
-        values: Pairs of a variable and the tensor it is read as.
+        values: Pairs of a variable and the tensor that is read in its place.
+        collect_losses: Whether the scope collects the losses of layers.
     """
 
     def __init__(self, values=(), collect_losses: bool = False):
@@ -26,32 +27,32 @@ class Reading(keras.StatelessScope):
         self.state_mapping = {id(v): value for v, value in values}
 
     def add_update(self, update):
-        """Notes what a variable was assigned."""
+        """Records the value that was assigned to a variable."""
         self.kept.append(update[0])
         super().add_update(update)
 
     def get_current_value(self, variable):
-        """Returns what a variable is read as, None for its own value."""
+        """Returns the value that is read in a variable's place; None for its own value."""
         value = self.state_mapping.get(id(variable))
         outer = getattr(self, "original_scope", None)
         return outer.get_current_value(variable) if value is None and outer is not None else value
 
     def assigned(self, before: dict[int, object]) -> list[tuple]:
-        """Returns the variables that were assigned inside and what.
+        """Returns the variables that were assigned inside the scope, with their values.
 
         Args:
-            before: What each known variable was read as, by its id.
+            before: The value of each known variable before, by its id.
         """
         found = {id(v): v for v in self.kept}
         return [(v, self.state_mapping[k]) for k, v in found.items() if self.state_mapping[k] is not before.get(k)]
 
 
 class Constants(Reading):
-    """A scope in which every variable of Keras is a constant, whoever owns it.
+    """A scope in which every Keras variable is read as a constant.
 
     Args:
-        values: Function by the id of a variable that has another value than its own: `() -> array`.
-        held: List that gets TensorFlow's variables for the large constants; a new one by default.
+        values: By the id of a variable a function `() -> array` that gives its constant; its own value otherwise.
+        held: List to which TensorFlow's variables for large constants are added; a new one by default.
 
     Attributes:
         held: TensorFlow's variables that hold the large constants.
@@ -90,7 +91,7 @@ class Constants(Reading):
 
 
 class InFloat32(Reading):
-    """A scope in which floats of other sizes among some variables are read as float32.
+    """A scope in which float16, bfloat16 and float64 variables are read as float32.
 
     Args:
         variables: The variables.
@@ -102,7 +103,7 @@ class InFloat32(Reading):
         self._looks = False
 
     def add_update(self, update):
-        """Lets variables be assigned as ever: activation ranges look on inside."""
+        """Assigns the variable itself: activation ranges observe values inside this scope."""
         variable, value = update
         self.__exit__(None, None, None)
         try:
@@ -111,7 +112,7 @@ class InFloat32(Reading):
             self.__enter__()
 
     def get_current_value(self, variable):
-        """Returns the float32 value of a float of another size."""
+        """Returns the float32 value of a float variable of another type."""
         value = super().get_current_value(variable)
         if value is not None or self._looks or id(variable) not in self.others:
             return value

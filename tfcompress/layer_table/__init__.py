@@ -1,1 +1,1 @@
-"""The table of layer types: what each weight's axes mean, how channels travel, how int8 sees the output."""
+"""The table of layer types: axes of weights, how channels travel, where the int8 scale of the output comes from."""

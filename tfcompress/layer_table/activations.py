@@ -1,4 +1,4 @@
-"""What int8 makes of activation functions."""
+"""The table of activation functions: how an integer file computes each, and where the output scale comes from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ LOGARITHM = (-INT8.activations.steps / 16.0, 0.0)  # steps of 1/16
 
 @dataclass(frozen=True)
 class ActivationSpec:
-    """What int8 makes of an activation function.
+    """The row of one activation function: how an integer file computes it.
 
     Args:
-        grid: How the scale of its output arises, as in `LayerSpec`.
-        fixed: Its range where LiteRT fixes it.
-        float_ops: LiteRT operations that stay float where `written` is None or can't be laid (inside a loop).
-        across: Whether one channel's value depends on the others, so that none can be cut.
-        written: The same function `(x, grid)` in operations that LiteRT runs in int8, as in `LayerSpec`; None where
-            Keras' own do.
-        inside: Names of its values in between whose range data must show.
-        is_positive: Whether it cuts off what is below zero.
+        grid: The origin of the scale of its output, as in `LayerSpec`.
+        fixed: Its output range where LiteRT fixes it.
+        float_ops: LiteRT operations that stay float where `written` is None or can't be used (inside a loop).
+        across: Whether one channel's value depends on the others, so that no channel can be removed.
+        written: Its integer rewrite, a function `(x, grid)` as in `LayerSpec`; None where LiteRT runs Keras' own
+            operations in int8.
+        inside: Names of the values inside the rewrite that need a calibrated range.
+        is_positive: Whether its outputs are never negative.
         relu_cap: The largest value of a ReLU that has one.
-        probabilities: "softmax" or "sigmoid" where it gives such; None elsewhere.
+        probabilities: "softmax" or "sigmoid" where its outputs are such probabilities; None elsewhere.
     """
 
     grid: str = OWN
@@ -73,7 +73,7 @@ _activations: dict[object, ActivationSpec] = {
 }
 
 
-# Keras' own that take each value for itself, besides those listed above; of a function of yours nobody knows
+# Elementwise functions of Keras besides those above; a custom function is declared with `elementwise`
 _EACH = {
     getattr(keras.activations, name)
     for name in (
@@ -84,10 +84,10 @@ _EACH = {
 
 
 def elementwise(function: Callable) -> Callable:
-    """Says of an activation function of yours that it takes each value for itself, so that channels can be cut.
+    """Declares that a custom activation function is elementwise, so that channels in front of it can be pruned.
 
     Args:
-        function: The function, as layers hold it; usable as a decorator.
+        function: The function that layers are given; usable as a decorator.
 
     Returns:
         The function.
@@ -108,12 +108,12 @@ def elementwise(function: Callable) -> Callable:
 
 
 def is_elementwise(function: object) -> bool:
-    """Whether an activation function takes each value for itself, so that the others may be cut."""
+    """Whether an activation function is known to be elementwise, so that channels can be removed."""
     return function in _EACH or (function in _activations and not _activations[function].across)
 
 
 def activation(layer: object) -> Callable | None:
-    """Returns the activation function that a layer ends in; None where there is none, or a linear one.
+    """Returns the activation function of a layer; None where there is none, or a linear one.
 
     Args:
         layer: A layer or operation, of any type.
@@ -128,10 +128,10 @@ def activation(layer: object) -> Callable | None:
 
 
 def probabilities(layer: object) -> str | None:
-    """Returns "softmax" or "sigmoid" where a layer's output comes from one, by a function of its own or as a whole."""
+    """Returns "softmax" or "sigmoid" where a layer, or its activation function, computes such probabilities."""
     return activation_spec(activation(layer)).probabilities or spec_of(layer).probabilities
 
 
 def activation_spec(function: object) -> ActivationSpec:
-    """Returns the facts about an activation function; an unlisted one has an output range of its own."""
+    """Returns the row of an activation function; an unlisted one has an output range of its own."""
     return _activations.get(function, ActivationSpec())

@@ -1,13 +1,13 @@
-"""What the axes of a weight mean, read in one place.
+"""The meaning of the axes of a weight, given by one letter for each axis.
 
-Each axis has a letter, which stands in rows of the layer table and nowhere else:
+Letters are written in the rows of the layer table and nowhere else:
 
     i        input channel                      o    output channel
     c        one channel, in and out            m    multiplier: how often a channel comes out
     x y z    space                              v    vocabulary
-    g        gates of a recurrent cell          j    input channel within a group, or what else is never cut
-    n d      heads that the layer makes inside, and the dimensions of a head
-    r e      what it reads of its own inside: recurrent units or heads, and dimensions of a head
+    g        gates of a recurrent cell          j    input channel within a group, or another axis that is never cut
+    n d      heads that the layer computes inside, and the dimensions of a head
+    r e      inputs from inside the layer: recurrent units or heads, and the dimensions of a head
 """
 
 import math
@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 LETTERS = "iocmxyzgndrevj"
-_MADE = frozenset("ocmgnd")  # what the layer makes; each output channel sums over the rest
-_READ = frozenset("ire")  # channels that come from elsewhere and may be cut there
+_MADE = frozenset("ocmgnd")  # axes of outputs; each output channel sums over the other axes
+_READ = frozenset("ire")  # channels computed elsewhere, where they may be cut
 _SCORED = frozenset("ogn")  # new channels, units, heads
 _INNER = frozenset("nr")
 _SPACE = frozenset("xyz")
@@ -40,27 +40,27 @@ class Axes(str):
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """Positions of what the layer makes: an entry of these axes is one output channel, one scale, one sum."""
+        """Positions of the output axes: each entry of them is one output channel, with one sum and one scale."""
         return self._at(_MADE)
 
     @property
     def inputs(self) -> tuple[int, ...]:
-        """Positions that one output channel sums over."""
+        """Positions of the axes that one output channel sums over."""
         return tuple(k for k, letter in enumerate(self) if letter not in _MADE)
 
     @property
     def reads(self) -> tuple[int, ...]:
-        """Positions of channels that other layers make, or units that this one makes inside."""
+        """Positions of the channels that are read: from other layers, or units and heads from inside this layer."""
         return self._at(_READ)
 
     @property
     def new(self) -> tuple[int, ...]:
-        """Positions of channels, units and heads that come up in this layer."""
+        """Positions of the channels, units and heads that this layer introduces."""
         return self._at(_SCORED)
 
     @property
     def inner(self) -> tuple[int, ...]:
-        """Positions of units or heads that live inside the layer."""
+        """Positions of units or heads inside the layer."""
         return self._at(_INNER)
 
     @property
@@ -80,17 +80,17 @@ class Axes(str):
 
     @property
     def kept_channel(self) -> int | None:
-        """Position of a channel that goes in and out, None without one."""
+        """Position of a channel that is both input and output (depthwise kernels, per-channel factors); else None."""
         return self.index("c") if "c" in self else None
 
     @property
     def gates(self) -> tuple[int, ...]:
-        """Positions of the gates of a recurrent cell, one after the other on one axis."""
+        """Positions of the axes that hold the gates of a recurrent cell, one after the other."""
         return self._at(frozenset("g"))
 
     @property
     def heads(self) -> tuple[int, ...]:
-        """Positions of the heads that the layer makes inside."""
+        """Positions of the heads that the layer computes inside."""
         return self._at(frozenset("n"))
 
     @property
@@ -100,17 +100,17 @@ class Axes(str):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is neither a table that is looked up, nor split into gates or heads."""
+        """Whether it is neither a lookup table, nor split into gates or heads."""
         return not set(self) & set("vgnd")
 
     @property
     def is_grouped(self) -> bool:
-        """Whether it reads its input group by group."""
+        """Whether each output channel reads only the input channels of a group."""
         return "j" in self
 
     @property
     def is_table(self) -> bool:
-        """Whether it is looked up, and multiplies nothing."""
+        """Whether it is a lookup table (an embedding), which multiplies nothing."""
         return "v" in self
 
     @property
@@ -120,7 +120,7 @@ class Axes(str):
 
     @property
     def has_multiplier(self) -> bool:
-        """Whether a channel comes out several times."""
+        """Whether an input channel becomes several output channels (depth multiplier)."""
         return "m" in self
 
     @property
@@ -130,7 +130,7 @@ class Axes(str):
 
     @property
     def is_transposed(self) -> bool:
-        """Whether it is the kernel of a transposed convolution, which lays itself at each place of the input."""
+        """Whether it is the kernel of a transposed convolution."""
         return "o" in self and self.find("o") < self.find("i")
 
     @property
@@ -140,15 +140,15 @@ class Axes(str):
 
     @property
     def is_convolution(self) -> bool:
-        """Whether it is the kernel of a convolution that mixes channels, all of them or those of a group."""
+        """Whether it is the kernel of a convolution over all channels or those of a group, not a depthwise one."""
         return self.replace("j", "i") in ("xio", "xyio", "xyzio")
 
     def filled(self, rank: int) -> "Axes":
-        """Returns the axes of a weight with more of them in front, which are never cut."""
+        """Returns the axes of a weight of higher rank, with axes in front that are never cut."""
         return Axes(self.rjust(rank, "j"))
 
     def without(self, axis: int) -> "Axes":
-        """Returns the axes that are left when one goes."""
+        """Returns the axes without one of them."""
         return Axes(self[:axis] + self[axis + 1 :])
 
     def number_of_outputs(self, shape: Sequence[int]) -> int:
@@ -160,20 +160,20 @@ class Axes(str):
         return math.prod(n for n, letter in zip(shape, self, strict=True) if letter in "icj")
 
     def shape_of_outputs(self, shape: Sequence[int]) -> list[int]:
-        """Returns the shape in which one number for each output channel is broadcast over the weight."""
+        """Returns the shape with which one number for each output channel is broadcast over the weight."""
         return [n if k in self.outputs else 1 for k, n in enumerate(shape)]
 
     def shape_of_inputs(self, shape: Sequence[int]) -> list[int]:
-        """Returns the shape in which one number for each input channel is broadcast over the weight."""
+        """Returns the shape with which one number for each input channel is broadcast over the weight."""
         return [n if letter in "ic" else 1 for n, letter in zip(shape, self, strict=True)]
 
     @property
     def beside_inputs(self) -> tuple[int, ...]:
-        """Positions of all but the input channel."""
+        """Positions of all axes but the input channel."""
         return tuple(k for k, letter in enumerate(self) if letter not in "ic")
 
     def matrix(self, w: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Returns a weight as `(inputs of an output, outputs)`, and the function that undoes it.
+        """Reshapes a weight to a matrix `(inputs of an output, outputs)`; returns it and the inverse function.
 
         Example:
             >>> w = np.zeros((3, 3, 8, 16))

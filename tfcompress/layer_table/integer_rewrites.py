@@ -1,7 +1,7 @@
-"""Layers and activations written anew in operations that LiteRT runs in int8, and that keep what int8 can hold.
+"""Integer rewrites: layers and activations computed in operations that LiteRT runs in int8 without losing precision.
 
-A normalization first divides every vector by its own largest value, so that each one fills the 256 codes whatever its
-size, and then by what is left of its deviation: a variance on one scale would be zero for most of them.
+A normalization first divides every vector by its own largest value, so that each vector uses all 256 codes whatever its
+size, and then by the deviation of the result: on one scale for all, the variance of most vectors would round to zero.
 """
 
 import math
@@ -11,23 +11,23 @@ from keras import ops
 
 from tfcompress.file_formats import INT8
 
-TINY = 32.0  # vectors whose largest value is below this fraction of the largest of all keep part of their size
+TINY = 32.0  # vectors more than this factor smaller than the largest of all are not brought to full size
 FLAT = 64.0  # the same for the mean square of a vector that was divided by its largest value
 _CODES = INT8.activations
-PROBABILITY = (0.0, _CODES.steps / _CODES.count)  # what LiteRT gives Softmax and sigmoid
+PROBABILITY = (0.0, _CODES.steps / _CODES.count)  # the output range that LiteRT fixes for Softmax and sigmoid
 TANH = (-1.0, _CODES.high * _CODES.unit)
-_ROOM = 1.0625  # a quotient by a rounded number may exceed one
+_ROOM = 1.0625  # bound of a quotient by a rounded number, which may exceed one
 
 
 BENT = ("below", "above")
 
 
 def elu(x, grid, alpha: float = 1.0):
-    """The exponential linear unit without a large exponential.
+    """Computes the exponential linear unit without a large exponential.
 
     Args:
         x: Tensor.
-        grid: What rounds values in between, `fake_quant/intermediate_ranges.py`.
+        grid: Rounds the values in between, an `Inside` of `fake_quant/intermediate_ranges.py`.
         alpha: Negative of the limit for very negative values.
 
     Returns:
@@ -39,72 +39,75 @@ def elu(x, grid, alpha: float = 1.0):
 
 
 def selu(x, grid):
-    """Klambauer et al., "Self-Normalizing Neural Networks", 2017, without a large exponential."""
+    """Computes SELU without a large exponential (Klambauer et al., "Self-Normalizing Neural Networks", 2017)."""
     return grid("elu", elu(x, grid, 1.67326324)) * 1.05070098
 
 
 def softplus(x, grid):
-    """log(1 + exp(x)) without a large exponential."""
+    """Computes log(1 + exp(x)) without a large exponential."""
     return _parts(x, grid)[1] + _bend(x, grid)
 
 
 def log_sigmoid(x, grid):
-    """-log(1 + exp(-x)) without a large exponential."""
+    """Computes -log(1 + exp(-x)) without a large exponential."""
     return grid("below", ops.minimum(x, 0.0)) - _bend(x, grid)
 
 
 def silu(x, grid):
-    """The input times its sigmoid, which LiteRT rounds to steps of 1/256."""
+    """Computes the input times its sigmoid, which LiteRT rounds to steps of 1/256."""
     return grid.product(x, grid.known(ops.sigmoid(x), PROBABILITY), PROBABILITY)
 
 
 def leaky_relu(op, x, grid):
-    """Negative values times a slope."""
+    """Multiplies negative values by the layer's slope."""
     return grid.bent(x, float(op.negative_slope))
 
 
 def capped(layer, x, grid):
-    """A ReLU with a largest value: the ReLU first, which fuses into what is before it, on the scale of the minimum."""
+    """Computes a ReLU with a largest value: a ReLU, which fuses into the operation before, then a minimum."""
     return ops.minimum(ops.relu(x), float(layer.max_value))
 
 
 def mish(x, grid):
-    """Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019."""
+    """Computes Mish (Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019)."""
     return x * grid.fixed(ops.tanh(grid("softplus", softplus(x, grid))), *TANH)
 
 
 def _parts(x, grid):
-    """The negative and the positive part; as a ReLU the latter would fuse into the layer before, which ran twice."""
+    """Splits a tensor into its negative and positive part.
+
+    The positive part is a difference: a ReLU would fuse into the layer before, which would then run twice.
+    """
     below = grid("below", ops.minimum(x, 0.0))
     return below, grid("above", x - below)
 
 
 def _bend(x, grid):
-    """log(1 + exp(-|x|))."""
+    """Computes log(1 + exp(-|x|))."""
     away = grid("size", ops.abs(x)) * -1.0
     away = grid.fixed(away, -1.0 * grid.high("size"), 0.0)
     return grid.fixed(ops.log(grid.fixed(1.0 + grid.fixed(ops.exp(away), 0.0, 1.0), 0.0, 2.0)), 0.0, 0.6931472)
 
 
 def negative(op, x, grid):
-    """-x as a product."""
+    """Computes -x as a product."""
     return x * -1.0
 
 
 def square(op, x, grid):
-    """The square as a product."""
+    """Computes the square as a product."""
     return x * x
 
 
 def masking(layer, x, grid):
-    """Masking by zeros leaves every value as it is; what lies behind still gets the mask."""
+    """Copies the input of a layer that masks zeros, whose values do not change, and passes the mask on."""
     y = ops.copy(x)
     y._keras_mask = layer.compute_mask(x)
     return y
 
 
 def layer_normalization(layer, x, grid):
-    """Ba et al., "Layer Normalization", 2016."""
+    """Computes layer normalization (Ba et al., "Layer Normalization", 2016)."""
     axes = _axes(layer.axis, len(x.shape))
     y = _normalized(_centred(x, axes, grid), axes, layer.epsilon, grid)
     if not by_channel(layer):
@@ -113,13 +116,13 @@ def layer_normalization(layer, x, grid):
 
 
 def by_channel(layer) -> bool:
-    """Whether a normalization layer has one pair of factors for each entry of the last axis."""
+    """Whether a normalization layer has one gamma and one beta for each entry of the last axis."""
     axes = layer.axis if isinstance(layer.axis, Sequence) else [layer.axis]
     return list(axes) == [-1]
 
 
 def rms_normalization(layer, x, grid):
-    """Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019."""
+    """Computes RMS normalization (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019)."""
     axes = _axes(layer.axis, len(x.shape))
     y = _normalized(x, axes, layer.epsilon, grid)
     if not by_channel(layer):
@@ -128,7 +131,7 @@ def rms_normalization(layer, x, grid):
 
 
 def group_normalization(layer, x, grid):
-    """Wu and He, "Group Normalization", 2018; channels last."""
+    """Computes group normalization with channels last (Wu and He, "Group Normalization", 2018)."""
     channels = x.shape[-1]
     groups = channels if layer.groups == -1 else layer.groups
     shape = (-1, math.prod(x.shape[1:-1]), groups, channels // groups)
@@ -137,17 +140,17 @@ def group_normalization(layer, x, grid):
 
 
 def unit_normalization(layer, x, grid):
-    """Length one along the axes."""
+    """Scales vectors along the layer's axes to length one."""
     return unit_length(x, layer.axis, grid)
 
 
 def unit_length(x, axis, grid):
-    """Vectors of length one along an axis or several; rounds the values "magnitude" and "spread" in between."""
+    """Scales vectors along an axis or several to length one; rounds the values "magnitude" and "spread" in between."""
     return _normalized(x, _axes(axis, len(x.shape)), 0.0, grid, ops.sum)
 
 
 def separable_convolution(layer, x, grid):
-    """Its depthwise and its pointwise half, with the value between them on a grid."""
+    """Computes a separable convolution as a depthwise and a pointwise one, with the value between them on a grid."""
     side = {"padding": layer.padding, "data_format": layer.data_format, "dilation_rate": layer.dilation_rate}
     y = ops.depthwise_conv(x, layer.depthwise_kernel, strides=layer.strides, **side)
     y = ops.conv(grid("between", y), layer.pointwise_kernel, 1, "valid", layer.data_format)
@@ -158,12 +161,12 @@ def separable_convolution(layer, x, grid):
 
 
 def max_pooling3d(layer, x, grid):
-    """The largest of a volume: of planes, then along the first axis."""
+    """Computes max pooling of volumes as pooling of planes, then along the first axis."""
     return _pooled(ops.max_pool, layer, x, lambda y: y)
 
 
 def average_pooling3d(layer, x, grid):
-    """The mean of a volume: of planes, then along the first axis; padding counts in neither."""
+    """Computes average pooling of volumes as pooling of planes, then along the first axis; padding is not counted."""
     return _pooled(ops.average_pool, layer, x, grid.average)
 
 
@@ -189,10 +192,10 @@ def _centred(x, axes, grid):
 
 
 def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
-    """`x * rsqrt(mean(x * x) + epsilon)`, not rounded.
+    """Computes `x * rsqrt(mean(x * x) + epsilon)`, not rounded.
 
-    With r = 1 / largest value: `(x r) * rsqrt(mean((x r)^2) + epsilon r^2)`. An error of r takes part in both factors
-    and leaves the product as it is; so does a limit of r, which is where epsilon outweighs the rest, at the latest.
+    With r = 1 / largest value this is `(x r) * rsqrt(mean((x r)^2) + epsilon r^2)`. An error of r occurs in both
+    factors and cancels out; so does the upper limit of r, which is reached at the latest where epsilon dominates.
     """
     size = grid("magnitude", ops.abs(x))
     peak = grid.high("magnitude")
@@ -211,14 +214,14 @@ def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
 
 
 def _scaled(y, gamma, beta, grid):
-    """Times gamma, plus beta, a pair for each entry of the last axis."""
+    """Multiplies by gamma and adds beta, one of each for every entry of the last axis."""
     if gamma is None and beta is None:
         return y
     return grid.by_channel(grid("normalized", y), gamma, beta, "normalized")
 
 
 def _spread_out(y, gamma, beta, axes, grid):
-    """Times gamma, plus beta, whose axes are those that were normalized."""
+    """Multiplies by gamma and adds beta, which have the normalized axes."""
     if gamma is None and beta is None:
         return y
     y = grid("normalized", y)

@@ -10,7 +10,7 @@ from tfcompress.layer_table.registry import arguments, describe, spec_of
 
 
 def _einsum(layer, spec):
-    """Letters from the equation: what the output keeps of the kernel is `o`, what is summed over is `i`."""
+    """Reads the axis letters from the equation: kernel axes in the output are `o`, summed ones are `i`."""
     inputs, output = layer.equation.replace(" ", "").split("->")
     data, letters = inputs.split(",")
     axes = {"kernel": "".join("o" if k in output else "i" for k in letters), "bias": "o"}
@@ -26,7 +26,7 @@ def _einsum_shape(layer, left):
 
 
 def _conv(layer, spec):
-    """A grouped convolution sums over the inputs of one group only, which go or stay as a whole."""
+    """Describes grouped convolutions, which sum over the channels of one group; groups are only cut whole."""
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         return replace(spec, flow="still")
     if layer.groups == 1:
@@ -40,7 +40,7 @@ def _filters(layer, left):
 
 
 def _last(layer, spec):
-    """Channels lie on the last axis, or they can't be cut."""
+    """Excludes layers whose channels are not on the last axis from channel pruning."""
     first = getattr(layer, "data_format", "channels_last") != "channels_last"
     return replace(spec, flow="still") if first else spec
 
@@ -53,7 +53,7 @@ def _gru(layer, spec):
 
 
 def _wrapped(layer, spec):
-    """A wrapping layer has the weights of the layers inside, with their path in front."""
+    """Describes a wrapper by the rows of the layers inside, with their attribute in front of the weight paths."""
     inner = {name: spec_of(getattr(layer, name)) for name in spec.inner}
     return replace(
         spec,
@@ -65,7 +65,7 @@ def _wrapped(layer, spec):
 
 
 def _heads(layer, spec):
-    """Attention: the projections are EinsumDense layers; only those that exist are listed."""
+    """Describes multi-head attention by its projections, which are EinsumDense layers; lists those that exist."""
     names = [n for n in ("query_dense", "key_dense", "value_dense", "output_dense") if hasattr(layer, n)]
     kernels = {f"{n}/kernel": "reo" if n == "output_dense" else "ind" for n in names}
     biases = {path.replace("kernel", "bias"): letters[1:].replace("eo", "o") for path, letters in kernels.items()}
@@ -81,7 +81,7 @@ _HEADS = ("query", "key", "scores", "value", "context")
 
 
 def _grouped_heads(layer, spec):
-    """The same with several query heads for one key and value; nothing of it is cut."""
+    """Describes grouped-query attention, where several query heads share key and value; its heads are never cut."""
     names = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
     kernels = {f"{n}/kernel": "jjo" if n == "_output_dense" else "ind" for n in names if hasattr(layer, n)}
     return replace(
@@ -103,11 +103,11 @@ def _attention(layer, left):
 
 
 def _inside(layer, left):
-    """The arguments of a wrapper hold those of the layers inside."""
+    """Returns the arguments of a wrapper, which contain those of the layers inside."""
     config = layer.get_config()
     inner = arguments(getattr(layer, spec_of(layer).inner[0]), left)
     held = {name: config[name] for name in ("layer", "backward_layer") if config.get(name)}
-    # as built it would have the sizes of before
+    # the build configuration holds the sizes before the cut
     held = {name: {k: v for k, v in value.items() if k != "build_config"} for name, value in held.items()}
     return {name: {**value, "config": {**value["config"], **inner}} for name, value in held.items()}
 

@@ -14,7 +14,7 @@ from tfcompress.layer_table.spec import AVERAGE, BLEND, FIXED, FOLD, FUSE, JOIN,
 
 
 def _by_activation(layer, spec):
-    """The row of a layer that is nothing but its activation."""
+    """Describes a layer that only applies its activation function."""
     act = activation_spec(layer.activation)
     flow = "pass" if is_elementwise(layer.activation) else "whole"
     ops = act.float_ops if act.written is None else ()
@@ -42,12 +42,12 @@ def _relu(layer, spec):
         return replace(spec, grid=OWN, written=forms.leaky_relu)
     if layer.negative_slope or layer.threshold:
         return replace(spec, grid=OWN)
-    # a smaller and a larger of two, both on the scale of the output
+    # a minimum and a maximum, both on the scale of the output
     return spec if layer.max_value in (None, 6, 6.0) else replace(spec, grid=JOIN, written=forms.capped)
 
 
 def _normalized(layer, spec):
-    """BatchNormalization treats each entry of its axis for itself; channels are the last one."""
+    """Excludes BatchNormalization over another axis than the last, the channels, from channel pruning."""
     last = -1 if layer.input_spec is None else layer.input_spec.ndim - 1
     return spec if layer.axis in (-1, last) else replace(spec, flow="still")
 
@@ -56,7 +56,7 @@ _RMS = ("magnitude", "spread", "eased", "normalized")
 
 
 def _layer_norm(layer, spec):
-    if layer.rms_scaling:  # deprecated, and no RMS normalization
+    if layer.rms_scaling:  # deprecated in Keras, and not the same as RMS normalization
         return replace(spec, float_ops=("NEG",))
     scales = layer.scale or layer.center
     several = layer.scale and layer.center and not forms.by_channel(layer)
@@ -87,12 +87,12 @@ def _masking(layer, spec):
 
 
 def resized(op, spec):
-    """Nearest neighbours are values that were there, what lies between them are new ones."""
+    """Describes resizing: nearest neighbours are input values, other interpolations make new ones."""
     return replace(spec, grid=SAME if op.interpolation == "nearest" else BLEND)
 
 
 def _flat(layer, spec):
-    """Flatten repeats the channels of the last axis, place after place."""
+    """Describes Flatten, whose output repeats the channels of the last axis, place after place."""
     last = layer.data_format == "channels_last"
     return replace(spec, repeats_channels=last, affine_commutes=last)
 
@@ -116,13 +116,13 @@ def _rescaled(layer, spec):
 
 
 def _dot(layer, spec):
-    """Cosine similarity divides both vectors by their lengths first."""
+    """Adds to Dot(normalize=True) the ranges of the values inside: it divides both vectors by their lengths first."""
     names = [f"{side}{name}" for side in ("left", "right") for name in (" magnitude", " spread", "")]
     return replace(spec, within="unit length", inside=tuple(names)) if layer.normalize else spec
 
 
 def _softmax(layer, spec):
-    """Over several axes at once Keras takes no Softmax."""
+    """Removes the rewrite of the masked Softmax where it is not taken over the last axis alone."""
     over = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     last = list(over) in ([-1], [len(layer.input_spec.shape) - 1] if getattr(layer, "input_spec", None) else [-1])
     return spec if last else replace(spec, within=None, inside=())

@@ -1,4 +1,4 @@
-"""The rows of classes that Keras does not publish: nodes of `keras.ops` calls, and layers inside its applications."""
+"""The rows of private classes of Keras: nodes of `keras.ops` calls, and layers inside `keras.applications`."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, SIGMOI
 
 
 def _over_last(op, spec):
-    """Softmax over the last axis needs all channels."""
+    """Describes Softmax, which over the last axis reads all channels."""
     return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
 
 
 def _unit_length(op, spec):
-    """Vectors of length one, as UnitNormalization; other norms as Keras has them."""
+    """Adds the rewrite of UnitNormalization where the norm is that of length (order 2)."""
     if op.order != 2 or op.axis is None:
         return spec
     return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
@@ -34,14 +34,14 @@ describe_operation("LeakyRelu", written=forms.leaky_relu, is_homogeneous=True)
 describe_operation("Silu", written=lambda op, x, grid: forms.silu(x, grid))
 describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
-# each value for itself
+# elementwise
 describe_operation(
     "Abs", "Absolute", "Exp", "Gelu", "HardSigmoid", "HardSilu", "Log", "Power",
     "Rsqrt", "Selu", "Softplus", "Softsign", "Sqrt",
 )  # fmt: skip
 describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
-describe_operation("Clip", "HardTanh", grid=JOIN)  # the smaller or larger of two, one of them constant
+describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
 describe_operation("Multiply", flow="merge", product=True)
 describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True)
 describe_operation("Subtract", flow="merge", is_homogeneous=True)
@@ -52,11 +52,11 @@ describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move",
 describe_operation(
     "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
 )
-describe_operation("Cast", grid=SAME)  # between float types, and of integers that an integer file takes as codes
+describe_operation("Cast", grid=SAME)  # between float types, and from integers that an integer file takes as codes
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", "Sum", flow="reduce")
-# on the scale of what they read, like the layers of these names
-describe_operation("Pad", "Stack", "Where", flow="still", grid=JOIN)  # what is padded with counts too
+# on the scale of their input, like the layers of these names
+describe_operation("Pad", "Stack", "Where", flow="still", grid=JOIN)  # the padding value shares the scale too
 describe_operation("AveragePool", flow="still", grid=AVERAGE)
 describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
 describe_operation("Resize", flow="still", refine=resized)
@@ -69,6 +69,6 @@ describe_operation(
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
 
-# of what else they do nothing is known
+# products of two activations, of which only the MACs are known
 describe_operation("Matmul", flow="unknown", count_macs=mac_counts.matmul)
 describe_operation("Einsum", flow="unknown", count_macs=mac_counts.einsum)

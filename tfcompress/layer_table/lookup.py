@@ -1,7 +1,7 @@
-"""The one table of facts about layer types, for whoever asks: what weights mean, what a layer computes, what int8 sees.
+"""Looks up layer types in the layer table: axes of weights, what the layer computes, the int8 scale of its output.
 
-Everything else (per-channel axes, kernels, MACs, folding of BatchNormalization, placement of activation ranges, what
-is cut together with a channel) is derived from its rows: those of `keras_*.py`, and yours.
+Everything else (per-channel axes, kernels, MACs, folding of BatchNormalization, placement of activation ranges, channel
+groups) is derived from its rows: those of `keras_*.py`, and those added by `describe`.
 """
 
 from tfcompress.layer_table import keras_layers, keras_layers_without_kernels, keras_ops  # noqa: F401 (the rows)

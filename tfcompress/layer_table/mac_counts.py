@@ -1,6 +1,6 @@
-"""MACs of operations whose kernels' size times output positions is not their number.
+"""Counts the multiply-accumulate operations (MACs) of layers where they are not kernel size times output positions.
 
-Layers whose shapes inside differ from those outside, and those that multiply two activations. Shapes are those of one
+These are layers with other shapes inside than outside, and those that multiply two activations. Shapes are those of one
 sample, with a batch of 1; None stands for a size, or a whole tensor, that is not known.
 """
 
@@ -32,7 +32,7 @@ def product(op: Any, sizes: tuple[int | None, ...]) -> int:
     """Returns the product of sizes.
 
     Raises:
-        ValueError: If one of them is open.
+        ValueError: If one of them is unknown (None).
     """
     if None in sizes:
         raise ValueError(
@@ -43,47 +43,47 @@ def product(op: Any, sizes: tuple[int | None, ...]) -> int:
 
 
 def einsum_dense(layer: Any, inputs: list[Shape], output: Shape, count: Count) -> int:
-    """MACs of EinsumDense: each combination of indices is one."""
+    """Counts the MACs of EinsumDense: one for each combination of indices."""
     kernel = tuple(weight(layer, "kernel").shape)
     return _indices(layer, layer.equation, [first_shape(layer, inputs), kernel])
 
 
 def einsum(op: Any, inputs: list[Shape], output: Shape, count: Count) -> int | None:
-    """MACs of `keras.ops.einsum`; with more than two operands it is open how they are paired."""
+    """Counts the MACs of `keras.ops.einsum`; None for more than two operands, which may be paired in several ways."""
     return _indices(op, op.subscripts, inputs) if len(inputs) == 2 and None not in inputs else None
 
 
 def matmul(op: Any, inputs: list[Shape], output: Shape, count: Count) -> int:
-    """MACs of `keras.ops.matmul`."""
+    """Counts the MACs of `keras.ops.matmul`."""
     return product(op, output) * product(op, first_shape(op, inputs)[-1:])
 
 
 def dot(layer: Any, inputs: list[Shape], output: Shape, count: Count) -> int:
-    """MACs of Dot."""
+    """Counts the MACs of Dot."""
     axis = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
     return product(layer, output) * product(layer, (first_shape(layer, inputs)[axis],))
 
 
 def time_distributed(layer: Any, inputs: list[Shape], output: Shape, count: Count) -> int | None:
-    """MACs of the layer inside, once per step."""
+    """Counts the MACs of the layer inside TimeDistributed, once per step."""
     first = first_shape(layer, inputs)
     each = count(layer.layer, [(1, *first[2:])], (1, *output[2:]))
     return None if each is None else each * product(layer, first[1:2])
 
 
 def multi_head(layer: Any, inputs: list[Shape], output: Shape, count: Count) -> int:
-    """MACs of MultiHeadAttention."""
+    """Counts the MACs of MultiHeadAttention."""
     config = layer.get_config()
     return _heads(layer, inputs, output, "", layer.num_heads * (config["key_dim"] + config["value_dim"]))
 
 
 def grouped_heads(layer: Any, inputs: list[Shape], output: Shape, count: Count) -> int:
-    """MACs of GroupQueryAttention: each group of query heads shares keys and values."""
+    """Counts the MACs of GroupQueryAttention, where each group of query heads shares keys and values."""
     return _heads(layer, inputs, output, "_", layer.num_query_heads * 2 * layer.head_dim)
 
 
 def _heads(layer, inputs, output, prefix: str, each: int) -> int:
-    """MACs of the projections, of the scores (query times key) and of their use (weights times value)."""
+    """Counts the MACs of the projections, of the scores (query times key) and of the result (weights times value)."""
     queries = product(layer, output[1:-1])
     keys = product(layer, first_shape(layer, inputs[1:] or inputs)[1:-1])
     rows = {"query": queries, "key": keys, "value": keys, "output": queries}
@@ -92,7 +92,7 @@ def _heads(layer, inputs, output, prefix: str, each: int) -> int:
 
 
 def _indices(op: Any, equation: str, shapes: list[tuple[int | None, ...]]) -> int:
-    """Product of the sizes of all indices of an einsum."""
+    """Multiplies the sizes of all indices of an einsum."""
     sizes: dict[str, int | None] = {}
     terms = equation.replace(" ", "").split("->")[0].split(",")
     for term, shape in zip(terms, shapes, strict=True):

@@ -1,4 +1,4 @@
-"""The rows of the layer table: how they get in, and which one holds for a layer."""
+"""Adds rows to the layer table, and finds the row of a layer."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _operations: dict[str, tuple[LayerSpec, Callable | None]] = {}
 
 
 def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, **facts: Any) -> None:
-    """Adds a row to the table, for one or several layer types; works for your own layers.
+    """Adds a row to the layer table for one or several layer types, also for your own.
 
     Args:
         *types: Layer or operation classes.
@@ -63,7 +63,7 @@ def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | No
 def describe_operation(
     *names: str, refine: Callable[[object, LayerSpec], LayerSpec] | None = None, axes: Any = None, **facts: Any
 ) -> None:
-    """Adds a row for classes of Keras that it does not publish, such as the nodes of `keras.ops`, by their names.
+    """Adds a row for private classes of Keras, such as the nodes of `keras.ops`, by the names of the classes.
 
     Args:
         *names: Names of classes.
@@ -76,10 +76,10 @@ def describe_operation(
 
 
 def spec_of(layer: Any) -> LayerSpec:
-    """Returns the facts about a layer or operation, `UNKNOWN` for a type that nobody described.
+    """Returns the row of the layer table for a layer or operation; `UNKNOWN` for a type without one.
 
-    A type of yours that computes otherwise than the described type it inherits from has the axes of its weights; of
-    what it does nobody knows anything.
+    A subclass of your own that overrides how a type with a row computes inherits only the axes of the weights; its
+    other facts are unknown until `describe` adds a row for it.
     """
     kind: Any = type(layer)
     for cls in kind.__mro__:
@@ -95,11 +95,11 @@ def spec_of(layer: Any) -> LayerSpec:
 
 
 def is_of_keras(layer: object) -> bool:
-    """Whether a layer or operation is of a class of Keras itself, whose row says all it does."""
+    """Whether a layer or operation is of a class of Keras itself, not of a subclass from elsewhere."""
     return type(layer).__module__.startswith("keras.")
 
 
-# What a subclass may write anew without computing anything else.
+# Names that a subclass may override without computing anything else.
 _HARMLESS = {
     "__init__", "__repr__", "__doc__", "__module__", "__dict__", "__weakref__", "__qualname__", "__firstlineno__",
     "__static_attributes__", "__annotations__", "__slots__", "build", "get_config", "from_config", "get_build_config",
@@ -110,14 +110,14 @@ _HARMLESS = {
 
 @functools.lru_cache(maxsize=4096)
 def _differs(cls: type, described: type) -> bool:
-    """Whether a class from outside of Keras replaces anything by which the described class computes."""
+    """Whether a subclass from outside of Keras overrides anything that changes what the described class computes."""
     before = cls.__mro__[: cls.__mro__.index(described)]
     own = {name for c in before if not c.__module__.startswith("keras.") for name in vars(c)}
     return any(hasattr(described, name) for name in own - _HARMLESS)
 
 
 def arguments(layer: object, left: Left) -> dict:
-    """Returns the constructor arguments of a layer that change when only `left` stays of its channels."""
+    """Returns the constructor arguments of a layer that change when its channels are cut to `left`."""
     spec = spec_of(layer)
     if spec.resize is not None:
         return spec.resize(layer, left)
@@ -125,12 +125,12 @@ def arguments(layer: object, left: Left) -> dict:
 
 
 def forget(*types: type) -> None:
-    """Takes rows that `describe` added out of the table again."""
+    """Removes the rows of some types from the layer table."""
     for cls in types:
         _table.pop(cls, None)
         _refine.pop(cls, None)
 
 
 def rows() -> dict[type, LayerSpec]:
-    """Returns a copy of the table, in the order of description."""
+    """Returns a copy of the layer table, in the order in which rows were added."""
     return dict(_table)

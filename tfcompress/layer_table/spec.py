@@ -1,4 +1,4 @@
-"""What a row of the layer table says of a layer type; what axis letters mean, `axes.py` says."""
+"""The row of the layer table: all facts about one layer type. The axis letters are explained in `axes.py`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ from tfcompress.layer_table.axes import LETTERS, Axes
 from tfcompress.validation import checks
 
 OWN = "own"  # the output has an int8 scale of its own
-SAME = "same"  # the output has the scale of the input and only values that were there (MaxPooling, Reshape)
-AVERAGE = "average"  # the scale of the input, but new values between (AveragePooling)
+SAME = "same"  # the output has the scale of the input, and only values of the input (MaxPooling, Reshape)
+AVERAGE = "average"  # the scale of the input, but new values between its values (AveragePooling)
 BLEND = "blend"  # the same with other weights, rounded like everything else (bilinear resizing)
 FIXED = "fixed"  # LiteRT fixes the scale (Softmax, sigmoid, tanh)
 FUSE = "fuse"  # becomes part of the operation before it (ReLU)
 FOLD = "fold"  # becomes part of the kernel before it (BatchNormalization)
-JOIN = "join"  # all inputs, constants too, and the output share one scale (Concatenate, the smaller of two)
+JOIN = "join"  # all inputs, constants too, and the output share one scale (Concatenate, Minimum)
 NONE = "none"  # no int8 output (integers, or an operation LiteRT runs in float only)
 
 
-SOFTMAX, SIGMOID = "softmax", "sigmoid"  # what probabilities come from
+SOFTMAX, SIGMOID = "softmax", "sigmoid"  # the functions that give probabilities
 
 _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 
@@ -32,13 +32,13 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Left:
-    """What a cut leaves of a layer.
+    """The sizes of a layer after channels were cut.
 
     Args:
         outputs: Number of output channels.
         inner: Number of units or heads inside.
         groups: Number of groups of a grouped convolution.
-        shape: Shape of the output without batch, None where a size is open.
+        shape: Shape of the output without batch, None where a size is unknown.
     """
 
     outputs: int
@@ -49,52 +49,53 @@ class Left:
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """What is true of a layer type.
+    """A row of the layer table: the facts about a layer type.
 
     Args:
         axes: Weight path (attributes joined by `/`, such as `cell/kernel`) to its axis letters.
         flow: How channels travel, a name of `channels/rules.py`: "mix" (new channels), "grouped" (new ones, group by
-            group), "pass" (each for itself), "whole" (needs all of them), "merge" (joined one by one), "concat",
+            group), "pass" (each by itself), "whole" (needs all of them), "merge" (combined one by one), "concat",
             "move" (values change places), "reduce" (some axes vanish), "both" (two directions), "each step" (the
             layer inside, at every step), "attention", "still" (can't be cut) or "unknown".
         width: Constructor argument that sets the number of output channels, if there is one.
         resize: Function `(layer, Left) -> dict` of constructor arguments that change when channels are cut; None where
-            `width` says it all.
-        kernels: Paths of the weights that techniques treat. Default: every weight with two axes or more.
-        grid: How the int8 scale of the output arises, one of the constants of this module.
+            `width` is the only one.
+        kernels: Paths of the weights that techniques compress. Default: every weight with two axes or more.
+        grid: The origin of the int8 scale of the output, one of the constants of this module.
         fixed: `(low, high)` of the output where `grid` is "fixed".
-        pushes: Whether a range found behind the layer serves its input as well (the layer only picks or moves values).
+        pushes: Whether an activation range behind the layer also serves its input (the layer only picks or moves
+            values).
         float_ops: LiteRT operations that stay float inside an int8 file; empty when the layer becomes fully integer.
         inner: Attributes that hold the layers this one wraps (Bidirectional, TimeDistributed).
         step: Whether the layer runs a loop over time, which has to be unrolled for an integer file.
         affine: Whether the layer is `x * factor + shift` with one pair per channel (last axis) at inference, which an
             integer file holds as one depthwise 1x1 convolution.
-        written: The same layer as a function `(layer, x, grid)` in operations that LiteRT runs in int8, `grid` rounding
-            the values in between; None where its own call does.
-        within: What is laid over the layer's own parts so that the values inside lie on grids, a name of
-            `fake_quant/attention.py`; None where nothing is.
-        inside: Names of those values whose range data must show, for `written` and `within`.
-        product: Whether the layer multiplies what it is given, each value by its counterpart.
+        written: The integer rewrite of the layer, a function `(layer, x, grid)` in operations that LiteRT runs in int8,
+            where `grid` rounds the values in between; None where LiteRT runs the layer's own operations in int8.
+        within: Name of the function in `fake_quant/attention.py` that replaces parts of the layer, so that the values
+            inside lie on grids; None where there is none.
+        inside: Names of the values inside `written` or `within` that need a calibrated range.
+        product: Whether the layer multiplies its inputs elementwise.
         outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
-        is_linear: Whether the layer is `activation(kernel x + bias)` with its kernels as they stand, one after the
-            other, so that it may be taken apart, merged or replaced; a table that is looked up counts too.
+        is_linear: Whether the layer is `activation(kernel x + bias)` with nothing but its kernels, one after the
+            other, so that it may be factorized, merged or replaced; a lookup table counts too.
         is_homogeneous: Whether `f(s x) = s f(x)` for s > 0, with the same f for all channels (apart from weights).
-        is_positive: Whether the layer cuts off what is below zero.
-        is_identity: Whether the layer hands on its input at inference.
-        is_sum: Whether the layer adds what it is given, each value to its counterpart.
-        is_quotient: Whether the layer divides what it is given, each value by its counterpart.
-        is_trailing: Whether the layer belongs to the one before it and goes with it (activations, dropout).
-        pads_zeros: Whether the layer lays zeros beside what it is given.
-        affine_commutes: Whether scaling and shifting channels before the layer or behind it is the same, in training
-            too.
+        is_positive: Whether the outputs of the layer are never negative.
+        is_identity: Whether the layer returns its input at inference.
+        is_sum: Whether the layer adds its inputs elementwise.
+        is_quotient: Whether the layer divides its inputs elementwise.
+        is_trailing: Whether the layer belongs to the one before it and is removed with it (activations, dropout).
+        pads_zeros: Whether the layer pads its input with zeros.
+        affine_commutes: Whether scaling and shifting channels gives the same before the layer as behind it, also in
+            training.
         repeats_channels: Whether the last axis of the output holds the channels of the input, place after place
             (Flatten).
         relu_cap: The largest value of a ReLU that has one; None for any other layer.
-        probabilities: "softmax" or "sigmoid" where the output is one; None elsewhere.
-        scale_and_shift: Function `layer -> (factor, shift)` of a layer that is `x * factor + shift` by constants of its
-            own (Rescaling); None where it is not, or not yet.
-        count_macs: Function `(layer, input shapes, output shape, count) -> MACs or None`, where it is not kernel size
-            times output positions; `count(layer, input shapes, output shape)` counts a layer inside.
+        probabilities: "softmax" or "sigmoid" where the outputs are such probabilities; None elsewhere.
+        scale_and_shift: Function `layer -> (factor, shift)` of a layer that is `x * factor + shift` with constants of
+            its own (Rescaling); None for other layers, and for one without its constants yet.
+        count_macs: Function `(layer, input shapes, output shape, count) -> MACs or None`, where these are not kernel
+            size times output positions; `count(layer, input shapes, output shape)` counts a layer inside.
     """
 
     axes: Mapping[str, Axes] = field(default_factory=dict)
@@ -159,21 +160,21 @@ class LayerSpec:
 
     @property
     def is_known(self) -> bool:
-        """Whether the type stands in the table."""
+        """Whether it is known what the layer computes."""
         return self.flow != "unknown"
 
     @property
     def is_dense(self) -> bool:
-        """Whether the layer is Dense in all that counts: linear, by one matrix over the last axis."""
+        """Whether the layer computes what Dense does: one matrix over the last axis, a bias and an activation."""
         return self.is_linear and self.width is not None and [self.axes[p] for p in self.kernels] == [Axes("io")]
 
     @property
     def is_table(self) -> bool:
-        """Whether a weight of the layer is looked up."""
+        """Whether a weight of the layer is a lookup table."""
         return any(axes.is_table for axes in self.axes.values())
 
     def output_axes(self, path: str) -> tuple[int, ...]:
-        """Returns the positions of a weight's output channels: an entry of them has one sum, and one int8 scale.
+        """Returns the positions of the axes of a weight's output channels; each channel has one sum and one int8 scale.
 
         Args:
             path: Path of the weight, such as `kernel`.
@@ -194,7 +195,7 @@ class LayerSpec:
         return self.axes[path].inputs
 
     def matrix(self, path: str, w: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Returns a weight as `(inputs of an output, output channels)`, and the function that undoes it.
+        """Reshapes a weight to a matrix `(inputs of an output, output channels)`; returns it and the inverse function.
 
         Args:
             path: Path of the weight, such as `kernel`.

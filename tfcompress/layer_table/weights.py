@@ -1,4 +1,4 @@
-"""The variables of a layer by their paths, as rows of the layer table name them."""
+"""Finds the variables of a layer by the paths that rows of the layer table use."""
 
 import keras
 
@@ -19,7 +19,7 @@ def weight(layer: object, path: str) -> keras.Variable:
 
 
 def has_weight(layer: object, path: str) -> bool:
-    """Whether the layer has a variable at an attribute path; a bias may be left out."""
+    """Whether a layer has a variable at an attribute path (a bias, for example, may be absent)."""
     return isinstance(_at(layer, path), keras.Variable)
 
 

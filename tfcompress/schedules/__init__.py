@@ -1,4 +1,4 @@
-"""Schedules under their public names, and `schedule`, which takes what a user may write.
+"""Schedules under their public names, and `schedule`, which makes one of a number, a function or a tfmot schedule.
 
 `tfcompress.schedules.polynomial(0.0, 0.8, begin=0.1, stop=0.7)` grows from 0 to 0.8 between a
 tenth and seven tenths of the training. The lower-case names are the classes themselves.
@@ -41,10 +41,10 @@ cosine, exponential, steps = Cosine, Exponential, Steps
 
 
 def schedule(value: Any) -> Schedule:
-    """Makes a schedule of what a user may write: a number, a schedule, a function, a tfmot schedule.
+    """Makes a schedule of a number, a schedule, a function or a tfmot schedule.
 
     Args:
-        value: A finite number (becomes `Constant`), a schedule (returned as it is), a function
+        value: A finite number (becomes `Constant`), a schedule (returned unchanged), a function
             `progress -> value` or `(step, total) -> value` (becomes `FunctionSchedule`), or an
             object that `from_tfmot` accepts.
 

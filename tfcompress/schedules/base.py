@@ -1,8 +1,8 @@
-"""A schedule says which value holds at which moment of a training: sparsity, penalty, temperature.
+"""Schedules: a value over the course of a training, such as a sparsity, penalty or temperature.
 
 The moment is a fraction of the training (0..1) or, with `unit="steps"`, a step number from 0.
-Law: what holds at the end holds for every later step too. Schedules are frozen, hold no state and
-go to JSON through `keras.saving`.
+After the end, the last value holds for every later step. Schedules are frozen, have no state and
+are written to JSON with `keras.saving`.
 """
 
 from __future__ import annotations
@@ -20,37 +20,38 @@ _UNITS = ("fraction", "steps")
 
 
 class Schedule(abc.ABC):
-    """Base of all schedules; `value` is what training reads, `__call__` what a plot reads.
+    """Base class of all schedules: a value for each step of a training.
 
-    A subclass is a frozen dataclass with a field or class attribute `unit`, the method `at` and the
+    Training calls `value` with a step; `__call__` takes a fraction of the training, for plots. A
+    subclass is a frozen dataclass with a field or class attribute `unit`, the method `at` and the
     properties `bounds` and `final`.
     """
 
     unit: str = "fraction"
     stop: float | None = None
-    """Position from which on the final value holds; None where there is none, or nobody can tell."""
+    """Position from which on the final value holds; None where there is none, or it is unknown."""
 
     @abc.abstractmethod
     def at(self, position: float) -> float:
-        """Value at a position counted in this schedule's `unit`."""
+        """Returns the value at a position counted in this schedule's `unit`."""
 
     @property
     @abc.abstractmethod
     def bounds(self) -> tuple[float, float] | None:
-        """Lowest and highest value ever returned, or None where only calling it can tell."""
+        """Lowest and highest value of the schedule; None where they are not known in advance."""
 
     @property
     @abc.abstractmethod
     def final(self) -> float | None:
-        """Value held in the end, or None where it depends on the length of the training."""
+        """Value at the end of the training; None where it depends on the length of the training."""
 
     def due(self, step: int) -> bool:
-        """Whether the treated state may be chosen anew at this step (tfmot's `frequency`)."""
+        """Whether a technique may update its masks or clusters at this step (tfmot's `frequency`)."""
         del step
         return True
 
     def __call__(self, progress: float) -> float:
-        """Value at a fraction of the training.
+        """Returns the value at a fraction of the training.
 
         Args:
             progress: Fraction of the training that is done, 0..1; larger counts as 1.
@@ -63,20 +64,20 @@ class Schedule(abc.ABC):
         """
         if self.unit == "steps":
             raise ValueError(
-                f"{type(self).__name__}: this schedule counts in steps, a fraction of the training "
-                f"does not say which. Received: progress={progress}. Use value(step) instead."
+                f"{type(self).__name__}: this schedule counts in steps, so it has no value at a "
+                f"fraction of the training. Received: progress={progress}. Use value(step) instead."
             )
         progress = checks.number(type(self).__name__, "progress", progress, least=0)
         return self.at(min(progress, 1.0))
 
     def value(self, step: int, total: int | None = None, progress: float | None = None) -> float:
-        """Value at a training step.
+        """Returns the value at a training step.
 
         Args:
             step: Number of training steps done before this one; 0 is the first step.
             total: Steps of the whole training, or None when unknown.
-            progress: Fraction of the training done, 0..1; goes before `step / total`. For
-                trainings of unknown length, where the epoch is all that is known.
+            progress: Fraction of the training done, 0..1; used instead of `step / total`. For
+                trainings of unknown length, where only the epoch is known.
 
         Returns:
             The value, a Python float. Steps beyond the end hold the final value.
@@ -121,12 +122,12 @@ def store(owner: object, name: str, value: Any) -> None:
 
 
 def check_unit(owner: str, unit: Any) -> None:
-    """Refuses a unit that is not known."""
+    """Raises an error for a unit other than "fraction" and "steps"."""
     checks.choice(owner, "unit", unit, _UNITS)
 
 
 def position(owner: str, name: str, value: Any, unit: str) -> float:
-    """A checked moment of the training: a fraction 0..1 as float, or a step as int."""
+    """Checks a moment of the training and returns it: a fraction 0..1 as float, or a step as int."""
     found = checks.number(owner, name, value)
     if unit == "fraction":
         if not 0.0 <= found <= 1.0:

@@ -1,4 +1,4 @@
-"""Schedules that are functions of the user's: `progress -> value`, or `(step, total) -> value`."""
+"""Schedules given by a user's function: `progress -> value`, or `(step, total) -> value`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOKS = 101  # positions at which a function of progress is called for its boun
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class FunctionSchedule(Schedule):
-    """A function as a schedule.
+    """A schedule that is given by a function.
 
     A function of one argument gets the fraction of the training that is done, 0..1; one of two gets the step about to
     run, from 0, and the number of steps of the training. It returns a number, and always the same for the same moment.
@@ -51,11 +51,11 @@ class FunctionSchedule(Schedule):
 
     @property
     def unit(self) -> str:  # type: ignore[override]  # read off the function, never set
-        """What the function counts in."""
+        """The unit that the function counts in, by its number of arguments."""
         return unit_of(self.function)
 
     def at(self, position: float) -> float:
-        """Value at a fraction of the training.
+        """Returns the value at a fraction of the training.
 
         Raises:
             ValueError: If the function needs the number of steps as well, or returns no number.
@@ -65,15 +65,15 @@ class FunctionSchedule(Schedule):
         return self._number(self.function(position))
 
     def value(self, step: int, total: int | None = None, progress: float | None = None) -> float:
-        """Value at a training step; see `Schedule.value`.
+        """Returns the value at a training step; see `Schedule.value`.
 
         Raises:
-            ValueError: If the function needs the length of the training and nobody knows it.
+            ValueError: If the function needs the length of the training, which is unknown.
         """
         if self.unit == "fraction":
             return super().value(step, total, progress)
         if total is None and progress is not None and progress >= 1:
-            total = step = max(step, 1)  # the end, however long it took to get there
+            total = step = max(step, 1)  # the end of the training, whatever its length
         if total is None:
             raise ValueError(
                 f"{self._name}: a function of (step, total) needs the number of steps of the training, which is "
@@ -83,7 +83,7 @@ class FunctionSchedule(Schedule):
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Lowest and highest value of a function of progress; None where the length of the training decides."""
+        """Lowest and highest value of a function of progress; None where they depend on the length of the training."""
         if self.unit == "steps":
             return None
         values = [self.at(k / (_LOOKS - 1)) for k in range(_LOOKS)]
@@ -91,11 +91,11 @@ class FunctionSchedule(Schedule):
 
     @property
     def final(self) -> float | None:
-        """Value at the end of a function of progress; None where the length of the training decides."""
+        """Last value of a function of progress; None where it depends on the length of the training."""
         return None if self.unit == "steps" else self.at(1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the name the function is registered under.
+        """Returns the name under which the function is registered with Keras.
 
         Raises:
             ValueError: If it is not registered.
@@ -113,7 +113,7 @@ class FunctionSchedule(Schedule):
         """Makes the schedule of a registered function.
 
         Raises:
-            ValueError: If nobody registered a function of that name.
+            ValueError: If no function of that name is registered.
         """
         name = config["function"]
         function = keras.saving.get_registered_object(name) if isinstance(name, str) else None
@@ -135,14 +135,14 @@ class FunctionSchedule(Schedule):
 
 
 def unit_of(function: Any) -> str | None:
-    """Returns what a function counts in by its signature: "fraction" or "steps"; None if it can be no schedule.
+    """Returns the unit of a function by its signature: "fraction" or "steps"; None if it can't be a schedule.
 
-    One argument is the progress, two are step and total. A single one that is called `step` or `epoch` expects
-    something else than the progress.
+    One argument is the progress, two are step and total. A function whose only argument is called `step` or `epoch`
+    expects something else than the progress, and is refused.
     """
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some functions in C tell no signature
+    except (TypeError, ValueError):  # some functions in C have no signature
         return None
     by_place = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     others = [p for p in parameters if p.name not in by_place]

@@ -1,7 +1,7 @@
-"""The schedules a user writes: a constant, four ramps and a staircase.
+"""Shapes of schedules: a constant, four ramps and a staircase.
 
-Law of a ramp: up to `begin` the value is `start`, from `stop` on it is exactly `end`, and between
-them it moves in one direction. A ramp may fall as well as rise.
+A ramp has the value `start` up to `begin` and exactly `end` from `stop` on; between them it moves
+in one direction. A ramp may fall as well as rise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tfcompress.validation import checks
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class Constant(Schedule):
-    """The same value all the time.
+    """A schedule with the same value at every step.
 
     Args:
         level: The value, any finite number.
@@ -38,16 +38,16 @@ class Constant(Schedule):
         store(self, "level", checks.number("Constant", "level", self.level))
 
     def at(self, position: float) -> float:
-        """The level."""
+        """Returns the level."""
         return self.level
 
     def value(self, step: int, total: int | None = None, progress: float | None = None) -> float:
-        """The level, whatever the length of the training."""
+        """Returns the level, whatever the length of the training."""
         return super().value(step, total, 0.0 if progress is None else progress)
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Twice the level."""
+        """The level as lowest and highest value."""
         return self.level, self.level
 
     @property
@@ -58,14 +58,14 @@ class Constant(Schedule):
 
 @dataclasses.dataclass(frozen=True)
 class Ramp(Schedule):
-    """From `start` to `end` between two positions; a subclass gives the shape of the way.
+    """Base class of schedules that go from `start` to `end` between two positions; subclasses define the curve.
 
     Args:
         start: Value up to `begin`.
         end: Value from `stop` on.
-        begin: Where the way begins: fraction of the training 0..1, or a step.
+        begin: Where the ramp begins: fraction of the training 0..1, or a step.
         stop: Where it ends, same unit.
-        unit: "fraction" or "steps": how begin and stop count.
+        unit: "fraction" or "steps": the unit of begin and stop.
     """
 
     start: float
@@ -86,7 +86,7 @@ class Ramp(Schedule):
             raise ValueError(f"{name}: begin must not be after stop. Received: begin={self.begin}, stop={self.stop}.")
 
     def at(self, position: float) -> float:
-        """Value at a position in this schedule's unit."""
+        """Returns the value at a position in this schedule's unit."""
         if position >= self.stop:
             return self.end
         if position <= self.begin:
@@ -96,7 +96,7 @@ class Ramp(Schedule):
 
     @abc.abstractmethod
     def _left(self, way: float) -> float:
-        """Part of the distance to `end` that is left: 1 at way 0, 0 at way 1, monotone."""
+        """Returns the part of the distance to `end` that is left: 1 at way 0, 0 at way 1, monotone."""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -129,7 +129,7 @@ class Linear(Ramp):
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class Polynomial(Ramp):
-    """Fast at first, then slow: `end + (start - end) * (1 - way) ** power`.
+    """A polynomial ramp, fast at first, then slow: `end + (start - end) * (1 - way) ** power`.
 
     The gradual pruning schedule of Zhu and Gupta, "To prune, or not to prune", 2017 (power 3).
 
@@ -158,7 +158,7 @@ class Polynomial(Ramp):
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class Cosine(Ramp):
-    """Slow, fast, slow: half a cosine wave from `start` to `end`.
+    """A cosine ramp, slow, then fast, then slow: half a cosine wave from `start` to `end`.
 
     The annealing curve of Loshchilov and Hutter, "SGDR", 2017, without restarts.
 
@@ -177,7 +177,7 @@ class Cosine(Ramp):
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class Exponential(Ramp):
-    """An exponential approach that reaches `end` exactly at `stop`.
+    """An exponential ramp that reaches `end` exactly at `stop`.
 
     The part left is `(exp(-rate * way) - exp(-rate)) / (1 - exp(-rate))`. For sparsity, the rate
     `ln((1 - start) / (1 - end))` takes the same fraction of the remaining weights in every step,
@@ -185,7 +185,7 @@ class Exponential(Ramp):
 
     Args:
         start, end, begin, stop, unit: As in every `Ramp`.
-        rate: Not 0, at most 700 in size; > 0 is fast at first, < 0 is fast at last.
+        rate: Not 0, at most 700 in absolute value; > 0 is fast at first, < 0 is fast at the end.
 
     Example:
         >>> round(Exponential(0.0, 0.75, rate=math.log(4))(0.5), 12)  # half, and half again
@@ -216,7 +216,7 @@ class Steps(Schedule):
     Args:
         values: `{position: value}` or pairs; positions are fractions of the training, or steps.
         start: Value before the first position.
-        unit: "fraction" or "steps": how the positions count.
+        unit: "fraction" or "steps": the unit of the positions.
 
     Example:
         >>> Steps({0.2: 0.5, 0.6: 0.8})(0.4)
@@ -247,13 +247,13 @@ class Steps(Schedule):
         store(self, "start", checks.number("Steps", "start", self.start))
 
     def at(self, position: float) -> float:
-        """Value of the last stair at or before the position."""
+        """Returns the last value at or before a position."""
         reached = [value for begin, value in self.values if begin <= position]
         return reached[-1] if reached else self.start
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Lowest and highest stair, `start` included unless the first stair is at 0."""
+        """Lowest and highest value, `start` included unless the first position is 0."""
         stairs = [value for _, value in self.values]
         if self.values[0][0] > 0:
             stairs.append(self.start)
@@ -261,5 +261,5 @@ class Steps(Schedule):
 
     @property
     def final(self) -> float:
-        """The last stair."""
+        """The last value."""
         return self.values[-1][1]

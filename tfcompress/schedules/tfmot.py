@@ -1,8 +1,8 @@
-"""Pruning schedules of tfmot, read without importing tfmot.
+"""Converts pruning schedules of tfmot (TensorFlow Model Optimization), without importing tfmot.
 
-tfmot looks at its schedule every `frequency` steps between `begin_step` and `end_step`: before
-that the sparsity is 0, between two looks and afterwards the last look holds. `Gated` is that rule
-around a schedule of ours; `Called` asks any object with tfmot's protocol.
+tfmot reads its schedule every `frequency` steps between `begin_step` and `end_step`. Before that
+the sparsity is 0; between two reads and afterwards the last value read holds. `Gated` applies that
+rule to a schedule of this package; `Called` calls any object with tfmot's protocol.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from tfcompress.validation.restoring import restored
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclasses.dataclass(frozen=True)
 class Gated(Schedule):
-    """Another schedule, looked at only every `frequency` steps between two steps.
+    """A schedule that reads another one only every `frequency` steps between two steps.
 
-    Before `begin` the value is 0; between two looks and after `end` the last look holds. This is
-    the meaning of begin_step, end_step and frequency in tfmot's pruning schedules.
+    Before `begin` the value is 0; between two reads and after `end` the last value read holds. This
+    is the meaning of begin_step, end_step and frequency in tfmot's pruning schedules.
 
     Args:
-        inner: The schedule looked at; one in fractions must be a `Constant`.
-        begin: First step at which it is looked at.
+        inner: The schedule to read; one in fractions must be a `Constant`.
+        begin: First step at which it is read.
         end: Last such step; None for never ending.
-        frequency: Steps between two looks, >= 1.
+        frequency: Steps between two reads, >= 1.
 
     Example:
         >>> from tfcompress.schedules.shapes import Linear
@@ -62,12 +62,12 @@ class Gated(Schedule):
             raise ValueError(f"Gated: begin <= end must hold. Received: begin={self.begin}, end={self.end}.")
 
     def due(self, step: int) -> bool:
-        """Whether this step is a look."""
+        """Whether the inner schedule is read at this step."""
         inside = self.begin <= step and (self.end is None or step <= self.end)
         return inside and (step - self.begin) % self.frequency == 0
 
     def at(self, position: float) -> float:
-        """Value of the last look at or before the position, 0 before the first."""
+        """Returns the value last read at or before the position; 0 before the first read."""
         if position < self.begin:
             return 0.0
         last = position if self.end is None else min(position, self.end)
@@ -76,7 +76,7 @@ class Gated(Schedule):
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Bounds of the inner schedule; 0 included unless it is looked at from step 0 on."""
+        """Bounds of the inner schedule, with 0 included unless it is read from step 0 on."""
         inner = self.inner.bounds
         if inner is None or self.begin == 0:
             return inner
@@ -84,11 +84,11 @@ class Gated(Schedule):
 
     @property
     def final(self) -> float | None:
-        """Value of the last look; without an end, what the inner schedule ends with."""
+        """The last value read; without an end, the final value of the inner schedule."""
         return self.inner.final if self.end is None else self.at(self.end)
 
     def get_config(self) -> dict[str, Any]:
-        """Fields; the inner schedule in Keras' serialized form."""
+        """Returns the fields, the inner schedule in Keras' serialized form."""
         config = super().get_config()
         return config | {"inner": keras.saving.serialize_keras_object(self.inner)}
 
@@ -100,10 +100,10 @@ class Gated(Schedule):
 
 @dataclasses.dataclass(frozen=True)
 class Called(Schedule):
-    """A schedule of someone else's, read by calling `source(step) -> (should_prune, sparsity)`.
+    """A schedule that calls an object with tfmot's protocol, `source(step) -> (should_prune, sparsity)`.
 
-    The value at a step is the sparsity of the last step at or before it that said it should
-    prune, 0 before the first. It can't be written to JSON, for its class is not ours.
+    The value at a step is the sparsity at the last step, up to this one, for which `should_prune`
+    was true; 0 before the first. It can't be written to JSON, since its class is foreign.
     """
 
     source: Any
@@ -113,20 +113,20 @@ class Called(Schedule):
         is_class = isinstance(self.source, type)
         if is_class or not callable(self.source) or not callable(getattr(self.source, "get_config", None)):
             raise TypeError(
-                "Called: source must answer source(step) and source.get_config(). "
+                "Called: source must be an object with source(step) and source.get_config(). "
                 f"Received: source={shown(self.source)} of type {type(self.source).__name__}."
             )
 
-    # What the last search found, so that the next one goes back no further than to there.
+    # The result of the last search, so that the next one goes back no further than to its step.
     _found: dict[str, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
     unit = "steps"
 
     def due(self, step: int) -> bool:
-        """What the source answers for this step."""
+        """Returns `should_prune` of the source for a step."""
         return _answer(self.source, step)[0]
 
     def at(self, position: float) -> float:
-        """Sparsity at the source's last pruning step at or before the position."""
+        """Returns the sparsity at the source's last pruning step at or before the position."""
         step = int(position)
         known = self._found.get("until", -1)
         first, held = (known + 1, self._found["value"]) if 0 <= known <= step else (0, 0.0)
@@ -145,7 +145,7 @@ class Called(Schedule):
 
     @property
     def final(self) -> float | None:
-        """Sparsity after the source's `end_step`, None where it has none."""
+        """Sparsity after the source's `end_step`; None where it has none."""
         end = self._fields().get("end_step", -1)
         return self.at(end) if end >= 0 else None
 
@@ -166,7 +166,7 @@ class Called(Schedule):
         return config.get("config", config)
 
     def _candidates(self, first: int, step: int) -> Iterable[int]:
-        """Steps to ask, latest first; only its turns, if the source tells begin and frequency."""
+        """Returns the steps to search, latest first; only pruning steps, if the source has begin and frequency."""
         fields = self._fields()
         begin, frequency = fields.get("begin_step"), fields.get("frequency")
         if begin is None or not frequency:
@@ -202,11 +202,11 @@ def from_tfmot(source: Any) -> Schedule:
     """
     if isinstance(source, type) or not callable(source) or not callable(getattr(source, "get_config", None)):
         raise TypeError(
-            "from_tfmot: source must be an object that answers source(step) and source.get_config(). "
+            "from_tfmot: source must be an object with source(step) and source.get_config(). "
             f"Received: source={shown(source)} of type {type(source).__name__}."
         )
     _answer(source, 0)
-    # Only tfmot's own classes are translated: a subclass may answer anything.
+    # Only tfmot's own classes are translated: a subclass may return anything.
     if type(source).__module__.split(".")[0] == "tensorflow_model_optimization":
         if type(source).__name__ == "ConstantSparsity":
             return _gated(Constant(source.target_sparsity), source)
@@ -230,7 +230,7 @@ def _gated(inner: Schedule, source: Any) -> Gated:
 
 
 def _answer(source: Any, step: int) -> tuple[bool, float]:
-    """What a tfmot schedule says of one step, as Python values, checked."""
+    """Calls a tfmot schedule for one step and returns its checked answer as Python values."""
     answer = source(step)
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise TypeError(

@@ -1,8 +1,8 @@
-"""Operation plans as JSON values: what a session's wrapper layer writes into its configuration, field by field.
+"""Converts operation plans to JSON values and back, for the configuration of a session's wrapper layers.
 
-What a field holds (`op_plan.Holds`) says how it is written, so a new field of `OpPlan` is saved without a line here.
-Ranges that several places share are written at each of them, with a number that makes them one again; other operations
-are written by their names.
+The kind of a field (`op_plan.Holds`) decides how it is written, so a new field of `OpPlan` needs no line here.
+A range that several places share is written at each of them, with a number by which it becomes one again; other
+operations are written by their names.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from tfcompress.fake_quant.op_plan import Holds, OpPlan, WeightChain, held_by
 
 @dataclass(frozen=True)
 class RangeNumber:
-    """A range that lies elsewhere in a saved model, and that is not looked for yet.
+    """A reference, by number, to an activation range elsewhere in a saved model.
 
     Args:
-        number: Its number.
+        number: The number of the range.
         bits: Bits of its codes.
     """
 
@@ -28,7 +28,7 @@ class RangeNumber:
 
 
 def to_config(plan: OpPlan, numbers: Mapping[int, int]) -> dict:
-    """Returns a plan as JSON values.
+    """Converts a plan to JSON values.
 
     Args:
         plan: The plan.
@@ -71,10 +71,10 @@ def _scale(value, numbers) -> dict | None:
 
 
 def from_config(config: Mapping, layer: Any, kind: type[OpPlan] = OpPlan) -> tuple[OpPlan, dict[int, int]]:
-    """Inverse of `to_config`.
+    """Makes a plan of JSON values; the inverse of `to_config`.
 
     Args:
-        config: What `to_config` returned; a field that is missing has its default.
+        config: The result of `to_config`; a missing field gets its default.
         layer: The operation.
         kind: Type of the plan.
 
@@ -88,8 +88,8 @@ def from_config(config: Mapping, layer: Any, kind: type[OpPlan] = OpPlan) -> tup
     known = {f.name: held_by(f) for f in fields(kind) if held_by(f) is not Holds.LIVE}
     if strange := sorted(set(config) - set(known)):
         raise ValueError(
-            f"Layer {layer.name!r} of a session was saved by a later version of tfcompress: what is "
-            f"done to it holds {', '.join(strange)}. Update tfcompress to load it."
+            f"Layer {layer.name!r} of a session was saved by a later version of tfcompress: its "
+            f"plan has the unknown fields {', '.join(strange)}. Update tfcompress to load it."
         )
     numbers: dict[int, int] = {}
     found = {name: _read(known[name], value, numbers) for name, value in config.items()}
@@ -117,7 +117,7 @@ def _read(kind: Holds, value, numbers):
 
 
 def resolved(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, object]) -> OpPlan:
-    """Returns a plan with ranges and operations in the place of their numbers and names; None where there is none.
+    """Replaces the numbers and names in a plan by ranges and operations; by None where there is none.
 
     Args:
         plan: A plan.
@@ -135,9 +135,9 @@ def resolved(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, ob
 
 
 def of_first_release(config: Mapping) -> dict:
-    """Returns the configuration of a wrapper layer as it is written now, of one that release 0.1 wrote.
+    """Converts the configuration of a wrapper layer that release 0.1 wrote to the form of today.
 
-    There the plan lay open among the layer's own arguments, and what it says of other places under `place`.
+    That release wrote the fields of the plan among the layer's own arguments, and its references under `place`.
     """
     old = {"place": None, "captures": None, "inside": None, "is_last": False, **config}
     place = {"norm": None, "front": None, "folds": False, "affine": False, "ranges": {}, **(old["place"] or {})}

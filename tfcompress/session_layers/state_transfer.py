@@ -1,4 +1,4 @@
-"""Takes the state of a compression from a model to its copy, also to one with fewer channels."""
+"""Transfers the state of a compression from a model to its copy, also to one with fewer channels."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,13 +13,13 @@ Kept = Callable[[object, str], list[np.ndarray | None]]
 
 
 def moved(state: CompressionState, places: dict[int, object], kept: Kept = lambda op, path: []) -> CompressionState:
-    """Returns a state of its own for a copied model; activation ranges are the same objects.
+    """Copies the state of a compression to a copied model; activation ranges stay the same objects.
 
     Args:
         state: The state of the original.
-        places: By `id(operation)` of the original the operation in its place.
-        kept: Function `(operation, weight path)` to one entry per axis of the weight: which entries the copy has kept,
-            as booleans, or None for all.
+        places: By `id(operation)` of the original the operation that replaces it.
+        kept: Function `(operation, weight path) -> list` with one entry per axis of the weight: which channels the copy
+            keeps, as booleans, or None for all.
     """
 
     def of_copy(t):
@@ -31,11 +31,11 @@ def moved(state: CompressionState, places: dict[int, object], kept: Kept = lambd
 
 
 def _twin(chain: WeightChain, made: WeightChain, kept: list[np.ndarray | None]) -> WeightChain:
-    """A chain of its own for a copied weight: baking moves the state of transforms as well."""
+    """Copies the chain of a weight, since baking changes the state of transforms as well."""
     cut = any(k is not None and not k.all() for k in kept)
     for transform in chain.transforms:
         if cut and not transform.outlives_cut:
-            continue  # what it hid is gone
+            continue  # the channels it masked are gone
         copy = type(transform).from_config(transform.get_config())
         made.add(copy)
         for mine, theirs in zip(copy.variables, transform.variables, strict=True):
@@ -44,7 +44,7 @@ def _twin(chain: WeightChain, made: WeightChain, kept: list[np.ndarray | None]) 
 
 
 def _part(value, shape, kept):
-    """What belongs to the entries that are left: along axes that the state shares with the weight."""
+    """Selects the state of the channels that are left, along axes that the state shares with the weight."""
     value = np.asarray(value)
     if value.ndim == len(shape):
         for axis, mask in enumerate(kept):

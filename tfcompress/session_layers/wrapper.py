@@ -1,7 +1,7 @@
-"""Compressed: a layer with its operation plan around it, as a layer that saves, loads and clones like any other.
+"""Wrapper layers that apply an operation plan to the layer inside, and that Keras saves, loads and clones.
 
-The wrapper calls `treated_call.run`, as the hook on a live layer does; its weights are those of the layer inside and
-the state of the transforms. `Ranged` is the same for what has no weights: an operation of the graph, or an input.
+`Compressed` calls `treated_call.run`, as the patch on a live layer does; its weights are those of the layer inside and
+the state of the transforms. `Ranged` is an activation range behind an input or an operation that is no layer.
 """
 
 from typing import Any
@@ -48,23 +48,23 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
 
     Args:
         layer: The layer inside.
-        plan: What is done to it; None for nothing.
+        plan: The plan of the layer; None for none.
         numbers: By `id(range)` its number in the state; places that share a range have the same.
-        clock: How far the training is: a dict, or a function that returns it.
+        clock: The step counters of the training: a dict, or a function that returns it.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, layer, plan: OpPlan | None = None, numbers=None, clock=None, **kwargs):
         kwargs.setdefault("name", layer.name)
         kwargs.setdefault("dtype", layer.dtype_policy)
-        # or `trainable = True` on a wrapper around a frozen layer would change nothing and pass unnoticed
+        # otherwise `trainable = True` on the wrapper of a frozen layer would silently do nothing
         kwargs.setdefault("trainable", layer.trainable)
         # the layer inside casts its inputs by itself
         super().__init__(layer, autocast=False, **kwargs)
         self.supports_masking = layer.supports_masking
         plan = OpPlan(layer.name, layer) if plan is None else plan
         self.__dict__.update(_plan=plan, numbers=dict(numbers or {}), clock=clock)
-        # Keras saves the state of what it finds in these attributes, under their names
+        # Keras saves the state of the layers in these attributes, under the names of the attributes
         self.__dict__["by_path"] = {path: list(chain.transforms) for path, chain in plan.chains.items()}
         self.transforms = [t for transforms in self.by_path.values() for t in transforms]
         self.ranges = {str(k): span for k, span in plan.outputs.items()}
@@ -72,14 +72,14 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
 
     @property
     def plan(self) -> OpPlan:
-        """What is done to the layer inside; bound to its weights when first asked for, once the layer is built."""
+        """The plan of the layer inside; its chains are bound to the weights at the first read after building."""
         for chain in self._plan.chains.values():
             if chain.variable is None:
                 chain.bind(self.layer)
         return self._plan
 
     def counted(self) -> dict | None:
-        """Returns how far the training is, None where nobody counted."""
+        """Returns the step counters of the training, None where there are none."""
         return self.clock() if callable(self.clock) else self.clock
 
     def build(self, *args, **kwargs):
@@ -91,7 +91,7 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
         self.built = True
 
     def get_build_config(self):
-        """That of the layer inside."""
+        """Returns the build configuration of the layer inside."""
         return self.layer.get_build_config()
 
     def build_from_config(self, config):
@@ -101,22 +101,22 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
         self.build()
 
     def call(self, *args, training=None, **kwargs):
-        """The layer's output under its plan."""
+        """Returns the output of the layer inside under its plan."""
         if takes_training(self.layer):
             kwargs["training"] = training
         return run(self.plan, self.layer, args, kwargs, TRAINING if training else TESTING)
 
     def compute_output_shape(self, *args, **kwargs):
-        """That of the layer inside."""
+        """Returns the output shape of the layer inside."""
         return self.layer.compute_output_shape(*args, **kwargs)
 
     def compute_output_spec(self, *args, training=None, **kwargs):
-        """That of the layer inside."""
+        """Returns the output spec of the layer inside."""
         return self.layer.compute_output_spec(*args, **kwargs)
 
     def compute_mask(self, inputs, previous_mask):
-        """That of the layer inside."""
-        # for Keras the tuple of positional arguments is the first argument
+        """Returns the output mask of the layer inside."""
+        # Keras passes the tuple of positional arguments as the first argument
         if not isinstance(inputs, tuple) or not inputs:
             return None
         return self.layer.compute_mask(inputs[0], previous_mask[0])
@@ -126,7 +126,7 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
         return {"_".join(str(part) for part in place): span for place, span in self._plan.ranges().items()}
 
     def get_config(self):
-        """Constructor arguments; the plan field by field."""
+        """Returns the constructor arguments, with the plan field by field."""
         return {**super().get_config(), "plan": to_config(self._plan, self.numbers), "clock": self.counted()}
 
     @classmethod
@@ -140,12 +140,12 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
 
 @keras.saving.register_keras_serializable("tfcompress")
 class Ranged(SharedRanges, keras.layers.Layer):
-    """The range of an input, or of an operation that is no layer.
+    """An activation range as a layer: behind an input of the model, or behind an operation that is no layer.
 
     Args:
         span: The activation range.
         number: Number of the range in the state; places that share a range have the same.
-        entrance: Number of the input it lies on, None behind an operation.
+        entrance: Number of the input, None behind an operation.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
@@ -156,7 +156,7 @@ class Ranged(SharedRanges, keras.layers.Layer):
         self.built = True
 
     def call(self, x, training=None):
-        """Returns `x` on the grid."""
+        """Returns `x` on the grid of the range."""
         x = keras.ops.cast(x, _float(x.dtype))
         return keras.ops.cast(self.span(x, how="train" if training else "apply"), x.dtype)
 
@@ -194,4 +194,4 @@ def _float(dtype) -> str:
 
 
 describe(Compressed, flow="mix", inner=("layer",))
-describe(Ranged)  # known, so that nobody looks for layers in it
+describe(Ranged)  # a known type is not searched for layers inside

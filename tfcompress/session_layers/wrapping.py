@@ -1,7 +1,7 @@
-"""From a plain model and its operation plans to a model of wrapper layers, and back.
+"""Converts a plain model and its operation plans to a model of wrapper layers, and back.
 
-The wrappers note what a file needs besides their own state: what folds into what, which places share a range, where a
-layer's scale comes from. So a session's model that was saved and loaded by Keras alone still holds everything.
+The wrappers also store what a conversion needs besides their own state: what is folded into which layer, which places
+share a range, the origin of a layer's scale. So a session's model that Keras alone saved and loaded is still complete.
 """
 
 from dataclasses import replace
@@ -22,18 +22,18 @@ from tfcompress.session_layers.wrapper import Compressed, Ranged
 
 
 def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> keras.Model:
-    """Returns a flat model of the same layer objects, with the operation plans of a state as wrapper layers.
+    """Wraps the layers of a model in wrapper layers with their operation plans.
 
     Args:
         model: A flat Functional model.
-        state: Its operation plans.
-        recipe: What names the recipe, kept beside the step counters.
+        state: The state with the plans.
+        recipe: An identifier of the recipe, saved with the step counters.
 
     Returns:
-        The model; training it trains the layers of `model`.
+        A flat model of the same layer objects; training it trains the layers of `model`.
 
     Raises:
-        ValueError: If what is treated lies inside a layer that is not in the table of layer facts.
+        ValueError: If an operation with a plan is inside a layer that is not in the layer table.
     """
     plans = {id(t.op): t for t in state.op_plans if t.does_something()}
     numbers = {id(span): k for k, span in enumerate(state.ranges)}
@@ -71,7 +71,7 @@ def _check_inside(op, plans):
     inside = [path for path, inner in leaves(op) if id(inner) in plans]
     if inside:
         raise ValueError(
-            f"Layer {op.name!r} of type {type(op).__name__} holds layers of its own ({', '.join(inside[:4])}), which "
+            f"Layer {op.name!r} of type {type(op).__name__} has layers inside ({', '.join(inside[:4])}), which "
             "a session can't wrap from outside. Describe it, tfc.describe(TheType, flow='mix', inner=('attribute',)), "
             "or use the callback tfc.Compression, which works on it as it is."
         )
@@ -85,22 +85,22 @@ def _ranged(outputs, t: OpPlan, numbers):
 
 
 def is_wrapped(model: keras.Model) -> bool:
-    """Whether the model is a session's, with wrapper layers in it."""
+    """Whether a model is that of a session: one with wrapper layers."""
     return any(isinstance(op, (Compressed, Ranged)) for _, op in leaves(model))
 
 
 def counted(model: keras.Model) -> dict | None:
-    """Returns "step", "total", "progress" and "recipe" of a session's model, None where nobody counted."""
+    """Returns "step", "total", "progress" and "recipe" of a session's model; None where they were not saved."""
     found = (op.counted() for _, op in leaves(model) if isinstance(op, Compressed))
     return next((c for c in found if c is not None), None)
 
 
 def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
-    """Takes the wrappers off a session's model, also one that was saved and loaded.
+    """Removes the wrappers from a session's model, also from one that was saved and loaded.
 
     Returns:
         The plain model of the layers inside, with their weights as they train (bake the state to make them final),
-        and the state that the wrappers held, not attached.
+        and the state from the wrappers, not attached.
     """
 
     def in_place_of(path, op):
@@ -117,12 +117,12 @@ def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
 
 
 class _Gatherer:
-    """Finds the operation plans of a plain model in the wrappers its layers were in."""
+    """Collects the operation plans of a plain model from the wrappers of its layers."""
 
     def __init__(self, model, plain):
         self.plain = leaves(plain)
         self.wrappers = {id(op.layer): op for _, op in leaves(model) if isinstance(op, Compressed)}
-        self.real: dict[int, Any] = {}  # range number -> the range, one for all places
+        self.real: dict[int, Any] = {}  # number of a range -> the range, shared by all its places
         self.behind: dict[int, dict] = {}
         graph = trace(model).graph
         self.inputs: list = [None] * len(graph.inputs)
@@ -138,7 +138,7 @@ class _Gatherer:
 
     def _one(self, number, span, title=""):
         span = span if number is None else self.real.setdefault(number, span)
-        span.title = span.title or title  # not in the file
+        span.title = span.title or title  # a title is not saved
         return span
 
     def state(self) -> CompressionState:
@@ -151,7 +151,7 @@ class _Gatherer:
     def _op_plan(self, index, path, op) -> OpPlan:
         wrapper = self.wrappers.get(id(op))
         if wrapper is None:
-            # nodes of keras.ops have no wrapper to note it
+            # nodes of keras.ops have no wrapper that stores it
             written = bool(self.real) and spec_of(op).written is not None
             return OpPlan(path, op, index, outputs=self.behind.get(id(op), {}), written=written)
         one = wrapper.plan.mapped(ranges=lambda span: self._one(wrapper.numbers.get(id(span)), span, path))
@@ -159,7 +159,7 @@ class _Gatherer:
 
 
 def finished(model: keras.Model) -> keras.Model:
-    """Returns the plain model that a session's model would be if training ended now; the session's is left as it is.
+    """Returns the finished plain model of a session's model, as if training ended now; the session's is unchanged.
 
     Args:
         model: A session's model, live or loaded.

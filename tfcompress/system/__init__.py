@@ -1,1 +1,1 @@
-"""Writes files whole or not at all, reads arrays with care, runs modules in processes of their own."""
+"""Atomic writes of files and folders, safe reading of arrays, modules run in processes of their own."""

@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files, their headers looked at before an array is made: a few bytes may claim terabytes."""
+"""Reads `.npy` and `.npz` files safely: headers are checked first, which may claim an array of terabytes."""
 
 import os
 import tokenize
@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-# Pictures and sensor data pack to a tenth at best; arrays that hold almost nothing to less, and are small.
+# Pictures and sensor data shrink to a tenth at best; arrays of almost only zeros shrink further, but are small.
 LARGEST_RATIO = 100
 FREE_BYTES = 1 << 30
 _DAMAGE = (
@@ -19,7 +19,7 @@ _DAMAGE = (
 
 
 def load_arrays(path: str | os.PathLike) -> np.ndarray | dict[str, np.ndarray]:
-    """Reads a file of plain arrays.
+    """Reads a `.npy` or `.npz` file of plain arrays.
 
     Args:
         path: A `.npy` or `.npz` file.
@@ -29,8 +29,8 @@ def load_arrays(path: str | os.PathLike) -> np.ndarray | dict[str, np.ndarray]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such file, is damaged, holds Python objects, or its header claims other sizes than
-            the file has.
+        ValueError: If it is no such file, is damaged, holds Python objects, or its header does not fit the size of
+            the file.
 
     Example:
         >>> import tempfile, os

@@ -1,9 +1,9 @@
-"""Write files whole or not at all.
+"""Atomic writes: a file is written whole or not at all.
 
-Bytes go to a temporary name in the target's folder and are moved over it with `os.replace`, so that a
-reader never sees half a file and an error leaves what was there before. The file behind a symbolic link
+Bytes go to a temporary file in the target's folder, which then replaces the target with `os.replace`, so that a
+reader never sees half a file, and an error leaves the old file. The file behind a symbolic link
 is replaced, not the link; a file keeps its permissions and, where the system allows it, its owner.
-Devices and FIFOs are written straight, for a file in their place would be no device any more.
+Devices and FIFOs are written directly, because replacing one would leave an ordinary file.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from tfcompress.system.folder_lock import locked_folder, temporary_file
 
 
 def write_files(contents: Mapping[str | os.PathLike, bytes]) -> None:
-    """Writes one or several files that belong together.
+    """Writes one or several files atomically.
 
     All temporary files are written before the first target is replaced, so a full disk or a bad
     path changes no target.
@@ -28,7 +28,7 @@ def write_files(contents: Mapping[str | os.PathLike, bytes]) -> None:
         FileNotFoundError: if a folder does not exist.
         IsADirectoryError: if a path is a folder.
         TypeError: if a value is not bytes.
-        ValueError: if no file can have that path.
+        ValueError: if a path is not valid for a file.
 
     Example:
     >>> import pathlib, tempfile
@@ -42,7 +42,7 @@ def write_files(contents: Mapping[str | os.PathLike, bytes]) -> None:
 
 
 class Staged:
-    """Files written under temporary names, ready to be moved to their places; removed if they never are.
+    """Files written under temporary names, to be moved to their targets; files never moved are removed.
 
     Args:
         contents: the bytes of each file, by path.
@@ -65,11 +65,11 @@ class Staged:
             raise
 
     def __enter__(self) -> "Staged":
-        """The files wait."""
+        """Returns itself; the files are not moved yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Removes what was not moved."""
+        """Removes files that were not moved."""
         self.close()
 
     @contextlib.contextmanager
@@ -82,7 +82,7 @@ class Staged:
             yield
 
     def move(self, path: str | os.PathLike) -> None:
-        """Puts one file in its place; to be called while `locked`."""
+        """Moves one file to its target; to be called inside `locked`."""
         path = os.fsdecode(os.fspath(path))
         temporary, handle = self._waiting[path]
         os.replace(temporary, os.path.realpath(path))
@@ -90,7 +90,7 @@ class Staged:
         os.close(handle)
 
     def link(self, path: str | os.PathLike, other: str | os.PathLike) -> None:
-        """Puts one file under another name as well, a new one in the same folder; it still waits for its own."""
+        """Gives one file another, new name in the same folder as well; its move to the target is still to come."""
         temporary, _ = self._waiting[os.fsdecode(os.fspath(path))]
         try:
             os.link(temporary, other)
@@ -98,7 +98,7 @@ class Staged:
             shutil.copyfile(temporary, other)
 
     def move_all(self) -> None:
-        """Writes devices and FIFOs, then puts every file in its place."""
+        """Writes devices and FIFOs, then moves every file to its target."""
         for path, content in self._straight.items():
             with open(path, "wb", buffering=0) as stream:
                 _write(stream.fileno(), content)
@@ -117,14 +117,14 @@ class Staged:
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
-    """Lets something that writes files by itself, such as `model.save`, write one whole or not at all.
+    """Makes a write by other code, such as `model.save`, atomic.
 
     Args:
-        path: where the file shall be.
-        suffix: end of the temporary name, where the writer looks at it.
+        path: the target.
+        suffix: end of the temporary name, for code that requires one.
 
     Yields:
-        The temporary path to write to; it takes its place when the block ends without an error.
+        The temporary path to write to; it replaces the target when the block ends without an error.
 
     Example:
     >>> import pathlib, tempfile
@@ -156,10 +156,10 @@ def whole_file(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
 
 
 def is_straight(path: str | os.PathLike) -> bool:
-    """Whether a path is to be written straight: a device, a FIFO, or an open file such as /dev/stdout.
+    """Whether a path must be written directly, not replaced: a device, a FIFO, or an open file such as /dev/stdout.
 
     Raises:
-        OSError: if it is a socket, or the path can't be looked at.
+        OSError: if it is a socket, or the path can't be read.
     """
     try:
         mode = os.stat(path).st_mode
@@ -182,7 +182,7 @@ def _is_handle(path: str) -> bool:
 
 
 def _written(path: str, content: bytes) -> tuple[str, int]:
-    """A temporary file beside the target, with its permissions."""
+    """Writes a temporary file beside the target, with the target's permissions."""
     temporary, handle = temporary_file(os.path.dirname(os.path.realpath(path)))
     try:
         _write(handle, content)

@@ -1,8 +1,8 @@
-"""A file and its sidecar of facts, which belong together at every moment.
+"""Writes and reads a file with its JSON sidecar, so that the sidecar always describes the file.
 
 The sidecar names the SHA-256 of its file. While the file is replaced, the sidecar describes both contents,
-the new one and, under "previous", the old one: it is written before the file and cut down after it. So a
-reader finds facts that fit whichever content it got, and so it is after a writer was killed at any point.
+the new one and, under "previous", the old one: it is written before the file, and the old part is removed after
+it. So a reader finds facts for whichever content it got, even if a writer was killed at any point.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _SUFFIX = ".json"
 
 
 def sidecar_path(path: str | os.PathLike) -> str:
-    """Where the facts of a file are: `path + ".json"`, or a shorter name where that would be too long.
+    """Returns the path of a file's sidecar: `path + ".json"`, or a shorter name where that would be too long.
 
     Example:
     >>> sidecar_path("model.tflite")
@@ -36,10 +36,10 @@ def write_pair(path: str | os.PathLike, content: bytes, facts: dict[str, Any], t
     """Writes a file and its sidecar; devices and FIFOs get the content alone.
 
     Args:
-        path: where; the folder must exist.
+        path: the path of the file; its folder must exist.
         content: the bytes of the file.
-        facts: what the sidecar says, its "sha256" that of `content`.
-        text: makes JSON text of facts.
+        facts: the content of the sidecar; its "sha256" is that of `content`.
+        text: a function that makes JSON text of facts.
     """
     path = os.fsdecode(os.fspath(path))
     if is_straight(path):
@@ -67,8 +67,8 @@ def read_pair(path: str | os.PathLike) -> tuple[bytes, str, bytes | None]:
         path: the file.
 
     Returns:
-        Its bytes; the path of the sidecar; the bytes of that, None where there is none. They fit each other
-        unless nobody wrote them together.
+        The bytes of the file; the path of the sidecar; the bytes of the sidecar, None where there is none. The
+        sidecar describes the file if both were written by `write_pair`.
     """
     path = os.fsdecode(os.fspath(path))
     before = None
@@ -79,14 +79,14 @@ def read_pair(path: str | os.PathLike) -> tuple[bytes, str, bytes | None]:
         for each, text in found:
             if entry(_parsed(text), sha256) is not None:
                 return content, each, text
-        if before == (content, found):  # no writer was at work; the content alone may have come and gone
+        if before == (content, found):  # no writer was active, so another try would find the same
             break
         before = content, found
     return (content, *found[0]) if found else (content, sidecar_path(path), None)
 
 
 def entry(sidecar: Any, sha256: str) -> dict[str, Any] | None:
-    """The part of a sidecar that describes a content, None if none does."""
+    """Returns the part of a sidecar that describes the content with a SHA-256; None if none does."""
     for part in (sidecar, sidecar.get("previous") if isinstance(sidecar, dict) else None):
         if isinstance(part, dict) and part.get("sha256") == sha256:
             return part
@@ -94,7 +94,7 @@ def entry(sidecar: Any, sha256: str) -> dict[str, Any] | None:
 
 
 def _sidecars(path: str) -> list[str]:
-    """The sidecar of a file; behind a link those of both names, the second one if it is there."""
+    """Returns the sidecars of a file; for a symbolic link those of its target and, if it exists, of the link."""
     real = sidecar_path(os.path.realpath(path))
     named = sidecar_path(path)
     if not os.path.islink(path) or os.path.realpath(named) == os.path.realpath(real):
@@ -103,7 +103,7 @@ def _sidecars(path: str) -> list[str]:
 
 
 def _previous(path: str, sidecars: list[str]) -> dict[str, Any] | None:
-    """What is there now and what is known of it, None if nothing is there."""
+    """Returns the facts about the present content of a file; None if there is no file."""
     content = _read_if_any(path)
     if content is None:
         return None
@@ -118,7 +118,7 @@ def _previous(path: str, sidecars: list[str]) -> dict[str, Any] | None:
 def _parsed(text: bytes | None) -> Any:
     try:
         return None if text is None else json.loads(text)
-    except (ValueError, RecursionError):  # damaged: it describes nothing
+    except (ValueError, RecursionError):  # a damaged sidecar describes nothing
         return None
 
 
@@ -128,7 +128,7 @@ def _read(path: str) -> bytes:
 
 
 def _read_if_any(path: str) -> bytes | None:
-    if not os.path.isfile(path):  # a FIFO there would be waited for without end
+    if not os.path.isfile(path):  # reading a FIFO would never end
         return None
     try:
         return _read(path)

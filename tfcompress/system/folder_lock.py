@@ -1,8 +1,8 @@
-"""One writer at a time in a folder, and no leftovers of writers that were killed.
+"""Locks a folder for one writer at a time, and removes temporary files of writers that were killed.
 
-A writer holds a lock on the folder while it moves finished files into place. Its temporary files and folders carry a
-lock of their own for as long as it lives: the system drops that lock when the process ends, however it ends, so that
-the next writer can tell what is left over from what is being written.
+A writer holds a lock on the folder while it moves finished files into place. Each of its temporary files and folders
+has a lock of its own as long as the process lives: the system drops that lock when the process ends, however it ends,
+so that the next writer can tell leftovers from files that are being written.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from collections.abc import Iterator
 
 try:
     import fcntl
-except ImportError:  # no locks on this system: nothing is cleaned, for nobody can tell who lives
+except ImportError:  # no locks on this system: no leftovers are removed, since nothing shows which writers live
     fcntl = None
 
 PREFIX, MARK = ".tfcompress-", ".tmp"
-# A stopped process may hold a folder; nobody waits for it longer than this.
+# Longest wait for a folder, which a stopped process may hold.
 PATIENCE_SECONDS = 10.0
 
 _held = threading.local()
@@ -28,11 +28,11 @@ _held = threading.local()
 
 @contextlib.contextmanager
 def locked_folder(folder: str | os.PathLike) -> Iterator[None]:
-    """Lets one writer at a time into a folder, and removes what killed ones left there.
+    """Locks a folder for one writer while the block runs, and removes leftovers of killed writers.
 
     Args:
-        folder: The folder; it must exist. On file systems without locks nobody is kept out. A thread that has it
-            gets it again.
+        folder: The folder; it must exist. On file systems without locks no writer is kept out. A thread that holds
+            the lock gets it again.
     """
     held, name = _held.__dict__.setdefault("folders", set()), os.path.realpath(folder)
     if fcntl is None or name in held:
@@ -51,15 +51,15 @@ def locked_folder(folder: str | os.PathLike) -> Iterator[None]:
 
 
 def temporary_file(folder: str | os.PathLike, mode: int = 0o666, suffix: str = "") -> tuple[str, int]:
-    """Makes a file under a name that nobody else has and that fits every file system.
+    """Makes a temporary file with a unique name that is valid on every file system.
 
     Args:
-        folder: Where.
+        folder: The folder to make it in.
         mode: Permissions before the umask.
         suffix: End of the name.
 
     Returns:
-        Path and handle. The file counts as living until the handle is closed.
+        Path and handle. The file is no leftover until the handle is closed.
     """
     while True:
         path = os.path.join(os.fspath(folder), f"{PREFIX}{secrets.token_hex(8)}{MARK}{suffix}")
@@ -73,7 +73,7 @@ def temporary_file(folder: str | os.PathLike, mode: int = 0o666, suffix: str = "
 
 
 def temporary_folder(folder: str | os.PathLike) -> tuple[str, int | None]:
-    """Like `temporary_file`, a folder; the handle is None where folders can't be opened."""
+    """Makes a temporary folder, as `temporary_file` does; the handle is None where folders can't be opened."""
     while True:
         path = os.path.join(os.fspath(folder), f"{PREFIX}{secrets.token_hex(8)}{MARK}")
         try:
@@ -83,12 +83,12 @@ def temporary_folder(folder: str | os.PathLike) -> tuple[str, int | None]:
         handle = _opened(path, os.O_DIRECTORY) if fcntl else None
         if fcntl is None or handle is not None and _claimed(handle):
             return path, handle
-        if handle is not None:  # a cleaning neighbour was faster
+        if handle is not None:  # another process took it for a leftover and removed it
             os.close(handle)
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Removes temporary files and folders whose writers are gone; those of living writers stay."""
+    """Removes temporary files and folders whose writers have ended; those of living writers stay."""
     with os.scandir(os.fspath(folder)) as entries:
         names = [entry.path for entry in entries if entry.name.startswith(PREFIX) and MARK in entry.name]
     for path in names:
@@ -103,7 +103,7 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 
 
 def _remove(path: str, status: os.stat_result) -> None:
-    with contextlib.suppress(OSError):  # somebody else's, which stays
+    with contextlib.suppress(OSError):  # those of another user stay
         if stat.S_ISDIR(status.st_mode):
             shutil.rmtree(path, ignore_errors=True)
         elif stat.S_ISREG(status.st_mode):
@@ -111,13 +111,13 @@ def _remove(path: str, status: os.stat_result) -> None:
 
 
 def _claimed(handle: int) -> bool:
-    """Whether a fresh file is locked and still there; a cleaner may have come between making and locking it."""
+    """Locks a new file; False if another process removed it as a leftover before it was locked."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError:
-        return True  # no locks here, so nobody cleans either
+        return True  # no locks here, so no process removes leftovers either
     return os.fstat(handle).st_nlink > 0
 
 
@@ -129,7 +129,7 @@ def _opened(path: str | os.PathLike, flags: int) -> int | None:
 
 
 def _try(handle: int) -> bool | None:
-    """Whether a lock was free and is ours now; None where the file system has no locks."""
+    """Takes a lock if it is free, and says whether it did; None where the file system has no locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -140,7 +140,7 @@ def _try(handle: int) -> bool | None:
 
 
 def _wait(handle: int) -> bool:
-    """Whether the lock was had within the time that is waited."""
+    """Waits for a lock up to `PATIENCE_SECONDS`, and says whether it was taken."""
     end = time.monotonic() + PATIENCE_SECONDS
     while (had := _try(handle)) is False and time.monotonic() < end:
         time.sleep(0.01)

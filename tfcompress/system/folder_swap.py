@@ -1,7 +1,7 @@
-"""Put a finished folder in the place of another one, so that there is one at every moment.
+"""Replaces a folder by a finished new one in one step, so that a whole folder exists at every moment.
 
 Linux exchanges two folders in one step (`renameat2` with RENAME_EXCHANGE), macOS too (`renamex_np` with
-RENAME_SWAP). Where neither is to be had, the files are replaced one after the other inside the folder.
+RENAME_SWAP). Where neither is available, the files are replaced one after the other inside the folder.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from tfcompress.system.atomic import Staged, write_files
 from tfcompress.system.folder_lock import locked_folder, temporary_folder
 
 _AT_FDCWD, _EXCHANGE = -100, 2
-# what systems and file systems answer that cannot exchange folders; EBUSY: the folder is a mount of its own
+# errors of systems and file systems that cannot exchange folders; EBUSY: the folder is a mount point
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV, errno.EBUSY, errno.EPERM}
 
 
@@ -27,16 +27,17 @@ def replace_folder(
     beside: Mapping[str | os.PathLike, bytes],
     last: Sequence[str] = (),
 ) -> None:
-    """Writes a folder that holds these files and nothing else, and files beside it.
+    """Writes a folder with exactly these files, and further files beside it.
 
-    A reader finds the old folder or the new one, whole; also after this process was killed. If anything fails the
-    old one stays, or whatever another writer put there meanwhile.
+    A reader finds the old folder or the new one, whole, even if this process is killed. If anything fails, the old
+    folder stays, or the one that another writer has put there meanwhile.
 
     Args:
-        folder: made, or replaced; a symbolic link stays and leads to the new one. Missing folders above are made.
-        files: the bytes by path in the folder.
+        folder: the folder, made or replaced; a symbolic link stays and leads to the new one. Missing parent folders
+            are made.
+        files: the bytes of each file, by path in the folder.
         beside: further files, by path.
-        last: paths that are written last where folders can't be exchanged: what vouches for the others.
+        last: paths that are written last where folders can't be exchanged, such as a manifest of the others.
 
     Raises:
         OSError: if it can't be written.
@@ -99,19 +100,19 @@ def _system_call():
 
 
 def _put(fresh: str, folder: str) -> bool:
-    """Puts the fresh folder in place; the old one, if any, is then at the fresh one's path."""
+    """Moves the fresh folder to its place; the old one, if any, is then at the path of the fresh one."""
     if not os.path.lexists(folder):
         try:
             os.rename(fresh, folder)
             return True
-        except OSError as error:  # somebody who does not lock was faster
+        except OSError as error:  # a program that does not lock was faster
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
     return exchange(fresh, folder)
 
 
 def _fill(folder: str, files: Mapping[str, bytes], last: Sequence[str]) -> None:
-    """Replaces file after file, then removes what is no longer wanted."""
+    """Replaces the files of a folder one after the other, then removes all others."""
     for path in files:
         os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
     for path in sorted(files, key=lambda path: (path in last, list(last).index(path) if path in last else 0)):
@@ -126,7 +127,7 @@ def _fill(folder: str, files: Mapping[str, bytes], last: Sequence[str]) -> None:
 
 
 def _finish(others: Staged, fresh: str, folder: str, handle: int | None) -> None:
-    """Moves the files beside; if that fails, the old folder comes back, unless another writer's is there now."""
+    """Moves the files beside the folder; if that fails, restores the old folder unless another writer replaced it."""
     try:
         others.move_all()
     except BaseException:

@@ -1,4 +1,4 @@
-"""Runs a module of this package in a process of its own, which a damaged file may end without harm to the caller's."""
+"""Runs a module of this package in a process of its own, so that a damaged file can crash only that process."""
 
 import os
 import subprocess
@@ -11,18 +11,18 @@ def run_module(module: str, argument: str, seconds: float) -> subprocess.Complet
     Args:
         module: Name of the module.
         argument: Its only argument.
-        seconds: Time for it.
+        seconds: Time limit.
 
     Returns:
-        The finished process, with what it wrote as bytes.
+        The finished process, with its output as bytes.
 
     Raises:
         OSError: If no process can be started.
-        subprocess.TimeoutExpired: If it did not end in that time; it is ended then.
+        subprocess.TimeoutExpired: If it did not end in that time; it is killed then.
     """
     if not sys.executable:
         raise OSError("there is no Python executable to start a process with")
-    # It finds the same packages as this process, however they were found here; an empty entry is the current folder.
+    # It searches packages where this process does; an empty entry of the path is the current folder.
     search = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return subprocess.run(
         [sys.executable, "-P", "-m", module, argument],

@@ -1,4 +1,4 @@
-"""Silence while TensorFlow converts: it talks through Python's logging, its warnings and the process' own streams."""
+"""Silences TensorFlow while it converts: its logging, its warnings and what it writes to the process' streams."""
 
 import contextlib
 import io
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    r"""Keeps TensorFlow from writing while the block runs; errors are raised as ever.
+    r"""Keeps TensorFlow from writing while the block runs; errors are still raised.
 
     Yields:
-        What was written to Python's standard output meanwhile.
+        A stream with the text written to Python's standard output meanwhile.
 
     Example:
         >>> with quiet() as said:
@@ -27,7 +27,7 @@ def quiet() -> Iterator[io.StringIO]:
 
 
 class _Silence:
-    """One silence for all threads: the first that asks for it begins it, the last ends it."""
+    """Silence shared by all threads: the first `quiet` block begins it, the last one ends it."""
 
     def __init__(self):
         self.lock, self.count, self.stack, self.said = threading.RLock(), 0, None, None
@@ -68,7 +68,7 @@ def _silent() -> Iterator[io.StringIO]:
 
 @contextlib.contextmanager
 def _stderr_away() -> Iterator[None]:
-    """The converter is C++ and writes past Python to file descriptor 2."""
+    """Redirects file descriptor 2, to which the converter, written in C++, writes directly."""
     held = os.dup(2)
     away = os.open(os.devnull, os.O_WRONLY)
     try:

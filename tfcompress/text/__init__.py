@@ -1,1 +1,1 @@
-"""Writes lines for people: logging and progress, tables, text of foreign files without control characters."""
+"""Text for people: logging and progress, tables, and safe display of text from foreign files."""

@@ -1,7 +1,7 @@
-"""The lines that the package writes while it works: the logger `tfcompress`, on stderr unless told otherwise.
+"""Logs the package's messages and progress with the logger `tfcompress`, which writes to stderr by default.
 
-`verbose=0` of a call keeps that call quiet; `logging.getLogger("tfcompress")` is a logger like any other: its level and
-its handlers are the program's to change.
+`verbose=0` of a call silences that call. A program can change level and handlers of
+`logging.getLogger("tfcompress")`, as of any other logger.
 """
 
 import logging
@@ -14,7 +14,7 @@ _OVER = "\r\x1b[K"  # back to the beginning of the line, and empty it
 
 
 class _Stderr(logging.StreamHandler):
-    """Writes to what `sys.stderr` is at that moment, which notebooks and tests exchange."""
+    """A handler that writes to the current `sys.stderr`, which notebooks and tests replace."""
 
     def __init__(self):
         logging.Handler.__init__(self)
@@ -24,7 +24,7 @@ class _Stderr(logging.StreamHandler):
         return sys.stderr
 
     def emit(self, record):
-        """Writes over a line of progress that stands on a terminal."""
+        """Writes a record, over the line of progress if there is one on the terminal."""
         if Progress.open and self.stream.isatty():
             self.stream.write(_OVER)
         Progress.open = False
@@ -32,11 +32,11 @@ class _Stderr(logging.StreamHandler):
 
 
 class Progress:
-    """One line on a terminal that is written over; lines of the logger elsewhere.
+    """A line of progress: on a terminal one line that is overwritten, elsewhere lines of the logger.
 
     Args:
-        title: What stands in front of each line.
-        verbose: 0 says nothing.
+        title: Text in front of each line.
+        verbose: 0 shows nothing.
 
     Example:
         >>> progress = Progress("benchmark", verbose=0)
@@ -44,7 +44,7 @@ class Progress:
         >>> progress.end()
     """
 
-    open = False  # whether one stands on the terminal
+    open = False  # whether a line of progress is on the terminal
 
     def __init__(self, title: str, verbose: int):
         self.title, self.verbose = title, verbose
@@ -62,7 +62,7 @@ class Progress:
         Progress.open = True
 
     def end(self) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         if Progress.open and sys.stderr.isatty():
             sys.stderr.write(_OVER)
             sys.stderr.flush()
@@ -71,7 +71,7 @@ class Progress:
 
 def _made() -> logging.Logger:
     made = logging.getLogger(NAME)
-    if not made.handlers:  # a program that set its own before keeps them
+    if not made.handlers:  # a program may have set its own before
         made.addHandler(_Stderr())
         made.propagate = False
     if made.level == logging.NOTSET:
@@ -83,11 +83,11 @@ logger = _made()
 
 
 def tell(line: str, is_wanted: object = True) -> None:
-    """Logs a line of progress, or the plan.
+    """Logs one or several lines, such as progress or the plan.
 
     Args:
         line: The line, or several.
-        is_wanted: What `verbose` says; nothing is logged where it is false or 0.
+        is_wanted: The verbosity; nothing is logged where it is false or 0.
 
     Example:
         >>> import contextlib, io

@@ -1,4 +1,4 @@
-"""Text of foreign files as it may be shown: control characters as escapes, so that no terminal obeys them."""
+"""Makes text from foreign files safe to show: control characters become escapes, so that no terminal obeys them."""
 
 import unicodedata
 
@@ -30,7 +30,7 @@ def _escape(letter: str) -> str:
 
 
 def inline(text: str) -> str:
-    r"""The same in one line: tabs and line feeds are escaped as well.
+    r"""Replaces control characters by their escapes, tabs and line feeds too, so that the text is one line.
 
     Args:
         text: Any text, such as the name of a tensor or of a device.
@@ -46,11 +46,11 @@ def inline(text: str) -> str:
 
 
 def shown(value: object, longest: int = 100) -> str:
-    """A short, printable form of any value, for error messages; never fails.
+    """Returns a short, printable form of any value, for error messages; never fails.
 
     Args:
-        value: Anything, also what has no working `repr` and integers that Python refuses to print.
-        longest: Most characters.
+        value: Anything, also an object whose `repr` fails and an integer that Python refuses to print.
+        longest: Largest number of characters.
 
     Returns:
         The text.

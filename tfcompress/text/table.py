@@ -1,4 +1,4 @@
-"""Plain tables: the same cells as aligned text or as Markdown, numbers to the right."""
+"""Formats tables as aligned text or as Markdown, with numbers aligned to the right."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ Cell = str | int | float | None
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned text; the first column to the left, the others to the right.
+    """Formats a table as aligned text, the first column to the left, the others to the right.
 
     Args:
         header: Column titles.
@@ -41,7 +41,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same cells as a Markdown table; `|` in a cell is escaped.
+    """Formats a table as Markdown; `|` in a cell is escaped.
 
     Args:
         header: Column titles.
@@ -66,10 +66,10 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: Cell, digits: int = 1) -> str:
-    """A cell: integers with thousands separators, floats with `digits` decimals, None as `-`.
+    """Formats a cell: integers with thousands separators, floats with `digits` decimals, None as `-`.
 
     Args:
-        value: What to show.
+        value: The value.
         digits: Decimals of a float.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Checks what users and files say: arguments, stored configurations, strict JSON."""
+"""Checks input from users and files: arguments, stored configurations, JSON."""

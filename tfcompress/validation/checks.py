@@ -1,7 +1,7 @@
-"""Checks of arguments: each takes a value as a user may write it and returns it in its one plain form.
+"""Checks arguments: each function takes a value as a user may write it, and returns it in one standard form.
 
-An argument that does not fit ends in one TypeError (wrong kind) or ValueError (wrong value) that names its owner, the
-argument, what is accepted, and what was received. Values of NumPy become Python's, so that they go to JSON.
+A wrong argument raises a TypeError (wrong kind) or a ValueError (wrong value) that names its owner, the argument, what
+is accepted, and what was received. NumPy values become Python values, so that they can be written to JSON.
 """
 
 import math
@@ -13,20 +13,20 @@ import numpy as np
 
 from tfcompress.text.printable import shown
 
-# numpy and tf.keras.utils.set_random_seed take no larger seed
+# the largest seed that NumPy and keras.utils.set_random_seed accept
 LARGEST_SEED = 2**32 - 1
-# an interpreter starts as many threads as it is told to
+# LiteRT's interpreter would start any number of threads
 MOST_THREADS = 1024
-# a float32 holds values up to here; what is larger overflows in training
+# about the largest float32; larger values overflow in training
 LARGEST_NUMBER = 1e38
 
 
 class WrongKind(TypeError, ValueError):
-    """An argument of a wrong kind: a TypeError, and a ValueError for those who handle all bad arguments alike."""
+    """The error for an argument of a wrong kind: a TypeError, and a ValueError for code that catches only that."""
 
 
 def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: Any, hint: str = "") -> NoReturn:
-    """Raises the one form of error.
+    """Raises an error about an argument, in the form that all checks share.
 
     Args:
         kind: `TypeError` or `ValueError`.
@@ -37,8 +37,8 @@ def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: A
         hint: A way out, a sentence.
 
     Raises:
-        TypeError: As asked for.
-        ValueError: As asked for.
+        TypeError: If `kind` is `TypeError`.
+        ValueError: If `kind` is `ValueError`.
     """
     of_type = f" of type {type(value).__name__}" if kind is TypeError else ""
     raise (WrongKind if kind is TypeError else kind)(
@@ -47,7 +47,7 @@ def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: A
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a real number; truth values are none."""
+    """Whether a value is a real number; booleans are not."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
@@ -62,7 +62,7 @@ def number(
     hint: str = "",
     accepted: str = "",
 ) -> float:
-    """A finite number within bounds.
+    """Checks a finite number within bounds, and returns it.
 
     Args:
         owner: Whose argument it is.
@@ -103,7 +103,7 @@ def number(
 
 
 def whole(owner: str, name: str, value: Any, least: int, most: int, hint: str = "", accepted: str = "") -> int:
-    """A whole number within bounds.
+    """Checks an integer within bounds, and returns it.
 
     Args:
         owner: Whose argument it is.
@@ -118,7 +118,7 @@ def whole(owner: str, name: str, value: Any, least: int, most: int, hint: str = 
         A Python int.
 
     Raises:
-        TypeError: If it is no int (2.0 and True are none).
+        TypeError: If it is not an int (2.0 and True are not).
         ValueError: If it is out of bounds.
 
     Example:
@@ -134,17 +134,17 @@ def whole(owner: str, name: str, value: Any, least: int, most: int, hint: str = 
 
 
 def seed(owner: str, value: Any, name: str = "seed") -> int:
-    """A seed of random numbers."""
+    """Checks a seed of random numbers, and returns it."""
     return whole(owner, name, value, 0, LARGEST_SEED)
 
 
 def threads(owner: str, value: Any) -> int:
-    """A number of threads of an interpreter."""
+    """Checks a number of interpreter threads, and returns it."""
     return whole(owner, "threads", value, 1, MOST_THREADS)
 
 
 def flag(owner: str, name: str, value: Any) -> bool:
-    """True or False; 1, 0 and texts are neither.
+    """Checks a boolean, and returns it; 1, 0 and texts are refused.
 
     Raises:
         TypeError: If it is neither.
@@ -155,12 +155,12 @@ def flag(owner: str, name: str, value: Any) -> bool:
 
 
 def verbosity(owner: str, value: Any) -> int:
-    """How much is said: 0, 1 or 2, as for Keras; True and False count as 1 and 0."""
+    """Checks a verbosity (0, 1 or 2, as in Keras), and returns it; True and False count as 1 and 0."""
     return int(value) if isinstance(value, bool | np.bool_) else whole(owner, "verbose", value, 0, 2)
 
 
 def choice(owner: str, name: str, value: Any, choices: Collection[str], accepted: str = "") -> str:
-    """One of some words; `accepted` says them in other words.
+    """Checks that a text is one of some words, and returns it; `accepted` replaces their list in the error.
 
     Raises:
         TypeError: If it is no text.
@@ -175,7 +175,9 @@ def choice(owner: str, name: str, value: Any, choices: Collection[str], accepted
 
 
 def text(owner: str, name: str, value: Any, empty: bool = False) -> str:
-    """A text, not empty unless that is said, without NUL and half surrogate pairs (no file holds those).
+    """Checks a text, and returns it; it may be empty only with `empty=True`.
+
+    NUL and half surrogate pairs are refused, since no file can hold them.
 
     Raises:
         TypeError: If it is no text.
@@ -191,11 +193,11 @@ def text(owner: str, name: str, value: Any, empty: bool = False) -> str:
 
 
 def path(owner: str, name: str, value: Any) -> str:
-    """The path of a file or folder.
+    """Checks the path of a file or folder, and returns it as text.
 
     Raises:
         TypeError: If it is no path.
-        ValueError: If it is empty or no file can have it.
+        ValueError: If it is empty or not valid for any file.
     """
     if not isinstance(value, str | os.PathLike):
         refuse(TypeError, owner, name, "a path", value)
@@ -203,7 +205,7 @@ def path(owner: str, name: str, value: Any) -> str:
 
 
 def held(value: Any) -> tuple[Any, ...] | None:
-    """What a list, set or iterator holds; None for texts, bytes, dicts and what can't be iterated."""
+    """Returns the items of a list, set or iterator; None for texts, bytes, dicts and what can't be iterated."""
     if isinstance(value, str | bytes | bytearray | memoryview | Mapping):
         return None
     try:
@@ -213,7 +215,7 @@ def held(value: Any) -> tuple[Any, ...] | None:
 
 
 def texts(owner: str, name: str, value: Any, accepted: str = "a list of texts") -> tuple[str, ...]:
-    """Several texts; a single one counts as one of them.
+    """Checks several texts, and returns them as a tuple; a single text becomes a tuple of one.
 
     Raises:
         TypeError: If it is neither.
@@ -230,7 +232,7 @@ def texts(owner: str, name: str, value: Any, accepted: str = "a list of texts") 
 
 
 def function(owner: str, name: str, value: Any, what: str = "a function") -> Callable:
-    """Something to call.
+    """Checks a function or other callable, and returns it.
 
     Raises:
         TypeError: If it can't be called, or is a class.
@@ -241,7 +243,7 @@ def function(owner: str, name: str, value: Any, what: str = "a function") -> Cal
 
 
 def pair(owner: str, name: str, value: Any, what: str = "a pair") -> tuple[Any, Any]:
-    """Two values, as a tuple or list.
+    """Checks a tuple or list of two values, and returns it as a tuple.
 
     Raises:
         TypeError: If it is no tuple or list.
@@ -255,10 +257,10 @@ def pair(owner: str, name: str, value: Any, what: str = "a pair") -> tuple[Any, 
 
 
 def data(owner: str, name: str, value: Any) -> Any:
-    """Something that may hold samples, looked at closely only when it is read; None for none.
+    """Checks that a value may hold samples, and returns it; None is accepted. The samples are checked when read.
 
     Raises:
-        TypeError: If it can't hold any.
+        TypeError: If it can't hold any samples.
     """
     holds = isinstance(value, str | os.PathLike) or hasattr(value, "__array__") or callable(value)
     holds = holds or hasattr(value, "__iter__") or hasattr(value, "__getitem__")
@@ -268,7 +270,7 @@ def data(owner: str, name: str, value: Any) -> Any:
 
 
 def within(owner: str, name: str, check: Callable[[], Any]) -> Any:
-    """Runs a check of something inside an argument; its error gets the argument's name in front.
+    """Runs a check of something inside an argument, and puts the argument's name in front of its error.
 
     Raises:
         TypeError: If the check does.

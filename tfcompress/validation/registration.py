@@ -1,7 +1,7 @@
-"""Classes that stored files name, made known to Keras by one walk over the package.
+"""Registers the package's classes with Keras before a file that names them is read.
 
-A recipe, a session's model or a ported model names its classes, and Keras finds a class once its module is imported.
-`import tfcompress` imports none of them; whoever reads a file calls `register_classes` first.
+A recipe, a session's model or a ported model names its classes, and Keras finds a class only once its module is
+imported. `import tfcompress` imports none of them, so code that reads a file calls `register_classes` first.
 """
 
 import functools
@@ -17,7 +17,7 @@ _MARK = "@keras.saving.register_keras_serializable("
 
 @functools.cache
 def register_classes() -> None:
-    """Imports every module of the package that registers a class with Keras; other modules are only read.
+    """Imports every module of the package whose source registers a class with Keras.
 
     Example:
         >>> import keras
@@ -33,7 +33,7 @@ def register_classes() -> None:
 
 
 def _modules(paths: Iterable[str], prefix: str) -> Iterator[ModuleSpec]:
-    """Yields the modules below a package, none of them imported."""
+    """Yields the modules below a package without importing them."""
     for found in pkgutil.iter_modules(paths, prefix):
         spec = found.module_finder.find_spec(found.name, None)
         if found.ispkg:

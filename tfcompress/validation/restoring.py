@@ -1,6 +1,6 @@
-"""Values of a stored configuration, made again: only of classes that are registered, whatever the text says.
+"""Deserializes values of a stored configuration, only of registered dataclasses.
 
-Keras' own reader imports any module that a file names; a recipe comes from anywhere.
+Keras' own reader imports any module that a file names, which is unsafe for a recipe from an unknown source.
 """
 
 import dataclasses
@@ -16,18 +16,18 @@ _DEEPEST = 16
 
 
 def restored(value: Any, depth: int = 0) -> Any:
-    """Makes a value of its stored form.
+    """Deserializes a value.
 
     Args:
-        value: What `keras.saving.serialize_keras_object` gave, or plain values.
-        depth: How deep it lies in others.
+        value: The result of `keras.saving.serialize_keras_object`, or plain values.
+        depth: How deep it is nested in others.
 
     Returns:
-        The value; objects of registered classes, tuples, dicts, lists and plain values in any order.
+        The value; objects of registered classes, tuples, dicts, lists and plain values, nested in any way.
 
     Raises:
         ValueError: If it names a class that is not registered, or is nested too deep.
-        TypeError: If a class does not take what stands there.
+        TypeError: If a class does not accept the stored values.
 
     Example:
         >>> from tfcompress.schedules.shapes import Constant
@@ -63,7 +63,7 @@ def _object(value: dict, depth: int) -> Any:
 
 
 def made(kind: Any, config: dict, depth: int = 0) -> Any:
-    """Makes an object of a class from its stored configuration.
+    """Deserializes an object of a class from its stored configuration.
 
     Raises:
         ValueError: If a key is none of its fields, or a value is refused.

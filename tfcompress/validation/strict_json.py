@@ -1,7 +1,7 @@
-"""JSON that has one reading only: what a signed manifest may look like.
+"""Reads and writes JSON that every program understands in the same way, as signed manifests need it.
 
 Python's own reader takes the last of two equal keys, `NaN`, and UTF-16; another program may take the
-first, or stop. Whatever two readers could understand differently is an error here.
+first, or stop. Whatever two programs could read differently is an error here.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 DEEPEST = 32
 LARGEST_BYTES = 1 << 20
-# Configurations of Keras: a teacher in a recipe is a whole model, in which models lie in each other.
+# For configurations of Keras, which are larger: a teacher in a recipe is a whole model, with models nested in it.
 LARGEST_CONFIG, DEEPEST_CONFIG = 1 << 26, 200
 _WIDTH = 120  # characters of a line of `write`
 _INT64 = range(-(2**63), 2**63)
@@ -22,15 +22,15 @@ def parse(content: bytes, largest: int = LARGEST_BYTES, deepest: int = DEEPEST) 
     Args:
         content: UTF-8 without a byte order mark.
         largest: Bytes it may have, 1 MiB if not given.
-        deepest: How deep arrays and objects may lie in each other.
+        deepest: How deep arrays and objects may be nested.
 
     Returns:
         Dicts, lists, strings, ints, floats, booleans and None.
 
     Raises:
         ValueError: If it is not UTF-8 or JSON, an object has a key twice, a number is not finite or an
-            integer does not fit into 64 bits, a string holds half a surrogate pair, arrays and objects lie more
-            than `deepest` in each other, or it is larger than `largest`.
+            integer does not fit into 64 bits, a string holds half a surrogate pair, arrays and objects are nested
+            deeper than `deepest`, or it is larger than `largest`.
 
     Example:
         >>> parse(b'{"a": [1, 2.5, null]}')
@@ -61,13 +61,13 @@ def parse(content: bytes, largest: int = LARGEST_BYTES, deepest: int = DEEPEST) 
 
 
 def parse_recipe(text: str | bytes) -> Any:
-    """Reads JSON that Keras wrote: as `parse`, with infinities, which stand in configurations, and more of it.
+    """Reads JSON that Keras wrote: as `parse`, but infinities are accepted and the limits of size are higher.
 
     Args:
         text: JSON text.
 
     Returns:
-        Whatever it holds.
+        The value.
 
     Raises:
         ValueError: If it is no JSON, an object has a key twice, or it is nested deeper than `DEEPEST_CONFIG`.
@@ -85,12 +85,12 @@ def parse_recipe(text: str | bytes) -> Any:
 
 
 def write(value: Any) -> bytes:
-    r"""Writes JSON in one definite form: keys in their order, one space a level, UTF-8, a line feed at the end.
+    r"""Writes JSON in a fixed format: keys in their order, one space a level, UTF-8, a line feed at the end.
 
-    What fits into a line of 120 characters stays on one, and so does a list of plain values.
+    A value that fits into a line of 120 characters is written in one line, and so is a list of plain values.
 
     Args:
-        value: What JSON can hold.
+        value: A value that JSON can hold.
 
     Returns:
         The bytes; `parse` gives `value` back.

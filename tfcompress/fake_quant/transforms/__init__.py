@@ -1,1 +1,1 @@
-"""Tensor to tensor of the same shape, with state: masks, centroids, grids, activation ranges."""
+"""Transforms, functions from a tensor to a tensor of the same shape: masks, centroids, grids, activation ranges."""

@@ -1,7 +1,7 @@
-"""What a transform is: a tensor to a tensor of the same shape, with float32 state that is saved.
+"""Base class of transforms: a function from a tensor to a tensor of the same shape, with float32 state that is saved.
 
 A transform is a Keras layer, so its variables are saved, placed and replicated by Keras. It never
-trains by itself: everything that changes over time is assigned by the technique that owns it.
+trains by itself: the technique that owns it assigns everything that changes over time.
 """
 
 from collections.abc import Callable
@@ -13,20 +13,20 @@ import tensorflow as tf
 from tfcompress.layer_table.axes import Axes
 
 FIXED_POINT = 1e-6
-"""Part of the largest |w| by which a second pass may change a weight; what is zero stays exactly zero."""
+"""Part of the largest |w| by which a second pass may change a weight; zeros stay exactly zero."""
 
 
 class Transform(keras.layers.Layer):
-    """Base class of what a weight is read through while a model trains, and of activation ranges.
+    """Base class of the functions that change a weight or activation during training: masks, rounding, ranges.
 
-    One of your own overrides `call`, with state that `build` makes by `self.state(...)`, and `get_config` where its
-    constructor takes arguments. `tfc.testing.check_transform` runs on it what every transform promises:
+    A transform of your own overrides `call`; `build`, if it has state, which it makes with `self.state(...)`; and
+    `get_config`, if its constructor takes arguments. `tfc.testing.check_transform` checks the rules for all transforms:
 
     - the shape stays;
     - a second pass changes nothing: `f(f(w))` is `f(w)` to `1e-6` of the largest |w|, and zeros stay exactly zero. At
-      the end `f(w)` is written into the weight (baked), and whoever finds another value there than `f` gives would say
-      that somebody assigned the weight. (Transforms that are not `lasting` are exempt, as long as they round.);
-    - the gradient of the output reaches the weight: as it is with `straight_through`, times the mask for a mask;
+      the end `f(w)` is written into the weight (baked); a weight that `f` still changes then looks as if it had been
+      assigned from outside. (Transforms that are not `lasting` are exempt, as long as they round.);
+    - the gradient of the output reaches the weight: unchanged with `straight_through`, times the mask for a mask;
     - state is float32 or integer whatever the model's dtype, and is saved with the model.
 
     Args:
@@ -50,7 +50,7 @@ class Transform(keras.layers.Layer):
     """Whether the result is written into the weight at the end; rounding happens in the file instead."""
 
     outlives_cut = True
-    """Whether its state goes on for what is left of a weight whose channels were cut."""
+    """Whether its state is kept for the rest of a weight when channels are removed from it."""
 
     def __init__(self, axes: str = "", **kwargs: Any) -> None:
         kwargs["dtype"] = "float32"  # masks and scales of a float16 model are kept in full precision
@@ -64,7 +64,7 @@ class Transform(keras.layers.Layer):
 
     @property
     def trainable(self) -> bool:
-        """False, whatever is set: `trainable = True` on a model says nothing of what its techniques keep."""
+        """False, whatever is set: `trainable = True` on a model does not concern the state of its techniques."""
         return False
 
     @trainable.setter
@@ -81,7 +81,7 @@ class Transform(keras.layers.Layer):
     ) -> Any:
         """Makes a state variable; replicas of a distribution strategy keep its mean.
 
-        With `watched`, gradient tapes look at it, so that a tap on it is reached; it still is none
+        With `watched`, gradient tapes follow it, so that its gradient can be recorded; it still is none
         of the trainable variables of any model.
         """
         made = self.add_weight(
@@ -92,7 +92,7 @@ class Transform(keras.layers.Layer):
             trainable=watched,
             aggregation="mean" if dtype == "float32" else "only_first_replica",
         )
-        made.trainable = False  # Keras' word for whose optimizer it is; the tape has its own
+        made.trainable = False  # for Keras: the model's optimizer skips it; the tape has a flag of its own
         return made
 
     @staticmethod
@@ -108,15 +108,15 @@ class Transform(keras.layers.Layer):
         return straight_through(function, x)
 
     def settle(self, w: Any) -> None:
-        """Looks at the weight once more right before the result is written into it; called when `w` is baked.
+        """Updates the state right before the result is written into the weight; called when `w` is baked.
 
-        A hook: what was found on the way to the result may be kept as state, so that a second pass gives it again.
+        A hook: values computed on the way to the result may be stored as state, so that a second pass gives the same.
         """
 
     def masked(self) -> Any:
-        """Returns which entries of the weight it makes zero, as an array of booleans; None if it is no mask.
+        """Returns the entries of the weight that it makes zero, as an array of booleans; None if it is no mask.
 
-        A hook: the share of them is the sparsity in `logs` and at the end of a training.
+        A hook: their share is the sparsity in `logs` and at the end of a training.
         """
         return None
 

@@ -1,8 +1,8 @@
-"""Shared values: every weight reads the mean of its cluster, and gets its own gradient.
+"""Weight clustering: every weight is replaced by the mean of its cluster, and keeps its own gradient.
 
 A cluster's value is the mean of its members, summed in float64: exactly that of the members when
-they are equal already, so that baking twice changes nothing. Assignments change only when the owner
-assigns them (Deep Compression, Han et al. 2016, trains shared values so).
+they are equal already, so that baking twice changes nothing. Only the owner changes which weight
+belongs to which cluster (Deep Compression, Han et al. 2016, trains shared values so).
 """
 
 import keras
@@ -59,18 +59,18 @@ class Centroids(Transform):
         return tf.reshape(tf.pad(kept, ((0, 0), (0, 1))), (-1,))
 
     def call(self, w):
-        """Returns the shared values in place of the weights; the gradient is the weights'."""
+        """Returns the shared values in place of the weights; the gradient passes straight through to the weights."""
         shared = tf.gather(self.values(w), tf.convert_to_tensor(self.index))
         # not `w + (shared - w)`: rounding would make several values of one
         return straight_through(lambda x: tf.where(self.active > 0, shared, x), w)
 
     def settle(self, w):
-        """Keeps today's shared values as the anchor of the next means; called when `w` is baked."""
+        """Stores the current shared values, which clusters without members keep; called when `w` is baked."""
         if float(full_precision(self.active)) > 0:
             self.centroids.assign(self.values(w))
 
     def load_own_variables(self, store):
-        """Loads the state; release 0.1 took the kernels of attention for one channel, whose values all others read."""
+        """Loads the state; release 0.1 treated the kernels of attention as one channel, so values are missing there."""
         found = {key: np.asarray(store[key]) for key in store.keys()}
         for key, variable in zip(found, self.variables, strict=False):
             missing = (

@@ -1,4 +1,4 @@
-"""Channels that are not read: zeros along one axis of a weight, for as long as the channels are still there."""
+"""Channel masks: zeros along the axis of a weight that reads channels, until these channels are removed."""
 
 import keras
 
@@ -24,7 +24,7 @@ class ChannelMask(Transform):
         4.0
     """
 
-    rank = 15  # shared values are found without regard to it, zeros of other masks come on top
+    rank = 15  # after shared values, which do not depend on it, and before other masks
 
     outlives_cut = False
 

@@ -1,4 +1,4 @@
-"""The range of an input of small integers: all that its type holds, so that every value has a code of its own."""
+"""Fixed activation ranges for inputs of 8-bit integers: the whole range of the type, one code for every value."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ _HIGHEST = float(np.iinfo("uint8").max)
 
 @keras.saving.register_keras_serializable("tfcompress")
 class FixedRange(ActivationRange):
-    """A range that no data move.
+    """An activation range with bounds that data do not change.
 
     Args:
         lowest: Lower bound.
@@ -26,7 +26,7 @@ class FixedRange(ActivationRange):
         self.seen.assign(1.0)
 
     def call(self, x, how: str = APPLY, export: bool = False):
-        """Returns `x` on the grid; `x` itself while ranges look on."""
+        """Returns `x` on the grid; `x` itself while ranges only observe."""
         if how == OBSERVE:
             return x
         return super().call(x, APPLY if how == TRAIN else how, export)

@@ -1,4 +1,4 @@
-"""Zeros that stay: weight times mask, assigned by whoever owns it; masked, the gradient is zero."""
+"""Pruning masks: multiplies a weight by zeros and ones that its technique assigns; a masked weight has no gradient."""
 
 import keras
 import numpy as np
@@ -34,5 +34,5 @@ class Mask(Transform):
         return w * self.mask
 
     def masked(self):
-        """Which weights are off."""
+        """Returns which weights are masked."""
         return np.asarray(full_precision(self.mask)) == 0

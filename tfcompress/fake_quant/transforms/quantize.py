@@ -1,4 +1,4 @@
-"""A weight on its integer grid, per tensor or per channel, with the straight-through gradient.
+"""Rounds a weight to its integer grid, per tensor or per channel, with the straight-through gradient.
 
 Symmetric: scale = max|w| / (2^(bits-1) - 1), code = round(w / scale), zero point 0, narrow range.
 Asymmetric: scale = (high - low) / (2^bits - 1) with low <= 0 <= high (Jacob et al., "Quantization

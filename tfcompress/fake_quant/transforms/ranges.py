@@ -1,8 +1,8 @@
-"""Activation ranges: the fake quantization behind an operation, and how its low and high are found.
+"""Activation ranges: round the output of an operation to a grid whose bounds follow the data or are trained.
 
 The rounding is TensorFlow's own FakeQuant op, which the LiteRT converter reads. While training, the
 gradient passes straight through; the range follows the batches as a mean that starts as a plain
-average and turns into an exponential one, so that no guess of a first range has to be forgotten.
+average and turns into an exponential one, so that it needs no first guess.
 """
 
 import math
@@ -20,17 +20,17 @@ from tfcompress.quant_spec import QuantSpec
 TRAIN, OBSERVE, APPLY = "train", "observe", "apply"
 # Values a percentile is taken of: a full sort of every activation would cost more than the step.
 _SAMPLE = 16384
-# Keeps a range that saw only zeros from dividing by zero; what a file needs, `fake_quant/range_floors.py` finds.
+# Prevents a division by zero in a range that saw only zeros; `fake_quant/range_floors.py` finds what a file needs.
 _NOTHING = 1e-30
 # Steps that the code of zero is away from a half.
 _CLEAR = 1e-3
-# Part of a trained range's longer side that the shorter has at least, so that its exponent can move.
+# Smallest ratio of the shorter to the longer side of a trained range, so that the exponent of both can move.
 _SIDE = 1e-6
 
 
 @keras.saving.register_keras_serializable("tfcompress")
 class ActivationRange(Transform):
-    """A moving range: mean of the batches' minima and maxima.
+    """An activation range that is the moving average of the minima and maxima of the batches.
 
     Args:
         bits: Bits of a code, 2..16.
@@ -78,15 +78,15 @@ class ActivationRange(Transform):
         return low, high
 
     def extremes(self, x):
-        """Returns what this batch says of low and high."""
+        """Returns the lowest and highest value of a batch."""
         low = tf.zeros(()) if self.positive else tf.reduce_min(x)
         return low, tf.reduce_max(x)
 
     def call(self, x, how: str = APPLY, export: bool = False):
-        """Returns `x` on the grid ("train", "apply"), or `x` itself while only looking ("observe").
+        """Returns `x` on the grid ("train", "apply"), or `x` itself while the range only observes ("observe").
 
-        With `export`, the bounds become attributes of the node, where the converter looks for them. It takes every
-        such node for 8 bits, so other widths make none; `conversion/packers.py` brings 16-bit ranges into the file.
+        With `export`, the bounds become attributes of the node, where the converter looks for them. It reads every
+        such node as 8 bits, so other widths make none; `conversion/packers.py` writes 16-bit ranges into the file.
         """
         if export and self.bits != INT8.activations.bits:
             return x
@@ -99,7 +99,7 @@ class ActivationRange(Transform):
             return x
         if how == TRAIN:
             low, high = self.extremes(tf.stop_gradient(x))
-            # a batch that overflowed says nothing, and would never be forgotten
+            # a batch that overflowed carries no information, and would stay in the mean for ever
             is_finite = tf.math.is_finite(high - low)
             low, high = tf.where(is_finite, low, self.low), tf.where(is_finite, high, self.high)
             keep = tf.minimum(self.momentum, self.seen / (self.seen + 1.0))
@@ -110,7 +110,7 @@ class ActivationRange(Transform):
         return fake_quant(x, *self._known(x), self.bits)
 
     def _known(self, x) -> tuple[Any, Any]:
-        """The bounds; those of the values themselves as long as no data was seen."""
+        """Returns the bounds; those of the values themselves as long as no data was seen."""
         low, high = self.bounds()
         was_seen = tf.convert_to_tensor(self.seen) > 0
         return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self.extremes(x)))
@@ -122,7 +122,7 @@ class ActivationRange(Transform):
         self.seen.assign(self.seen + 1.0)
 
     def widen(self, low: float, high: float) -> None:
-        """Sets the range to other bounds than those that were seen."""
+        """Sets the bounds, whatever data was seen."""
         self.low.assign(low)
         self.high.assign(high)
 
@@ -132,9 +132,9 @@ class ActivationRange(Transform):
         return float(full_precision(self.seen)) > 0
 
     def limits(self) -> tuple[float, float]:
-        """Returns `(low, high)` as Python numbers, moved a little where zero lies half-way between two codes.
+        """Returns `(low, high)` as Python numbers, shifted a little where zero lies half-way between two codes.
 
-        FakeQuant, which divides in float32, and the converter would choose different ones of the two for it.
+        FakeQuant, which divides in float32, and the converter would round such a zero point to different codes.
         """
         low, high = (float(bound) for bound in self.bounds())
         step = (high - low) / Codes(self.bits).steps
@@ -144,7 +144,7 @@ class ActivationRange(Transform):
         return low - 2.0 * _CLEAR * step, high - 2.0 * _CLEAR * step
 
     def own_weights(self) -> list[tuple]:
-        """Returns the pairs (variable, noted gradient) that need an optimizer of their own; a moving range has none."""
+        """Returns the pairs (variable, recorded gradient) for an optimizer of their own; a moving range has none."""
         return []
 
     def get_config(self):
@@ -155,7 +155,7 @@ class ActivationRange(Transform):
 
 @keras.saving.register_keras_serializable("tfcompress")
 class PercentileRange(ActivationRange):
-    """A moving range of percentiles of an even sample of the batch; it leaves outliers out.
+    """An activation range that is the moving average of percentiles of the batches, which ignores outliers.
 
     Args:
         percentile: Per cent of the values inside the range, in (50, 100].
@@ -189,11 +189,11 @@ class PercentileRange(ActivationRange):
 
 @keras.saving.register_keras_serializable("tfcompress")
 class LearnedRange(ActivationRange):
-    """A trained range (as in LSQ, Esser et al. 2020): the loss moves low and high.
+    """An activation range whose bounds are trained (as in LSQ, Esser et al. 2020).
 
-    Low and high are held as `-exp(a)` and `exp(b)`, so they always straddle zero and one learning
-    rate serves ranges of any size. The variables are not the model's, so the gradient is noted by a
-    tap for an optimizer of their own. The first batch (or calibration) sets them.
+    The bounds are stored as `-exp(a)` and `exp(b)`, so zero always lies between them and one learning
+    rate serves ranges of any size. The variables are not the model's, so their gradient is recorded
+    for an optimizer of their own. The first batch (or calibration) sets them.
     """
 
     def _build_state(self):
@@ -242,20 +242,20 @@ class LearnedRange(ActivationRange):
         self.exponents.assign(_logarithms(tf.stack([-self.low, tf.convert_to_tensor(self.high)])))
 
     def widen(self, low: float, high: float) -> None:
-        """Sets the range and the exponents it is trained by."""
+        """Sets the bounds and the exponents that they are trained by."""
         super().widen(low, high)
         self._take_exponents()
 
     def own_weights(self) -> list[tuple]:
-        """Returns the pairs (variable, noted gradient) that need an optimizer of their own."""
+        """Returns the pairs (variable, recorded gradient) for an optimizer of their own."""
         return [(self.exponents, self.gradients)]
 
 
 def range_for(spec: QuantSpec, title: str, positive: bool) -> ActivationRange:
-    """Returns a fresh range of the kind that number formats ask for.
+    """Returns a new activation range of the kind that a quantization scheme names.
 
     Args:
-        spec: The number formats; of activations, some.
+        spec: The scheme; its activations are quantized.
         title: Name of the range in reports.
         positive: Whether the values are known to be >= 0.
     """
@@ -279,5 +279,5 @@ def _logarithms(sides):
 
 
 def fake_quant(x, low, high, bits: int = INT8.activations.bits):
-    """Rounds to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
+    """Rounds a tensor to the grid of TensorFlow's FakeQuant; the gradient passes straight through."""
     return straight_through(lambda x: tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits), x)

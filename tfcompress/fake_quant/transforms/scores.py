@@ -1,8 +1,8 @@
-"""A mask that listens: backward it notes what the gradient of the loss says about each weight.
+"""Pruning masks that score weights by their gradients during the backward pass.
 
-Callbacks never see a batch; the tap sees every one, under XLA, graph accumulation and replicas
-alike. It reads the gradient of the masked weight before the mask cuts it off, so a weight that is
-masked keeps being scored (Sanh et al., "Movement Pruning", 2020) and may come back.
+Callbacks never see a batch; the mask sees every one, also under XLA, gradient accumulation and
+replicas. It reads the gradient of the masked weight before the mask sets it to zero, so a masked
+weight keeps being scored (Sanh et al., "Movement Pruning", 2020) and may come back.
 """
 
 from collections.abc import Callable
@@ -19,15 +19,15 @@ STATISTICS: dict[str, Callable] = {
     "sensitivity": lambda w, g: tf.square(w * g),
     "movement": lambda w, g: -w * g,
 }
-"""Name of a criterion to what is noted at every step: a function of a weight and the gradient of the loss for it."""
+"""Name of a criterion to the score of one step: a function of a weight and the gradient of the loss for it."""
 
 SUMMED = {"movement"}
-"""Names of those whose figures are added up over the training; of the others a mean over the last steps is kept."""
+"""Criteria whose scores are summed over the training; the others keep a moving average over the last steps."""
 
 
 @keras.saving.register_keras_serializable("tfcompress")
 class ScoredMask(Mask):
-    """Keeps a mean over the last steps (a sum, for "movement") of what weight and gradient say.
+    """A mask that also keeps a moving average (a sum, for "movement") of the scores of all weights.
 
     Args:
         statistic: Key of `STATISTICS`.
@@ -52,7 +52,7 @@ class ScoredMask(Mask):
         self.seen = self.state("seen", ())
 
     def call(self, w):
-        """Returns `w * mask`; the gradient is noted on the way back."""
+        """Returns `w * mask`; the backward pass records the score of the gradient."""
         mask = tf.convert_to_tensor(self.mask)
 
         @tf.custom_gradient

@@ -1,15 +1,15 @@
-"""A tap on a value that is not the model's: its gradient is noted for an optimizer of its own."""
+"""Records the gradient of a value that is not a weight of the model, for an optimizer of its own."""
 
 import tensorflow as tf
 
 
 def note_gradient(value, gradients, scale=1.0):
-    """Returns `value`; backward, its gradient times `scale` is added to a variable.
+    """Returns a value unchanged; the backward pass adds its gradient times `scale` to a variable.
 
     Args:
         value: A tensor.
         gradients: Variable of the same shape.
-        scale: Factor on what is noted; the gradient that flows on is untouched.
+        scale: Factor of the recorded gradient; the gradient that is passed on stays unchanged.
 
     Returns:
         The tensor.
