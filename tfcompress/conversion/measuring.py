@@ -21,7 +21,7 @@ def measure(conversion: Conversion, artifact: Artifact) -> None:
     if c.samples is None:
         return
     if {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"} & set(artifact.op_versions):
-        c.notes.append("not compared with the float model: both draw random numbers anew at each call")
+        c.notes.append("not compared with the float model: both draw new random numbers at each call")
         return
     got = measuring.answers(artifact, c.inputs)
     references = {FLOAT_MODEL: c.float_outputs}

@@ -26,7 +26,7 @@ def refused_parts(model: keras.Model, traced: Trace | None = None) -> list[Refus
 
     Args:
         model: A built model.
-        traced: Its trace, whose operations are looked at as well.
+        traced: Its trace, whose operations are checked as well.
     """
     found = [Refused(f"input {n!r}", "", _STRINGS) for n, _, dtype in input_triples(model) if dtype == "string"]
     for path, op in leaves(model):
@@ -51,7 +51,7 @@ def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refus
 
     Args:
         model: A built model.
-        traced: Its trace, whose operations are looked at as well.
+        traced: Its trace, whose operations are checked as well.
     """
     places = leaves(model)
     known = float_reasons(op for _, op in places) if traced is None else float_reasons(c.op for c in traced.calls)
