@@ -207,7 +207,7 @@ def test_codes_of_another_scale_are_brought_over():
     own = [s.name for s in made[0].artifact.inputs]
     made[0] = ChainedPart(made[0].artifact, dict.fromkeys(own, "x"), {"a": "m"})
     chain = ChainedArtifact(made, ["x"], {"b": "y"})
-    assert chain.requantized() == ["m"] and "another scale" in chain.summary()
+    assert chain.requantized() == ["m"] and "requantized between files: m" in chain.summary()
     np.testing.assert_allclose(chain.predict(x), model(x), atol=0.15)
 
 

@@ -1,1 +1,1 @@
-"""Android: signed folders of models for the app, reports and logs that come back from phones."""
+"""Writes signed folders of models for the Android app, and reads reports and logs from phones."""

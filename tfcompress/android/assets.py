@@ -1,7 +1,7 @@
-"""Writes the folder of models that an app carries: models, golden tensors, samples, manifest, signature.
+"""Writes the folder of models that an app ships with: models, golden tensors, samples, manifest, signature.
 
-Everything is written beside the old folder and takes its place at the end, so that a reader sees the one or
-the other, and whatever goes wrong leaves the old one.
+Everything is written to a new folder, which replaces the old one at the end, so that a reader sees the one or
+the other, and any failure leaves the old one.
 """
 
 import hashlib
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 SAMPLES_SCHEMA = "tfcompress.samples/1"
-# A file computed on another processor may round the last bit otherwise.
+# Another processor may round the last bit differently.
 _MAX_LSB, _MAX_ABS = 1, 1e-4
 
 
 @dataclass(frozen=True)
 class SampleImages:
-    """Pictures for people who try the app.
+    """Sample pictures that the app offers for classification.
 
     Attributes:
-        pixels: uint8 (n, side, side), 0 is the ground.
+        pixels: uint8 (n, side, side), 0 is the background.
         labels: Class of each.
         indices: Row of each in the data they are from.
-        kinds: Why each is there: "first" or "disputed".
-        source: What the data are.
-        licence: Whose they are.
+        kinds: Why each was chosen: "first" (of its class) or "disputed" (the models disagree).
+        source: Name of the data.
+        licence: Licence and authors of the data.
     """
 
     pixels: np.ndarray
@@ -53,7 +53,7 @@ class SampleImages:
 
 @dataclass(frozen=True)
 class AppTask:
-    """What the models do, and how pixels become their input.
+    """The task of the models: classes, input images, and how pixels become input values.
 
     Attributes:
         dataset: Name of the data.
@@ -78,7 +78,7 @@ class AppTask:
     offset: float = 0.0
 
     def values(self, pixels: np.ndarray) -> np.ndarray:
-        """Input values of pixels: `pixel * scale + offset` in float64, rounded to float32 once.
+        """Converts pixels to input values: `pixel * scale + offset` in float64, rounded to float32 once.
 
         Args:
             pixels: uint8 (n, side, side).
@@ -101,15 +101,15 @@ def write_assets(
     passphrase: str = "",
     keep_plain: bool = False,
 ) -> bytes:
-    """Writes the folder, and the public key if wanted.
+    """Writes the folder of models, and the public key if a file for it is given.
 
     Args:
         folder: Made, or replaced if it holds a manifest or nothing.
         variants: The models.
-        task: What they do.
+        task: Their task.
         samples: Pictures for the app.
-        golden: uint8 (n, side, side): pictures of which the models' answers are stored, for the self-test.
-        key: Private key to sign with; None makes a pair for this folder alone and forgets the private key.
+        golden: uint8 (n, side, side): pictures whose outputs are stored for the app's self-test.
+        key: Private key to sign with; None makes a key pair for this folder alone and does not keep the private key.
         public_key: File for the public key in DER, written together with the folder.
         encrypted: Identifiers of the variants to encrypt.
         passphrase: For these.
@@ -119,8 +119,8 @@ def write_assets(
         The public key in DER.
 
     Raises:
-        ValueError: If variants are none or named twice, `encrypted` or `task.reference` name none of them, the
-            passphrase is missing, or the folder holds something else.
+        ValueError: If there are no variants or two of one name, `encrypted` or `task.reference` name none of them,
+            the passphrase is missing, or the folder holds something else.
         ModuleNotFoundError: If `cryptography` is not installed.
     """
     folder = pathlib.Path(folder)
@@ -153,7 +153,7 @@ def check_request(
     encrypted: Sequence[str] = (),
     passphrase: str = "",
 ) -> None:
-    """Checks what `write_assets` is asked for, before anything is measured for it.
+    """Checks the arguments of `write_assets` before anything is measured.
 
     Args:
         folder: Where to write.
@@ -187,7 +187,7 @@ def check_request(
 
 
 class _Contents:
-    """Files by path; those that are no models are listed in the manifest."""
+    """Files of the folder by path, and the entries of those that are no models for the manifest."""
 
     def __init__(self):
         self.files: dict[str, bytes] = {}
@@ -296,5 +296,5 @@ def _document(task: AppTask, models: list[dict], files: dict[str, dict], key_sha
 
 
 def _replace(folder: pathlib.Path, files: dict[str, bytes], beside: dict[str | os.PathLike, bytes]) -> None:
-    """Puts the files into a new folder and swaps it in; without exchange, the manifest and its signature come last."""
+    """Replaces the folder at once; where the system can't exchange folders, manifest and signature come last."""
     replace_folder(folder, files, beside, last=(MANIFEST, SIGNATURE))

@@ -1,6 +1,6 @@
-"""Brings ink of any size into the form of an MNIST digit: 20 x 20 box, centre of mass in the middle of 28 x 28.
+"""Scales and centres a drawing like an MNIST digit: in a 20 x 20 box, centre of mass in the middle of 28 x 28.
 
-Integer arithmetic alone, so that every program that follows the steps gives the same bytes; the Android
+It uses integer arithmetic only, so that every program that follows the steps gives the same bytes, as the Android
 demo does. After Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998.
 """
 
@@ -12,7 +12,7 @@ _FAINT = 192  # a digit whose brightest pixel is below it is stretched; no digit
 
 
 def centre(image: np.ndarray) -> np.ndarray:
-    """Makes a 28 x 28 digit of a picture of ink.
+    """Turns a drawing into a 28 x 28 picture like those of MNIST.
 
     1. Box: the smallest rectangle with all pixels above 0, w x h; m = max(w, h). Without any, the result is empty.
     2. Size: nw = max(1, (40 w + m) div 2m), nh alike: the longer side becomes 20.
@@ -21,11 +21,11 @@ def centre(image: np.ndarray) -> np.ndarray:
     5. Place: left = (30 T - S) div 2T with T the sum of v and S that of v (2 column + 1), within 0..28 - nw;
        top alike. This brings the centre of mass next to the middle of pixel (14, 14), where MNIST has it.
 
-    `div` rounds down. Of MNIST's 10,000 test digits 9,996 come back byte for byte. Step 4 is not of MNIST: a
-    thin pen would be fainter than any digit that a model has learned.
+    `div` rounds down. Of MNIST's 10,000 test digits 9,996 are returned unchanged. Step 4 is not part of MNIST's
+    method: strokes of a thin pen would be fainter than any digit of the training data.
 
     Args:
-        image: uint8 (height, width), 0 is the ground and 255 full ink.
+        image: uint8 (height, width), 0 is the background and 255 full ink.
 
     Returns:
         uint8 (28, 28).
@@ -62,7 +62,7 @@ def centre(image: np.ndarray) -> np.ndarray:
 
 
 def _scaled(box: np.ndarray) -> np.ndarray:
-    """Area average to a size of which the longer side is 20."""
+    """Scales by area average to a size whose longer side is 20."""
     longest = max(box.shape)
     weights = [_overlaps(size, max(1, (2 * BOX * size + longest) // (2 * longest))) for size in box.shape]
     total = weights[0] @ box @ weights[1].T
@@ -71,7 +71,7 @@ def _scaled(box: np.ndarray) -> np.ndarray:
 
 
 def _overlaps(source: int, target: int) -> np.ndarray:
-    """How much of each source pixel each target pixel covers, in 1/target of a source pixel: (target, source)."""
+    """Returns how much of each source pixel each target pixel covers, in 1/target of a source pixel."""
     edges_from = np.arange(source + 1) * target
     edges_to = np.arange(target + 1) * source
     low = np.maximum(edges_to[:-1, None], edges_from[None, :-1])
@@ -87,7 +87,7 @@ def _stretched(values: np.ndarray) -> np.ndarray | None:
 
 
 def _start(profile: np.ndarray) -> int:
-    """First row or column in the result, of the sums over each row or column of the digit."""
+    """Returns the first row or column of the digit in the result, from its sums over rows or columns."""
     total, moment = int(profile.sum()), int(profile @ (2 * np.arange(len(profile)) + 1))
     start = ((SIDE + 2) * total - moment) // (2 * total)
     return min(max(start, 0), SIDE - len(profile))

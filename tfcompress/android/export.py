@@ -1,6 +1,6 @@
-"""From a folder of `.tflite` files to the folder that the Android demo carries: measured, described, signed.
+"""Exports `.tflite` files to the folder that the Android demo ships with: measures, describes and signs them.
 
-Every figure in the manifest is measured here, on the data that are given; nothing is copied from a table.
+Every figure in the manifest is measured here, on the given data.
 """
 
 import importlib.metadata
@@ -31,7 +31,7 @@ from tfcompress.validation import strict_json
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-SIDE = 28  # pixels: what the app's drawing pad gives
+SIDE = 28  # pixels of the pictures that the app's drawing pad makes
 # Where the demo's project keeps the key that is compiled into it.
 KEY_IN_PROJECT = pathlib.PurePosixPath("core/src/main/resources/org/tfcompress/demo/core/public_key.der")
 _EACH, _DISPUTED = 2, 4  # samples of each class, and samples on which the variants do not agree
@@ -44,14 +44,14 @@ _LICENCES = {
 
 @dataclass(frozen=True)
 class AndroidExport:
-    """What `export_android` wrote.
+    """Result of `export_android`: the paths written and the models with their figures.
 
     Attributes:
         folder: The assets.
         public_key: File with the public key.
         variants: The models, in order.
-        runtime: Version of the app's runtime that was asked about; may be empty.
-        notes: What to know.
+        runtime: Version of the app's runtime that the models are compared with; may be empty.
+        notes: Notes on the export, one sentence each.
     """
 
     folder: pathlib.Path
@@ -61,7 +61,7 @@ class AndroidExport:
     notes: tuple[str, ...]
 
     def text(self) -> str:
-        """A table of the models, and what to know."""
+        """Returns a table of the models, and the notes."""
         header = ["variant", "bytes", "gzip bytes", "top-1", "agreement", "p50 us, host", "needs"]
         header += [f"runs in {self.runtime}"] if self.runtime else []
         rows = [_row(variant, self.runtime) for variant in self.variants]
@@ -86,7 +86,7 @@ def export_android(
     latency: bool = True,
     verbose: int = 1,
 ) -> AndroidExport:
-    """Measures models, and writes what the Android demo needs to run them: all of it, or nothing.
+    """Measures models and writes the folder that the Android demo needs to run them, completely or not at all.
 
     Args:
         models: A folder with `.tflite` files, or their paths. An identifier in the app is the name of a file.
@@ -94,15 +94,15 @@ def export_android(
         digits: Images (n, 28, 28, 1) to measure on; samples and golden inputs are taken from the test part.
         labels: Names of the classes; None takes "0", "1", ...
         reference: Variant that the others are compared with; empty takes the float32 one.
-        runtime: Version of the app's runtime, to say which variants it cannot run. They are exported all the same,
+        runtime: Version of the app's runtime, to tell which variants it cannot run. They are exported as well,
             and the app shows them with the reason.
-        key: Private key to sign with; None makes a pair, signs, and forgets the private half.
+        key: Private key to sign with; None makes a key pair, signs, and does not keep the private key.
         public_key: File for the public key; None takes its place in the Gradle project around `out`.
         encrypt: Variants to encrypt.
         passphrase: For these.
         keep_plain: Ship them unencrypted as well, the encrypted ones as `..._encrypted`.
-        golden: Number of inputs whose answers are stored for the app's self-test, 1 or more.
-        limit: At most as many images are measured, taken at even distances.
+        golden: Number of inputs whose outputs are stored for the app's self-test, 1 or more.
+        limit: Most images to measure on, taken at even distances.
         latency: Measure the time on this host; without it the manifest has none.
         verbose: 0 for silence, 1 for progress on stderr.
 
@@ -127,12 +127,12 @@ def export_android(
     out = pathlib.Path(out)
     place = pathlib.Path(public_key) if public_key is not None else _place_of_key(out)
     if runtime:
-        runs_in(runtime, runtime)  # is it a version?
+        runs_in(runtime, runtime)  # raises if it is no version
     if golden < 1 or limit < 1:
         raise ValueError(f"export_android: golden and limit must be 1 or more. Received: {golden=}, {limit=}.")
     labels = [str(number) for number in range(10)] if labels is None else list(labels)
     artifacts, recipe = _load(models)
-    for name, artifact in artifacts.items():  # all of them, before anything is measured
+    for name, artifact in artifacts.items():  # checks all of them before anything is measured
         phone_variant(name, artifact, SIDE, len(labels), {})
     reference = _reference(artifacts, reference)
     check_request(out, list(artifacts), reference, encrypt, passphrase)
@@ -149,7 +149,7 @@ def export_android(
 
 
 def _task(digits: Digits, labels: list[str], reference: str, runtime: str, artifact: Artifact) -> AppTask:
-    """What the app does with the models, and what it watches."""
+    """Returns the task of the models, with the bins of the app's monitoring."""
     return AppTask(
         dataset=digits.name,
         labels=labels,
@@ -162,7 +162,7 @@ def _task(digits: Digits, labels: list[str], reference: str, runtime: str, artif
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
-    """Bytes of images in 0..1.
+    """Converts images in 0..1 to bytes.
 
     Args:
         x: float32 (n, height, width, 1).
@@ -174,7 +174,7 @@ def pixels(x: np.ndarray) -> np.ndarray:
 
 
 class _Measured:
-    """What the models answer on the images: figures of the manifest, and samples on which they do not agree."""
+    """Measures the models on the images: figures of the manifest, and samples on which they disagree."""
 
     def __init__(
         self, artifacts: dict[str, Artifact], digits: Digits, reference: str, limit: int, latency: bool, verbose: int
@@ -194,7 +194,7 @@ class _Measured:
         self.verbose = verbose
 
     def variants(self, classes: int, recipe: list[dict[str, Any]] | None) -> list[PhoneVariant]:
-        """The models with their figures."""
+        """Returns the models with their figures."""
         found = []
         for name, artifact in self.artifacts.items():
             tell(f"counting the answers of {name} on training images", self.verbose)
@@ -211,7 +211,7 @@ class _Measured:
         return found
 
     def samples(self) -> SampleImages:
-        """The first images of each class, and the first ones on which the models do not agree."""
+        """Returns the first images of each class, and the first ones on which the models disagree."""
         digits = self.digits
         rows = [row for label in np.unique(digits.y_test) for row in np.flatnonzero(digits.y_test == label)[:_EACH]]
         kinds = ["first"] * len(rows)
@@ -249,7 +249,7 @@ class _Measured:
 
 
 def _load(models: str | os.PathLike | Sequence[str | os.PathLike]) -> tuple[dict[str, Artifact], list | None]:
-    """Files by identifier, in the order of `figures.json` where there is one, and the recipe of their folder."""
+    """Reads files by identifier, in the order of `figures.json` if there is one, and the recipe of their folder."""
     folder = pathlib.Path(models) if isinstance(models, str | os.PathLike) else None
     if folder is not None and not folder.is_dir():
         if not folder.exists():
@@ -301,7 +301,7 @@ def _reference(artifacts: dict[str, Artifact], wanted: str) -> str:
 
 
 def _place_of_key(out: pathlib.Path) -> pathlib.Path:
-    """The key's place in the Gradle project around the assets."""
+    """Returns the path of the public key in the Gradle project around the assets."""
     for place in (out.resolve(), *out.resolve().parents):
         if (place / "settings.gradle.kts").exists() and (place / KEY_IN_PROJECT.parts[0]).is_dir():
             return place / KEY_IN_PROJECT
@@ -325,7 +325,7 @@ def _notes(out, place, variants, runtime, key, encrypt, digits) -> tuple[str, ..
         notes.append(f"Not for runtime {runtime}, shown there with the reason and not run: {', '.join(late)}.")
     if encrypt:
         notes.append(f"Encrypted: {', '.join(encrypt)}.")
-    pair = "a new pair of keys, whose private half is gone" if key is None else "the given key"
+    pair = "a new key pair, whose private key was not kept" if key is None else "the given key"
     notes.append(f"Signed with {pair}; public key: {place}.")
     notes.append(f"Wrote {out}.")
     return tuple(notes)

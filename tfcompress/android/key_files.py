@@ -1,4 +1,4 @@
-"""Pairs of keys as files: made once, readable for their owner alone, never inside a project that is published."""
+"""Writes and reads key pairs: never overwritten, readable for their owner alone, and not inside a Gradle project."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def save_keys(folder: str | os.PathLike, passphrase: str = "") -> tuple[pathlib.Path, pathlib.Path]:
-    """Makes a pair of keys and writes it: `private_key.pem` (PKCS 8, mode 600) and `public_key.der`.
+    """Makes a key pair and writes it: `private_key.pem` (PKCS 8, mode 600) and `public_key.der`.
 
     Args:
         folder: Made if it does not exist.
@@ -22,8 +22,8 @@ def save_keys(folder: str | os.PathLike, passphrase: str = "") -> tuple[pathlib.
         Paths of the private and of the public key.
 
     Raises:
-        FileExistsError: If one of the files is there; a key that signed something is never overwritten.
-        ValueError: If the folder lies in a Gradle project, where the key would soon be published.
+        FileExistsError: If one of the files exists; a key that signed something is never overwritten.
+        ValueError: If the folder lies in a Gradle project, where the key could be published by mistake.
         ModuleNotFoundError: If `cryptography` is not installed.
     """
     need_cryptography()
@@ -61,7 +61,7 @@ def load_key(path: str | os.PathLike, passphrase: str = "") -> "EllipticCurvePri
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no private key on P-256, or the passphrase is missing, wrong or too much.
+        ValueError: If it is no private key on P-256, or the passphrase is missing, wrong or not needed.
         ModuleNotFoundError: If `cryptography` is not installed.
     """
     need_cryptography()
@@ -88,7 +88,7 @@ def _refuse_project(folder: pathlib.Path) -> None:
 
 
 def _write_new(path: pathlib.Path, content: bytes, mode: int) -> None:
-    """Writes a file that must not be there yet, whole or not at all."""
+    """Writes a file that must not exist yet, completely or not at all."""
     temporary, handle = temporary_file(path.parent, mode)
     try:
         with open(handle, "wb", closefd=False) as file:

@@ -1,6 +1,6 @@
-"""The signed list of models that an app carries, and its reader: signature, digest, decryption, digest.
+"""Reads the signed manifest of an app's models, and its files: checks signature and digests, and decrypts.
 
-Nothing of a manifest is believed before its signature, nothing of a file before its digest. Format:
+A manifest is used only after its signature was verified, a file only after its digest. Format:
 `tfcompress.android/1`, strict JSON beside a detached signature; unknown keys are ignored.
 """
 
@@ -67,11 +67,11 @@ _FILE = {"bytes": int, "sha256": str}
 
 
 class ManifestError(IntegrityError):
-    """A manifest with a good signature that is no manifest of this format."""
+    """Raised for a manifest with a valid signature that is not of this format."""
 
 
 class DigestError(IntegrityError):
-    """A file that is not the one in the manifest: another size or SHA-256, or it is gone."""
+    """Raised for a file that is not the one in the manifest: another size or SHA-256, or it is missing."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Manifest:
         return tuple(model["id"] for model in self.document["models"])
 
     def entry(self, name: str) -> dict[str, Any]:
-        """What the manifest says of a model.
+        """Returns the entry of a model in the manifest.
 
         Args:
             name: Its identifier.
@@ -111,18 +111,18 @@ class Manifest:
         raise KeyError(f"no model {name!r} in the manifest; there are {list(self.names)}")
 
     def model(self, name: str, passphrase: str = "") -> bytes:
-        """The bytes of a model for the runtime: digest checked, decrypted, digest checked again.
+        """Reads the bytes of a model for the runtime: checks the digest, decrypts, checks the digest again.
 
         Args:
             name: Its identifier.
-            passphrase: Of an encrypted one.
+            passphrase: For an encrypted model.
 
         Returns:
             The plain `.tflite` file.
 
         Raises:
             KeyError: If there is no such model.
-            DigestError: If the file is gone or is not the one that was signed.
+            DigestError: If the file is missing or is not the one that was signed.
             DecryptionError: If the passphrase is wrong.
             ValueError: If it is encrypted and no passphrase is given.
         """
@@ -135,7 +135,7 @@ class Manifest:
         return decrypt(content, entry["encryption"], passphrase)
 
     def file(self, path: str) -> bytes:
-        """The bytes of a file that is no model, such as `golden/in_int8.bin`, its digest checked.
+        """Reads a file that is no model, such as `golden/in_int8.bin`, and checks its digest.
 
         Args:
             path: As the manifest names it.
@@ -145,12 +145,12 @@ class Manifest:
 
         Raises:
             KeyError: If the manifest has no such file.
-            DigestError: If it is gone or is not the one that was signed.
+            DigestError: If it is missing or is not the one that was signed.
         """
         return _read(self.folder, path, self.document["files"][path])
 
     def golden(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Golden inputs and outputs of a model, as the file's own types.
+        """Returns golden inputs and outputs of a model, in the file's own types.
 
         Args:
             name: Its identifier.
@@ -169,18 +169,18 @@ class Manifest:
 
 
 def read_manifest(folder: str | os.PathLike, public_key: bytes | str | os.PathLike) -> Manifest:
-    """Reads the manifest of a folder after its signature was verified.
+    """Verifies the signature of a folder's manifest and reads it.
 
     Args:
         folder: With `manifest.json` and `manifest.sig`.
         public_key: SubjectPublicKeyInfo in DER, or the path of a file with it.
 
     Returns:
-        The manifest; models and files are checked when they are asked for.
+        The manifest; models and files are checked when they are read.
 
     Raises:
         SignatureError: If the signature is not that of the manifest and the key.
-        ManifestError: If it is signed and yet no manifest of this format.
+        ManifestError: If the signed file is no manifest of this format.
         FileNotFoundError: If a file is missing.
         ModuleNotFoundError: If `cryptography` is not installed.
 
@@ -205,7 +205,7 @@ def read_manifest(folder: str | os.PathLike, public_key: bytes | str | os.PathLi
 
 
 def check_document(content: bytes) -> dict[str, Any]:
-    """Reads a manifest's JSON and checks its form; whether it is signed is another question.
+    """Reads a manifest's JSON and checks its form, without its signature.
 
     Args:
         content: Bytes of `manifest.json`.
@@ -215,7 +215,7 @@ def check_document(content: bytes) -> dict[str, Any]:
 
     Raises:
         ManifestError: If it is no strict JSON, has another schema, misses a key or has one of another type, names
-            a model twice, has a path that leads out of its folder, a value that can't be (a scale, count or
+            a model twice, has a path that leads out of its folder, an impossible value (a scale, count or
             algorithm), or contradicts itself.
     """
     try:
@@ -237,7 +237,7 @@ def check_document(content: bytes) -> dict[str, Any]:
 
 
 def _check_form(value: Any, form: Any, where: str) -> None:
-    """A value against a form: a type or several, a dictionary of forms, [form of each item], (form, None)."""
+    """Checks a value by a form: a type or several, a dictionary of forms, [form of each item], (form, None)."""
     if isinstance(form, tuple) and form[-1] is None:
         if value is not None:
             _check_form(value, form[0], where)
@@ -296,12 +296,12 @@ def _check_file(path: str, facts: dict[str, Any]) -> None:
 
 
 def associated_data(name: str) -> str:
-    """What is authenticated with the ciphertext of a model: its identifier, so that two can't change places."""
+    """Returns the text that is authenticated with a model's ciphertext: its identifier, so none can be exchanged."""
     return f"tfcompress:1:{name}"
 
 
 def check_content(path: str, content: bytes, facts: dict[str, Any]) -> None:
-    """Returns if a file is the one in the manifest.
+    """Raises if a file is not the one in the manifest.
 
     Args:
         path: Its name, for the message.

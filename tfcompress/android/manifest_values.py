@@ -1,6 +1,6 @@
-"""Values of a manifest that have the right type and still can't be: counts, scales, algorithms, edges, sizes.
+"""Checks that the values of a manifest are possible: counts, scales, algorithms, edges, sizes.
 
-A reader on a phone takes them as they are, so what can't be is refused where the manifest is made and read.
+The app uses them without further checks, so impossible values are refused where the manifest is made and read.
 """
 
 import math
@@ -19,13 +19,13 @@ _ITEMS: dict[str, np.dtype] = {"int8": np.dtype(np.int8), "float32": np.dtype(np
 
 
 def check_values(document: dict[str, Any]) -> None:
-    """Returns if the values of a manifest are possible; its form was checked before.
+    """Raises if a value of a manifest is impossible; its form was checked before.
 
     Args:
         document: The manifest.
 
     Raises:
-        ValueError: If one is not; its place is named.
+        ValueError: In that case; the place of the value is named.
     """
     _equal("sig_alg", document["sig_alg"], SIGNATURE_ALGORITHM)
     if not _HEX.fullmatch(document["key_sha256"]):

@@ -1,7 +1,6 @@
-"""A benchmark report of a phone, and its place beside that of a host in a report.
+"""Reads a benchmark report of a phone, and adds it to a report beside the times of the host.
 
-Times of two machines are two facts: they stand side by side, each under the name of its device, and none is
-derived from the other.
+Times of two machines are shown side by side, each under the name of its device; none is derived from the other.
 """
 
 import os
@@ -46,10 +45,10 @@ def load_phone_report(path: str | os.PathLike) -> BenchReport:
 
 
 def measured_on_phone(phone: BenchReport, artifacts: Mapping[str, Artifact]) -> list[dict[str, Any]]:
-    """Returns the results of a phone for these files, found by the files' digests.
+    """Returns the results of a phone for these files, matched by the files' digests.
 
     Args:
-        phone: What `load_phone_report` gave.
+        phone: A report from `load_phone_report`.
         artifacts: Files by name.
 
     Raises:
@@ -75,7 +74,7 @@ def add_phone(
 
     Args:
         report: Report to add to.
-        phone: What `load_phone_report` gave.
+        phone: A report from `load_phone_report`.
         artifacts: The files of the report by name.
         host: The same files measured on the host, by the same names; None where none were.
 

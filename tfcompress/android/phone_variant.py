@@ -1,4 +1,4 @@
-"""One `.tflite` file as an app can use it: checked, described, and compared with a runtime's version."""
+"""Checks that an app can use a `.tflite` file, describes it, and compares it with a runtime's version."""
 
 import re
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ class PhoneVariant:
     Attributes:
         name: Its identifier in the app, such as "int8_ptq".
         artifact: The file.
-        steps: What was done to it, see `steps_of`.
-        metrics: Measured figures, as they are to stand in the manifest.
-        reference_histogram: Classes and confidences of its answers on training data, as in the manifest.
+        steps: Techniques and conversion that made it, see `steps_of`.
+        metrics: Measured figures, as in the manifest.
+        reference_histogram: Classes and confidences of its predictions on training data, as in the manifest.
     """
 
     name: str
@@ -45,12 +45,12 @@ class PhoneVariant:
 
     @property
     def semantic(self) -> str:
-        """What its outputs are, see `semantic_of`."""
+        """Whether its outputs are logits or probabilities, see `semantic_of`."""
         return semantic_of(self.artifact)
 
 
 def semantic_of(artifact: Artifact) -> str:
-    """What the outputs of a classifier are.
+    """Returns whether the outputs of a classifier are logits or probabilities.
 
     Args:
         artifact: A file with one output.
@@ -83,7 +83,7 @@ def phone_variant(
         classes: Number of classes.
         metrics: Measured figures for the manifest.
         stored_recipe: See `steps_of`.
-        reference_histogram: Its answers on training data, for the manifest.
+        reference_histogram: Histograms of its predictions on training data, for the manifest.
 
     Returns:
         The variant.
@@ -106,10 +106,10 @@ def phone_variant(
 
 
 def check_name(name: str) -> None:
-    """Returns if a name can be an identifier in the app.
+    """Raises if a name can't be an identifier in the app.
 
     Args:
-        name: What is to be one.
+        name: The name.
 
     Raises:
         ValueError: If it has other letters than a to z, 0 to 9 and `_`, or more than 64.
@@ -122,14 +122,14 @@ def check_name(name: str) -> None:
 
 
 def runs_in(needs: str, has: str) -> bool:
-    """Whether a runtime is new enough for a file; a file that names no version is taken to run.
+    """Returns whether a runtime is new enough for a file; a file that names no version is taken to run.
 
     Args:
         needs: `min_runtime` of the file, such as "2.17.0"; may be empty.
-        has: Version of the runtime, such as "2.16.1"; what follows a `-` or `+` does not count.
+        has: Version of the runtime, such as "2.16.1"; the part after a `-` or `+` does not count.
 
     Returns:
-        The answer; versions are compared number by number, missing ones as 0.
+        Whether it is; versions are compared number by number, missing ones as 0.
 
     Raises:
         ValueError: If one of them is no version.

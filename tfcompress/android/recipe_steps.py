@@ -1,4 +1,4 @@
-"""What was done to a file, as plain steps for a manifest, and a title made of them in English and Chinese."""
+"""Lists the techniques and conversion of a file as steps for a manifest, and titles it in English and Chinese."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ _TITLES = pathlib.Path(__file__).with_name("titles.json")
 
 
 def steps_of(artifact: Artifact, stored: Sequence[dict[str, Any]] | None = None) -> list[Step]:
-    """The techniques a file went through and its conversion, with the settings that are plain values.
+    """Returns the techniques and the conversion that made a file, with the settings that are plain values.
 
     Args:
         artifact: The file; its metadata hold the recipe.
@@ -44,10 +44,10 @@ def steps_of(artifact: Artifact, stored: Sequence[dict[str, Any]] | None = None)
 
 
 def title_of(steps: Sequence[Step], encrypted: bool = False) -> dict[str, str]:
-    """A title for people.
+    """Makes a readable title of a file's steps.
 
     Args:
-        steps: What `steps_of` gave.
+        steps: Steps from `steps_of`.
         encrypted: Whether the file is encrypted.
 
     Returns:
@@ -82,26 +82,26 @@ def texts() -> dict[str, dict[str, str]]:
 
 
 def _text(key: str, language: str, **gaps: str) -> str:
-    """A text with its gaps filled; a technique of the user's own has none, and goes by its name."""
+    """Returns a text with its gaps filled; a technique of the user's own has no text and is given by its name."""
     found = texts().get(key)
     return key.partition(".")[2] if found is None else found[language].format(**gaps)
 
 
 def _filled(step: Step) -> dict[str, str]:
-    """What stands in the gaps of a technique's text."""
+    """Returns the values for the gaps of a technique's text."""
     sparsity = step.get("sparsity")
     share = f" {sparsity:.0%}" if isinstance(sparsity, float) else ""
     return {"share": share, "clusters": f" {step['clusters']}" if "clusters" in step else ""}
 
 
 def _name(entry: dict[str, Any] | str) -> str:
-    """Class name of a technique in lower case, of its configuration or of its text."""
+    """Returns the class name of a technique in lower case, from its configuration or its text."""
     found = entry["class_name"] if isinstance(entry, dict) else re.match(r"\w*", entry)[0]
     return found.lower()
 
 
 def _settings(entry: dict[str, Any] | str) -> Step:
-    """Settings that say something: no gaps, no objects, no seed."""
+    """Returns the settings of a technique that are texts or numbers, without the seed."""
     if isinstance(entry, str):
         return {}
     settings = entry["config"].items()

@@ -1,8 +1,8 @@
-"""Signatures and encryption of models: ECDSA P-256 with SHA-256, AES-256-GCM, PBKDF2-HMAC-SHA256.
+"""Signs and encrypts models: ECDSA P-256 with SHA-256, AES-256-GCM, PBKDF2-HMAC-SHA256.
 
-The algorithms are those that every Android since API 26 and every JVM has. A signature protects whoever
-runs a model against another one in its place; encryption protects a model from whoever has no passphrase.
-It needs `cryptography`, which is imported when it is used.
+Every Android since API 26 and every JVM has these algorithms. A signature shows that a model was not
+exchanged; encryption keeps a model secret from those without the passphrase. It needs `cryptography`,
+which is imported when it is used.
 """
 
 import base64
@@ -24,15 +24,15 @@ _KEY_BYTES, _NONCE_BYTES, _SALT_BYTES, _TAG_BYTES = 32, 12, 16, 16
 
 
 class IntegrityError(ValueError):
-    """A model, or what describes it, is not what was signed."""
+    """Raised if a model or its manifest is not the one that was signed."""
 
 
 class SignatureError(IntegrityError):
-    """The signature does not belong to these bytes and this key."""
+    """Raised if a signature does not belong to the bytes and the key."""
 
 
 class DecryptionError(IntegrityError):
-    """The passphrase is wrong, or the encrypted bytes were changed: GCM cannot tell which."""
+    """Raised if the passphrase is wrong or the encrypted bytes were changed; GCM can't tell which."""
 
 
 def new_key() -> "EllipticCurvePrivateKey":
@@ -55,7 +55,7 @@ def new_key() -> "EllipticCurvePrivateKey":
 
 
 def public_der(key: "EllipticCurvePrivateKey") -> bytes:
-    """The public half of a key: X.509 SubjectPublicKeyInfo in DER, what `X509EncodedKeySpec` takes on a JVM.
+    """Returns the public key as X.509 SubjectPublicKeyInfo in DER, which `X509EncodedKeySpec` takes on a JVM.
 
     Args:
         key: A private key.
@@ -73,11 +73,11 @@ def sign(content: bytes, key: "EllipticCurvePrivateKey") -> bytes:
     """Signs bytes with ECDSA and SHA-256.
 
     Args:
-        content: What is signed.
+        content: The bytes to sign.
         key: A private key on P-256.
 
     Returns:
-        The signature in DER; another one each time, as ECDSA draws a random number.
+        The signature in DER; it differs each time, as ECDSA draws a random number.
     """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -86,15 +86,15 @@ def sign(content: bytes, key: "EllipticCurvePrivateKey") -> bytes:
 
 
 def verify(content: bytes, signature: bytes, public_key: bytes) -> None:
-    """Returns if the signature belongs to the bytes and the key.
+    """Raises if the signature does not belong to the bytes and the key.
 
     Args:
-        content: What was signed.
+        content: The signed bytes.
         signature: In DER.
         public_key: SubjectPublicKeyInfo in DER.
 
     Raises:
-        SignatureError: If it does not.
+        SignatureError: In that case.
         ValueError: If the public key is no key on P-256.
         ModuleNotFoundError: If `cryptography` is not installed.
 
@@ -118,12 +118,12 @@ def verify(content: bytes, signature: bytes, public_key: bytes) -> None:
 
 
 def derived_key(passphrase: str, salt: bytes, iterations: int) -> bytes:
-    """A 256-bit key of a passphrase: PBKDF2-HMAC-SHA256 (RFC 8018) of its NFC form in UTF-8.
+    """Derives a 256-bit key from a passphrase: PBKDF2-HMAC-SHA256 (RFC 8018) of its NFC form in UTF-8.
 
     Args:
         passphrase: Any text but the empty one.
         salt: Random bytes stored with the ciphertext.
-        iterations: How often; each guess of an attacker costs as much.
+        iterations: Number of iterations; each guess of an attacker takes as many.
 
     Returns:
         32 bytes.
@@ -145,14 +145,14 @@ def encrypt(plain: bytes, passphrase: str, aad: str, iterations: int = ITERATION
     """Encrypts bytes with AES-256-GCM under a key derived from a passphrase.
 
     Args:
-        plain: What is to be hidden.
+        plain: The bytes to encrypt.
         passphrase: Any text but the empty one.
-        aad: Text that is authenticated with the ciphertext and not stored in it: what the bytes are.
+        aad: Text that is authenticated with the ciphertext and not stored in it: the name of the content.
         iterations: Of PBKDF2, 100,000 to 10,000,000.
 
     Returns:
-        The ciphertext with its tag of 16 bytes appended, and what is needed to decrypt it, as it stands in
-        a manifest: `alg`, `nonce`, `aad`, `plain_sha256`, `plain_bytes`, `kdf`.
+        The ciphertext with its tag of 16 bytes appended, and the header that decryption needs, as in a
+        manifest: `alg`, `nonce`, `aad`, `plain_sha256`, `plain_bytes`, `kdf`.
 
     Raises:
         ValueError: If the passphrase is empty or `iterations` out of range.
@@ -181,11 +181,11 @@ def encrypt(plain: bytes, passphrase: str, aad: str, iterations: int = ITERATION
 
 
 def decrypt(cipher: bytes, header: dict[str, Any], passphrase: str) -> bytes:
-    """Decrypts what `encrypt` gave, and checks that it is what was encrypted.
+    """Decrypts the result of `encrypt`, and checks the digest of the plain bytes.
 
     Args:
         cipher: Ciphertext with its tag.
-        header: The dictionary that `encrypt` gave with it.
+        header: The dictionary that `encrypt` returned with it.
         passphrase: The same text.
 
     Returns:
@@ -215,10 +215,10 @@ def decrypt(cipher: bytes, header: dict[str, Any], passphrase: str) -> bytes:
 
 
 def need_cryptography() -> None:
-    """Returns if `cryptography` is installed.
+    """Raises if `cryptography` is not installed.
 
     Raises:
-        ModuleNotFoundError: If it is not; the message names the extra.
+        ModuleNotFoundError: In that case; the message names the extra.
     """
     try:
         import cryptography  # noqa: F401
@@ -243,7 +243,7 @@ def _public_key(der: bytes) -> "EllipticCurvePublicKey":
 
 
 def _read_header(header: dict[str, Any]) -> tuple[bytes, bytes, int]:
-    """Nonce, salt and iterations, checked."""
+    """Returns nonce, salt and iterations of a header after checking them."""
     derivation = header["kdf"]
     if header["alg"] != CIPHER or derivation["alg"] != DERIVATION:
         raise ValueError(

@@ -1,1 +1,1 @@
-"""Benchmarks of `.tflite` files on this machine: latency, memory, reports of schema `tfcompress.bench/1`."""
+"""Benchmarks `.tflite` files on this machine: latency, memory, reports of schema `tfcompress.bench/1`."""

@@ -1,7 +1,7 @@
 """The benchmark report: one JSON document of schema `tfcompress.bench/1`, and tables made of it.
 
-It is the same whether this package or the Android app wrote it, so reports of a host and of phones
-can stand in one table.
+This package and the Android app write the same schema, so reports of a host and of phones can be
+shown in one table.
 """
 
 import json
@@ -15,7 +15,7 @@ from tfcompress.text.printable import inline
 from tfcompress.text.table import markdown_table, number, text_table
 from tfcompress.validation import strict_json
 
-# Reports of hundreds of models with what later versions may add.
+# Enough for reports of hundreds of models, also with what later versions may add.
 LARGEST_BYTES = 1 << 24
 # From this thermal status on a phone lowers its clock, and results are marked.
 _HOT = ("moderate", "severe", "critical", "emergency", "shutdown")
@@ -36,7 +36,7 @@ _HEADER = (
 
 
 class BenchReport:
-    """Result of `benchmark`, or a report that the Android app wrote.
+    """Benchmark report: the result of `benchmark`, or a report that the Android app wrote.
 
     Args:
         document: The parsed JSON; its fields are described in `benchmarking/bench_schema.json`. Keys that
@@ -61,7 +61,7 @@ class BenchReport:
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        """One dictionary per model, as in the schema, in the order they were given."""
+        """Results of the models, one dictionary each as in the schema, in the order they were given."""
         return self.document["results"]
 
     @property
@@ -70,27 +70,27 @@ class BenchReport:
         return self.document["order"]
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        """The result of one model by name."""
+        """Returns the result of one model by name."""
         for result in self.results:
             if result["name"] == name:
                 return result
         raise KeyError(f"no result named {name!r}; there are {[r['name'] for r in self.results]}")
 
     def __iter__(self) -> Iterator[str]:
-        """Names of the models."""
+        """Iterates over the names of the models."""
         return (result["name"] for result in self.results)
 
     def __len__(self) -> int:
-        """Number of models."""
+        """Returns the number of models."""
         return len(self.results)
 
     def __repr__(self) -> str:
-        """Names and medians."""
+        """Returns names and medians."""
         medians = (f"{r['name']}: p50 {r['latency']['p50_us']:.1f} us" for r in self.results)
         return f"BenchReport({', '.join(medians)})"
 
     def line(self, name: str | None = None) -> str:
-        """The one-line summary that LiteRT's `benchmark_model` prints for a model.
+        """Returns the one-line summary that LiteRT's `benchmark_model` prints for a model.
 
         Args:
             name: Model; None takes the first.
@@ -111,15 +111,15 @@ class BenchReport:
         )
 
     def text(self) -> str:
-        """Where and how it was measured, a table, and a note for each thing to know."""
+        """Returns where and how the models were measured, a table of results, and notes."""
         return self._page(text_table)
 
     def markdown(self) -> str:
-        """The same as `text()` in Markdown."""
+        """Returns the same as `text()` in Markdown."""
         return self._page(markdown_table)
 
     def to_json(self) -> str:
-        """The document as JSON text, indented, with a trailing line feed."""
+        """Returns the document as JSON text, indented, with a trailing line feed."""
         return json.dumps(self.document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -142,7 +142,7 @@ class BenchReport:
         return cls(document)
 
     def save(self, path: str | PathLike) -> None:
-        """Writes the report as a JSON file, whole or not at all."""
+        """Writes the report as a JSON file, completely or not at all."""
         write_files({fspath(path): self.to_json().encode()})
 
     @classmethod
@@ -166,7 +166,7 @@ class BenchReport:
 
 
 def bench_table(reports: Sequence[BenchReport], markdown: bool = False) -> str:
-    """One table of several reports, such as of a host and two phones.
+    """Returns one table of several reports, such as those of a host and two phones.
 
     Args:
         reports: At least one report.
@@ -214,7 +214,7 @@ def _row(result: dict[str, Any], name: str) -> list[str]:
 
 
 def setting_of(document: dict[str, Any]) -> str:
-    """Where and how a report was measured, as one line.
+    """Returns in one line where and how a report was measured.
 
     Args:
         document: A report that fits the schema.
@@ -236,11 +236,11 @@ def setting_of(document: dict[str, Any]) -> str:
 
 
 def notes_of(document: dict[str, Any], memory: bool = True) -> list[str]:
-    """What is to be known about the figures of a report: another accelerator, a hot device, memory not measured.
+    """Returns notes on the figures of a report: another accelerator, a hot device, memory not measured.
 
     Args:
         document: A report that fits the schema.
-        memory: Whether memory is shown, and its gaps are to be explained.
+        memory: Whether memory is shown, so that missing figures need a note.
 
     Returns:
         Sentences.

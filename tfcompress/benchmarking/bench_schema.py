@@ -1,7 +1,7 @@
-"""The published schema of benchmark reports and a validator for the part of JSON Schema it uses.
+"""Reads the published schema of benchmark reports, and validates documents with the part of JSON Schema it uses.
 
-`bench_schema.json` is what the Android app and other programs write against. The validator refuses
-a schema keyword it does not know, so the file can't grow a rule that is silently not checked.
+The Android app and other programs write reports by `bench_schema.json`. The validator refuses a
+schema keyword it does not know, so that no rule in the file is silently ignored.
 """
 
 import json
@@ -31,7 +31,7 @@ _NOTES = {"$schema", "$id", "$defs", "title", "description"}
 
 @cache
 def bench_schema() -> dict[str, Any]:
-    """The JSON Schema of `tfcompress.bench/1`, as parsed from `bench_schema.json`.
+    """Returns the JSON Schema of `tfcompress.bench/1`, as parsed from `bench_schema.json`.
 
     Returns:
         The schema document; do not change it.
@@ -109,7 +109,7 @@ def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    # an integer without end has no float, and no such number is measured anywhere
+    # a huge integer has no float, and no such number is ever measured
     return abs(value) <= sys.float_info.max if isinstance(value, int) else math.isfinite(value)
 
 
@@ -137,7 +137,7 @@ def _enum(value: Any, choices: list) -> str | None:
     return None if same else f"must be one of {choices}"
 
 
-# A rule holds where its kind of value is met and says nothing about other kinds, as in JSON Schema.
+# As in JSON Schema, a rule applies to its own kind of value and accepts every other kind.
 _RULES: dict[str, Callable[[Any, Any], str | None]] = {
     "type": _type,
     "required": _required,

@@ -1,7 +1,7 @@
 """Times artifacts side by side on this machine, as LiteRT's `benchmark_model` times one.
 
 All models are loaded and warmed up, then run in turn in blocks (A B C, B C A, ...), so that a
-machine that slows down slows all of them. Peak memory comes from a process of each model's own.
+machine that slows down slows all of them. Peak memory is measured in a separate process per model.
 """
 
 import time
@@ -190,7 +190,7 @@ def _runner(artifact: Artifact, threads: int, xnnpack: bool) -> Runner:
 
 
 def _codes(artifact: Artifact, data: Samples | None, seed: int) -> list[np.ndarray]:
-    """One batch of input tensors as the file takes them; dynamic dimensions are 1."""
+    """Returns one batch of input tensors as the file takes them; dynamic dimensions are 1."""
     if data is None:
         arrays = _drawn(artifact, seed)
     else:

@@ -1,4 +1,4 @@
-"""Where and when something was measured: machine, runtime, package versions."""
+"""Describes where and when a measurement was made: machine, runtime, package versions."""
 
 import importlib.metadata
 import os
@@ -11,7 +11,7 @@ _RUNTIME = "ai-edge-litert"
 
 
 def surroundings() -> dict[str, Any]:
-    """The parts of a benchmark report that name the host.
+    """Returns the parts of a benchmark report that describe the host.
 
     Returns:
         `created` (UTC, ISO 8601), `generator`, `device` and `runtime`, as in `bench_schema.json`.

@@ -1,7 +1,7 @@
-"""Peak memory of one model: how far a process that loads and runs it alone grows.
+"""Measures the peak memory of one model: the growth of a process that loads and runs it alone.
 
 A short-lived child process imports the runtime, notes its resident memory, loads the model from a
-file, runs it, and reports its peak. Run as `python -m tfcompress.benchmarking.memory`, it is that child.
+file, runs it, and reports its peak; `python -m tfcompress.benchmarking.memory` is that process.
 """
 
 import json
@@ -17,7 +17,7 @@ RUNS = 5
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """Result of `peak_memory`.
+    """Peak memory of a model, as `peak_memory` measures it.
 
     Attributes:
         peak_bytes: Growth of the peak resident memory through the model: its file, its tensors, its
@@ -32,7 +32,7 @@ class PeakMemory:
 
 
 def peak_memory(content: bytes, threads: int = 1, xnnpack: bool = True, timeout_seconds: float = 120.0) -> PeakMemory:
-    """Measures the peak memory of a `.tflite` model in a process of its own.
+    """Measures the peak memory of a `.tflite` model in a separate process.
 
     Only resident memory is counted, as the operating system reports it. A model that crashes the
     runtime ends the child, not the caller.
@@ -104,7 +104,7 @@ def _measure(path: str, threads: int, xnnpack: bool) -> PeakMemory:
 
 
 def _peak_resident_bytes(reset: bool) -> int | None:
-    """Peak resident bytes of this process, since the last reset where the system can reset it."""
+    """Returns the peak resident bytes of this process, since the last reset where the system can reset it."""
     if sys.platform.startswith("linux"):
         if reset:
             try:

@@ -1,4 +1,4 @@
-"""Names for the artifacts that are measured side by side."""
+"""Gives names to the artifacts that are measured side by side."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -12,7 +12,7 @@ Artifacts = ArtifactLike | Mapping[str, ArtifactLike] | Sequence[ArtifactLike]
 
 
 def lineup(artifacts: Artifacts) -> dict[str, Artifact]:
-    """Brings one or several artifacts into one form: name to `Artifact`, order kept.
+    """Returns one or several artifacts by name, in their order.
 
     Args:
         artifacts: An `Artifact`, a path of a `.tflite` file or its bytes; a list of these; or a

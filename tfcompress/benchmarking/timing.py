@@ -1,4 +1,4 @@
-"""The loop rule and the statistics of one benchmark, the same on host and phone.
+"""Times runs by the loop rule of a benchmark, and computes their statistics, the same on host and phone.
 
 Loop (LiteRT benchmark_model): run while (run < runs or now < min) and now <= max, where "now"
 counts only the time of this model's own runs, so that models can be interleaved. Percentiles are
@@ -17,7 +17,7 @@ PERCENTS = (50, 90, 95, 99)
 
 @dataclass(frozen=True)
 class LoopRule:
-    """When a loop of timed runs ends, as in LiteRT's `benchmark_model`.
+    """Rule that says when a loop of timed runs ends, as in LiteRT's `benchmark_model`.
 
     Args:
         runs: Runs to reach at least, 0 or more.
@@ -45,11 +45,11 @@ class LoopRule:
                 raise ValueError(f"LoopRule: {name} must be 0 or more and finite. Received: {name}={value}.")
 
     def wants_more(self, done: int, seconds: float) -> bool:
-        """Whether another run starts after `done` runs that took `seconds`."""
+        """Returns whether another run starts after `done` runs that took `seconds`."""
         return (done < self.runs or seconds < self.min_seconds) and seconds <= self.max_seconds
 
     def part(self, block: int, blocks: int) -> "LoopRule":
-        """The rule that block number `block` (from 0) of `blocks` has to reach.
+        """Returns the rule that ends block number `block` (from 0) of `blocks`.
 
         Targets are cumulative and the last part is the rule itself, so a loop cut into blocks ends
         exactly where the uncut loop would.
@@ -104,7 +104,7 @@ class Stopwatch:
 
 
 def percentile(values: Sequence[float] | np.ndarray, percent: int) -> float:
-    """Nearest-rank percentile: the value of rank ceil(percent * n / 100), ranks from 1.
+    """Returns a nearest-rank percentile: the value of rank ceil(percent * n / 100), ranks from 1.
 
     Equal to `numpy.percentile(values, percent, method="inverted_cdf")`, but in integer arithmetic,
     so that no rounding of percent / 100 can shift the rank.
@@ -133,7 +133,7 @@ def percentile(values: Sequence[float] | np.ndarray, percent: int) -> float:
 
 
 def statistics(values_us: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Summary of run times: n, mean, population std, min, max and nearest-rank percentiles.
+    """Summarizes run times: n, mean, population std, min, max and nearest-rank percentiles.
 
     Args:
         values_us: Run times in microseconds, at least one.

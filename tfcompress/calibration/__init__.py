@@ -1,1 +1,1 @@
-"""Representative samples: from any form a user has them in, checked for what can't be right."""
+"""Reads representative samples from any form a user has them in, and checks that they are plausible."""

@@ -1,4 +1,4 @@
-"""Samples and labels that a change of the graph may look at, collected from what a user has."""
+"""Collects samples, labels and loss for changes of a graph that need data."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +13,12 @@ from tfcompress.graph.keras_private import input_triples
 
 @dataclass(frozen=True)
 class Evidence:
-    """Data that an operation may look at.
+    """Samples, labels and loss that a change of a model may use.
 
     Args:
         x: One array `(n, ...)` per model input, in the order of the model's call; None without data.
         y: Labels of the same samples; None without.
-        loss: Function `(y_true, y_pred) -> scalar`; None if nobody knows it.
+        loss: Function `(y_true, y_pred) -> scalar`; None if unknown.
         seed: Seed of what is drawn at random.
     """
 
@@ -50,10 +50,10 @@ class Evidence:
 
 
 def evidence(model: keras.Model, data=None, labels=None, loss=None, seed: int = 0, limit: int = 2048, verbose: int = 0):
-    """Collects data for operations on a model.
+    """Collects samples, labels and loss for changes of a model.
 
     Args:
-        model: A built model; its own loss holds where `loss` is None.
+        model: A built model; its own loss is used where `loss` is None.
         data: Representative samples in any form that `tfc.convert` takes as calibration; None for none.
         labels: Labels of these samples `(n, ...)`.
         loss: Loss function or its Keras name.
@@ -77,7 +77,7 @@ def evidence(model: keras.Model, data=None, labels=None, loss=None, seed: int = 
 
 
 def _labels(labels, count, limit):
-    """Labels of the samples that `samples` takes: all of them, or some at even distances."""
+    """Returns the labels of the samples that `samples` takes: all of them, or some at even distances."""
     y = np.asarray(labels)
     if len(y) != count and not (count == limit < len(y)):
         raise ValueError(f"data has {count} samples and labels {len(y)}; one label per sample is needed.")

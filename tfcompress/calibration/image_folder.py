@@ -1,4 +1,4 @@
-"""Calibration samples from a folder of pictures, read with Pillow.
+"""Reads calibration samples from a folder of pictures with Pillow.
 
 All pictures below the folder are candidates (class folders included), in the order of their
 paths; where there are more than asked for, they are taken at even distances, so that a folder
@@ -19,7 +19,7 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def evenly(count: int, limit: int) -> np.ndarray:
-    """At most `limit` of the numbers 0 ... count - 1, at even distances, first and last included.
+    """Returns at most `limit` of the numbers 0 ... count - 1, at even distances, first and last included.
 
     >>> evenly(10, 4).tolist()
     [0, 3, 6, 9]
@@ -38,7 +38,7 @@ def read_images(
     scale: float = 1.0,
     offset: float = 0.0,
 ) -> list[np.ndarray]:
-    """Reads pictures as one model input wants them.
+    """Reads pictures from a folder, in the shape of one model input.
 
     Args:
         folder: the folder; sub-folders are searched too.

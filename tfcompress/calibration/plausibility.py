@@ -1,7 +1,7 @@
-"""Whether calibration pictures are scaled as in the training: pixels of 0..255 for a model of 0..1, or the reverse.
+"""Checks that calibration pictures are scaled as in training, not 0..255 for a model of 0..1 or the reverse.
 
-The model itself tells: a BatchNormalization keeps the mean and variance it was trained on, a Rescaling or Normalization
-in front says what it expects, and the scores of a classifier do not reach the hundreds on data it knows.
+The model itself shows it: a BatchNormalization keeps the mean and variance it was trained on, a Rescaling or
+Normalization in front says what it expects, and the scores of a classifier do not reach the hundreds on data it knows.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from tfcompress.tflite.fidelity import CLASSES, PROBABILITIES
 SAMPLES = 32
 _FAR = np.log(8.0)  # deviation of activations against those of the training, as a logarithm
 _NEARER = np.log(4.0)  # by how much another scale must fit better
-_LOUD = 60.0  # deviation of a classifier's scores that none reaches on data it knows
+_LOUD = 60.0  # deviation of scores that no classifier reaches on data like those of its training
 _RAW = {
     "0..255": "scale=1 / 255 or scale=1 / 127.5, offset=-1, as in the training (scale=1 if it was trained on 0..255)",
     "-32768..32767": "scale=1 / 32768 if it was trained on -1..1 (scale=1 if on whole numbers)",
@@ -46,17 +46,17 @@ def scaling_doubt(
     kind_of_answers: str,
     is_told: bool = False,
 ) -> str:
-    """Says what speaks against the scale of calibration pictures.
+    """Returns a warning if calibration pictures or sounds seem to be scaled otherwise than in training.
 
     Args:
         model: The model as it was given; None where its layers are not known.
         inputs: Calibration samples by input name, `(samples, ...)`.
-        answers: The model's answers on them, those of its first output.
-        kind_of_answers: What they mean, a constant of `fidelity.py`.
-        is_told: Whether the user gave a scale, so that nothing need be proven.
+        answers: The model's first output on them.
+        kind_of_answers: Its kind, a constant of `tflite/fidelity.py`.
+        is_told: Whether the user gave a scale, so that the model need not show it.
 
     Returns:
-        One sentence with a way out; empty where nothing speaks against it.
+        One sentence with a way out; empty where the scale is plausible.
     """
     if len(inputs) != 1:
         return ""
@@ -70,13 +70,13 @@ def scaling_doubt(
         found = look(model, graph, x, kind)
         if found is not None:
             return _said(name, kind, *found) if found else ""
-    # of the inside of a SavedModel nothing is known, so only its scores speak
+    # the inside of a SavedModel is unknown, so only its scores can be judged
     is_raw = model is not None and _is_whole(x)
     return "" if is_told else _unproven(name, kind, is_raw, _loudness(answers, kind_of_answers))
 
 
 def _kind(x: np.ndarray) -> str:
-    """Which convention the values follow: that of pixels or of 16-bit sound; empty for other data."""
+    """Returns the convention of the values: that of pixels or of 16-bit sound; empty for other data."""
     if x.dtype.kind != "f" or x.ndim < 2 or x[0].size < _FEW:
         return ""
     low, high = float(x.min()), float(x.max())
@@ -101,7 +101,7 @@ def _said(name: str, kind: str, why: str, remedy: str) -> str:
 
 
 def _by_norm(model, graph: Trace, x, kind):
-    """Mean and deviation in front of the first BatchNormalization against those it was trained on."""
+    """Compares the input of the first BatchNormalization with the variance that it was trained on."""
     norm = next((c.op for c in graph.calls if spec_of(c.op).grid == FOLD), None)
     if norm is None or norm.axis not in (-1, norm.input_spec.ndim - 1):
         return None
@@ -116,7 +116,7 @@ def _by_norm(model, graph: Trace, x, kind):
 
 
 def _distance(model, norm, x) -> float:
-    """How far the deviations of a normalization's input are from its moving variance, as a mean logarithm."""
+    """Returns how far the deviations of a normalization's input are from its moving variance, as a mean logarithm."""
     found = []
 
     def recorded(inputs, *args, **kwargs):
@@ -138,7 +138,7 @@ def _distance(model, norm, x) -> float:
 
 
 def _by_front(model, graph: Trace, x, kind):
-    """What a Rescaling or Normalization that reads the input makes of it."""
+    """Judges the input by the output of a Rescaling or Normalization that reads it."""
     front = next((call.op for call in graph.graph.readers(graph.inputs[0])), None)
     if spec_of(front).scale_and_shift is None:
         return None
@@ -154,7 +154,7 @@ def _by_front(model, graph: Trace, x, kind):
 
 
 def _unproven(name: str, kind: str, is_raw: bool, loud: float) -> str:
-    """Raw pixels or sound where nothing in the model shows that it was trained on them."""
+    """Returns the warning for raw pixels or sound, if nothing in the model shows that it was trained on them."""
     if kind not in _RAW or not is_raw and loud < _LOUD:
         return ""
     why = "nothing in the model shows that it was trained on them (no Rescaling, Normalization or BatchNormalization)"
@@ -164,7 +164,7 @@ def _unproven(name: str, kind: str, is_raw: bool, loud: float) -> str:
 
 
 def _loudness(answers, kind_of_answers) -> float:
-    """Deviation of a classifier's scores; behind a softmax of their logarithm, which ends where float32 does."""
+    """Returns the deviation of a classifier's scores; behind a softmax, that of their logarithm."""
     if answers is None or kind_of_answers not in (CLASSES, PROBABILITIES):
         return 0.0
     scores = np.asarray(answers, np.float64)

@@ -1,6 +1,6 @@
-"""Representative samples for choosing integer ranges, from whatever form the user has them in.
+"""Reads representative samples for integer ranges, from any form the user has them in.
 
-Every form ends as a list of `{input name: array (1, ...)}`, checked sample by sample: a wrong
+Every form becomes a list of `{input name: array (1, ...)}`, checked sample by sample: a wrong
 calibration set gives a file that runs and answers nonsense, so it is refused here.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from tfcompress.calibration.image_folder import evenly, read_images
 
-# Below this many samples the ranges rest on so little that a warning is due.
+# Fewer samples than this give ranges that can't be trusted, so there is a warning.
 ADVISED_SAMPLES = 10
 MOST_USED = 256  # samples that ranges are found with, unless more are asked for
 
@@ -109,7 +109,7 @@ def _number(what: str, given: Any, name: str, plain: float) -> float:
 
 
 def _iterate(calibration: Any, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
-    """Single samples (1, ...) by input name, still of any type."""
+    """Yields single samples (1, ...) by input name, still of any type."""
     if calibration is None:
         raise ValueError(
             "calibration: representative samples are needed to choose integer ranges. "
@@ -142,7 +142,7 @@ def _from_folder(path: str | os.PathLike, inputs: list[Input], limit: int) -> It
 
 
 def _from_sequence(values: list | tuple, inputs: list[Input], limit: int) -> Iterator[dict[str, np.ndarray]]:
-    """A list: one array per input, `(x, y)`, single samples, batches, or plain nested numbers."""
+    """Yields the samples of a list: one array per input, `(x, y)`, single samples, batches, or nested numbers."""
     if not values:
         return iter(())
     first = values[0]
@@ -158,7 +158,7 @@ def _from_sequence(values: list | tuple, inputs: list[Input], limit: int) -> Ite
 
 
 def _is_batch(value: Any, inputs: list[Input]) -> bool:
-    """True if an array, or the first one of a dict or list of arrays, has a batch dimension."""
+    """Returns whether an array, or the first one of a dict or list of arrays, has a batch dimension."""
     array = _first_array(value)
     shapes = {name: shape for name, shape, _ in inputs}
     name = next(iter(value)) if isinstance(value, Mapping) and value else inputs[0][0]
@@ -183,7 +183,7 @@ def _from_iterable(elements: Iterable, inputs: list[Input], limit: int) -> Itera
 
 
 def _iterable(calibration: Any) -> Iterable:
-    """Iterators, datasets and indexable datasets as something to loop over."""
+    """Turns iterators, functions and indexable datasets into something to loop over."""
     if callable(calibration) and not hasattr(calibration, "__iter__"):
         calibration = calibration()
     if hasattr(calibration, "__getitem__") and hasattr(calibration, "__len__"):
@@ -199,7 +199,7 @@ def _iterable(calibration: Any) -> Iterable:
 
 
 def _without_labels(element: Any, inputs: list[Input]) -> Any:
-    """The model inputs of one element of a dataset: `x`, `(x, y)` or `(x, y, weights)`."""
+    """Returns the model inputs of one element of a dataset: `x`, `(x, y)` or `(x, y, weights)`."""
     if not isinstance(element, list | tuple) or not element:
         return element
     if isinstance(element[0], Mapping | list | tuple):
@@ -263,7 +263,7 @@ def _checked(
 
 
 def _ranges(value_range: Any, inputs: list[Input]) -> dict[str, tuple[float, float]]:
-    """The range to check of each input that has one."""
+    """Returns the range of values to check, for each input that has one."""
     names = [name for name, _, _ in inputs]
     if value_range is None:
         return {}
@@ -335,14 +335,14 @@ def _warn_if_poor(ready: list[dict[str, np.ndarray]], inputs: list[Input]) -> No
             )
         elif dead := _dead_channels(name, ready):
             warnings.warn(
-                f"calibration: channel(s) {dead} of input {name!r} hold one value in all samples, so what they feed is "
-                "calibrated for nothing else. Give samples in which they vary.",
+                f"calibration: channel(s) {dead} of input {name!r} hold one value in all samples, so the layers they "
+                "feed are calibrated for that value alone. Give samples in which they vary.",
                 stacklevel=3,
             )
 
 
 def _dead_channels(name: str, ready: list[dict[str, np.ndarray]]) -> list[int]:
-    """Channels of pictures that never vary; other features, and columns of grey pictures, may for good reasons."""
+    """Returns the channels of pictures that never vary; other features may be constant for good reasons."""
     first = ready[0][name]
     if first.ndim < 4 or first.shape[-1] < 2 or first.dtype.kind != "f":
         return []

@@ -1,4 +1,4 @@
-"""Data files of the command line: arrays from .npz and .npy, scaled and shaped for a model."""
+"""Reads data files for the command line: arrays from .npz and .npy, scaled and shaped for a model."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from tfcompress.text.printable import shown
 
 @dataclass(frozen=True)
 class Arrays:
-    """What a data file holds.
+    """Inputs and labels of a data file.
 
     Attributes:
-        x: Inputs to learn from, (n, ...).
+        x: Inputs to train on, (n, ...).
         y: Their labels, or None.
-        x_test: Inputs to judge by, or None.
+        x_test: Inputs to evaluate on, or None.
         y_test: Their labels, or None.
     """
 
@@ -27,23 +27,23 @@ class Arrays:
     y_test: np.ndarray | None = None
 
     def held_out(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """What to judge by: the test part where there is one, else everything."""
+        """Returns the data to evaluate on: the test part if there is one, else all."""
         return (self.x, self.y) if self.x_test is None else (self.x_test, self.y_test)
 
 
 def define_scaling(values: flags.FlagValues, what: str = "the inputs") -> None:
-    """Defines `--scale` and `--offset`.
+    """Defines the flags `--scale` and `--offset`.
 
     Args:
-        values: Where to.
-        what: What they change.
+        values: Flags to add them to.
+        what: Name of the values they change, for the help.
     """
     flags.DEFINE_string("scale", "1", f"Factor on {what}, such as 1/255.", flag_values=values)
     flags.DEFINE_string("offset", "0", f"Added to {what} after --scale, such as -1.", flag_values=values)
 
 
 def read_arrays(path: str, scale: str = "1", offset: str = "0") -> Arrays:
-    """Reads a data file.
+    """Reads inputs and labels from a data file.
 
     Args:
         path: `.npz` with `x` (and `y`), or with `x_train` (`y_train`, `x_test`, `y_test`) like
@@ -99,7 +99,7 @@ def fit_shape(x: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
 
 
 def factor_of(scale: str, flag: str = "--scale") -> float:
-    """Reads a factor.
+    """Reads a factor from the text of a flag.
 
     Args:
         scale: A number or a fraction.

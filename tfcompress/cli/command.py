@@ -1,4 +1,4 @@
-"""A subcommand: its flags, its help, and the function that does the work."""
+"""Defines a subcommand: its flags, its help, and the function that runs it."""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class Command:
     place: int = 100
 
     def flag_values(self) -> flags.FlagValues:
-        """Fresh flags of this command alone, so that a flag of another one is refused."""
+        """Returns new flags of this command alone, so that a flag of another command is refused."""
         values = flags.FlagValues()
         self.define(values)
         flags.DEFINE_integer("verbose", 1, "0: only results and errors, 1: progress.", 0, 1, flag_values=values)
@@ -75,13 +75,13 @@ class Command:
         return values, rest
 
     def usage(self) -> str:
-        """The usage line."""
+        """Returns the usage line."""
         needed = [f"--{name}=..." for name in self.required]
         words = ["tfcompress", self.name, self.arguments, *needed, "[--flag=value ...]"]
         return " ".join(filter(None, words))
 
     def help(self) -> str:
-        """The whole help text: usage, what it does, flags, examples."""
+        """Returns the help text: usage, description, flags, examples."""
         values = self.flag_values()
         lines = [f"usage: {self.usage()}", "", *_wrap(self.summary)]
         for paragraph in self.detail.strip().split("\n\n"):

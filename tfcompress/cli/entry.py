@@ -1,6 +1,6 @@
-"""The way in: picks the subcommand, and turns what happens into an exit code and one clear line.
+"""Runs the command line: picks the subcommand, and turns errors into an exit code and one clear line.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate or --require refused the file, 130
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 the file is not fully integer or misses --require, 130
 stopped with Ctrl-C.
 """
 
@@ -18,19 +18,19 @@ from tfcompress.cli.commands import found_commands
 from tfcompress.cli.output import clean_output, one_line, say_warnings_in_one_line, silence_stdout
 
 COMMANDS: dict[str, Command] = found_commands()
-TRACEBACK = "TFCOMPRESS_TRACEBACK"  # set in the environment: where an error arose is printed before its line
+TRACEBACK = "TFCOMPRESS_TRACEBACK"  # if set in the environment, the traceback is printed before the error's line
 DONE, FAILED, USAGE, REFUSED, STOPPED = 0, 1, 2, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `tfcompress`.
+    """Runs the command `tfcompress`.
 
     Args:
         argv: Program name and arguments; None takes `sys.argv`.
 
     Returns:
-        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the integer gate or --require refused the
-        file, 130 stopped with Ctrl-C.
+        The exit code: 0 done, 1 the work failed, 2 wrong usage, 3 the file is not fully integer or misses
+        --require, 130 stopped with Ctrl-C.
 
     Example:
         >>> main(["tfcompress", "--version"])
@@ -44,13 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _dispatch(list((sys.argv if argv is None else argv)[1:]))
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+    except BrokenPipeError:  # the reader of a pipe (head, less) has closed it
         silence_stdout()
         return DONE
     except KeyboardInterrupt:
         print("\ntfcompress: stopped.", file=sys.stderr)
         return STOPPED
-    except OSError as error:  # what was said can't be written: a full disk behind a redirection
+    except OSError as error:  # the output can't be written, such as to a full disk
         silence_stdout()
         print(f"tfcompress: standard output: {one_line(error)}", file=sys.stderr)
         return FAILED
@@ -82,7 +82,7 @@ def _run(command: Command, arguments: list[str]) -> int:
     if values.help:
         print(command.help())
         return DONE
-    # Before TensorFlow is imported; whoever set it keeps it.
+    # Set before TensorFlow is imported; a value of the user is kept.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return command.run(values, rest)
@@ -91,7 +91,7 @@ def _run(command: Command, arguments: list[str]) -> int:
         return STOPPED
     except BrokenPipeError:
         raise
-    # Every error ends in one line: files come from anywhere, and what reads them raises what it likes.
+    # Every error ends in one line: files come from anywhere, and their readers may raise any error.
     except Exception as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
@@ -116,13 +116,13 @@ def _overview() -> str:
     lines = [
         "usage: tfcompress COMMAND [ARGUMENT ...] [--flag=value ...]",
         "",
-        "Smaller Keras models, proven as integer TensorFlow Lite files.",
+        "Smaller Keras models as verified integer TensorFlow Lite files.",
         "",
         "Commands:",
         *(f"  {name.ljust(width)}  {command.summary}" for name, command in COMMANDS.items()),
         "",
         "Help of a command: tfcompress COMMAND --help. Version: tfcompress --version.",
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not fully integer or not as faithful as required, 130 stopped.",
-        f"With {TRACEBACK}=1 in the environment an error shows where it arose.",
+        f"With {TRACEBACK}=1 in the environment an error shows its traceback.",
     ]
     return "\n".join(lines)

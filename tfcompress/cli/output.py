@@ -1,7 +1,7 @@
-"""What a command says: no control characters of foreign files, errors as one line, and no end in a traceback.
+"""Cleans the output of commands: control characters of foreign files as escapes, errors as one line.
 
-Names and texts of files that people send each other are printed by every command. A terminal obeys control
-characters: they can hide text, forge it, or write to the clipboard. So both streams show them as escapes.
+Every command prints names and texts of files from elsewhere. Control characters in them can make a terminal hide
+text, forge it, or write to the clipboard. So both streams show them as escapes.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from typing import Any
 
 from tfcompress.text.printable import printable
 
-# What progress lines write over themselves with; texts of files do not start a line on stderr.
+# Progress lines start with it to overwrite themselves; texts of files do not start a line on stderr.
 _REWRITE = "\r\x1b[K"
-_LONGEST_ERROR = 2000  # characters; what is longer is somebody's dump
+_LONGEST_ERROR = 2000  # characters; longer texts are dumps
 
 
 class _Clean:
@@ -36,7 +36,7 @@ class _Clean:
             self.write(line)
 
     def _encodable(self, text: str) -> str:
-        """What the stream's encoding does not have as escapes too."""
+        """Escapes characters that the stream's encoding does not have."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -57,7 +57,7 @@ def clean_output() -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    r"""An error as one line that says what it is.
+    r"""Returns an error as one line.
 
     Example:
         >>> one_line(ValueError("a\nb")), one_line(MemoryError())
@@ -75,7 +75,7 @@ def one_line(error: BaseException) -> str:
 
 
 def say_warnings_in_one_line() -> None:
-    """Prints warnings as one line without the place in the source; for a process of its own."""
+    """Prints warnings as one line without the place in the source, for the whole process."""
 
     def show(message, category, filename, lineno, file=None, line=None):
         print(f"tfcompress: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
@@ -84,6 +84,6 @@ def say_warnings_in_one_line() -> None:
 
 
 def silence_stdout() -> None:
-    """Leads standard output into nothing, so that its last flush at the end of the process can't fail."""
+    """Redirects standard output to the null device, so that its last flush at the end of the process can't fail."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

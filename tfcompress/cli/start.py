@@ -1,4 +1,4 @@
-"""Imports TensorFlow for a command: seconds of work that say so, without its start-up messages."""
+"""Imports TensorFlow for a command, with a line that says so and without its start-up messages."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""convert: a model and representative samples in, a proven `.tflite` artifact out."""
+"""Converts a model to a `.tflite` artifact and compares the file with the model on representative samples."""

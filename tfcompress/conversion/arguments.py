@@ -1,4 +1,4 @@
-"""What `convert` accepts, checked before anything is loaded."""
+"""Checks the arguments of `convert` before a model is loaded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
 def asked(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, Any]:
-    """Checks what is asked of a file.
+    """Checks the arguments that say what the file shall be like.
 
     Args:
         mode: As for `convert`, like all that follow.
@@ -60,7 +60,7 @@ def _check_percentile(row: FileFormat, percentile) -> None:
 
 
 def check_data(calibration, value_range, limit, require, facts) -> None:
-    """Checks what describes the calibration data, and what the file must keep on them.
+    """Checks the arguments about calibration data, and the requirements that the file must meet on them.
 
     Args:
         calibration: As for `convert`, like all that follow.

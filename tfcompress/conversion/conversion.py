@@ -1,4 +1,4 @@
-"""One conversion on its way: what was asked, what was found out, and what the model answers."""
+"""Holds the options of one conversion, its intermediate results and the outputs of the model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tfcompress.graph.keras_private import input_specs
 
 
 class Ranges(enum.Enum):
-    """Where the activation ranges of a file come from."""
+    """Names the source of a file's activation ranges."""
 
     NONE = "activations are float"
     TRAINED = "training, in a Keras model"
@@ -31,7 +31,7 @@ class Ranges(enum.Enum):
 
 @dataclass(kw_only=True)
 class Conversion:
-    """One conversion on its way.
+    """Holds the options and intermediate results of one conversion.
 
     Attributes:
         model: The model as it was given.
@@ -45,8 +45,8 @@ class Conversion:
         percentile: Per cent of the values inside a range that calibration sets; None for all.
         source: The signature that is converted, for a SavedModel.
         ranges: Where the ranges come from; `ranges.find_ranges` sets it, and the next two.
-        state: The operation plans the file is made under; None for a float file and for a SavedModel.
-        seen: Largest value that the samples show at each trained range, by `id(range)`, for a packer that needs it.
+        state: The operation plans that the file is exported with; None for a float file and for a SavedModel.
+        seen: Largest absolute value that the samples show at each trained range, by `id(range)`, for packers.
         notes: What the user should know.
     """
 
@@ -77,13 +77,13 @@ class Conversion:
 
     @cached_property
     def packed(self):
-        """The same in the structure that the model takes."""
+        """The samples as one array for each input, in the structure that the model takes."""
         specs = input_specs(self.model)
         return keras.tree.pack_sequence_as(specs, [self.inputs[s.name] for s in keras.tree.flatten(specs)])
 
     @cached_property
     def float_outputs(self) -> dict[str, np.ndarray]:
-        """What the model answers as it was given."""
+        """The outputs of the model as it was given, by name, on the samples."""
         if self.source is not None:
             return self.source.run(self.inputs)
         try:
@@ -97,28 +97,28 @@ class Conversion:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the ranges of the file were trained, so that the simulation is what was trained."""
+        """Whether the ranges of the file were trained, so that the simulation is the model as it was trained."""
         return self.ranges is Ranges.TRAINED or self.source is not None and self.source.has_ranges
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the state computes what the file computes."""
+        """Whether the state simulates what the file computes."""
         return self.state is not None and self.ranges is not Ranges.BY_CONVERTER
 
     def simulated(self) -> dict[str, np.ndarray]:
-        """What the simulation answers."""
+        """Returns the outputs of the simulation by name, on the samples."""
         return named_outputs(self.model, simulate(self.model, self.state, self.packed))
 
     def allowed(self) -> set[str]:
-        """Names of operations and layers that may be float."""
+        """Returns the names of operations and layers that may stay float."""
         return allowed_names(self.model, self.allow_float, self.leave_float)
 
     def left(self) -> set[str]:
-        """Paths of the layers that were left out of int8."""
+        """Returns the paths of the layers that were left out of int8."""
         return left_layers(self.model, self.state, self.leave_float)
 
     def changed(self, **changes) -> Conversion:
-        """Returns a conversion with other options, from its start.
+        """Returns a conversion with other options, whose ranges are still to be found.
 
         Args:
             **changes: Fields; also `mode` for another format, with the type of its inputs, and `inputs` for other

@@ -1,4 +1,4 @@
-"""convert: a final model and representative data in, a proven `.tflite` artifact out."""
+"""Converts a final model to a `.tflite` artifact, and compares the file with the model on representative data."""
 
 import time
 import warnings
@@ -54,12 +54,12 @@ def convert(
     diagnose: bool = True,
     facts: dict | None = None,
 ) -> Artifact:
-    """Converts a model to a `.tflite` file and proves it.
+    """Converts a model to a `.tflite` file and compares the file's outputs with those of the model.
 
-    The arguments are checked, the model is loaded and read; the activation ranges are found (in training, or by
-    calibration); the file is written, checked for operations that stayed float, run once, and compared with the model
-    as it was given: for every output, with XNNPACK and without, where there are calibration data
-    (`artifact.fidelity`). Where that comparison shows a loss, its layer and ways out are looked for.
+    The arguments are checked and the model is loaded; the activation ranges come from training or from calibration;
+    the file is written, checked for operations that stayed float, run once, and compared with the model as it was
+    given: for every output, with XNNPACK and without, where there are calibration data (`artifact.fidelity`). Where
+    that comparison shows a loss, `convert` finds the layer that causes it and tries ways to avoid it.
 
     Args:
         model: A Keras model (also one that `tfc.Compression` trained: its ranges are used; also a session's, as its
@@ -71,13 +71,13 @@ def convert(
         io: Type of inputs and outputs of an integer file: "int8" (default), "uint8" or "float32"; "int16" or
             "float32" for int16x8.
         allow_float: Names of LiteRT operations or of layers that may stay float in an int8 file.
-        leave_float: Layers to keep float, by name pattern or type; only where everything behind them is left out as
-            well. A SavedModel has no layers to name.
+        leave_float: Layers to keep float, by name pattern or type; every layer that computes with their outputs must
+            be left out as well. A SavedModel has no layers to name.
         scales: Weight scales of a model that was not quantized in training: "channel"; "tensor", one for each kernel
             (not where a BatchNormalization is folded in); or "auto": per channel, but one for
-            each clustered kernel where that costs no agreement and zips smaller.
+            each clustered kernel where the file then zips smaller and agrees with the model as often.
         signature: Name of the signature in the file.
-        value_range: `(low, high)` the inputs must lie in; calibration outside is an error.
+        value_range: `(low, high)` that the inputs must lie in; calibration data outside of it are an error.
         limit: Most samples to calibrate with.
         scale: Factor on the calibration data of float inputs, such as 1 / 255 for pixels; by input name if they differ;
             1 says that raw pixels are what the model was trained on.
@@ -131,13 +131,13 @@ def convert(
 
 
 def _made(conversion: Conversion) -> Artifact:
-    """The file: its ranges found, written, proven, and with the scales that serve it best."""
+    """Finds the ranges, writes and measures the file, and chooses its weight scales."""
     find_ranges(conversion)
     return with_better_scales(conversion, _proven(conversion), _proven)
 
 
 def _proven(conversion: Conversion) -> Artifact:
-    """The file of ranges that were found: written, checked for float operations, run and measured."""
+    """Writes the file from ranges that were found, checks it for float operations, runs and measures it."""
     artifact = write(conversion)
     check_integer(conversion, artifact)
     check_loads(artifact, conversion.samples)
@@ -147,7 +147,7 @@ def _proven(conversion: Conversion) -> Artifact:
 
 
 def _final_model(model: Any) -> tuple[keras.Model, list[str]]:
-    """The model as it will run, loaded and without the layers of a session, and what was done for that."""
+    """Returns the model as it will run, loaded and without session layers, and notes on what was done for that."""
     model, notes = load_model(model), []
     if is_wrapped(model):
         notes = [_session_note(model)]
@@ -165,7 +165,7 @@ def _session_note(model: Any) -> str:
 
 
 def _checked_source(model: keras.Model, leave_float: tuple[Any, ...], percentile: float | None) -> Signature | None:
-    """The signature of a SavedModel, None for a Keras model; either must be one that a file can hold."""
+    """Returns the signature of a SavedModel, None for a Keras model; refuses what a file can't hold."""
     source = signature_of(model)
     if source is None:
         check_static(model)
@@ -175,14 +175,14 @@ def _checked_source(model: keras.Model, leave_float: tuple[Any, ...], percentile
     check_no_layers(leave_float)
     if percentile is not None:
         raise ValueError(
-            f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and knows no percentiles. Received: "
+            f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and has no percentiles. Received: "
             f"percentile={percentile}. Convert the Keras model it was exported from."
         )
     return source
 
 
 def _samples(model: keras.Model, source: Signature | None, calibration: Any, **options: Any) -> list[Any] | None:
-    """The calibration data, sample by sample, as the model takes them; None without."""
+    """Returns the calibration data, sample by sample, as the model takes them; None without data."""
     if calibration is None:
         return None
     triples = input_triples(model) if source is None else source.triples

@@ -1,8 +1,8 @@
-"""Ranges trained for 16 bits, brought into a file with int16 activations.
+"""Writes ranges that were trained for 16 bits into a file with int16 activations.
 
-TensorFlow makes such files by calibration only: FakeQuant nodes it takes for 8 bits. So the file is calibrated, the
-calibration's bounds are observed on the simulation as well, and each activation whose scale comes from the bounds of a
-range gets the scale that was trained. Biases follow: they lie on input scale times weight scale.
+TensorFlow makes such files by calibration only: it takes FakeQuant nodes for 8 bits. So the file is calibrated, the
+same bounds are observed on the simulation, and each activation whose scale comes from the bounds of a range gets the
+scale that was trained. Biases change with it: their scale is input scale times weight scale.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,9 @@ _SAME = 2e-4  # between a bound that TensorFlow saw and the same one here; float
 
 
 def masks_only(model: keras.Model, file_format: FileFormat, samples):
-    """Returns the operation plans that a file calibrated for 16 bits needs: attention whose masks set no range.
+    """Returns the operation plans that a file calibrated for 16 bits needs: those of attention layers.
+
+    With them the large negative numbers of an attention mask do not widen the range of the scores.
 
     Args:
         model: A model that was not quantized in training.
@@ -56,7 +58,7 @@ def masks_only(model: keras.Model, file_format: FileFormat, samples):
 def observed(model: keras.Model, state, samples) -> dict[int, float]:
     """Returns the largest absolute value that calibration samples show at each range, by `id(range)`.
 
-    Plain ranges look on in the place of those that were trained, which stay as they are.
+    New ranges observe in place of the trained ones, which stay as they are.
     """
     twins = {id(span): ActivationRange(_CODES.bits, symmetric=True) for span in state.ranges}
     twins[id(None)] = None
@@ -82,7 +84,7 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
         The file.
 
     Raises:
-        ValueError: If a trained range finds no place in the file.
+        ValueError: If a trained range belongs to no activation of the file.
     """
     graph = read(content).graphs[0]
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -90,7 +92,7 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
     carriers = {paths[id(t.norm)]: t.path for t in state.op_plans if t.norm is not None}
     new = _new_scales(graph, state.ranges, seen, layers, carriers)
     changed = {t.index: new[t.scale[0]] for t in _activations(graph) if t.scale[0] in new}
-    for op in graph.ops:  # what is joined with others has its range behind the joint
+    for op in graph.ops:  # the operand of a concatenation takes the scale that it is requantized to
         if op.name == "QUANTIZE" and op.outputs[0] in changed:
             changed.setdefault(op.inputs[0], changed[op.outputs[0]])
     for index, scale in changed.items():
@@ -104,13 +106,13 @@ def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mappi
 
 
 def _activations(graph):
-    """Quantized activations, but those whose scale LiteRT fixes (Softmax, sigmoid, tanh)."""
+    """Returns the quantized activations except those whose scale LiteRT fixes (Softmax, sigmoid, tanh)."""
     found = [t for t in graph.tensors if t.dtype == "int16" and not t.is_constant and t.scale is not None]
     return [t for t in found if abs(float(t.scale[0]) / _CODES.unit - 1.0) > 1e-6]
 
 
 def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
-    """New scale by old scale. What shares a scale goes on sharing one, the widest that was trained for any of it."""
+    """Maps old scales to new ones; activations of one scale get one, the widest that was trained for any of them."""
     found = {t.scale[0]: [] for t in _activations(graph)}
     merged, lost = {}, []
     for span in spans:
@@ -125,7 +127,7 @@ def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
             lost += [] if wider else [span.title]
     if lost:
         raise ValueError(
-            f"convert: in the 16-bit file there is no place for the trained ranges of {lost[:4]}"
+            f"convert: the 16-bit file has no activations for the trained ranges of {lost[:4]}"
             f"{' and more' if len(lost) > 4 else ''}; TensorFlow made other operations of these layers. Train with "
             "tfc.Quantize('int8') and convert with mode='int8', or convert a model that was not quantized in training."
         )
@@ -134,14 +136,14 @@ def _new_scales(graph, spans, seen, layers, carriers) -> dict[float, float]:
 
 
 def _wider(graph, path: str, bound: float, layers) -> list[float]:
-    """The smallest scale above that of a bound among those of a layer."""
+    """Returns the smallest scale of a layer that holds a bound, as a list; empty where none does."""
     ours = {t for op in graph.ops if layers.get(str(op.index)) == path for t in op.outputs}
     scales = {t.scale[0] for t in _activations(graph) if t.index in ours and t.scale[0] * _CODES.high > bound}
     return [min(scales)] if scales else []
 
 
 def _bias(model, graph, op, scales) -> None:
-    """Puts the bias of an operation on the grid of its input's new scale."""
+    """Rounds the bias of an operation to the grid of its input's new scale."""
     shift = 1 if op.name == "TRANSPOSE_CONV" else 0
     if len(op.inputs) < 3 + shift or op.inputs[2 + shift] < 0:
         return
@@ -153,7 +155,7 @@ def _bias(model, graph, op, scales) -> None:
     dtype = np.dtype(bias.dtype)
     limit = np.iinfo(dtype).max
     codes = np.round(bias.data.astype(np.float64) * np.asarray(bias.scale, np.float64) / new)
-    buffer = schema.BufferT()  # of its own: the old one may serve other tensors
+    buffer = schema.BufferT()  # a new one: other tensors may use the old one
     codes = np.clip(codes, -float(limit), float(limit)).astype(dtype.newbyteorder("<"))
     buffer.data = np.ascontiguousarray(codes).view(np.uint8).reshape(-1)
     model.buffers.append(buffer)

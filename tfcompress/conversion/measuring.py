@@ -1,4 +1,4 @@
-"""What a file is worth: its answers beside those of the float model and of the simulation, into its metadata."""
+"""Measures how far the outputs of a file are from those of the float model and of the simulation."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tfcompress.tflite.fidelity import FLOAT_MODEL, SIMULATION
 
 
 def measure(conversion: Conversion, artifact: Artifact) -> None:
-    """Compares a file with the float model, and with the simulation where there is one; the metadata get the figures.
+    """Compares a file with the float model and the simulation, and writes the figures into its metadata.
 
     Args:
         conversion: The conversion; nothing is measured without samples.
@@ -21,7 +21,7 @@ def measure(conversion: Conversion, artifact: Artifact) -> None:
     if c.samples is None:
         return
     if {"RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"} & set(artifact.op_versions):
-        c.notes.append("not compared with the float model: both draw random numbers anew at each call")
+        c.notes.append("not compared with the float model: both draw new random numbers at each call")
         return
     got = measuring.answers(artifact, c.inputs)
     references = {FLOAT_MODEL: c.float_outputs}
@@ -36,7 +36,7 @@ def measure(conversion: Conversion, artifact: Artifact) -> None:
 
 
 def note_uncompressed(conversion: Conversion, artifact: Artifact) -> None:
-    """Says of a file of integer weights and float activations that the converter made none of its kernels smaller."""
+    """Adds a note to a file of integer weights and float activations whose kernels all stayed float."""
     row = conversion.file_format
     if row.weights is None or row.is_integer:
         return

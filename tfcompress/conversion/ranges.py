@@ -1,4 +1,4 @@
-"""Where a file's activation ranges come from: training, calibration of the simulation, or TensorFlow's calibrator."""
+"""Finds a file's activation ranges: from training, calibration of the simulation, or TensorFlow's calibrator."""
 
 from tfcompress.conversion.conversion import Conversion, Ranges
 from tfcompress.conversion.int16_ranges import masks_only, observed
@@ -16,7 +16,7 @@ from tfcompress.graph.keras_private import input_triples
 
 
 def find_ranges(conversion: Conversion) -> None:
-    """Finds the activation ranges of the file, and says in the notes where they come from.
+    """Finds the activation ranges of the file, and notes where they come from.
 
     Args:
         conversion: The conversion; its `ranges`, `state` and `seen` are set.
@@ -40,7 +40,7 @@ def find_ranges(conversion: Conversion) -> None:
 
 
 def _check_calibrator(c: Conversion) -> None:
-    """A format that only the calibrator can make needs data, and float inputs: it records ranges of floats only."""
+    """Refuses what TensorFlow's calibrator can't do: it needs data and float inputs, as it records ranges of floats."""
     if c.samples is None:
         raise ValueError(f"convert: mode {c.mode!r} needs calibration data. Pass calibration=x[:200].")
     triples = input_triples(c.model) if c.source is None else c.source.triples
@@ -71,7 +71,7 @@ def _take_trained(c: Conversion, trained: CompressionState) -> None:
 
 
 def _check_codes(c: Conversion, trained: CompressionState) -> None:
-    """Refuses what was trained on other codes than those of the file."""
+    """Refuses weights and activations that were trained for other integer codes than those of the file."""
     weights, activations = c.file_format.weights, c.file_format.activations
     wrong = [f"{t.path}/{w.path} ({q.bits} bits)" for t, w, q in trained.find(QuantizeWeight) if q.codes != weights]
     wrong += [
@@ -122,7 +122,7 @@ def left_out(c: Conversion):
 
 
 def check_state(c: Conversion) -> None:
-    """Makes sure that ranges are finite, and wide enough for the kernels that will fill them."""
+    """Checks that ranges are finite, and widens those that are too narrow for the operations before them."""
     check_ranges(c.state)
     if dead := lift(c.model, c.state):
         shown = ", ".join(map(repr, dead[:4])) + (" and more" if len(dead) > 4 else "")

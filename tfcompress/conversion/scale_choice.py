@@ -1,4 +1,4 @@
-"""One scale for each clustered kernel instead of one per channel, where the file zips smaller and answers as well."""
+"""Chooses one scale for each clustered kernel instead of one per channel, where that makes the zipped file smaller."""
 
 import copy
 from collections.abc import Callable
@@ -16,7 +16,9 @@ _TOLERATED = 1.1  # times the error that a smaller download may cost where no cl
 def with_better_scales(
     conversion: Conversion, by_channel: Artifact, prove: Callable[[Conversion], Artifact]
 ) -> Artifact:
-    """One scale per tensor leaves k shared values k codes, which zip better; taken where no answer gets worse.
+    """Returns the file with one scale for each clustered kernel, if it zips smaller and is no less accurate.
+
+    With one scale, k shared values are k codes; with one scale per channel they are many more, which zip worse.
 
     Args:
         conversion: The conversion; only where calibration set its ranges and it left the scales open.
@@ -24,14 +26,14 @@ def with_better_scales(
         prove: Writes, checks and measures the file of a conversion.
 
     Returns:
-        The file of the two that is kept.
+        The better of the two files.
     """
     c = conversion
     if c.ranges is not Ranges.CALIBRATED or c.scales != "auto":
         return by_channel
     if not any(is_shared(full_precision(chain.variable)) for chain in c.state.chains()):
         return by_channel
-    other = copy.copy(c)  # with what the float model answered
+    other = copy.copy(c)  # shares the outputs of the float model
     other.state, other.notes = _one_scale(c), []
     by_tensor = prove(other)
     if by_tensor.gzip_size < by_channel.gzip_size and not _is_worse(by_tensor, by_channel):
@@ -47,7 +49,7 @@ def with_better_scales(
 
 
 def _one_scale(c: Conversion):
-    """The operation plans with one scale for each clustered kernel, and the ranges that calibration found."""
+    """Returns operation plans with one scale for each clustered kernel, and the ranges that calibration found."""
     state = quantized_state(c.model, left_out(c), clustered, c.percentile, c.file_format)
     for mine, theirs in zip(state.ranges, c.state.ranges, strict=True):
         mine.low.assign(theirs.low)
@@ -57,7 +59,7 @@ def _one_scale(c: Conversion):
 
 
 def _is_worse(a: Artifact, b: Artifact) -> bool:
-    """Whether any output of a file is further from the float model than that of another."""
+    """Returns whether any output of file `a` is further from the float model than that of file `b`."""
     rows = [[r for r in Fidelity.of(x.metadata["fidelity"]).outputs if r.reference == FLOAT_MODEL] for x in (a, b)]
     for mine, theirs in zip(*rows, strict=True):
         if mine.agreement is not None and mine.agreement < theirs.agreement:

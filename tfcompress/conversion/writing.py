@@ -1,4 +1,4 @@
-"""The file of a conversion: TensorFlow's converter, set up by the row of the format, and what comes behind it."""
+"""Writes the file of a conversion: runs TensorFlow's converter as the file format asks for, and edits its result."""
 
 import tensorflow as tf
 
@@ -16,16 +16,18 @@ from tfcompress.tflite.tensor_names import tensor_names
 
 
 def write(conversion: Conversion) -> Artifact:
-    """Writes the file; where inner values lack ranges and data are at hand, once more with TensorFlow's calibrator.
+    """Writes the file of a conversion.
+
+    If inner values of layers lack ranges and there are samples, TensorFlow's calibrator finds them in a second run.
 
     Args:
         conversion: The conversion, its ranges found.
 
     Returns:
-        The file, its operations led back to layers, named and in the model's order.
+        The file, with the layer of each operation, and with names and order of inputs and outputs as in the model.
 
     Raises:
-        NotFullyInteger: If an operation would stay float that may not, and no data can help.
+        NotFullyInteger: If an operation that must be integer would stay float, whatever the calibration data.
         RuntimeError: If TensorFlow's converter fails.
     """
     c = conversion
@@ -41,7 +43,7 @@ def write(conversion: Conversion) -> Artifact:
 
 
 def _first_try(c: Conversion) -> Artifact:
-    """The file without the calibrator; where the converter fails, the layer table says over what."""
+    """Writes the file without the calibrator; if the converter fails, names the cause by the layer table."""
     try:
         return _converted(c, calibrates=False)
     except RuntimeError as error:
@@ -52,21 +54,21 @@ def _first_try(c: Conversion) -> Artifact:
 
 
 def _with_calibrator(c: Conversion, lost: list) -> Artifact:
-    """The file with ranges of the calibrator where it has none yet, for operations that stayed float."""
+    """Writes the file again, with ranges of the calibrator for the operations that stayed float without."""
     known = table_says(c.model) if c.source is None else {}
     hopeless = [f for f in lost if f.op in known.get(f.layer, ())]
     if len(hopeless) == len(lost):
         raise NotFullyInteger(lost)
     try:
         artifact = _converted(c, calibrates=True)
-    except RuntimeError:  # the converter trips over its own float operations; the first file names them
+    except RuntimeError:  # the converter fails at its own float operations; the first file names them
         raise NotFullyInteger(hopeless or lost) from None
     c.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
     return artifact
 
 
 def check_integer(conversion: Conversion, artifact: Artifact) -> None:
-    """Raises if an operation stays float that may not.
+    """Raises if an operation that must be integer stayed float.
 
     Args:
         conversion: The conversion; a format that allows float operations is not checked.

@@ -1,8 +1,8 @@
-"""Digits drawn with Pillow's own font, for machines where MNIST can't be had.
+"""Draws digits with Pillow's own font, for machines without MNIST.
 
 Glyph at one of several stroke widths -> random perspective map (scale, rotation, shear, shift,
-tilt) -> 28x28 -> a gap, contrast and noise. A stand-in to run the whole job on, not a benchmark:
-one face is easier than everybody's handwriting, and whoever uses it says so.
+tilt) -> 28x28 -> a gap, contrast and noise. A stand-in to run the demo on, not a benchmark: one
+font is easier than handwriting, so results must be labelled as made with drawn digits.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def _draw(count: int, glyphs: dict, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def _perspective_maps(count: int, rng: np.random.Generator) -> list[tuple[float, ...]]:
-    """Eight coefficients each, which take a result pixel to its place on the glyph's canvas."""
+    """Draws perspective maps: eight coefficients each, from a pixel of the result to the glyph's canvas."""
     zoom = _CANVAS / _SIDE / rng.uniform(0.72, 1.05, (2, count))
     angle = np.deg2rad(rng.uniform(-25, 25, count))
     shear = rng.uniform(-0.45, 0.45, count)
@@ -79,7 +79,7 @@ def _perspective_maps(count: int, rng: np.random.Generator) -> list[tuple[float,
 
 
 def _gaps(count: int, rng: np.random.Generator) -> np.ndarray:
-    """A square of 2 to 4 pixels in the middle part of every third image, (count, 28, 28)."""
+    """Draws a square of 2 to 4 pixels in the middle part of about every third image, (count, 28, 28)."""
     low = rng.integers(6, 20, (2, count, 1))
     size = rng.integers(2, 5, (count, 1)) * (rng.random((count, 1)) < 1 / 3)
     rows, columns = ((low[k] <= np.arange(_SIDE)) & (np.arange(_SIDE) < low[k] + size) for k in (0, 1))
@@ -87,7 +87,7 @@ def _gaps(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _glyph(digit: int, stroke: int) -> Image.Image:
-    """One digit, centred by its ink, 60 canvas pixels high: MNIST's 20 of 28."""
+    """Draws one digit, centred by its ink, 60 canvas pixels high: MNIST's 20 of 28."""
     font = ImageFont.load_default(72)
     image = Image.new("L", (3 * _CANVAS, 3 * _CANVAS))
     ImageDraw.Draw(image).text((_CANVAS, _CANVAS), str(digit), fill=255, font=font, stroke_width=stroke)

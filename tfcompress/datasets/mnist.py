@@ -1,7 +1,8 @@
-"""MNIST and Fashion-MNIST as float arrays, found in this order or refused with the way out.
+"""Loads MNIST and Fashion-MNIST as float arrays.
 
-A path the caller names, `$TFCOMPRESS_DATA`, the Keras cache, a download through Keras. Only MNIST
-has a last resort: digits drawn by `tfcompress.drawn`, labelled as such wherever they are named.
+They are searched in this order: a path the caller names, `$TFCOMPRESS_DATA`, the Keras cache, a
+download through Keras. Only MNIST has a stand-in: digits drawn by `datasets/drawn.py`, labelled as
+such wherever they are named.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ _STALL_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Digits:
-    """Images of ten classes, split as their makers split them.
+    """Images of ten classes, with the original split into training and test images.
 
     Attributes:
         x_train: Images, float32 in 0..1, (n, 28, 28, 1).
@@ -59,7 +60,7 @@ class Digits:
 
     @property
     def label(self) -> str:
-        """Name to print next to every figure made with these images."""
+        """Name of the data, to print next to every figure measured on them."""
         if self.source == "drawn":
             return "drawn digits (made by tfcompress with Pillow; not MNIST)"
         return self.name
@@ -117,14 +118,14 @@ def load_fashion_mnist(path: str | os.PathLike | None = None) -> Digits:
         60,000 training and 10,000 test images, shaped and scaled like MNIST.
 
     Raises:
-        FileNotFoundError: If it is nowhere to be found. There is no stand-in.
+        FileNotFoundError: If it is not found. There is no stand-in.
         ValueError: If a file is damaged or holds something else.
 
     Example:
         >>> load_fashion_mnist("fashion_mnist").name  # doctest: +SKIP
         'Fashion-MNIST'
     """
-    # MNIST's idx files bear the same names: a shared root is only searched in its subfolders.
+    # MNIST's idx files have the same names: a shared root is only searched in its subfolders.
     subfolders = ("fashion_mnist", "fashion-mnist") + (("",) if path is not None else ())
     named = _from_named_place(path, "Fashion-MNIST", subfolders, required=path is not None)
     if named is not None:
@@ -168,7 +169,7 @@ def _from_named_place(path, name, subfolders, required=True) -> Digits | None:
 
 
 def _from_cache(place: pathlib.Path, name: str) -> Digits | None:
-    """Reads the Keras cache. A download that was cut short lies there too: say so and go on."""
+    """Reads the Keras cache; an incomplete download there is reported and not used."""
     if not place.exists():
         return None
     try:
@@ -179,7 +180,7 @@ def _from_cache(place: pathlib.Path, name: str) -> Digits | None:
 
 
 def _download(dataset: str, name: str) -> Digits:
-    """Lets Keras fetch and verify the files; a silent connection is given up after seconds."""
+    """Downloads and verifies the files with Keras; a stalled connection is given up after seconds."""
     import keras  # only here: reading files needs no TensorFlow
 
     tell(f"tfcompress: Downloading {name} through Keras ...")

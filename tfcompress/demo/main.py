@@ -1,4 +1,4 @@
-"""The main job: MNIST, from a float teacher to an integer file proven to be what was trained.
+"""Runs the demo: MNIST, from a float teacher to an integer file that is compared with the trained model.
 
 Teacher -> student distilled in float -> the same student pruned, clustered, quantized and distilled
 with one callback -> `.tflite` files, parity, benchmark, report. All of it in about three minutes.
@@ -40,7 +40,7 @@ VARIANTS = {
     FINAL: "int8_compressed",
 }
 """Files of the reference models, without their ending."""
-HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) draw the validation curve
+HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) are for the validation loss
 CALIBRATION = 500  # images
 TEACHER = Stage(epochs=5, batch=128, rate=2e-3)
 STUDENT = Stage(epochs=8, batch=256, rate=1e-2)
@@ -50,19 +50,19 @@ COMPRESS = Stage(epochs=6, batch=256, rate=3e-3)
 
 @dataclass
 class DemoResult:
-    """What `demo` made and measured.
+    """Files and measurements of the demo.
 
     Attributes:
         folder: Where everything was written.
-        digits: The images it was made with.
+        digits: The images that were used.
         artifacts: All files by name, the compressed student last.
         comparison: Accuracy, bytes, zeros, latency of all of them, the teacher as the original.
-        same_class: On how many test images the file and the simulation name the same class.
+        same_class: Number of test images on which the file and the simulation name the same class.
         largest_gap: Largest difference of their outputs, in steps of the output's scale.
         outputs: The file's logits of the test images, (m, 10).
         plan: What the callback did to each weight and activation.
         history: Loss by epoch of each training: {stage: {"loss": [...], "val_loss": [...]}}.
-        seconds: Of the whole job, by stage.
+        seconds: Time of each stage.
         peak_bytes: Largest resident memory of the process, bytes.
         seed: The seed.
     """
@@ -82,7 +82,7 @@ class DemoResult:
 
     @property
     def recipe(self) -> tfc.Recipe:
-        """What was done to the compressed student, its teacher by the name of its file."""
+        """Recipe of the compressed student, with the teacher by the name of its file."""
         return recipe("teacher.keras")
 
     @property
@@ -91,7 +91,7 @@ class DemoResult:
         return self.artifacts[FINAL]
 
     def text(self) -> str:
-        """A few lines: what came out, and where it lies."""
+        """Returns the results in a few lines, with the path of the report."""
         row = self.comparison[FINAL]
         return "\n".join(
             [
@@ -116,7 +116,7 @@ def demo(
     models: str | os.PathLike | None = None,
     verbose: int = 1,
 ) -> DemoResult:
-    """Runs the whole job.
+    """Runs the demo on MNIST.
 
     Args:
         data: As for `load_mnist`: a file, a folder, or None to search.
@@ -124,11 +124,11 @@ def demo(
         seed: Seed of everything random.
         effort: Factor on the length of all trainings and timings; 1 for good results, 0.1 for a
             quick look.
-        models: Folder for the student in every form with recipe and card; None writes none.
+        models: Folder for the student in every format with recipe and model card; None writes none.
         verbose: 0 for silence, 1 for progress on stderr.
 
     Returns:
-        Everything that was made and measured; the same lies in `out`.
+        The files and measurements, which are also in `out`.
 
     Raises:
         FileNotFoundError: If `data` names nothing.
@@ -161,7 +161,7 @@ def demo(
 
 
 class _Job:
-    """The stages, and what they share."""
+    """The stages of the demo, and the data they share."""
 
     def __init__(self, result: DemoResult, effort: float, verbose: int):
         self.result, self.effort, self.verbose = result, effort, verbose
@@ -242,7 +242,7 @@ class _Job:
         return self.x[:CALIBRATION]
 
     def prove(self, compression: tfc.Compression) -> None:
-        """Compares the trained model, quantization simulated, with the file on all test images."""
+        """Compares the file with the trained model under simulated quantization, on all test images."""
         x = self.result.digits.x_test
         simulated = np.asarray(compression.predict(x))
         outputs: Any = self.result.artifact.predict(x)
@@ -272,7 +272,7 @@ class _Job:
         self.result.artifacts = {TEACHER_FILE: original, **files}
 
     def finish(self) -> None:
-        """Writes files and report."""
+        """Writes the files and the report."""
         folder = self.result.folder
         for name, artifact in self.result.artifacts.items():
             artifact.save(folder / f"{_file_name(name)}.tflite")
@@ -285,13 +285,13 @@ class _Job:
 
 
 def recipe(teacher: keras.Model | str) -> tfc.Recipe:
-    """The demo's recipe.
+    """Returns the recipe of the demo.
 
     Args:
         teacher: Model to distil from, or its file.
 
     Returns:
-        Half of the weights zero, the others on 32 values per kernel, all int8, taught by `teacher`.
+        Half of the weights zero, the others on 32 values per kernel, all int8, distilled from `teacher`.
     """
     return tfc.Recipe(
         [

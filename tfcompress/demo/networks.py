@@ -1,4 +1,4 @@
-"""Small reference networks: the six that this project is measured on, and the demo's two.
+"""Builds small reference networks: the six that this project is measured on, and the demo's two.
 
 Each function builds a fresh, uncompiled Functional model that ends in logits (no softmax), so
 `SparseCategoricalCrossentropy(from_logits=True)` is its loss. Input sizes are part of the network.
@@ -10,7 +10,7 @@ L = keras.layers
 
 
 def tutorial() -> keras.Model:
-    """Net of the tfmot tutorials: Conv12 3x3, MaxPool, Dense10; 20,410 parameters.
+    """Builds the network of the tfmot tutorials: Conv12 3x3, MaxPool, Dense10; 20,410 parameters.
 
     Returns:
         Model (batch, 28, 28, 1) -> logits (batch, 10).
@@ -27,7 +27,7 @@ def tutorial() -> keras.Model:
 
 
 def lenet300() -> keras.Model:
-    """LeNet-300-100 (LeCun et al., "Gradient-based learning", 1998); 266,610 parameters.
+    """Builds LeNet-300-100 (LeCun et al., "Gradient-based learning", 1998); 266,610 parameters.
 
     Returns:
         Model (batch, 28, 28, 1) -> logits (batch, 10).
@@ -44,7 +44,7 @@ def lenet300() -> keras.Model:
 
 
 def lenet5() -> keras.Model:
-    """LeNet-5 with Caffe's widths, a ReLU after each hidden layer; 431,080 parameters.
+    """Builds LeNet-5 with Caffe's widths and a ReLU after each hidden layer; 431,080 parameters.
 
     Returns:
         Model (batch, 28, 28, 1) -> logits (batch, 10).
@@ -64,7 +64,7 @@ def lenet5() -> keras.Model:
 
 
 def codelab() -> keras.Model:
-    """Net of TensorFlow's digit classifier codelab, with Dropout; 110,986 parameters.
+    """Builds the network of TensorFlow's digit classifier codelab, with Dropout; 110,986 parameters.
 
     Returns:
         Model (batch, 28, 28, 1) -> logits (batch, 10).
@@ -83,7 +83,7 @@ def codelab() -> keras.Model:
 
 
 def resnet8() -> keras.Model:
-    """ResNet-8 of MLPerf Tiny's image classification task; 78,666 parameters.
+    """Builds the ResNet-8 of MLPerf Tiny's image classification task; 78,666 parameters.
 
     Three residual blocks of 16, 32 and 64 filters with BatchNormalization and an L2 penalty of
     1e-4 on the kernels (Banbury et al., "MLPerf Tiny Benchmark", 2021).
@@ -120,7 +120,7 @@ def resnet8() -> keras.Model:
 
 
 def ds_cnn() -> keras.Model:
-    """DS-CNN of MLPerf Tiny's keyword spotting task; 24,908 parameters.
+    """Builds the DS-CNN of MLPerf Tiny's keyword spotting task; 24,908 parameters.
 
     Four depthwise-separable blocks of 64 filters on 49 frames of 10 MFCCs (Zhang et al.,
     "Hello Edge", 2017; Banbury et al., "MLPerf Tiny Benchmark", 2021), L2 1e-4 on the kernels.
@@ -154,7 +154,7 @@ def ds_cnn() -> keras.Model:
 
 
 def mnist_teacher() -> keras.Model:
-    """Teacher of the demo: LeNet-like, wide enough for 99.3 % on MNIST; 80,202 parameters.
+    """Builds the teacher of the demo: LeNet-like, wide enough for 99.3 % on MNIST; 80,202 parameters.
 
     Returns:
         Model (batch, 28, 28, 1) -> logits (batch, 10).
@@ -175,7 +175,7 @@ def mnist_teacher() -> keras.Model:
 
 
 def mnist_student() -> keras.Model:
-    """Student of the demo: four small convolutions; 6,092 parameters, under 12,000 B as int8.
+    """Builds the student of the demo: four small convolutions; 6,092 parameters, under 12,000 B as int8.
 
     Returns:
         Model (batch, 28, 28, 1) -> logits (batch, 10).

@@ -1,4 +1,4 @@
-"""The reference models of the main job: one folder with every variant, its recipe and a card, made by one command.
+"""Writes the demo's models to one folder: every variant, the recipe and a model card.
 
 `tfcompress demo --data FILE --models models/mnist` writes it; the Android demo and the notebooks read it.
 """
@@ -27,12 +27,12 @@ _COLUMNS = (
 
 
 def save_models(result: "DemoResult", files: dict[str, str], folder: str | os.PathLike) -> list[pathlib.Path]:
-    """Writes the variants of the student with recipe and card.
+    """Writes the variants of the student with recipe and model card.
 
     Args:
-        result: What `demo` made and measured.
+        result: Result of `demo`.
         files: Name of a variant in `result.artifacts` to the name of its file, without ending.
-        folder: Where to; made if it does not exist.
+        folder: Folder to write to; made if it does not exist.
 
     Returns:
         The paths written.
@@ -43,7 +43,7 @@ def save_models(result: "DemoResult", files: dict[str, str], folder: str | os.Pa
     for name, file in files.items():
         result.artifacts[name].save(folder / f"{file}.tflite")
         written.append(folder / f"{file}.tflite")
-    # without the state of the training, which is most of the file the job keeps
+    # without the state of the optimizer, which is most of the file that the demo keeps
     with whole_file(folder / "student.keras", ".keras") as temporary:
         keras.models.load_model(result.folder / "student.keras", compile=False).save(temporary)
     written.append(folder / "student.keras")

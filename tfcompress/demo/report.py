@@ -1,4 +1,4 @@
-"""The report of the main job: figures first, then comparison, pictures, how to repeat it."""
+"""Builds the report of the demo: figures first, then comparison, pictures, how to repeat it."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def demo_report(result: "DemoResult") -> Report:
-    """Builds the report of a finished job.
+    """Builds the report of a finished demo.
 
     Args:
-        result: What `demo` made and measured.
+        result: Result of `demo`.
 
     Returns:
         The report; `save(folder)` writes it as text and as an HTML page.
@@ -54,8 +54,8 @@ def _contents(result: "DemoResult") -> Contents:
 
 
 _DRAWN = (
-    "All figures here were made with {}. They say that the way works, not how well it does on handwriting. Repeat with "
-    "--data=mnist.npz for that."
+    "All figures here were made with {}. They show that the steps work, not how accurate they are on handwriting. "
+    "Repeat with --data=mnist.npz for that."
 )
 _LOSSES = (
     (
@@ -66,8 +66,8 @@ _LOSSES = (
     (
         "loss",
         "Loss in training",
-        "What each training minimizes, on shifted images; distillation counts the square of the "
-        "temperature, so the students' values lie higher.",
+        "The loss of each training, on shifted images; distillation multiplies by the square of the "
+        "temperature, so the students' values are higher.",
     ),
 )
 
@@ -90,7 +90,7 @@ def _facts(result: "DemoResult") -> dict[str, tuple[str, str]]:
 
 
 def _brief(technique: Any) -> str:
-    """A technique as one would write it: only what differs from the defaults."""
+    """Returns a technique as code, with the arguments that differ from the defaults."""
     given = (
         f"{field.name}={getattr(technique, field.name)!r}"
         for field in dataclasses.fields(technique)

@@ -1,4 +1,4 @@
-"""One training of the main job: shifted images, a learning rate that warms up and falls."""
+"""Trains a model of the demo: on shifted images, with a learning rate that warms up and falls."""
 
 import dataclasses
 import time
@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 MNIST_IMAGES = 58_000  # without those held out
-SHIFT = 1  # pixels, of the augmentation; more of it would need longer trainings
+SHIFT = 1  # pixels of the augmentation; larger shifts would need longer training
 
 
 @dataclass(frozen=True)
 class Stage:
-    """How long and how fast one training runs.
+    """Length, batch size and learning rate of one training.
 
     Attributes:
         epochs: Passes over the images.
@@ -32,7 +32,7 @@ class Stage:
     rate: float
 
     def scaled(self, effort: float, images: int) -> "Stage":
-        """Fits the length to the data.
+        """Returns the stage with a length that fits the data.
 
         Args:
             effort: Factor on the length.
@@ -59,8 +59,8 @@ def train(
     """Compiles and trains a classifier that ends in logits.
 
     Args:
-        name: Of the training, for the lines told.
-        model: The classifier; compiled anew.
+        name: Name of the training, for its progress lines.
+        model: The classifier; compiled again.
         stage: Length and speed; at least one epoch is run.
         data: Images (n, height, width, channels) and classes (n,).
         validation: The same, held out.
@@ -78,8 +78,8 @@ def train(
         stage.rate / 10, max(1, steps - warmup), 0.01, warmup_target=stage.rate, warmup_steps=warmup
     )
     model.compile(
-        # Pruning and clustering change the gradients at a stroke; with the usual long memory of
-        # their squares (beta_2=0.999) Adam's steps would be far too large just then.
+        # Pruning and clustering change the gradients suddenly; with the usual long average of
+        # their squares (beta_2=0.999) Adam's steps would be far too large then.
         keras.optimizers.Adam(rate, beta_2=0.98),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
@@ -97,7 +97,7 @@ def train(
 
 
 class _Told(keras.callbacks.Callback):
-    """One line per epoch."""
+    """Writes one line per epoch."""
 
     def __init__(self, name: str, epochs: int, say: Callable[[str], None]):
         super().__init__()
@@ -115,7 +115,7 @@ class _Told(keras.callbacks.Callback):
 
 
 def _shifted_batches(images: tf.Tensor, labels: tf.Tensor, batch: int, seed: int) -> tf.data.Dataset:
-    """Shuffled batches, each moved by up to `SHIFT` pixels as a whole."""
+    """Returns shuffled batches, each shifted by up to `SHIFT` pixels as a whole."""
     count, height, width, _ = images.shape
 
     def look_up(chosen, drawn):

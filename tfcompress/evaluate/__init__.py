@@ -1,1 +1,1 @@
-"""Evaluation: accuracy, sizes, MACs and kernels of models and files, side by side."""
+"""Measures accuracy, sizes, MACs and kernels of models and files, side by side."""

@@ -1,4 +1,4 @@
-"""One table of a model and its artifacts: what was won (bytes, time), what it cost (accuracy)."""
+"""Compares a model with its artifacts in one table: accuracy, agreement, bytes, sparsity, MACs and latency."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -39,12 +39,12 @@ COLUMNS: dict[str, tuple[str, int]] = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of `compare`.
+    """Result of `compare`: one row per model.
 
     Attributes:
         rows: One dictionary per model, the original first: `name` and the keys of `COLUMNS`.
             Fractions are 0..1; a value that does not apply is None.
-        notes: What to know about the values, one sentence each.
+        notes: Notes on the values, one sentence each.
         bench: The benchmark behind `p50_us`, or None.
     """
 
@@ -53,26 +53,26 @@ class Comparison:
     bench: BenchReport | None = None
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        """The row of one model by name."""
+        """Returns the row of one model by name."""
         for row in self.rows:
             if row["name"] == name:
                 return row
         raise KeyError(f"no row named {name!r}; there are {[row['name'] for row in self.rows]}")
 
     def __str__(self) -> str:
-        """The same as `text()`."""
+        """Returns the same as `text()`."""
         return self.text()
 
     def text(self) -> str:
-        """The rows as an aligned table, then the notes."""
+        """Returns the rows as an aligned table, then the notes."""
         return "\n\n".join([text_table(*self._cells()), *self.notes])
 
     def markdown(self) -> str:
-        """The rows as a Markdown table, then the notes."""
+        """Returns the rows as a Markdown table, then the notes."""
         return "\n\n".join([markdown_table(*self._cells()), *self.notes])
 
     def json(self) -> str:
-        """Rows, notes and benchmark as JSON text, schema `tfcompress.compare/1`."""
+        """Returns rows, notes and benchmark as JSON text, schema `tfcompress.compare/1`."""
         document = {
             "schema": SCHEMA_NAME,
             "rows": self.rows,
@@ -168,7 +168,7 @@ def _check(data: Any, latency: bool | BenchReport, output: str | None) -> None:
 
 
 def _lined_up(original: keras.Model | ArtifactLike, artifacts: Artifacts) -> dict[str, keras.Model | Artifact]:
-    """The original and the artifacts by name."""
+    """Returns the original and the artifacts by name."""
     entrants = lineup(artifacts)
     if "original" in entrants:
         raise ValueError("compare: the name 'original' is taken by the original. Rename it.")
@@ -197,7 +197,7 @@ def _samples(data: Any) -> tuple[Any, np.ndarray | None]:
 
 
 def _by_name(original: keras.Model | Artifact, x: Samples) -> Samples:
-    """A list of inputs becomes a dictionary, since a file may list its inputs in another order."""
+    """Turns a list of inputs into a dictionary, since a file may list its inputs in another order."""
     if not isinstance(x, (list, tuple)):
         return x if isinstance(x, Mapping) else np.asarray(x)
     if len(x) == 1:
@@ -236,7 +236,7 @@ def _outputs(name: str, model: keras.Model | Artifact, x: Samples, output: str |
 
 
 def _in_order(model: keras.Model, x: Samples) -> Samples:
-    """A dictionary in the form the model takes: itself, a list, or its only array."""
+    """Brings inputs into the form the model takes: a dictionary, a list, or a single array."""
     specs = input_specs(model)
     if not isinstance(x, Mapping) or isinstance(specs, Mapping):
         return x

@@ -1,4 +1,4 @@
-"""What the kernels and activations of a `.tflite` file hold, read from its bytes alone."""
+"""Tables of the kernels and activation ranges of a `.tflite` file, read from its bytes alone."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tfcompress.tflite.weight_tensors import kernel_tensors
 
 
 def kernel_table(artifact: Artifact) -> list[dict[str, Any]]:
-    """One row per kernel, in the order of the ops; a shared kernel counts once.
+    """Returns one row per kernel, in the order of the ops; a shared kernel counts once.
 
     Args:
         artifact: Any artifact, integer or float.
@@ -39,7 +39,7 @@ def kernel_table(artifact: Artifact) -> list[dict[str, Any]]:
 
 
 def range_table(artifact: Artifact) -> list[dict[str, Any]]:
-    """One row per quantized activation: the real values its codes span.
+    """Returns one row per quantized activation with the range of real values of its codes.
 
     Args:
         artifact: Any artifact; a float one gives no rows.
@@ -47,7 +47,7 @@ def range_table(artifact: Artifact) -> list[dict[str, Any]]:
     Returns:
         Dictionaries with `name` (layer that makes it, or the input's name), `dtype`, `low` and
         `high` (real values of the first and the last code), `scale` and `zero_point`. Activations
-        that only pass on another one's scale (pooling, reshape) are left out.
+        with the scale of their input (pooling, reshape) are left out.
 
     Example:
         ```python
@@ -101,7 +101,7 @@ def _output_axis(op: Op, tensor: Tensor) -> int:
 
 
 def _zero(tensor: Tensor) -> np.ndarray | int:
-    """The code of real zero, shaped to be compared with the codes."""
+    """Returns the code of real zero, in a shape to compare with the codes."""
     if tensor.zero_point is None:
         return 0
     shape = [1] * len(tensor.shape)
@@ -111,7 +111,7 @@ def _zero(tensor: Tensor) -> np.ndarray | int:
 
 
 def _passes_on(graph: Graph, op: Op, tensor: Tensor) -> bool:
-    """Whether the op only hands on an input of the same scale."""
+    """Returns whether an input of the op has the scale of its output."""
     if op.name in ("QUANTIZE", "DEQUANTIZE"):
         return False
     return any(
@@ -125,7 +125,7 @@ def _passes_on(graph: Graph, op: Op, tensor: Tensor) -> bool:
 
 
 def _short(tensor: Tensor) -> str:
-    """The first of the names that the converter joined when it fused ops."""
+    """Returns the first of the names that the converter joined when it fused ops."""
     return tensor.name.split(";")[0]
 
 

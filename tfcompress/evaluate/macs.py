@@ -1,4 +1,4 @@
-"""MACs (multiply-accumulate operations) of a model or of a converted file."""
+"""Counts the MACs (multiply-accumulate operations) of a model or of a converted file."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tfcompress.tflite.artifact import Artifact
 
 
 def macs_table(subject: keras.Model | Artifact) -> list[dict[str, Any]]:
-    """MACs layer by layer, or op by op.
+    """Counts MACs layer by layer, or op by op.
 
     Args:
         subject: A built Sequential or Functional model, or an artifact.
@@ -38,7 +38,7 @@ def macs_table(subject: keras.Model | Artifact) -> list[dict[str, Any]]:
 
 
 def macs(subject: keras.Model | Artifact) -> int:
-    """MACs of one sample through a model, or of one call of a file (one sample at batch 1).
+    """Counts the MACs of one sample through a model, or of one call of a file (one sample at batch 1).
 
     Kernel size times output positions, summed; padding counts, zeros in a pruned kernel count too,
     since the runtime multiplies with them. One MAC is two floating-point operations.

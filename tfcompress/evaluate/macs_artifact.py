@@ -1,4 +1,4 @@
-"""MACs of a `.tflite` file, op by op, from the shapes it stores.
+"""Counts the MACs of a `.tflite` file, op by op, from the shapes it stores.
 
 Counted are products with kernels and of two activations (BATCH_MATMUL), padding included; additions
 of a bias, scales and activation functions are not.
@@ -15,14 +15,14 @@ Shapes = list[tuple[int, ...]]
 
 
 def artifact_macs(artifact: Artifact) -> list[dict[str, Any]]:
-    """MACs of one call of the file, for each op of its main graph.
+    """Counts the MACs of one call of the file, for each op of its main graph.
 
     Args:
         artifact: The file; a dynamic dimension counts as 1.
 
     Returns:
         One dictionary per op: `name` (the Keras layer where known, else op and number), `op`, and
-        `macs`, an int, or None where the file does not tell (loops, branches, custom ops).
+        `macs`, an int, or None where the file does not show it (loops, branches, custom ops).
 
     Example:
         ```python

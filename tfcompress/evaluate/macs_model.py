@@ -1,8 +1,8 @@
-"""MACs of a Keras model, layer by layer: kernel size times output positions.
+"""Counts the MACs of a Keras model, layer by layer: kernel size times output positions.
 
-The axes of each kernel come from the table of layer facts, the positions from the shapes of one
-trace of the model. Products of two activations are counted in MultiHeadAttention, Dot,
-`keras.ops.matmul` and `keras.ops.einsum`.
+The axes of each kernel come from the layer table, the positions from the shapes of one trace of
+the model. Products of two activations are counted in MultiHeadAttention, Dot, `keras.ops.matmul`
+and `keras.ops.einsum`.
 """
 
 import math
@@ -19,7 +19,7 @@ from tfcompress.layer_table.mac_counts import Shape, first_shape, product
 
 
 def model_macs(model: keras.Model) -> list[dict[str, Any]]:
-    """MACs for one sample, for each layer that has kernels.
+    """Counts the MACs of one sample, for each layer that has kernels.
 
     Args:
         model: A built model of any kind, nested and subclassed ones included.
@@ -59,7 +59,7 @@ def _sample(shape: tuple[int | None, ...]) -> Shape:
 
 
 def _loose(model: keras.Model) -> list[dict[str, Any]]:
-    """Weights of models and composite layers themselves: what they multiply is not known."""
+    """Returns rows for weights of models and composite layers themselves, whose use is not known."""
     held = {id(v) for _, op in leaves(model) for v in getattr(op, "variables", ())}
     loose = [v for v in model.weights if id(v) not in held and len(v.shape) > 1]
     return [{"name": v.path, "op": "weight outside of a layer", "macs": None} for v in loose]
@@ -82,12 +82,12 @@ def _call_macs(op: Any, inputs: list[Shape], output: Shape) -> int | None:
 
 
 def _positions(layer: keras.Layer, spec: LayerSpec, path: str, inputs: list[Shape], output: Shape) -> int:
-    """How often one sample meets each value of the kernel."""
+    """Returns how often each value of the kernel is used for one sample."""
     axes, kernel = spec.axes[path], weight(layer, path).shape
     if spec.step:  # Once per step of time.
         return product(layer, first_shape(layer, inputs)[1:2])
     if axes.space:
-        # A transposed convolution lays the kernel at each input position.
+        # A transposed convolution applies the kernel at each input position.
         shape = first_shape(layer, inputs) if axes.is_transposed else output
         first = getattr(layer, "data_format", "channels_last") == "channels_first"
         return product(layer, shape[2:] if first else shape[1:-1])

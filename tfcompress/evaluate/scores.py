@@ -1,10 +1,10 @@
-"""What predictions are worth: classes, accuracy, macro F1, agreement, and gaps between outputs."""
+"""Scores of predictions: classes, accuracy, macro F1, agreement, and gaps between outputs."""
 
 import numpy as np
 
 
 def classes(outputs: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """Class numbers of a model's outputs.
+    """Returns the class numbers of a model's outputs.
 
     Args:
         outputs: Shape (n, ..., k): k > 1 scores, of which the largest wins (the first of equal
@@ -29,7 +29,7 @@ def classes(outputs: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 
 
 def labels(y: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
-    """Class numbers of targets, or None if the targets are no classes but values to be met.
+    """Returns the class numbers of targets, or None for the targets of a regression.
 
     Args:
         y: Class numbers (n, ...) or (n, ..., 1), or one-hot rows in the shape of `outputs`.
@@ -60,7 +60,7 @@ def labels(y: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
 
 
 def accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Fraction of equal class numbers, 0..1; also the agreement of two models.
+    """Returns the fraction of equal class numbers, 0..1; also the agreement of two models.
 
     Args:
         true: Class numbers, any shape, at least one.
@@ -77,7 +77,7 @@ def accuracy(true: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
-    """F1 of each class that occurs in either array, averaged with equal weight.
+    """Returns the F1 of each class that occurs in either array, averaged with equal weight.
 
     `F1 = 2 tp / (2 tp + fp + fn)`.
 
@@ -101,7 +101,7 @@ def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def mean_gap(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean absolute difference of two arrays of the same shape.
+    """Returns the mean absolute difference of two arrays of the same shape.
 
     Args:
         a: Values.

@@ -1,4 +1,4 @@
-"""Sizes of what a model or a file holds: bytes, parameters, and zeros in the kernels."""
+"""Counts bytes, parameters, and zeros in the kernels of a model or a file."""
 
 import gzip
 import math
@@ -18,7 +18,7 @@ from tfcompress.tflite.weight_tensors import kernel_tensors
 
 @dataclass(frozen=True)
 class Holdings:
-    """What `holdings` counts.
+    """Counts of a model or a file, as `holdings` returns them.
 
     Attributes:
         size: Bytes of the file; of a Keras model, the bytes of its weights alone.
@@ -77,7 +77,7 @@ def _of_model(model: keras.Model) -> Holdings:
 
 
 def _kernels(model: keras.Model) -> Iterable[keras.Variable]:
-    """The kernels the table names; of layers it does not know, weights with two axes or more."""
+    """Returns the kernels that the layer table names; for unknown layers, weights with two axes or more."""
     found: dict[int, keras.Variable] = {}
     for _, op in leaves(model):
         spec = spec_of(op)
@@ -105,8 +105,8 @@ def _parameters(model: Model) -> int:
     count, seen = 0, set()
     for graph in model.graphs:
         real = [t for t in graph.tensors if t.is_constant and (t.is_float or t.scale is not None)]
-        # Branches and bodies of loops see the same contents again. Within a graph, the contents of
-        # two tensors may be stored once because they are equal, as zero biases are.
+        # Branches and bodies of loops use the same contents again, which count once. Within a graph,
+        # two tensors may share contents only because they are equal, as zero biases are.
         fresh = [tensor for tensor in real if _place(tensor) not in seen]
         count += sum(math.prod(tensor.shape) for tensor in fresh)
         seen.update(_place(tensor) for tensor in real)

@@ -1,6 +1,6 @@
-"""The check of a model that is to become a file, before any training and before any conversion.
+"""Checks that a model can become a file, before any training and before any conversion.
 
-What no file can hold is named at once, with its layer and a way out: strings, lookup tables, operations LiteRT lacks.
+Parts that no file can hold (strings, lookup tables, operations LiteRT lacks) are named with their layer and a way out.
 """
 
 import re
@@ -22,11 +22,11 @@ _STRINGS = (
 
 
 def refused_parts(model: keras.Model, traced: Trace | None = None) -> list[Refused]:
-    """Returns what no `.tflite` file can hold of a model.
+    """Returns the parts of a model that no `.tflite` file can hold.
 
     Args:
         model: A built model.
-        traced: Its trace, whose operations are looked at as well.
+        traced: Its trace, whose operations are checked as well.
     """
     found = [Refused(f"input {n!r}", "", _STRINGS) for n, _, dtype in input_triples(model) if dtype == "string"]
     for path, op in leaves(model):
@@ -47,11 +47,11 @@ def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
 
 
 def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refused]:
-    """Returns the operations that stay float in an integer file, whatever the data, each kind once a layer.
+    """Returns the operations that stay float in an integer file whatever the data, each kind once per layer.
 
     Args:
         model: A built model.
-        traced: Its trace, whose operations are looked at as well.
+        traced: Its trace, whose operations are checked as well.
     """
     places = leaves(model)
     known = float_reasons(op for _, op in places) if traced is None else float_reasons(c.op for c in traced.calls)
@@ -62,13 +62,13 @@ def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refus
         if name is None or not number or int(number[-1]) >= len(places):
             continue
         path, layer = places[int(number[-1])]
-        if not spec_of(layer).is_known:  # of others the table knows it
+        if not spec_of(layer).is_known:  # for known layers the layer table has said it above
             found[name, path] = None
     return [Refused(op, path, never_integer(op)) for op, path in found]
 
 
 def check_exportable(model: keras.Model, traced: Trace | None = None) -> None:
-    """Raises if no file can hold a part of a model.
+    """Raises if a model has a part that no file can hold.
 
     Args:
         model: A built model.

@@ -1,9 +1,9 @@
-"""From a live model under its operation plans to the bytes of a `.tflite` file.
+"""Exports a model under its operation plans to the bytes of a `.tflite` file.
 
-The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes where ranges lie; every
-operation runs in a name scope `tfc<number>_`, by which the tensors of the file are led back to their layer, whatever
-TensorFlow made of the layer's own name. The converter takes the traced function as it is, so inputs and outputs keep
-the model's order (a SavedModel on the way would sort them by name, and cost most of the time).
+The model's own call is traced with every weight a constant, batch 1 and FakeQuant nodes at the ranges; every operation
+runs in a name scope `tfc<number>_`, which tells the layer of each tensor in the file, whatever TensorFlow made of the
+layer's own name. The converter takes the traced function as it is, so inputs and outputs keep the model's order (a
+SavedModel in between would sort them by name, and cost most of the time).
 """
 
 import contextlib
@@ -48,14 +48,14 @@ LARGE_MODEL = 2**25
 
 @dataclass(frozen=True)
 class Export:
-    """What the converter takes: one function of tensors with batch 1.
+    """A traced function of tensors with batch 1, as the converter takes it.
 
     Args:
         function: The concrete function; its arguments, named by `argument`, and results lie in the model's order.
         inputs: Names of the inputs, in that order.
         outputs: Names of the outputs, in that order.
         held: The variables that the function refers to, which it does not keep alive.
-        module: What the converter shall store as a SavedModel and read; None where it takes the function frozen.
+        module: Module that the converter stores as a SavedModel and reads; None where it takes the function frozen.
         paths: What `numbered` returned.
         floats: Names of the inputs of integers or float64 that are float32 in it.
     """
@@ -76,14 +76,14 @@ class Export:
 
 
 def float_inputs(model: keras.Model) -> set[str]:
-    """Returns the names of the inputs that come as float32 to integer files: doubles, and integers it only casts."""
+    """Returns the names of inputs that are float32 in integer files: those of float64, and integers only cast."""
     if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
         return doubles(model)
     return doubles(model) | set(trace(model).float_inputs.values())
 
 
 def doubles(model: keras.Model) -> set[str]:
-    """Returns the names of the inputs of float64, which come as float32 to every file."""
+    """Returns the names of the float64 inputs, which are float32 in every file."""
     return {s.name for s in keras.tree.flatten(input_specs(model)) if s.dtype == tf.float64}
 
 
@@ -162,7 +162,7 @@ def _token(number: int) -> str:
 
 
 def _scoped(model: keras.Model, every) -> list[tuple]:
-    """Overrides by which what a container computes by itself bears its number."""
+    """Returns overrides that run what a container computes by itself in a name scope with the container's number."""
 
     def call(plain, number):
         def scoped(*args, **kwargs):
@@ -176,7 +176,7 @@ def _scoped(model: keras.Model, every) -> list[tuple]:
 
 
 def numbered(model: keras.Model, every) -> dict[int, str]:
-    """Returns the path of the operation, the container, or at last the model, for each number in the exported names.
+    """Maps each number in the exported names to the path of the operation, of the container or of the model.
 
     Args:
         model: The model.
@@ -223,7 +223,7 @@ def check_static(model: keras.Model) -> None:
 
 
 def check_batched(model: keras.Model) -> None:
-    """Raises if an output is known to have no axis of samples: no answer of one sample is in it.
+    """Raises if an output is known to have no axis of samples, so that it holds no answer for a single sample.
 
     Raises:
         ValueError: In that case.
@@ -255,7 +255,7 @@ def named_outputs(model: keras.Model, outputs) -> dict:
 
 
 def _paths(places, count: int) -> list[str]:
-    """The path to each number in a structure of dicts and lists."""
+    """Returns the path to each number in a structure of dicts and lists."""
     found = {}
 
     def visit(place, path):
@@ -270,10 +270,11 @@ def _paths(places, count: int) -> list[str]:
 
 
 def complete(model: keras.Model, state):
-    """Returns operation plans for every operation: those of the state, and empty ones that make constants and names.
+    """Returns a plan for every operation: those of the state, and empty plans for the others.
 
-    Forms without values to round (3-D pooling by planes, `x * x`, `x * -1`) are exact: they are laid in every mode,
-    also where LiteRT, or its 16-bit activations, lack the operation itself.
+    An empty plan turns the weights into constants and names the tensors. Integer rewrites without values to round
+    (3-D pooling by planes, `x * x`, `x * -1`) are exact: they are used in every mode, also where LiteRT, or its 16-bit
+    activations, lack the operation itself.
     """
     known = {id(t.op): t for t in state.op_plans} if state is not None else {}
     number = max((t.index for t in known.values()), default=-1) + 1
@@ -325,7 +326,7 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
 
 
 def _representative(export: Export, samples) -> Iterator:
-    """Samples as the calibrator takes them: by name where there is a signature, else in the order of the inputs."""
+    """Yields samples as the calibrator takes them: by name with a signature, else in the order of the inputs."""
     for s in samples:
         arrays = [s[name] for name in export.inputs]
         named = {argument(k): x for k, x in enumerate(arrays)}

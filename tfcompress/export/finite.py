@@ -1,6 +1,6 @@
-"""Nothing that is not finite goes into a file: weights, variances and what the model makes of the calibration samples.
+"""Checks that weights, variances, ranges and the outputs on calibration samples are finite before conversion.
 
-A NaN leads converters and delegates astray, down to a crash of the process, and their words never name the layer.
+A NaN makes converters and delegates fail, up to a crash of the process, and their messages never name the layer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def check_weights(model: keras.Model, who: str = "convert") -> None:
-    """Raises if a weight is NaN or infinite, or the variance of a BatchNormalization can't be one.
+    """Raises if a weight is NaN or infinite, or the variance of a BatchNormalization is negative.
 
     Args:
         model: The model.
-        who: Who asks, for the error.
+        who: Name of the function that checks, for the error.
 
     Raises:
         ValueError: In that case; the message names layer and weight.
@@ -62,11 +62,11 @@ def _check_variance(path: str, norm, who: str) -> None:
 
 
 def check_outputs(model: keras.Model, outputs, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
-    """Raises if the model makes NaN or infinities of calibration samples.
+    """Raises if the outputs on calibration samples hold NaN or infinity.
 
     Args:
         model: The float model.
-        outputs: What it answered to the samples, arrays `(n, ...)` in any structure.
+        outputs: Its outputs for the samples, arrays `(n, ...)` in any structure.
         samples: One dict by input name per sample.
 
     Raises:
@@ -77,7 +77,7 @@ def check_outputs(model: keras.Model, outputs, samples: Sequence[Mapping[str, np
     if not bad.any():
         return
     index = int(np.argmax(bad))
-    path = _first_overflow(model, samples[index]) or "one that can't be told"
+    path = _first_overflow(model, samples[index]) or "unknown"
     raise ValueError(
         f"convert: the model's answer to calibration sample {index} is NaN or infinite ({int(bad.sum())} of {len(bad)} "
         f"samples); the first layer whose values are not finite is {path!r}. Values must fit float32 (below 3.4e38): "
@@ -86,7 +86,7 @@ def check_outputs(model: keras.Model, outputs, samples: Sequence[Mapping[str, np
 
 
 def _first_overflow(model: keras.Model, sample: Mapping[str, np.ndarray]) -> str | None:
-    """Path of the first operation whose outputs are not finite."""
+    """Returns the path of the first operation whose outputs are not finite."""
     found: list[str] = []
 
     def looking(path, call):
@@ -110,7 +110,7 @@ def _finite(x) -> bool:
 
 
 def check_ranges(state) -> None:
-    """Raises if an activation range is not finite, or wider than float32 can say.
+    """Raises if an activation range is not finite, or wider than float32 can hold.
 
     Args:
         state: The operation plans of a model, with `ranges`.

@@ -1,4 +1,4 @@
-"""Which layers may stay float in an integer file, which were left so, and which must."""
+"""Finds the layers that may stay float in an integer file, that were left float, and that can't be integer."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,12 +17,12 @@ from tfcompress.tflite.schema.flatbuffer import OPERATIONS
 
 
 def matches_any(op: Any, keys: Iterable[Any]) -> bool:
-    """Whether one of the name patterns or types means this operation."""
+    """Returns whether an operation matches one of the name patterns or types."""
     return any(matches(op, key) for key in keys)
 
 
 def check_names(model: keras.Model, allow_float: Iterable[str], leave_float: Iterable[Any], layers: bool) -> None:
-    """Raises if a name means nothing: a misspelt one would change nothing, in silence.
+    """Raises if a name matches nothing; a misspelt one would otherwise silently change nothing.
 
     Args:
         model: A built model.
@@ -57,11 +57,11 @@ def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: I
 
 
 def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[str]:
-    """Returns the paths of the layers left out of int8: now, or in training by an override None.
+    """Returns the paths of the layers left out of int8, by `leave_float` or in training by an override None.
 
     Args:
         model: The model.
-        state: Its operation plans; None where nothing was treated.
+        state: Its operation plans; None without plans.
         leave_float: Name patterns and types of `convert`.
     """
     if state is None:
@@ -75,7 +75,7 @@ def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[st
 
 
 def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
-    """Says of operations that are float because layers were left out, what to do about it."""
+    """Adds the way out to operations that are float because layers were left out of int8."""
     if not left:
         return lost
     own = "its layer was left out of int8: accept it with leave_float=[{0!r}]"
@@ -85,6 +85,6 @@ def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
 
 
 def table_says(model: keras.Model) -> dict[str, tuple[str, ...]]:
-    """Returns the operations that stay float by the table of facts, by path of their layer."""
+    """Returns the operations that stay float according to the layer table, by path of their layer."""
     reasons = float_reasons(call.op for call in trace(model).calls)
     return {path: reasons[id(op)] for path, op in leaves(model) if id(op) in reasons}

@@ -35,7 +35,7 @@ _PLAIN = (
 ).split()
 
 
-# What the converter may make integer all the same, or make itself: no word before a file was tried
+# Operations known to stay float before a file is made; the converter may make those left out here integer after all
 _BEFOREHAND = {
     name.replace("_", "").lower(): name
     for name in (*_NEVER, *_PLAIN)
@@ -44,23 +44,23 @@ _BEFOREHAND = {
 
 
 def named(op: str) -> str | None:
-    """Returns LiteRT's name of an operation of TensorFlow (`Conv3D`) that stays float, None where that is not known."""
+    """Returns LiteRT's name of a TensorFlow operation (`Conv3D`) that stays float; None for one that may not."""
     return _BEFOREHAND.get(op.lower())
 
 
 def is_never_integer(op: str) -> bool:
-    """Whether an operation stays float in every int8 file."""
+    """Returns whether an operation stays float in every int8 file."""
     return op in _NEVER or op in _PLAIN
 
 
 def never_integer(op: str) -> str:
-    """Returns reason and remedy of an operation that is never an integer one."""
+    """Returns reason and remedy for an operation that has no integer kernel."""
     reason = _NEVER.get(op, "LiteRT has no int8 kernel for it: replace it, or move it out of the model")
     return f"{reason}, {_ALLOW.format(op)}"
 
 
 def unranged(op: str, calibrated: bool) -> str:
-    """Returns reason and remedy of an operation that could be integer and is not.
+    """Returns reason and remedy for an operation that has an integer kernel and stayed float.
 
     Args:
         op: The operation.

@@ -1,7 +1,7 @@
-"""Keras models from every place a user keeps them: `.keras`, `.h5`, SavedModel folders, memory.
+"""Loads Keras models from `.keras` files, `.h5` files, SavedModel folders or memory.
 
-Models of Keras 2 are ported. A SavedModel becomes a Functional model around its signature, input names kept.
-Whatever cannot be loaded is refused with the reason and the way out.
+Models of Keras 2 are ported. A SavedModel becomes a Functional model around its signature, with the same input names.
+The error for what cannot be loaded names the reason and the way out.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Post-training quantization by the mechanism of training: grids and ranges laid over the model, filled by data."""
+"""Post-training quantization with the same operation plans as training; representative data set the ranges."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,12 +20,12 @@ _MOST_VALUES = INT8.activations.count + 1  # those of a codebook of one byte, an
 
 
 def channels(w, is_folded: bool) -> bool:
-    """Rule of `quantized_state`: no kernel gets one scale, each has one per channel."""
+    """Rule of `quantized_state`: every kernel gets one scale per channel."""
     return False
 
 
 def tensors(w, is_folded: bool) -> bool:
-    """Rule of `quantized_state`: every kernel gets one scale, but where a folded normalization scales each channel."""
+    """Rule of `quantized_state`: a kernel gets one scale, unless a BatchNormalization is folded into it."""
     return not is_folded
 
 
@@ -41,7 +41,7 @@ def quantized_state(
     percentile: float | None = None,
     file_format: FileFormat = INT8,
 ) -> CompressionState:
-    """Makes the operation plans of a model that was not trained for it; its ranges are still to be filled.
+    """Makes the operation plans to quantize a model that was not trained for it; data set their ranges later.
 
     Args:
         model: A built model.
@@ -77,10 +77,10 @@ def quantized_state(
 
 
 def _check_inside(model: keras.Model) -> None:
-    """Ranges around a graph whose inside nobody knows would disagree with those found within."""
+    """Refuses SavedModels as layers: ranges around them would disagree with those that TensorFlow finds inside."""
     opaque = [path for path, op in leaves(model) if isinstance(op, keras.layers.TFSMLayer)]
     if opaque:
-        raise ValueError(f"convert: the layers {opaque} are SavedModels, whose inside takes no ranges.")
+        raise ValueError(f"convert: the layers {opaque} are SavedModels, inside of which no ranges can be set.")
 
 
 def _range(positive: bool, percentile: float | None, codes: Codes) -> ActivationRange:
@@ -104,6 +104,6 @@ def _chain(op, name: str, codes: Codes, one_scale, is_folded: bool, borrowed) ->
 
 
 def is_shared(w) -> bool:
-    """Whether a kernel holds few enough values for many weights to share one."""
+    """Returns whether a kernel is clustered: it holds few different values, each for many weights."""
     w = np.asarray(w)
     return w.size > 1024 and np.unique(w).size <= min(_MOST_VALUES, w.size // 4)

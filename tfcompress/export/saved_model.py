@@ -1,7 +1,7 @@
-"""A SavedModel as the converter takes it: its own signature at batch 1, in the order the exporter wrote it.
+"""Prepares a SavedModel for the converter: its own signature at batch 1, in the order the exporter wrote it.
 
-Wrapped into a Keras layer, a SavedModel is one operation of which nobody knows the inside: ranges laid around it
-disagree with those that TensorFlow's calibrator finds within. So the signature itself is converted.
+Wrapped into a Keras layer, a SavedModel is one operation whose inside is unknown: ranges around it would disagree with
+those that TensorFlow's calibrator finds inside. So the signature itself is converted.
 """
 
 import json
@@ -70,7 +70,7 @@ class Signature:
         return any(node.op.startswith("FakeQuant") for f in library for node in f.node_def)
 
     def export(self) -> Export:
-        """Returns the signature for the converter, at its fixed batch."""
+        """Traces the signature for the converter, at its fixed batch."""
         specs = [tf.TensorSpec((self.batch, *spec.shape[1:]), spec.dtype) for spec in self.specs]
         if self._is_old():
             return Export(_frozen(self, specs), self.inputs, self.outputs)
@@ -114,7 +114,7 @@ class Signature:
         return {n: np.concatenate([p[n] for p in parts]) for n in self.outputs}
 
     def converted(self, setup, samples, mode: str) -> tuple[Export, Artifact]:
-        """Runs the converter, whose calibrator finds the ranges.
+        """Converts the signature; TensorFlow's calibrator finds the ranges.
 
         Args:
             setup: As for `export.run_converter`.
@@ -122,7 +122,7 @@ class Signature:
             mode: The mode, for errors.
 
         Returns:
-            What was converted, and the file as TensorFlow makes it, its operations led back to their name scopes.
+            The export, and the file as TensorFlow makes it, with the name scope of each operation as its layer.
 
         Raises:
             RuntimeError: If the converter fails.
@@ -131,7 +131,7 @@ class Signature:
 
         def prepared(converter):
             setup(converter)
-            # lists of a loop have batch 1; TensorFlow dies of a segmentation fault where it calibrates such a loop
+            # lists of a loop have batch 1; calibrating such a loop ends TensorFlow with a segmentation fault
             converter._experimental_default_to_single_batch_in_tensor_list_ops = samples is None
 
         export = self.export()
@@ -155,7 +155,7 @@ class Signature:
         )
 
     def _groups(self, samples: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        """Puts samples together, as many as one call takes; what is left over at the end is filled up with the last."""
+        """Joins samples to groups of the size of one call; the last sample is repeated to fill the last group."""
         if self.batch == 1:
             return samples
         padded = [*samples, *[samples[-1]] * (-len(samples) % self.batch)]
@@ -166,7 +166,7 @@ class Signature:
 
 
 def signature_of(model: keras.Model) -> Signature | None:
-    """Returns the signature that a model is made of, as `load_model` gives it for a SavedModel.
+    """Returns the signature of a SavedModel that `load_model` made a Keras model of.
 
     Args:
         model: A Keras model.
@@ -182,7 +182,7 @@ def signature_of(model: keras.Model) -> Signature | None:
         return None
     layer, function = made[0], made[0].signature
     if len(model.outputs) != len(function.structured_outputs):
-        return None  # somebody took some of the outputs
+        return None  # a model of some of the outputs only
     known = function.structured_input_signature[1]
     inputs = _input_order(function, sorted(known))
     specs = tuple(known[name] for name in inputs)
@@ -195,7 +195,7 @@ def signature_of(model: keras.Model) -> Signature | None:
 
 
 def _frozen(signature: Signature, specs: list[tf.TensorSpec]):
-    """The function of a signature of TensorFlow 1, whose variables only a session can read."""
+    """Returns the function of a signature of TensorFlow 1, whose variables only a session can read."""
     old, outputs = tf.compat.v1, signature.outputs
     with quiet(), tf.Graph().as_default() as graph, old.Session(graph=graph) as session:
         found = old.saved_model.load(session, ["serve"], signature.folder).signature_def[signature.name]
@@ -230,13 +230,13 @@ def _check_spec(folder, name: str, spec: tf.TensorSpec) -> None:
 
 
 def _call(function):
-    """The operation in which a signature calls the function that was exported; None in a SavedModel of TensorFlow 1."""
+    """Returns the operation that calls the exported function; None in a SavedModel of TensorFlow 1."""
     calls = [op for op in function.graph.get_operations() if op.type in _CALLS]
     return calls[0] if len(calls) == 1 else None
 
 
 def _input_order(function, names: list[str]) -> list[str]:
-    """The exported function's own order: a signature sorts its arguments, its call does not."""
+    """Returns the inputs in the exported function's order: a signature sorts its arguments, its call does not."""
     call = _call(function)
     given = [x.op.name for x in call.inputs] if call is not None else []
     order = [name for name in given if name in names]
@@ -244,7 +244,7 @@ def _input_order(function, names: list[str]) -> list[str]:
 
 
 def _output_order(function, folder) -> list[str]:
-    """The model's order where tf_keras noted it, else that of the call, in which only dicts are sorted."""
+    """Returns the outputs in the model's order if tf_keras noted it, else in that of the call, which sorts dicts."""
     names = sorted(function.structured_outputs)
     noted = _noted_outputs(folder)
     if sorted(noted) == names:
@@ -278,7 +278,7 @@ def _noted_outputs(folder) -> list[str]:
 
 
 def check_no_layers(leave_float: tuple) -> None:
-    """Raises if layers were named: a SavedModel has none.
+    """Raises if `leave_float` names layers: a SavedModel has none.
 
     Raises:
         ValueError: In that case.
@@ -301,13 +301,13 @@ def _check_loop(error: RuntimeError, mode: str) -> None:
 
 
 def without_layers(lost: list[FloatOp]) -> list[FloatOp]:
-    """Says of operations that stay float in a SavedModel, what a Keras model would change about it."""
+    """Adds to operations that stay float in a SavedModel what converting the Keras model would change."""
     way = "or convert the Keras model it was exported from, whose layers tfcompress writes with integers where it can"
     return [replace(f, remedy=f"{f.remedy}; {way}") for f in lost]
 
 
 def scope_names(artifact: Artifact) -> dict[str, str]:
-    """Leads every operation of a file back to the name scope it came from: its layer's name where there is one.
+    """Maps every operation of a file to the name scope it came from: its layer's name where there is one.
 
     Args:
         artifact: A file made from a SavedModel.

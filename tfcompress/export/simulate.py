@@ -1,4 +1,4 @@
-"""The model as the file will compute it, run in TensorFlow: quantization simulated, outputs dequantized."""
+"""Simulates a file in TensorFlow: runs the model as the file will compute it and dequantizes the outputs."""
 
 import contextlib
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ def float_outputs(model: keras.Model, x, batch_size: int = BATCH):
 
 
 def observe(model: keras.Model, state, samples: list[dict[str, np.ndarray]], batch_size: int = 32):
-    """Lets the activation ranges of a state look at representative samples.
+    """Sets the activation ranges of a state from representative samples.
 
     Args:
         model: A built model.
@@ -59,13 +59,13 @@ def _batches(model, state, x, batch_size, mode):
     x = keras.tree.map_structure(np.asarray, x)
     count = len(keras.tree.flatten(x)[0])
     draws, parts, prepared = Draws(), [], {}
-    # TensorFlow warns of functions made anew; this one is, for every state of the model
+    # TensorFlow warns of functions that are traced again; this one is, for every state of the model
     random = drawing(draws) if mode.simulates else contextlib.nullcontext()
     run = (random, overridden(inference(model)), laid(model, state, mode, prepared=prepared))
     with quiet(), float32(model), contextlib.ExitStack() as stack:
         for each in run:
             stack.enter_context(each)
-        if mode.simulates:  # weights and bounds are final: they are read once, not anew in each batch
+        if mode.simulates:  # weights and bounds are final: they are read once, not again in each batch
             prepared |= {id(t): prepare(t, mode) for t in state.op_plans}
         forward = _traced(model, x, draws)
         for start in range(0, count, batch_size):
@@ -76,13 +76,13 @@ def _batches(model, state, x, batch_size, mode):
 
 
 def _joined(*parts):
-    """One array; classes and masks keep their type."""
+    """Joins batches to one array; classes and masks keep their type."""
     whole = np.concatenate(parts)
     return whole if whole.dtype.kind in "iub" else whole.astype("float32")
 
 
 def _traced(model, x, draws):
-    """The model's call as one graph for batches of every size; tracing costs more than a small net's answers."""
+    """Traces the model's call as one graph for batches of every size, as tracing takes longer than running."""
     specs = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), x)
 
     def forward(inputs):

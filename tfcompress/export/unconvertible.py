@@ -1,4 +1,4 @@
-"""What LiteRT has no operation for, and what TensorFlow's converter says when it fails, in terms of the Keras model."""
+"""Explains, in terms of the Keras model, what LiteRT lacks and why TensorFlow's converter or the runtime fails."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -59,7 +59,7 @@ class NotConvertible(ValueError, RuntimeError):
     Args:
         what: What happened.
         refused: The operations.
-        error: What TensorFlow or the runtime said, quoted at the end; None where they were not asked.
+        error: The message of TensorFlow or the runtime, quoted at the end; None where neither was run.
 
     Attributes:
         refused: The operations, each with `op`, `layer` and `remedy`.
@@ -79,12 +79,12 @@ def shortened(text: str, limit: int = 300) -> str:
 
 
 def remedy(op: str) -> str | None:
-    """Returns what to do about an operation of TensorFlow that LiteRT lacks, None for one that it may have."""
+    """Returns the remedy for an operation of TensorFlow that LiteRT lacks; None for one that it may have."""
     return next((way for pattern, way in _COMPILED if pattern.fullmatch(op)), None)
 
 
 def lacking(graph: Any, layer: Callable[[str], str]) -> list[Refused]:
-    """Returns what LiteRT has no operation for, each kind once a layer.
+    """Returns the operations of a graph that LiteRT lacks, each kind once per layer.
 
     Args:
         graph: A graph of TensorFlow; what does not depend on its inputs is a constant to the converter.
@@ -95,7 +95,7 @@ def lacking(graph: Any, layer: Callable[[str], str]) -> list[Refused]:
 
 
 def behind(tensors: Any) -> list:
-    """Returns the operations that read a tensor, however far behind it."""
+    """Returns the operations that depend on one of the tensors, directly or through others."""
     waiting, found = list(tensors), {}
     while waiting:
         for op in waiting.pop().consumers():
@@ -112,7 +112,7 @@ _SIXTEEN = (
 
 
 def converter_failure(text: str, paths: dict[int, str], graph: Any = None) -> list[Refused]:
-    """Reads the operations out of a message of TensorFlow's converter.
+    """Finds the operations that failed in a message of TensorFlow's converter.
 
     Args:
         text: The message.
@@ -138,12 +138,12 @@ def converter_failure(text: str, paths: dict[int, str], graph: Any = None) -> li
 
 
 def _numbered(line: str, paths: dict[int, str]) -> list[str]:
-    """The layer whose number stands last in a line of a message."""
+    """Returns the layer whose number stands last in a line of a message."""
     return [paths.get(int(n), "") for n in _TOKEN.findall(line)[-1:]]
 
 
 def _layers(op: str, graph: Any, paths: dict[int, str]) -> list[str]:
-    """The layers with an operation of that name, LiteRT's (`TOPK_V2`) or TensorFlow's (`TopKV2`); else one unknown."""
+    """Returns the layers with an operation of a name, LiteRT's (`TOPK_V2`) or TensorFlow's (`TopKV2`); else `[""]`."""
     wanted = op.replace("_", "").lower()
     same = [] if graph is None else [o for o in graph.get_operations() if o.type.lower() == wanted]
     return list(dict.fromkeys(layer for o in same for layer in _numbered(o.name, paths))) or [""]
@@ -156,7 +156,7 @@ _FATAL = (
 
 
 def runtime_failure(text: str, artifact: Any) -> list[Refused]:
-    """Reads the operation out of a message of the runtime.
+    """Finds the operation that failed in a message of the runtime.
 
     Args:
         text: The message.

@@ -1,4 +1,4 @@
-"""The proof of an integer file: no float op is left, it runs with and without XNNPACK, it computes what was trained."""
+"""Verifies an integer file: no operation is float, it runs with and without XNNPACK, it agrees with the simulation."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ class FloatOp:
         op: LiteRT's name of it.
         layer: Path of the layer.
         remedy: Reason and way out.
-        follows: Whether it is float because of another one of the layer only, and is accepted with that one.
+        follows: Whether it is float only because of another one of its layer, and is accepted with that one.
     """
 
     index: int | None
@@ -42,7 +42,7 @@ class FloatOp:
 
 
 class NotFullyInteger(ValueError):
-    """Raised instead of writing an int8 file with a float operation in it.
+    """Raised where an int8 file would hold a float operation; no file is written.
 
     Args:
         float_ops: The operations.
@@ -51,7 +51,7 @@ class NotFullyInteger(ValueError):
         float_ops: The operations, each with `op`, `layer` and `remedy`.
     """
 
-    exit_code = 3  # of the command line: the file is refused, nothing was used wrongly
+    exit_code = 3  # of the command line: the file is refused, the call was right
 
     def __init__(self, float_ops: Iterable[FloatOp]) -> None:
         self.float_ops = tuple(float_ops)
@@ -65,10 +65,10 @@ class NotFullyInteger(ValueError):
 
 
 def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
-    """Leads every operation of a file back to its Keras layer by the numbers its tensors' names carry.
+    """Maps every operation of a file to its Keras layer by the numbers in its tensors' names.
 
     Args:
-        artifact: A file exported by `deploy.export`.
+        artifact: A file that `export.run_converter` made.
         paths: Number to the path of the layer.
 
     Returns:
@@ -78,7 +78,7 @@ def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
     found, known = {}, {}
     for op in graph.ops:
         numbers = _numbers(graph, op.outputs)
-        if not numbers:  # outputs of the model bear names of their own, the kernels of such an operation do not
+        if not numbers:  # outputs of the model have names of their own, the kernels of such an operation have not
             numbers = _numbers(graph, [t for t in op.inputs if t >= 0 and t not in known])
         if not numbers:  # an operation the converter put in: it belongs to what feeds it
             numbers = [known[t] for t in op.inputs if t in known]
@@ -99,7 +99,7 @@ def _numbers(graph: Any, tensors: Any) -> list[int]:
 
 
 def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
-    """Returns what the table of layer facts says will stay float, for a model the converter refuses outright.
+    """Returns the operations that stay float by the layer table, for a model that the converter refuses outright.
 
     Args:
         reasons: Path of a layer to its float operations.
@@ -110,20 +110,20 @@ def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
 def float_operations(
     artifact: Artifact, allowed: Iterable[str], calibrated: bool = True, drags: bool = True
 ) -> list[FloatOp]:
-    """Returns the operations of a file that work on floats and are not allowed to.
+    """Returns the operations of a file that work on floats without being allowed to.
 
     Args:
         artifact: The file, its layer names in `metadata["layers"]`.
         allowed: Names of operations or layers.
         calibrated: Whether the converter had calibration data, for the remedies.
-        drags: Whether what is float only because of an allowed one beside it is allowed with it.
+        drags: Whether operations that are float only because of an allowed one beside them are allowed as well.
     """
     allowed = set(allowed)
     makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
     layers = {op.index: artifact.layer_of(op) or "?" for op in artifact.float_ops()}
     found, accepted = [], {}
     for op in artifact.float_ops():
-        # what only moves the values of an accepted operation comes with it
+        # an operation that only moves the values of an accepted one is accepted with it
         follows = op.name in _MOVES and any(makers[t].index in accepted for t in op.inputs if t in makers)
         if follows or op.name in allowed or any(_names(a, layers[op.index]) for a in allowed):
             accepted[op.index] = op
@@ -136,7 +136,7 @@ def float_operations(
 
 
 def _dragged(candidates: list[Op], by: list[Op], layers: dict[int, str]) -> list[Op]:
-    """The operations with integer kernels that are float because they touch others, in their layer, that are."""
+    """Returns the operations with integer kernels that are float because a float operation of their layer is next."""
     by, dragged = list(by), []
     waiting = [op for op in candidates if not is_never_integer(op.name) and not op.is_flex and not op.is_custom]
     while new := [op for op in waiting if any(_touch(op, b) and layers[op.index] == layers[b.index] for b in by)]:
@@ -168,7 +168,7 @@ def _touch(a: Op, b: Op) -> bool:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a file and the simulation of what was trained agree.
+    """Figures of how far a file agrees with its simulation.
 
     Args:
         samples: Number of samples compared.
@@ -219,12 +219,12 @@ def _pairs(artifact: Any, got: Any, simulated: Any) -> Iterator[Any]:
 
 
 def _decision(y: Any) -> Any:
-    """The largest of the last axis, position by position; a single value by itself, on the grid of a float16."""
+    """Returns the argmax over the last axis; single values are rounded to float16 and returned."""
     return y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.astype(np.float16)
 
 
 def check_loads(artifact: Artifact, samples: Any = None) -> None:
-    """Runs a file once with XNNPACK and once without; either must work.
+    """Runs a file once with XNNPACK and once without; both must work.
 
     Args:
         artifact: The file.
@@ -239,7 +239,7 @@ def check_loads(artifact: Artifact, samples: Any = None) -> None:
 
 
 def ran(artifact: Artifact, x: Any, xnnpack: bool = True) -> Any:
-    """Returns what a file answers.
+    """Runs a file and returns its outputs.
 
     Args:
         artifact: The file.
@@ -262,7 +262,7 @@ def _chosen(samples: Any) -> dict[str, np.ndarray]:
 
 
 def _plausible(spec: Any) -> np.ndarray:
-    """Ones for integers, which are indices or counts more often than not; else numbers between 0 and 1."""
+    """Makes an input: ones for integers, which are mostly indices or counts; else numbers between 0 and 1."""
     shape = (1, *(1 if size < 1 else size for size in spec.shape[1:]))
     if not spec.is_quantized and not spec.dtype.startswith("float"):
         return np.ones(shape, spec.dtype)

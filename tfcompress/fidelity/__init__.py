@@ -1,1 +1,1 @@
-"""Fidelity: measures a file against the float model, names the layer of a loss, tries ways out."""
+"""Measures the fidelity of a file to the float model, finds the layer of a loss and tries ways out."""

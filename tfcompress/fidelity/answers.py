@@ -1,6 +1,6 @@
-"""What the answers of an output mean: classes, a probability, or values. Read off the file and the model's loss.
+"""Finds what an output holds, from the file and the model's loss: scores of classes, a probability, or values.
 
-An argmax says something only where the last axis holds the scores of classes: behind a softmax, under a cross-entropy,
+An argmax is meaningful only where the last axis holds the scores of classes: behind a softmax, under a cross-entropy,
 or, where nothing else is known, in the rows of a last Dense layer.
 """
 
@@ -17,7 +17,7 @@ _REGRESSIONS = (
 
 
 def kind_of(artifact: Artifact, spec: TensorSpec, loss: str = "") -> str:
-    """Returns what an output means.
+    """Returns the kind of an output: classes, probabilities, a threshold or values.
 
     Args:
         artifact: The file.
@@ -25,7 +25,7 @@ def kind_of(artifact: Artifact, spec: TensorSpec, loss: str = "") -> str:
         loss: Name of the loss the model was compiled with for it; empty if unknown.
 
     Returns:
-        One of the constants of `fidelity.py`.
+        One of the constants of `tflite/fidelity.py`.
     """
     width = spec.shape[-1] if len(spec.shape) > 1 else 1
     maker = _maker(artifact, spec)
@@ -68,7 +68,7 @@ def _name(loss: object) -> str:
 
 
 def _maker(artifact: Artifact, spec: TensorSpec) -> str:
-    """The operation that computes an output, behind what only moves or converts its values."""
+    """Returns the operation that computes an output, past those that only move or convert its values."""
     graph = artifact.model.graphs[0]
     makers = {t: op for op in graph.ops for t in op.outputs}
     at = spec.index

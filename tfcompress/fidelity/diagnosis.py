@@ -1,7 +1,7 @@
-"""The layer at which a file loses its answers: float and simulated activations side by side, then one at a time.
+"""Finds the layer at which a file loses accuracy, by comparing float and simulated activations.
 
-Two passes over the same samples give the error of every layer's output. Where it grows most are the suspects; each of
-them is left in float while all others stay rounded, and the one that brings most back is named.
+Two passes over the same samples give the error of every layer's output. The layers where it grows most are the
+suspects; each of them is left in float while all others stay rounded, and the one that helps most is named.
 """
 
 from dataclasses import dataclass, replace
@@ -28,13 +28,13 @@ SAMPLES = 64
 
 @dataclass(frozen=True)
 class Culprit:
-    """The place where a loss arises.
+    """The layer or input that causes a loss.
 
     Attributes:
         path: Path of the layer, or `input <number>`.
         op: The layer; None for an input, and for a layer of a SavedModel.
-        error: Error of the output with this place in float, everything else rounded; None where that can't be tried.
-        noise: Its entry among the layers; None for an input.
+        error: Error of the output with it in float and everything else rounded; None where that can't be tried.
+        noise: Noise of the layer; None for an input.
     """
 
     path: str
@@ -60,7 +60,7 @@ def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:
         One entry for each layer whose output exists in both passes, in order of execution.
     """
     operations = leaves(model)
-    folded = {id(t.op) for t in state.op_plans if t.norm is not None}  # what carries a later normalization
+    folded = {id(t.op) for t in state.op_plans if t.norm is not None}  # a later normalization is folded in
     ops = [(path, op) for path, op in operations if id(op) not in folded]
 
     @tf.function(autograph=False)
@@ -83,7 +83,7 @@ def _recorded(model, ops, inputs) -> dict:
         def recorded(*args, **kwargs):
             outputs = call(*args, **kwargs)
             first = keras.tree.flatten(outputs)[0]
-            found.setdefault(path, first)  # of a shared layer, the first call
+            found.setdefault(path, first)  # for a shared layer, the first call
             return outputs
 
         return recorded
@@ -99,7 +99,7 @@ def _fit(plain, rounded, path) -> bool:
 
 
 def _powers(plain, rounded):
-    """Noise and signal, both pooled over the channels of the last axis."""
+    """Returns the power of noise and signal, both pooled over the channels of the last axis."""
     plain, rounded = tf.cast(plain, tf.float32), tf.cast(rounded, tf.float32)
     axes = list(range(plain.shape.rank - 1)) or [0]
     return tf.reduce_mean((rounded - plain) ** 2), tf.reduce_mean(tf.math.reduce_variance(plain, axis=axes))
@@ -123,7 +123,7 @@ def _with_inputs(model, operations, errors) -> list[LayerNoise]:
 
 
 def culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit | None:
-    """Names the place where the loss of an output arises.
+    """Finds the layer or input that causes the loss of an output.
 
     Args:
         model: A built model.
@@ -133,13 +133,13 @@ def culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit 
         output: Its number among the model's outputs.
 
     Returns:
-        The place that, left in float, brings the most back; None if none of them does.
+        The one that, left in float, lowers the error most; None if none of them does.
     """
     noise = layer_noise(model, state, x)
     suspects = sorted(noise, key=lambda n: -n.grown)[:SUSPECTS]
     ops = dict(leaves(model))
     last = _maker(model, output)
-    # what makes the output, whose range may be its own trouble
+    # the layer that makes the output, as the output's own range may be the cause
     suspects += [n for n in noise if ops[n.path] is last and n not in suspects]
     whole = error_of(simulate(model, state, x))
     found = [
@@ -154,7 +154,7 @@ def culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit 
 
 
 def _maker(model, output: int):
-    """The operation that makes an output of the model."""
+    """Returns the operation that makes an output of the model."""
     graph = trace(model).graph
     made = graph.maker(graph.outputs[output])
     return None if made is None else made.op
@@ -166,7 +166,7 @@ def _without_input(state, number: int):
 
 
 def _without(state, op):
-    """The state with one operation in float: its kernel, what lies behind it, and behind what it fuses with."""
+    """Returns the state with one operation in float: its kernel, its output, and the output of what it fuses with."""
     left = [span for t in state.op_plans if t.op is op for span in (*t.outputs.values(), t.before)]
     plans = [_plain(t) if t.op is op else t for t in _freed(state.op_plans, left)]
     return SimpleNamespace(op_plans=plans, inputs=state.inputs)
@@ -181,7 +181,7 @@ def _plain(t):
 
 
 def _freed(plans, left: list) -> list:
-    """Operation plans that know nothing of the scale of some ranges, so that no kernel rounds to it."""
+    """Returns operation plans without the scales of some ranges, so that no kernel rounds to them."""
     gone = {id(span) for span in left if span is not None}
 
     def known(span):

@@ -1,7 +1,7 @@
-"""Signal-to-noise by layer between two files of one model: where a SavedModel, which has no layers, loses answers.
+"""Measures the noise of each layer between two files of one model, for a SavedModel, which has no Keras layers.
 
-Both files run with the plain kernels, which keep every tensor; what the last operation of a layer makes stands for the
-layer, by the name that TensorFlow gave its scope.
+Both files run with the plain kernels, which keep every tensor; the output of the last operation in a name scope stands
+for the layer.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tfcompress.tflite.tensor_spec import TensorSpec
 
 
 def file_noise(plain: Artifact, rounded: Artifact, inputs: Sequence[np.ndarray]) -> list[LayerNoise]:
-    """Measures what rounding does to the output of every layer that two files have in common.
+    """Measures the noise that rounding adds to the output of every layer that two files have in common.
 
     Args:
         plain: The float file.
@@ -36,14 +36,14 @@ def file_noise(plain: Artifact, rounded: Artifact, inputs: Sequence[np.ndarray])
 
 
 def _ends(artifact: Artifact) -> dict[str, Tensor]:
-    """The last tensor of each layer that holds real numbers."""
+    """Returns the last tensor of each layer that holds real numbers."""
     found: dict[str, Tensor] = {}
     graph = artifact.model.graphs[0]
     for op in graph.ops:
         layer = artifact.layer_of(op)
         made = [graph.tensors[t] for t in op.outputs]
         if layer and made and (made[0].is_float or made[0].scale is not None) and made[0].shape:
-            found.pop(layer, None)  # in the order of the last ones
+            found.pop(layer, None)  # layers are ordered by their last tensor
             found[layer] = made[0]
     return found
 
@@ -61,14 +61,14 @@ def _spec(tensor: Tensor) -> TensorSpec:
 
 
 def _error(plain: np.ndarray, rounded: np.ndarray) -> float:
-    """Root mean square error over the spread, pooled over the channels of the last axis."""
+    """Returns the root mean square error over the spread, pooled over the channels of the last axis."""
     axes = tuple(range(plain.ndim - 1))
     signal = float(np.mean(np.var(plain.astype(np.float64), axis=axes)))
     return float(np.sqrt(np.mean((rounded.astype(np.float64) - plain) ** 2) / max(signal, 1e-30)))
 
 
 def _fed(artifact: Artifact, layer: str, errors: dict[str, float]) -> float:
-    """The largest error among the layers that a layer reads."""
+    """Returns the largest error among the layers that a layer reads."""
     graph = artifact.model.graphs[0]
     makers = graph.producers()
     read = {t for op in graph.ops if artifact.layer_of(op) == layer for t in op.inputs}

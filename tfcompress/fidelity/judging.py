@@ -1,4 +1,4 @@
-"""What a measured file means for its user: a warning that names the layer and a way out, or a refusal."""
+"""Warns of a loss of fidelity with its layer and a way out, or refuses the file."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,14 +24,14 @@ SHOWN = 2  # remedies in a warning; all of them stand in the metadata
 def judged(
     artifact: Artifact, job, require: Mapping[str, float] | None, diagnose: bool, again: Callable[..., Artifact]
 ) -> None:
-    """Warns of a loss, or refuses a file that misses what was required.
+    """Warns of a loss of fidelity, or refuses a file that misses what was required.
 
     Args:
         artifact: The measured file; what is found out is added to its metadata.
         job: The conversion, a `Conversion`.
         require: Requirements of the user, or None.
         diagnose: Whether to look for the layer and for ways out.
-        again: Converts anew with other options and measures.
+        again: Converts again with other options and measures.
 
     Raises:
         NotFaithful: If a requirement is missed.
@@ -87,13 +87,13 @@ def _place(job, row: OutputFidelity) -> Culprit | None:
 
 
 def _place_in_file(artifact: Artifact, job, again: Callable[..., Artifact]) -> Culprit | None:
-    """The layer of a SavedModel where most of the noise comes in; nothing can be tried there."""
+    """Returns the layer of a SavedModel that adds the most noise; leaving it in float can't be tried."""
     if not job.file_format.is_integer:
         return None
     chosen = evenly(len(job.samples), SAMPLES)
     try:
         noise = file_noise(again(mode="float32"), artifact, [x[chosen] for x in job.inputs.values()])
-    except (ValueError, RuntimeError):  # no float file; the loss is told without its layer
+    except (ValueError, RuntimeError):  # no float file; the loss is reported without its layer
         return None
     most = max(noise, key=lambda n: n.grown, default=None)
     return None if most is None else Culprit(most.path, None, None, most)
@@ -132,7 +132,7 @@ def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy
 
 
 def _mixes_samples(job, row: OutputFidelity) -> bool:
-    """Whether an answer depends on the other samples of a batch; a file takes one sample at a time."""
+    """Returns whether an output depends on the other samples of a batch; a file takes one sample at a time."""
     if job.source is not None or len(job.samples) < 2:
         return False
     few = keras.tree.map_structure(lambda a: np.asarray(a)[:2], job.packed)

@@ -1,4 +1,4 @@
-"""A file measured against its references: every output, with XNNPACK and without."""
+"""Compares every output of a file with its references, with XNNPACK and without."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def answers(artifact: Artifact, x: Mapping[str, np.ndarray]) -> dict[bool, Outpu
         x: Inputs by name, `(samples, ...)`.
 
     Returns:
-        Whether XNNPACK ran, to the dequantized outputs by name.
+        The dequantized outputs by name, with XNNPACK under True and with plain kernels under False.
     """
     found = {}
     for xnnpack in (True, False):
@@ -37,12 +37,12 @@ def fidelity(
     losses: Mapping[str, str],
     weight_bytes: int | None,
 ) -> Fidelity:
-    """Compares the answers of a file with those of its references.
+    """Compares the outputs of a file with those of its references.
 
     Args:
         artifact: The file.
         got: Its answers, as `answers` gives them.
-        references: What a reference is called, to its outputs by name.
+        references: Outputs by name of each reference, by the reference's name.
         losses: Name of the loss by output, where known.
         weight_bytes: Bytes of the model's weights in float32; None if unknown.
 

@@ -1,4 +1,4 @@
-"""What rounding does to the output of one layer."""
+"""Noise that rounding adds to the output of one layer."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """What rounding does to the output of one layer.
+    """Noise that rounding adds to the output of one layer.
 
     Attributes:
         path: Path of the layer.

@@ -1,4 +1,4 @@
-"""Ways out of a loss, each tried on the spot: what it brings is measured on the file it gives, not promised."""
+"""Tries ways out of a loss of fidelity: each is measured on the file that it gives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from tfcompress.layer_table.lookup import JOIN, spec_of
 from tfcompress.tflite.fidelity import FLOAT_MODEL, Fidelity, OutputFidelity
 
 PERCENTILES = (99.9, 99.0)
-UNEVEN = 8.0  # times by which the spreads of features differ before one scale for all of them is a suspect
+UNEVEN = 8.0  # ratio of the spreads of features from which on one scale for all of them may be the cause of a loss
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What was lost, and where.
+    """A loss of fidelity and where it arises.
 
     Attributes:
         model: The model as it was given.
@@ -42,7 +42,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Remedy:
-    """A way out that was tried.
+    """A way out of a loss that was tried, with its figures.
 
     Attributes:
         what: What to do, as a sentence that can be followed.
@@ -64,23 +64,23 @@ class Remedy:
 
     @classmethod
     def of(cls, what: str, row: OutputFidelity) -> "Remedy":
-        """Reads what it brings off a comparison."""
+        """Makes a remedy with the figures of a comparison."""
         figures = (row.error or 0.0, row.agreement, row.channel_error or 0.0, row.same, row.positions)
         return cls(what, *figures, not row.is_lost)
 
     @property
     def score(self) -> tuple:
-        """Orders remedies, the best first."""
+        """Key that sorts remedies, the best first."""
         return (-(self.agreement if self.agreement is not None else 1.0), self.error + self.channel_error)
 
     def sentence(self) -> str:
-        """Says what it brings."""
+        """Returns what to do and the figures it gave, for a warning."""
         parts = [] if self.agreement is None else [f"same class on {self.same:,} of {self.positions:,}"]
         return f"{self.what} (tried: {', '.join([*parts, f'error {100 * self.error:.2g} %'])})"
 
 
 Again = Callable[..., Fidelity]
-"""Converts once more with other options and measures: `(**options) -> Fidelity`; raises ValueError or RuntimeError."""
+"""Converts again with other options and measures: `(**options) -> Fidelity`; raises ValueError or RuntimeError."""
 
 
 def try_remedies(loss: Loss, again: Again) -> list[Remedy]:
@@ -88,10 +88,10 @@ def try_remedies(loss: Loss, again: Again) -> list[Remedy]:
 
     Args:
         loss: What was lost.
-        again: Converts anew.
+        again: Converts again.
 
     Returns:
-        Those that brought something, the best first.
+        Those that helped, the best first.
     """
     found = []
     for fits, tries in _REMEDIES:
@@ -103,7 +103,7 @@ def try_remedies(loss: Loss, again: Again) -> list[Remedy]:
 
 
 def _is_worth_it(tried: Remedy, before: Remedy) -> bool:
-    """Whether a remedy brings a tenth of what was lost back."""
+    """Returns whether a remedy makes the loss smaller by a tenth."""
     if tried.is_enough:
         return True
     wrong = [1.0 - (r.agreement if r.agreement is not None else 1.0) for r in (tried, before)]
@@ -141,7 +141,7 @@ def _tail(loss: Loss, again: Again) -> list[Remedy]:
 
 
 def _is_tail(loss: Loss) -> bool:
-    """Whether no kernel lies behind the layer, so that it can stay float."""
+    """Returns whether no layer with a kernel follows the layer, so that it can stay float."""
     if loss.op is None or not loss.file_format.only_integer or loss.trained:
         return False
     calls = trace(loss.model).calls
@@ -159,7 +159,7 @@ def _joins(loss: Loss) -> bool:
 
 
 def _separate(loss: Loss, again: Again) -> list[Remedy]:
-    """The parts of a Concatenate as outputs of their own, each with its scale."""
+    """Tries the inputs of a Concatenate as separate outputs, each with its own scale."""
     parts = _parts(loss)
     if parts is None:
         return []
@@ -194,7 +194,7 @@ def _is_uneven(loss: Loss) -> bool:
 
 
 def _first_dense(model) -> keras.layers.Layer | None:
-    """The Dense layer that alone reads the model's input, if there is one."""
+    """Returns the Dense layer that alone reads the model's input, if there is one."""
     graph = trace(model).graph
     readers = graph.readers(graph.inputs[0])
     if len(readers) == 1 and spec_of(readers[0].op).is_dense and graph.times(readers[0].op) == 1:
@@ -203,7 +203,7 @@ def _first_dense(model) -> keras.layers.Layer | None:
 
 
 def _normalized(loss: Loss, again: Again) -> list[Remedy]:
-    """Features brought to one size before the file; the first kernel takes the factors."""
+    """Tries features that are normalized before the file; the first kernel takes the factors."""
     (name, x), dense = next(iter(loss.inputs.items())), _first_dense(loss.model)
     rows = np.asarray(x, np.float64).reshape(-1, x.shape[-1])
     mean, spread = rows.mean(axis=0), np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1.0)

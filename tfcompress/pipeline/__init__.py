@@ -1,1 +1,1 @@
-"""Pipelines: parts of a network as several files that answer together as one model."""
+"""Pipelines: several files, each a part of a network, that run one after the other as one model."""

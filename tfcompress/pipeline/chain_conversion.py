@@ -1,8 +1,8 @@
-"""The parts of a model to `.tflite` files whose integer codes fit together.
+"""Converts the parts of a model to `.tflite` files that pass integer codes on without requantization.
 
-Calibration data run through part after part as they run through the whole when it is calibrated, so that the ranges
-are those of the whole. A part's input takes the very scale and zero point with which the file before gives the tensor,
-so that codes pass on as they are.
+Calibration data run through part after part as they run through the whole model when it is calibrated, so that the
+ranges are those of the whole. A part's input gets the scale and zero point that the tensor has as an output of the file
+before, so that its codes can be used as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ class Link:
         model: A Functional model with inputs and outputs in lists, or plain where there is one.
         takes: Tensor name of each input.
         gives: Tensor name of each output.
-        macs: MACs of one sample; None where nobody knows.
-        exit: Tensor with the answer of an early exit; None without one.
+        macs: MACs of one sample; None where unknown.
+        exit: Tensor with the output of an early exit; None without one.
     """
 
     model: keras.Model
@@ -56,7 +56,7 @@ def convert_links(
     trained: Mapping[str, OpPlan] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> list[ChainedPart]:
-    """Converts parts in their order.
+    """Converts the parts of a model to files, in their order.
 
     Args:
         links: The parts.
@@ -79,7 +79,7 @@ def convert_links(
         )
     flow, parts = _Flow(dict(values or {}), dict(values or {}), {}), []
     for link in links:
-        model = _in_float32(copied(link.model)[0])  # what conversion hangs on it goes with it
+        model = _in_float32(copied(link.model)[0])  # a copy, as conversion attaches state to it
         note, state = _ranges(model, link, flow, trained or {}) if mode == "int8" else (None, None)
         given = {name: flow.rounded[name] for name in link.takes} if values is not None else None
         limit: dict[str, Any] = {"limit": len(next(iter(given.values())))} if given is not None else {}
@@ -97,12 +97,12 @@ def convert_links(
 
 @dataclass
 class _Flow:
-    """Calibration data on their way, by tensor name.
+    """Calibration data at the tensors between the parts, by tensor name.
 
     Args:
-        plain: Kernels on their grids, activations float: what ranges look at.
-        rounded: As the files compute them.
-        specs: How a file before gives the tensor.
+        plain: Values with quantized kernels and float activations, which ranges observe.
+        rounded: Values as the files compute them.
+        specs: Spec of each tensor as an output of the file that makes it.
     """
 
     plain: dict[str, np.ndarray]
@@ -130,9 +130,9 @@ def outputs_of(model: keras.Model, arrays: list[np.ndarray], batch_size: int = _
 
 
 def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, CompressionState | None]:
-    """Hangs ranges on a part that have seen the data; returns what to say of them, and the state.
+    """Attaches calibrated ranges to a part; returns a note about them, and the state.
 
-    Both are None where the part's graph can't be followed: TensorFlow's calibrator then chooses the ranges.
+    Both are None where the part's graph can't be followed: TensorFlow's calibrator then sets the ranges.
     """
     try:
         state = quantized_state(model, lambda op: False)
@@ -156,7 +156,7 @@ def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, Compre
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
-    """Returns a model that takes float32 where mixed precision hands half floats from part to part."""
+    """Returns a model that takes float32 where mixed precision passes half floats from part to part."""
     half = ("float16", "bfloat16")
     if not any(x.dtype in half for x in model.inputs):
         return model
@@ -169,7 +169,7 @@ def _in_float32(model: keras.Model) -> keras.Model:
 
 
 def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> None:
-    """Takes the data through a part."""
+    """Runs the data through a part."""
     given = [flow.rounded[name] for name in link.takes]
     if state is None:
         outputs = outputs_of(link.model, given)
@@ -181,7 +181,7 @@ def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> 
 
 
 def _take(mine: OpPlan, theirs: OpPlan) -> int:
-    """Takes over trained ranges that lie at the same places; returns how many."""
+    """Copies trained ranges to the same places of another plan; returns how many."""
     places, count = mine.ranges(), 0
     for place, other in theirs.ranges().items():
         own = places.get(place)

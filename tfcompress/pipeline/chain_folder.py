@@ -1,8 +1,8 @@
-"""The files of a chain and the index that names them, which fit each other at every moment.
+"""Writes the files of a chain and the index that names them, so that they fit each other at every moment.
 
-Files in a folder that holds a chain already are first put beside it under names of their own; an index that names
-those is what makes them count. Then they get their usual names, and the index too. A reader finds the old chain or
-the new one, whole, and so it is after a writer was killed at any point.
+If the folder holds a chain already, the new files are first written under temporary names, and an index with these
+names replaces the old one. Then the files get their usual names, and the index too. A reader finds the complete old
+chain or the complete new one, also after a writer was killed at any point.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def _commit_beside(folder, files, paths, index, text, staged: Staged) -> None:
 
 
 def _remove_aside(folder: str, keep: str = "") -> None:
-    """Removes files that were put beside a chain, those excepted that an index names."""
+    """Removes files with temporary names, except those that an index names."""
     named = ""
     if keep:
         with open(keep, encoding="utf-8", errors="replace") as file:

@@ -1,7 +1,7 @@
-"""Several `.tflite` files that answer together as one model: what runs, stores and loads them.
+"""Runs, saves and loads a chain: several `.tflite` files that compute together what one model computes.
 
-Needs ai-edge-litert and NumPy alone. Codes go from file to file as they are wherever both sides have the same scale
-and zero point; where they have not, they are brought to the reader's grid.
+Needs ai-edge-litert and NumPy alone. Codes are passed from file to file as they are where both sides have the same
+scale and zero point; otherwise they are requantized.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ class ChainedPart:
         artifact: The file.
         takes: Name of each of the file's inputs -> name of the chain's tensor that is given to it.
         gives: Name of each of its outputs -> name of the chain's tensor that it makes.
-        macs: MACs of one sample; None where nobody knows.
-        exit: Tensor with the answer of an early exit; None without one.
+        macs: MACs of one sample; None where unknown.
+        exit: Tensor with the output of an early exit; None without one.
     """
 
     artifact: Artifact
@@ -51,11 +51,11 @@ class ChainedArtifact:
     """Files that run one after the other; `tfc.split(...).convert(...)` makes them.
 
     Args:
-        parts: In order of execution; a part takes the chain's inputs and what parts before it give.
+        parts: In order of execution; a part takes the chain's inputs and outputs of the parts before it.
         inputs: Names of the chain's inputs.
-        outputs: Name of each answer -> tensor that holds it.
+        outputs: Name of each output -> tensor that holds it.
         threshold: Confidence above which a sample leaves at an early exit, in [0, 1]; one, or one for each exit.
-        kind: What exits answer: "logits" or "probabilities".
+        kind: Outputs of the exits: "logits" or "probabilities".
         name: Name of the model.
 
     Raises:
@@ -108,7 +108,7 @@ class ChainedArtifact:
 
     @property
     def is_integer(self) -> bool:
-        """Whether no file computes in floats."""
+        """Whether all files are integer files."""
         return all(p.artifact.is_integer for p in self.parts)
 
     def _check(self) -> None:
@@ -135,7 +135,7 @@ class ChainedArtifact:
             raise ValueError(f"ChainedArtifact: no part gives {sorted(lost)}; there are {len(self.parts)} parts.")
 
     def requantized(self) -> list[str]:
-        """Returns the tensors whose codes are brought to another scale between two files; empty is the rule."""
+        """Returns the tensors that are requantized between two files; usually there are none."""
         found = []
         for part in self.parts:
             for spec in part.artifact.inputs:
@@ -145,7 +145,7 @@ class ChainedArtifact:
         return list(dict.fromkeys(found))
 
     def predict(self, x: Samples, threads: int = 1, xnnpack: bool = True, verbose: int = 0) -> Any:
-        """Runs the files on samples given and answered as real values.
+        """Runs the files on samples; inputs and outputs are real values.
 
         Args:
             x: Real values `(n, ...)`; a dict by input name, or a list in the order of `inputs`, if there are several.
@@ -164,7 +164,7 @@ class ChainedArtifact:
         return found.outputs if len(self.outputs) > 1 else next(iter(found.outputs.values()))
 
     def run(self, x: Samples, threads: int = 1, xnnpack: bool = True) -> Run:
-        """Like `predict`, and says for each sample how many parts ran."""
+        """Runs the files like `predict`, and returns for each sample how many parts ran."""
         specs = [_named(self._entries[name], name) for name in self.inputs]
         arrays = check_inputs(x, specs)
         stages = [self._stage(k, threads, xnnpack) for k in range(len(self.parts))]
@@ -207,10 +207,10 @@ class ChainedArtifact:
         return lambda codes: spec.quantize(maker.dequantize(codes))
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes `part_1.tflite`, ... and `chain.json` into a folder; all whole or none, for readers too.
+        """Writes `part_1.tflite`, ... and `chain.json` into a folder, all of them or none.
 
         Args:
-            folder: Made if it does not exist; the folder it lies in must.
+            folder: Made if it does not exist; its parent folder must exist.
         """
         folder = os.fspath(folder)
         made = not os.path.isdir(folder)
@@ -253,7 +253,7 @@ class ChainedArtifact:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "ChainedArtifact":
-        """Reads what `save` wrote.
+        """Reads a chain that `save` wrote.
 
         Args:
             folder: The folder.
@@ -290,7 +290,7 @@ class ChainedArtifact:
             raise ValueError(f"{path!r} is no index of a chain that can be used: {error!r}.") from error
 
     def summary(self) -> str:
-        """Text: a line for each file, and what crosses between them."""
+        """Returns a text with a line for each file, and the tensors that pass between them."""
         lines = [f"{len(self.parts)} files, {self.size:,} bytes"]
         for k, part in enumerate(self.parts, 1):
             gives = ", ".join(f"{t} ({_bytes(self._specs[t]):,} B)" for t in part.gives.values())
@@ -300,7 +300,7 @@ class ChainedArtifact:
         if self.threshold:
             lines.append(f"early exits above a confidence of {', '.join(f'{t:.4g}' for t in self.threshold)}")
         if self.requantized():
-            lines.append(f"brought to another scale between files: {', '.join(self.requantized())}")
+            lines.append(f"requantized between files: {', '.join(self.requantized())}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -318,7 +318,7 @@ def _read_part(row: dict[str, Any], path: str) -> ChainedPart:
 
 
 def _same(maker: TensorSpec, reader: TensorSpec) -> bool:
-    """Whether codes mean the same on both sides; scales pass through float32, so that their last bit may differ."""
+    """Returns whether codes mean the same on both sides; scales are float32, so their last bit may differ."""
     if maker.dtype != reader.dtype or maker.is_quantized != reader.is_quantized:
         return False
     if not maker.is_quantized:

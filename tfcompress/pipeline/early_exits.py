@@ -1,6 +1,6 @@
-"""Early exits: a classifier of its own on a tensor inside a network.
+"""Makes early exits: classifiers on tensors inside a network.
 
-BranchyNet, Teerapittayanon et al. 2016: most samples are easy, and a small head on early features already knows them.
+BranchyNet, Teerapittayanon et al. 2016: most samples are easy, and a small head on early features classifies them.
 """
 
 import math
@@ -16,7 +16,7 @@ DEAREST = 0.1  # share of the network's MACs that a flattened head may have with
 
 
 def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
-    """Returns a classifier's answer, its kind ("logits" or "probabilities") and the activation that makes it.
+    """Returns a classifier's output, its kind ("logits" or "probabilities") and the activation that makes it.
 
     Raises:
         ValueError: If the model has several outputs, or other ones than `(n, classes)`.
@@ -38,7 +38,7 @@ def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
 
 
 def read_at(course: Course, piece: Piece) -> Tensor:
-    """Returns the tensor of a part that its head reads: the one made last of those with numbers for each sample.
+    """Returns the tensor of a part that its head reads: the last one made of those that are float features.
 
     Raises:
         ValueError: If there is none.
@@ -57,15 +57,15 @@ def read_at(course: Course, piece: Piece) -> Tensor:
 def head_on(
     tensor: Tensor, classes: int, activation: str | None, how: str, name: str, macs: int | None, seed: int
 ) -> keras.Model:
-    """Makes a head: features are flattened or averaged, and a Dense layer answers.
+    """Makes a head: features are flattened or averaged, and a Dense layer classifies them.
 
     Args:
-        tensor: What it reads.
+        tensor: The tensor it reads.
         classes: Number of classes.
-        activation: Activation of the answer; None for logits.
+        activation: Activation of the output; None for logits.
         how: "flatten", "average", or "auto": flatten where the head then has at most a tenth of the network's MACs.
         name: Name of the Dense layer.
-        macs: MACs of the whole network; None where nobody knows.
+        macs: MACs of the whole network; None where unknown.
         seed: Seed of the initial weights.
 
     Returns:
@@ -86,7 +86,7 @@ def head_on(
 
 
 def _vector(x, how: str, name: str):
-    """The features of each sample as one vector."""
+    """Turns the features of each sample into one vector."""
     if how == "flatten":
         return keras.layers.Flatten(name=name)(x)
     if len(x.shape) == 3:
@@ -97,7 +97,7 @@ def _vector(x, how: str, name: str):
 
 
 def apply(head: keras.Model, x):
-    """Returns the answer of a head's own layers to a tensor."""
+    """Applies the layers of a head to a tensor."""
     for layer in head.layers[1:]:
         x = layer(x)
     return x

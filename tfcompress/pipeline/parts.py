@@ -1,4 +1,4 @@
-"""What `split` gives: the parts of a network as Keras models, run one after the other, and converted to files."""
+"""The result of `split`: parts of a network as Keras models that run one after the other and become files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,18 +29,18 @@ class Parts:
     Args:
         course: The steps of the network.
         links: The parts in order of execution.
-        crossing: What must be held behind each part for those that follow.
+        crossing: Tensors that must be kept after each part for those that follow.
         exits: Model of the early exits to fit; None without any.
         threshold: Confidence above which a sample leaves at an early exit; one, or one for each.
-        kind: What exits answer: "logits" or "probabilities".
+        kind: Outputs of the exits: "logits" or "probabilities".
         trained: Layer name -> operation plan of quantization-aware training.
 
     Attributes:
-        models: The parts as Functional models. A part takes tensors of the network's inputs and of earlier parts, by
-            name: its inputs are named like them.
-        exits: Model from the network's inputs to the answers of all early exits, to compile and fit; its layers are
+        models: The parts as Functional models. The inputs of a part have the names of the tensors they take: the
+            network's inputs or outputs of earlier parts.
+        exits: Model from the network's inputs to the outputs of all early exits, to compile and fit; its layers are
             those of `models`. None without exits.
-        kind: What exits answer: "logits" or "probabilities", as the network itself.
+        kind: Outputs of the exits: "logits" or "probabilities", as those of the network.
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
@@ -89,7 +89,7 @@ class Parts:
     def predict(self, x, batch_size: int = 32, verbose: int = 0):
         """Runs the parts one after the other.
 
-        Without exits the answer is that of the network's plain call, `model(x, training=False)`, bit for bit.
+        Without exits the result is that of the network's plain call, `model(x, training=False)`, bit for bit.
         (`model.predict` lets TensorFlow fuse operations, which may move last bits.)
 
         Args:
@@ -108,7 +108,7 @@ class Parts:
         return keras.tree.map_structure(lambda t: found.outputs[t.name], self._course.outputs)
 
     def run(self, x, batch_size: int = 32) -> Run:
-        """Like `predict`, and says for each sample how many parts ran; outputs are by name.
+        """Runs the parts like `predict`, and returns for each sample how many parts ran; outputs are by name.
 
         Args:
             x: Inputs, as for `predict`.
@@ -142,7 +142,7 @@ class Parts:
         return {name: tensor.name for name, tensor in named.items()}
 
     def choose_threshold(self, x, agreement: float = 0.99) -> float:
-        """Sets the lowest threshold, one for all exits, that keeps a wanted agreement with the whole network.
+        """Sets the lowest threshold, one for all exits, with at least the wanted agreement with the whole network.
 
         Args:
             x: Held-out inputs, as for `predict`; not those that the exits were fitted on.
@@ -173,15 +173,15 @@ class Parts:
     ) -> ChainedArtifact:
         """Converts each part to a `.tflite` file.
 
-        Calibration data run through the float parts. In int8, a part's input takes the scale and zero point with
-        which the part before gives the tensor, so that codes pass on without a change. Kernels have one scale for
-        each channel.
+        Calibration data run through the float parts. In int8, a part's input gets the scale and zero point that the
+        tensor has as an output of the part before, so that codes are passed on without a change. Kernels have one
+        scale for each channel.
 
         Args:
             calibration: Representative inputs of the network, as for `tfc.convert`; needed for "int8" and "int16x8".
             mode: "int8", "float32", "float16", "dynamic" or "int16x8".
             allow_float: Names of LiteRT operations or of layers that may stay float in an int8 file.
-            value_range: `(low, high)` the inputs must lie in; calibration outside is an error.
+            value_range: `(low, high)` that the inputs must lie in; calibration data outside of it are an error.
             limit: Most samples to calibrate with.
 
         Returns:
@@ -205,9 +205,9 @@ class Parts:
         return ChainedArtifact(parts, inputs, self._outputs(), self.threshold, self.kind, self._course.model.name)
 
     def text(self) -> str:
-        """Returns a table: operations, parameters and MACs of each part, and the bytes that cross behind it.
+        """Returns a table of operations, parameters and MACs of each part, and of the bytes passed on behind it.
 
-        Bytes are those of one sample as Keras holds it; an int8 file holds a quarter of the floats.
+        Bytes are those of one sample in the Keras model; in an int8 file float tensors take a quarter of them.
         """
         head = ("part", "operations", "parameters", "MACs", "crosses behind it")
         rows = [

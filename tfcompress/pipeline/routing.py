@@ -1,4 +1,4 @@
-"""Running parts one after the other, each fed by name; samples that an early exit is sure of go no further.
+"""Runs the parts of a pipeline one after the other; samples that an early exit is confident of skip the rest.
 
 Confidence is the largest class probability. (BranchyNet, Teerapittayanon et al. 2016, uses the entropy; with the
 largest probability the threshold is a probability itself.)
@@ -22,10 +22,10 @@ class Stage:
     """One part to run.
 
     Args:
-        call: Function from the arrays `(n, ...)` it takes to those it gives, both by tensor name.
-        takes: Names of what it reads.
-        macs: MACs of one sample; None where nobody knows.
-        exit: Name of the early exit's answer among what it gives; None without one.
+        call: Function from the arrays `(n, ...)` it reads to those it computes, both by tensor name.
+        takes: Names of the tensors it reads.
+        macs: MACs of one sample; None where unknown.
+        exit: Name of the early exit's output among its outputs; None without one.
     """
 
     call: Callable[[Arrays], Arrays]
@@ -36,12 +36,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """Answers, and how far each sample had to go.
+    """Outputs of a pipeline, and how many parts ran for each sample.
 
     Args:
-        outputs: Answers by name, float arrays `(n, ...)`.
+        outputs: Outputs by name, float arrays `(n, ...)`.
         parts_run: Number of parts that ran for each sample, `(n,)`.
-        macs: MACs of each part for one sample; None where nobody knows.
+        macs: MACs of each part for one sample; None where unknown.
 
     Example:
         >>> import numpy as np
@@ -59,7 +59,7 @@ class Run:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Fraction of the samples that were answered behind each part."""
+        """Fraction of the samples that finished after each part."""
         return tuple(float(np.mean(self.parts_run == k + 1)) for k in range(len(self.macs)))
 
     @property
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def mean_macs(self) -> float | None:
-        """MACs of one sample in the mean; None where those of a part are not known."""
+        """Mean MACs of one sample; None where those of a part are not known."""
         if None in self.macs:
             return None
         return float(np.mean(np.cumsum(self.macs)[self.parts_run - 1]))
@@ -98,14 +98,14 @@ def routed(
     Args:
         stages: In order.
         inputs: Arrays `(n, ...)` with the same n by name.
-        wanted: Names of the answers; one, where there are exits.
+        wanted: Names of the outputs; one, where there are exits.
         real: Function `(name, array) -> real values`.
         thresholds: One for each stage with an exit: a sample leaves where the confidence is larger.
-        kind: What exits answer: "logits" or "probabilities".
+        kind: Outputs of the exits: "logits" or "probabilities".
         batch_size: Samples at a time.
 
     Returns:
-        The answers and the number of stages that ran.
+        The outputs and the number of stages that ran.
     """
     count = len(next(iter(inputs.values())))
     found = [
@@ -157,7 +157,7 @@ def confidence(answer: np.ndarray, kind: str) -> np.ndarray:
         p = 1 / (1 + np.exp(-answer[:, 0])) if kind == LOGITS else answer[:, 0]
         return np.maximum(p, 1 - p)
     if kind == PROBABILITIES:
-        return np.minimum(answer.max(axis=1), 1.0)  # rounding of a softmax may lead above
+        return np.minimum(answer.max(axis=1), 1.0)  # a rounded softmax may be a little above 1
     return 1 / np.exp(answer - answer.max(axis=1, keepdims=True)).sum(axis=1)
 
 
@@ -169,13 +169,13 @@ def classes(answer: np.ndarray, kind: str) -> np.ndarray:
 
 
 def lowest_threshold(exits: Sequence[np.ndarray], final: np.ndarray, kind: str, agreement: float) -> float:
-    """Returns the lowest threshold, one for all exits, at which early answers still agree with the whole network.
+    """Returns the lowest threshold, one for all exits, with the wanted agreement with the whole network.
 
     It lies between two confidences, so that rounding moves no sample across.
 
     Args:
-        exits: Answers `(n, classes)` of each exit for all samples.
-        final: Answers `(n, classes)` of the whole network.
+        exits: Outputs `(n, classes)` of each exit for all samples.
+        final: Outputs `(n, classes)` of the whole network.
         kind: "logits" or "probabilities".
         agreement: Wanted fraction of samples that get the class the whole network gives.
 
@@ -201,7 +201,7 @@ def lowest_threshold(exits: Sequence[np.ndarray], final: np.ndarray, kind: str, 
 
 
 def checked_thresholds(threshold: float | Sequence[float], count: int) -> tuple[float, ...]:
-    """Returns one threshold for each exit.
+    """Checks thresholds and returns one for each exit.
 
     Raises:
         ValueError: If there are others than one or one for each, or one is not in [0, 1].

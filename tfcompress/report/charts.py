@@ -1,7 +1,7 @@
-"""The report's charts: samples, trade-off, bars, ranges, curves.
+"""Draws the report's charts: samples, trade-off, bars, ranges, curves.
 
-Each takes plain numbers and gives a `Picture`, whose description says in words what it shows.
-Nothing outside the package is needed to draw or to look at them.
+Each function takes plain numbers and returns a `Picture`, whose description says in words what it
+shows. No other package is needed to draw or to view them.
 """
 
 import base64
@@ -25,7 +25,7 @@ def samples(
     labels: Sequence[Any] | None = None,
     columns: int = 10,
 ) -> Picture:
-    """Shows images with what the model says; mistakes are framed and name the right answer.
+    """Draws images with the model's predictions; mistakes are framed and show the right class.
 
     Args:
         images: Grey or RGB images in 0..1, (n, height, width, 1 or 3), n of at least 1.
@@ -74,13 +74,13 @@ def samples(
 
 
 def tradeoff(points: Sequence[Mapping[str, Any]], y_title: str = "accuracy", highlight: str | None = None) -> Picture:
-    """Accuracy against bytes: a dot for the raw file, a ring for the gzipped one.
+    """Draws accuracy against bytes: a dot for the raw file, a ring for the gzipped one.
 
     Args:
         points: One mapping per model: `name`, `bytes` (raw, of the file), `accuracy` (fraction
             0..1) and, where known, `gzip` (bytes).
         y_title: What the fraction is.
-        highlight: Name of the point that the report is about.
+        highlight: Name of the point to highlight.
 
     Returns:
         The picture; bytes are on a logarithmic axis.
@@ -116,7 +116,7 @@ def tradeoff(points: Sequence[Mapping[str, Any]], y_title: str = "accuracy", hig
             occupied.append((ring - 6, y - 6, ring + 6, y + 6))
         occupied.append((x - 7, y - 7, x + 7, y + 7))
         canvas.circle(x, y, 6, color=color, title=words[-1])
-    # The one that matters chooses its place first.
+    # The label of the highlighted point is placed first.
     for i, point in sorted(enumerate(points), key=lambda pair: pair[1]["name"] != highlight):
         _place_label(canvas, point, x_axis, y_axis, occupied, highlight, i)
     said = "; ".join(words).replace("%", " %").replace("  ", " ")
@@ -130,10 +130,10 @@ def bars(
     highlight: Sequence[str] = (),
     quantity: str = "value",
 ) -> Picture:
-    """Horizontal bars from zero, each with its number.
+    """Draws horizontal bars from zero, each with its number.
 
     Args:
-        values: Length by name, none negative; None is drawn as "-" (not treated, not measured).
+        values: Length by name, none negative; None is drawn as "-" (no value, not measured).
         form: Format of the number.
         limit: Value at the full width; None takes the largest.
         highlight: Names drawn in the accent colour; empty colours all.
@@ -170,7 +170,7 @@ def bars(
 
 
 def ranges(values: Mapping[str, tuple[float, float]], quantity: str = "ranges") -> Picture:
-    """Horizontal spans on one axis, zero marked: what each quantized tensor can hold.
+    """Draws ranges on one axis with zero marked, such as the values that each quantized tensor can hold.
 
     Args:
         values: (low, high) by name, low <= high.
@@ -213,7 +213,7 @@ def curves(
     x_title: str = "epoch",
     log: bool = False,
 ) -> Picture:
-    """Lines over epochs, numbered from 1.
+    """Draws lines over epochs, numbered from 1.
 
     Args:
         series: Values by name, at most six series; NaN leaves a gap.
@@ -261,7 +261,7 @@ def curves(
 
 
 def _curve_span(values: list[float], log: bool) -> tuple[float, float]:
-    """The y axis: a little more than the values; not below 0 for values that are not."""
+    """Returns the limits of the y axis: a little more than the values, and not below 0 if no value is."""
     low, high = min(values), max(values)
     if log:
         return low / 1.15, high * 1.15
@@ -283,7 +283,7 @@ def _legend_rows(names: Mapping[str, Any]) -> list[list[tuple[float, str, str]]]
 
 
 def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form) -> None:
-    """Grid, tick labels and titles of a chart with two axes."""
+    """Draws grid, tick labels and titles of a chart with two axes."""
     for tick in y_axis.ticks(5):
         y = y_axis(tick)
         canvas.line([(x_axis.start, y), (x_axis.end, y)], color="grid")
@@ -299,7 +299,7 @@ def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form) -> None:
 
 
 def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> None:
-    """Writes a point's name at the first free place around it, farther off with a thin line."""
+    """Writes a point's name at the first free place around it, with a thin line if that is far away."""
     x, y, name = x_axis(point["bytes"]), y_axis(point["accuracy"]), str(point["name"])
     width, bold = _text_width(name), name == highlight
     width *= 1.06 if bold else 1.0
@@ -309,7 +309,7 @@ def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> N
     free = [place for place in inside if not any(_overlap(place[2], o) for o in occupied)]
     dx, dy, box = (free or inside)[0]
     if abs(dy) > 22:
-        near = min(max(x, box[0]), box[2])  # of the label, the end that is next to the point
+        near = min(max(x, box[0]), box[2])  # the place on the label that is nearest to the point
         canvas.line([(x, y), (near, y + dy + (4 if dy < 0 else -11))], color="muted", width=0.75)
     occupied.append(box)
     color = _tradeoff_color(index, name, highlight)
@@ -317,7 +317,7 @@ def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> N
 
 
 def _around(width: float) -> list[tuple[float, float]]:
-    """Places of a label relative to its point, the best first: beside, above, below, farther."""
+    """Returns places of a label relative to its point, the best first: beside, above, below, farther."""
     places = [(11.0, 4.0), (-11 - width, 4.0), (-width / 2, -12.0), (-width / 2, 21.0)]
     for away in range(28, 140, 16):
         for dy in (-float(away), away + 6.0):
@@ -340,7 +340,7 @@ def _overlap(a: tuple, b: tuple) -> bool:
 
 
 def _text_width(text: str) -> float:
-    """About the width of a 12 pixel line; SVG alone cannot measure."""
+    """Estimates the width of a 12 pixel line, as SVG alone cannot measure it."""
     return 6.6 * len(text)
 
 

@@ -1,4 +1,4 @@
-"""A report as one HTML page: no script, no outer resource, light and dark, phone to print."""
+"""Renders a report as one HTML page without scripts or external resources, for screens, phones and print."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -8,7 +8,7 @@ from tfcompress.report.style import STYLE
 
 
 def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """Renders sections as a page.
+    """Renders sections as one HTML page.
 
     Args:
         title: Heading and window title.
@@ -96,7 +96,7 @@ def _table(section: Table, number: int) -> str:
 
 def _figure(section: Figure, number: int) -> str:
     note = f"<figcaption>{escape(section.note)}</figcaption>" if section.note else ""
-    # The drawing itself is markup made by judge.svg or matplotlib, whose texts are escaped there.
+    # The drawing is markup made by report/svg.py or matplotlib, which escape its texts.
     return (
         f'<section id="s{number}" class="picture">{_heading(section.title)}<figure>'
         f'<div class="scroll">{section.picture.svg}</div>{note}</figure></section>'

@@ -1,7 +1,7 @@
-"""A report is a title and sections of plain data, shown as text or as one HTML page.
+"""A report: a title and sections of plain data, shown as text or as one HTML page.
 
-It knows nothing of models: whoever has results adds facts, texts, tables and pictures in reading
-order. `save` writes `report.txt` and `report.html`, both whole or neither.
+It is independent of models: callers add facts, texts, tables and pictures in reading order. `save`
+writes `report.txt` and `report.html`, both completely or neither.
 """
 
 import io
@@ -19,7 +19,7 @@ from tfcompress.text.table import Cell
 
 
 class Report:
-    """Collects sections and renders them.
+    """Collects the sections of a report and renders them as text or HTML.
 
     Args:
         title: What the report is about.
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """What was added, in order."""
+        """The sections that were added, in order."""
         return tuple(self._sections)
 
     def add_facts(self, values: Mapping[str, str | tuple[str, str]], title: str = "") -> None:
@@ -132,7 +132,7 @@ class Report:
         self._sections.append(Figure(title, picture, note, wide))
 
     def text(self) -> str:
-        """Renders as plain text; pictures by their descriptions.
+        """Renders the report as plain text, with the descriptions of pictures.
 
         Returns:
             Lines of at most 100 characters, tables and verbatim texts excepted.
@@ -140,7 +140,7 @@ class Report:
         return plain(self.title, self.subtitle, self.sections)
 
     def html(self) -> str:
-        """Renders as one HTML page without outer resources or scripts.
+        """Renders the report as one HTML page without external resources or scripts.
 
         Returns:
             The page.

@@ -1,4 +1,4 @@
-"""What a report is made of: plain data that the text and the HTML renderer both read."""
+"""The sections of a report as plain data, which the text and the HTML renderer both read."""
 
 import numbers
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from tfcompress.text.table import Cell, number
 
 @dataclass(frozen=True)
 class Facts:
-    """A few figures that stand out.
+    """A section of a few figures that stand out.
 
     Attributes:
         title: Heading; empty for the figures at the top of the page.
@@ -24,7 +24,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs.
+    """A section of paragraphs.
 
     Attributes:
         title: Heading; may be empty.
@@ -41,7 +41,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under one header.
+    """A section with a table: rows under one header.
 
     Attributes:
         title: Heading.
@@ -62,7 +62,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its caption.
+    """A section with a picture and its caption.
 
     Attributes:
         title: Heading.
@@ -131,7 +131,7 @@ def table_of(
 
 
 def _plain(value: Any) -> Cell | bool:
-    """NumPy numbers as Python's own."""
+    """Converts NumPy numbers to Python's own."""
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
@@ -144,7 +144,7 @@ def _show(value: Any, digits: int) -> str:
 
 
 def _is_numeric(value: Any) -> bool:
-    """Numbers, gaps, and texts that begin like a number ("99.1 %")."""
+    """Returns whether a value is a number, missing, or a text that begins like a number ("99.1 %")."""
     if isinstance(value, str):
         return value[:1].isdigit() or (value[:1] in "+-" and (value[1:2].isdigit() or value == "-"))
     return value is None or (isinstance(value, numbers.Real) and not isinstance(value, bool))

@@ -1,6 +1,6 @@
-"""The standard sections of a report, in reading order: `tfcompress demo`, `compress` and `report` use this one list.
+"""The standard sections of a report, in reading order, for `tfcompress demo`, `compress` and `report`.
 
-A further section is one function here: `@_section`, and it adds nothing where what it shows is not among the contents.
+To add a section, write one function here with `@_section`; it adds nothing where the contents have nothing to show.
 """
 
 import re
@@ -36,7 +36,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Samples:
-    """Images with a model's answers.
+    """Images with a model's predictions.
 
     Attributes:
         images: Images in 0..1, (n, height, width, 1 or 3).
@@ -53,7 +53,7 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What a report is about; sections about what is missing are left out.
+    """The contents of a report; sections without contents are left out.
 
     Attributes:
         facts: Figures at the top: name to figure, or to (figure, remark).
@@ -61,13 +61,13 @@ class Contents:
         comparison: Result of `tfc.compare`.
         highlight: Name of the model in it that the report is about.
         measured_elsewhere: Functions that add sections about the same files on other devices.
-        curves: Courses of the training.
-        artifact: The file whose inside is shown.
-        samples: Images with the file's answers.
+        curves: Curves of the training.
+        artifact: The file whose kernels and ranges are shown.
+        samples: Images with the file's predictions.
         recipe: The recipe as text.
         plan: What was done to each weight and activation, as text.
         seconds: Stage to the time it took.
-        command: Command line that does all of it again.
+        command: Command line that repeats all of it.
     """
 
     facts: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ _SPARSE_NOTE = "Zeros and shared values make the zipped file smaller, not the fi
 
 
 def add_comparison(report: Report, comparison: Comparison, highlight: str | None = None) -> None:
-    """Adds the table of a comparison, and accuracy against bytes where labels were there.
+    """Adds the table of a comparison, and a chart of accuracy against bytes where there were labels.
 
     Args:
         report: Report to add to.
@@ -192,7 +192,7 @@ def add_comparison(report: Report, comparison: Comparison, highlight: str | None
     if highlight is not None and highlight not in names:
         raise ValueError(f"add_comparison: highlight must be one of {names}. Received: {highlight!r}")
     judged = [row for row in comparison.rows if row["accuracy"] is not None]
-    left_out = {"gap"} if judged else set()  # the class decides; logits may differ as they like
+    left_out = {"gap"} if judged else set()  # with classes, differences of the logits do not matter
     shown = {
         key: title
         for key, (title, _) in COLUMNS.items()
@@ -214,7 +214,7 @@ def add_comparison(report: Report, comparison: Comparison, highlight: str | None
 
 
 def add_file(report: Report, artifact: Artifact) -> None:
-    """Adds how faithful a file is and what it holds: zeros by kernel, ranges of its activations, and its kernels.
+    """Adds the fidelity of a file, zeros by kernel, the ranges of its activations, and a table of its kernels.
 
     Args:
         report: Report to add to.
@@ -251,11 +251,11 @@ def add_file(report: Report, artifact: Artifact) -> None:
 
 
 def add_fidelity(report: Report, artifact: Artifact) -> None:
-    """Adds how far the answers of a file are from those of the model it was made of.
+    """Adds a table of how far the outputs of a file are from those of the model it was made of.
 
     Args:
         report: Report to add to.
-        artifact: The file; nothing is added where it was never compared.
+        artifact: The file; nothing is added if it was never compared.
     """
     found = artifact.fidelity
     if found is None:
@@ -291,11 +291,11 @@ def add_fidelity(report: Report, artifact: Artifact) -> None:
 
 
 def add_shape_changes(report: Report, artifact: Artifact) -> None:
-    """Adds how the network's shape was changed before a file was made of it: each layer, or why it was left.
+    """Adds a table of how the network's shape was changed before conversion: each layer, or why it was left.
 
     Args:
         report: Report to add to.
-        artifact: The file; nothing is added where the shape is as it was.
+        artifact: The file; nothing is added if the shape was not changed.
     """
     rows = artifact.metadata.get("surgery") or []
     cut = [row for row in rows if isinstance(row.get("before"), int) and isinstance(row.get("after"), int)]
@@ -310,13 +310,13 @@ def add_shape_changes(report: Report, artifact: Artifact) -> None:
             "What is left of each layer", drawing, "Share of the channels, ranks or parameters that were there."
         )
     if rows:
-        told = [
+        cells = [
             {**row, "technique": _words(row["technique"]), "what": row.get("what") or f"left: {row['reason']}"}
             for row in rows
         ]
         columns = {"technique": "technique", "layer": "layer", "what": "what was done, or why not"}
         columns |= {"before": "before", "after": "after"} if any(row.get("before") is not None for row in rows) else {}
-        report.add_table("Changes of the network's shape", told, columns=columns)
+        report.add_table("Changes of the network's shape", cells, columns=columns)
 
 
 def add_samples(
@@ -327,7 +327,7 @@ def add_samples(
     classes: Sequence[str] | None = None,
     count: int = 10,
 ) -> None:
-    """Adds images with a model's answers: the first ones, then the first mistakes.
+    """Adds images with a model's predictions: the first ones, then the first mistakes.
 
     Args:
         report: Report to add to.
@@ -353,12 +353,12 @@ def add_samples(
 
 
 def _words(name: str) -> str:
-    """The name of a class as words: "prune channels"."""
+    """Returns the name of a class as words: "prune channels"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
 def _unique(rows: list[dict[str, Any]], key: str) -> list[str]:
-    """Names of rows; a name that comes again gets its number."""
+    """Returns the names of rows; a repeated name gets a number."""
     counts: dict[str, int] = {}
     names = []
     for row in rows:

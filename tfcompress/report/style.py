@@ -1,4 +1,4 @@
-"""The style sheet of the HTML report: system faces, one accent, light and dark, phone to print."""
+"""The style sheet of the HTML report: system fonts, one accent colour, light and dark, screens, phones and print."""
 
 STYLE = """
 :root {

@@ -1,7 +1,7 @@
-"""A small drawing surface for charts: shapes and text in one SVG, coloured by CSS variables.
+"""Draws charts as SVG: shapes and text, coloured by CSS variables.
 
 Every colour is `var(--tfc-NAME, LIGHT)`: a page that defines the variables recolours the picture
-(dark mode), anywhere else the light value holds. Coordinates are pixels, y grows downwards.
+(dark mode); without them the light colours are used. Coordinates are pixels, y grows downwards.
 """
 
 import math
@@ -33,7 +33,7 @@ _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-s
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished drawing that notebooks show by themselves.
+    """A finished drawing, which notebooks display.
 
     Attributes:
         svg: One `<svg>` element without outer references.
@@ -63,7 +63,7 @@ class Picture:
 
 
 class Canvas:
-    """Collects shapes; `picture()` gives them out.
+    """Collects shapes; `picture()` returns the drawing.
 
     Args:
         width: Pixels.
@@ -89,7 +89,7 @@ class Canvas:
         """Writes one line with its baseline at y.
 
         Args:
-            x: Pixels, of the point that `anchor` speaks of.
+            x: Pixels, of the point that `anchor` refers to.
             y: Pixels, of the baseline.
             text: The line; escaped here.
             color: Name from `COLORS`.
@@ -200,7 +200,7 @@ class Canvas:
         )
 
     def picture(self, description: str) -> Picture:
-        """Closes the drawing.
+        """Returns the finished drawing.
 
         Args:
             description: What it shows, in words.
@@ -242,7 +242,7 @@ class Axis:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Gives the pixel of a value; values beyond the axis lie beyond its ends."""
+        """Returns the pixel of a value; values beyond the axis lie beyond its ends."""
         low, high = self.low, self.high
         if self.log:
             low, high, value = math.log(low), math.log(high), math.log(value)
@@ -250,7 +250,7 @@ class Axis:
         return self.start + share * (self.end - self.start)
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Round values inside the axis.
+        """Returns round values inside the axis.
 
         Args:
             count: About how many, for a linear axis.

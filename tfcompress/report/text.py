@@ -1,4 +1,4 @@
-"""A report as plain text: headings underlined, tables aligned, pictures in words."""
+"""Renders a report as plain text: headings underlined, tables aligned, pictures by their descriptions."""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ _WIDTH = 100  # characters
 
 
 def plain(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """Renders sections as text.
+    """Renders sections as plain text.
 
     Args:
         title: First line.

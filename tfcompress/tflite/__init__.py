@@ -1,1 +1,1 @@
-"""The `.tflite` file: read, run, described, edited, stored with its facts."""
+"""Reads, runs, describes, edits and stores `.tflite` files."""

@@ -1,4 +1,4 @@
-"""The result of a conversion: the bytes of a `.tflite` file and what is known about them.
+"""An artifact: the bytes of a `.tflite` file with metadata about them, the result of a conversion.
 
 An artifact runs, describes and stores itself with ai-edge-litert and NumPy alone; TensorFlow is
 not needed.
@@ -66,11 +66,11 @@ class Artifact:
         if not isinstance(self.metadata, dict):
             checks.refuse(TypeError, "Artifact", "metadata", "a dict", metadata)
         _json(self.metadata)
-        # A cheap look at the first bytes now; the walk through the file waits until it is needed.
+        # Only the first bytes are checked now; the whole file is read when that is needed.
         if not isinstance(content, bytes) or content[4:8] != flatbuffer.IDENTIFIER:
             flatbuffer.read(content)
         self._runners: dict[tuple[int, bool], Runner] = {}
-        self._untried: set[bool] = set()  # ways, with XNNPACK and without, that may end the process
+        self._untried: set[bool] = set()  # runs with (True) and without XNNPACK that may end the process
         self._making = threading.Lock()
 
     @cached_property
@@ -109,15 +109,15 @@ class Artifact:
 
     @property
     def fidelity(self) -> Fidelity | None:
-        """How far the file is from the model it was made of, on calibration samples; None where nothing was compared.
+        """How far the outputs of the file are from those of its model, on calibration samples; None if not compared.
 
-        See `tfcompress.tflite.fidelity.Fidelity`: rows by output, reference and kernels; `sentence()` says it in one.
+        See `tfcompress.tflite.fidelity.Fidelity`: rows by output, reference and kernels, and `sentence()` as a summary.
         """
         facts = self.metadata.get("fidelity")
         try:
             return Fidelity.of(facts) if isinstance(facts, dict) else None
         except ValueError:
-            return None  # of another release, or damaged: the file itself is as good as ever
+            return None  # figures of another release, or damaged; the file itself is not affected
 
     @property
     def min_runtime(self) -> str:
@@ -199,12 +199,12 @@ class Artifact:
         return named
 
     def predict(self, x: Samples, threads: int = 1, xnnpack: bool = True) -> np.ndarray | dict[str, np.ndarray]:
-        """Runs the file on samples given and answered as real values.
+        """Runs the file on samples; inputs and outputs are real values.
 
         Args:
             x: real values of shape (n, ...); a dict by input name, or a list in the order of
-                `inputs`, if there are several. Whatever their type, they are never taken for
-                codes: they are quantized to the input's type here.
+                `inputs`, if there are several. They are quantized to the input's type here;
+                integers are taken as real values too, not as codes.
             threads: threads of the interpreter.
             xnnpack: False runs the plain kernels.
 
@@ -218,7 +218,7 @@ class Artifact:
         return self._answer([spec.dequantize(code) for spec, code in zip(self.outputs, codes, strict=True)])
 
     def predict_codes(self, x: Samples, threads: int = 1, xnnpack: bool = True) -> np.ndarray | dict[str, np.ndarray]:
-        """Like `predict`, but answers with the output tensor as it is, integer codes included."""
+        """Runs the file like `predict`, but returns the output tensors as they are, integer codes included."""
         return self._answer(self._run(x, threads, xnnpack))
 
     def _run(self, x: Samples, threads: int, xnnpack: bool) -> list[np.ndarray]:
@@ -233,9 +233,9 @@ class Artifact:
         return self._runners[key].run(codes)
 
     def try_apart(self, codes: Sequence[np.ndarray], threads: int = 1, xnnpack: bool = True) -> None:
-        """Runs a file from elsewhere once in a process of its own, which it may end, before it runs in this one.
+        """Runs a file from elsewhere once in a separate process, so that a crash does not end this one.
 
-        Files that were made here, and those that `save` wrote, are known to run; others see `distrust`.
+        Files that were made here, and those that `save` wrote, are known to run; for others see `distrust`.
 
         Args:
             codes: An array for each input, of the input's own type; the first sample is used.
@@ -297,7 +297,7 @@ class Artifact:
         content, name, facts = read_pair(path)
         try:
             artifact = cls(content)
-            _ = artifact.model  # damage is told here, with the path
+            _ = artifact.model  # reads the file, so that an error names the path
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from error
         artifact.metadata = read_sidecar(name, facts, artifact.sha256)
@@ -307,25 +307,25 @@ class Artifact:
 
     @classmethod
     def foreign(cls, content: bytes) -> "Artifact":
-        """An artifact of bytes from elsewhere, which are first run in a process of their own."""
+        """Makes an artifact of bytes from elsewhere, which are first run in a separate process."""
         artifact = cls(content)
         artifact.distrust()
         return artifact
 
     def distrust(self) -> None:
-        """Lets the file run in a process of its own first, with XNNPACK and without.
+        """Makes the first run with XNNPACK, and the first without, try the file in a separate process before.
 
-        For bytes from elsewhere, and for what the runtime is known to die of now and then: LiteRT 2.3 ends the process
-        at a 16-bit SUB of tf_keras' LayerNormalization.
+        For bytes from elsewhere, and for files at which the runtime may end the process: LiteRT 2.3 does so at a
+        16-bit SUB of tf_keras' LayerNormalization.
         """
         self._untried = {True, False}
 
     def summary(self) -> str:
-        """Text: mode, sizes, inputs and outputs, and a table of the ops."""
+        """Returns a text with mode, sizes, inputs and outputs, and a table of the ops."""
         return summary(self)
 
     def verdict(self) -> str:
-        """One sentence: how much smaller than the model, and how far from its answers."""
+        """Returns a sentence: how much smaller the file is than the model, and how far its outputs are from it."""
         found = self.fidelity
         return found.sentence() if found is not None else "not compared with the model it was made of"
 

@@ -1,11 +1,11 @@
-"""Biases that mean something else to the runtime than to the converter, and what they ought to be.
+"""Finds biases whose stored scale is not the one that the runtime computes with, and corrects their codes.
 
 LiteRT takes a bias to have the scale of the input times that of the weights. TensorFlow's converter
-makes a bias for the calibrated scale of each input, and may replace that scale afterwards by the
-one of a whole sequence or tensor it was cut from (the steps of an unrolled recurrent layer),
-without making the bias anew; and with 16-bit activations it gives a layer that is called twice one
-bias for both, at the scale of the first call's input. Every answer is wrong and nothing is said
-(seen in TensorFlow 2.21).
+makes a bias for the calibrated scale of each input, and may later replace that scale by the one of a
+whole sequence or tensor it was cut from (the steps of an unrolled recurrent layer), without making
+the bias again; and with 16-bit activations it gives a layer that is called twice one bias for both,
+at the scale of the first call's input. All outputs are then wrong without any error (seen in
+TensorFlow 2.21).
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ _TOLERANCE = 1e-3  # scales are float32 products; a real mismatch is far larger
 
 
 def mistaken_biases(model: Model) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
-    """Returns the biases of the main graph that the runtime would misread.
+    """Returns corrected codes and scales of the biases of the main graph that the runtime would misread.
 
     Args:
         model: A file as `flatbuffer.read` gives it.

@@ -1,4 +1,4 @@
-"""The text of an artifact: mode, sizes, inputs and outputs, and a table of its operations."""
+"""Describes an artifact as text: mode, sizes, inputs and outputs, and a table of its operations."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def summary(artifact: "Artifact") -> str:
-    """Describes an artifact as text; names out of the file are shown without control characters."""
+    """Describes an artifact as text; names from the file are shown without control characters."""
     mode = inline(str(artifact.metadata.get("mode", "unknown mode")))
     numbers = "integer only" if artifact.is_integer else f"{len(artifact.float_ops())} float ops"
     lines = [

@@ -1,4 +1,4 @@
-"""Edits of a `.tflite` file that leave what it computes as it was meant: names, biases, the order of its ends."""
+"""Edits a converted `.tflite` file: tensor names, biases, and the order of inputs and outputs."""
 
 import copy
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tfcompress.tflite.schema.flatbuffer import Model
 
 @dataclass(frozen=True)
 class Ends:
-    """Inputs and outputs of the main graph, in the order the file shall have.
+    """Inputs and outputs of the main graph, in the order that the file shall have.
 
     Args:
         signature: Name of the signature.
@@ -32,17 +32,17 @@ class Ends:
 
 
 def argument(number: int) -> str:
-    """Returns the name of an argument of an exported function: those of models may not be free."""
+    """Returns the name of an argument of an exported function; names of a model's inputs may be taken."""
     return f"in_{number}"
 
 
 def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: Sequence[str]) -> Ends:
-    """Finds the tensors of inputs and outputs.
+    """Finds the tensors of a model's inputs and outputs in a converted file.
 
     Args:
-        file: What the converter made of an `Export`. Where it went by a SavedModel the file has a signature, which
-            numbers arguments and results; otherwise they lie in their order.
-        signature: Name of the signature to be.
+        file: The file that the converter made of an `Export`. If the converter read a SavedModel, the file has a
+            signature that numbers arguments and results; otherwise they are in their order.
+        signature: Name of the signature that the file shall have.
         inputs: Names of the inputs, in the wanted order.
         outputs: Names of the outputs, in the wanted order.
 
@@ -70,15 +70,14 @@ def rewritten(
     biases: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]],
     ends: Ends | None = None,
 ) -> bytes:
-    """Gives tensors of the main graph new names and contents, puts its ends in order, and stores everything once.
+    """Renames tensors of the main graph, corrects biases, orders inputs and outputs, and stores equal parts once.
 
     Args:
         content: The bytes of a `.tflite` file.
         names: Index of a tensor to its new name; tensors that are not named keep theirs.
-        biases: Indices of an operation and of a constant among its inputs, to the codes and scales that it reads
-            there from now on, and no other operation.
-        ends: Inputs and outputs in their order, for readers by number, and the signature for readers by name; None
-            leaves both as they are.
+        biases: Indices of an operation and of a constant among its inputs, to the new codes and scales of that
+            constant, for this operation alone.
+        ends: Inputs and outputs in their order, and the signature with their names; None leaves both as they are.
 
     Returns:
         The bytes of the new file, without the converter's own notes; the minimal runtime version stays.
@@ -105,7 +104,7 @@ def rewritten(
 
 
 def _put_constant(model: schema.ModelT, number: int, place: int, codes: np.ndarray, scales: np.ndarray) -> None:
-    """Gives an operation a constant of its own: the old tensor and its buffer may serve others."""
+    """Gives an operation a new constant of its own; other operations may read the old tensor or its buffer."""
     tensors, op, buffer = model.subgraphs[0].tensors, model.subgraphs[0].operators[number], schema.BufferT()
     buffer.data = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<")).view(np.uint8).reshape(-1)
     model.buffers.append(buffer)

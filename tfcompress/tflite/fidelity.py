@@ -1,4 +1,4 @@
-"""Fidelity: how far the answers of a `.tflite` file are from those of the model the user gave.
+"""Fidelity: how far the outputs of a `.tflite` file are from those of the model the user gave.
 
 Errors are measured against the spread of an output: the standard deviation of the reference over samples and
 positions, channel by channel (last axis), pooled over the channels. A file that answers a constant has an error of
@@ -19,28 +19,28 @@ VALUES = "values"
 FLOAT_MODEL = "float model"
 SIMULATION = "simulation"
 
-# Where a warning is due. A file of 8 bits that has lost nothing has an error of 1 to 5 %.
+# Limits beyond which there is a warning. An 8-bit file without a loss has an error of 1 to 5 %.
 ERROR = 0.10
 AGREEMENT = 0.98
 CHANNEL_ERROR = 0.25  # of one channel: its spread is below about one step
-_GONE = 0.9  # error of a slice along another axis that is left with next to nothing
+_GONE = 0.9  # error of a slice along another axis that has lost nearly all of its values
 _FEW_CODES = 4
 _FLAT = 1e-6  # a channel whose spread is below this share of the output's does not vary
 
 
 class FidelityWarning(UserWarning):
-    """Warns that a file answers otherwise than the model it was made of; names where, and what was tried."""
+    """Warns that the outputs of a file differ from those of its model, with the layer and what was tried."""
 
 
 class NotFaithful(ValueError):
     """Raised when a file is further from the model than `convert(..., require=...)` allows.
 
     Args:
-        message: What was asked and what was measured.
+        message: What was required and what was measured.
         fidelity: The measurement.
     """
 
-    exit_code = 3  # of the command line: the file is refused, nothing was used wrongly
+    exit_code = 3  # of the command line: the file is refused, the call was right
 
     def __init__(self, message: str, fidelity: "Fidelity") -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class OutputFidelity:
 
     Attributes:
         output: Name of the output.
-        reference: "float model" (the model as it was given) or "simulation" (what quantization-aware training saw).
+        reference: "float model" (the model as it was given) or "simulation" (the model under fake quantization).
         xnnpack: Whether the file ran with XNNPACK.
         samples: Number of samples compared.
         error: Root mean square of the differences, as a fraction of the output's spread; None for integer outputs.
@@ -66,9 +66,9 @@ class OutputFidelity:
         positions: Number of positions that have a class.
         codes: Fraction of the output type's codes in use; None for float outputs.
         saturated: Fraction of values at the lowest or highest code while the reference lies beyond it.
-        kind: What the answers mean.
-        worst_axis: Axis of the channels: the last one, or another where a slice along it is all but gone.
-        decisions: Classes that the reference names on the samples; 1 says nothing about decisions.
+        kind: What the output holds: classes, probabilities, one probability (a threshold), or values.
+        worst_axis: Axis of the channels: the last one, or another where a slice along it has nearly lost its values.
+        decisions: Number of different classes that the reference names on the samples.
     """
 
     output: str
@@ -91,27 +91,27 @@ class OutputFidelity:
 
     @property
     def is_lost(self) -> bool:
-        """Whether a warning is due: an error, a channel or the agreement beyond what 8 bits cost."""
+        """Whether the error, a channel's error or the agreement is so bad that a warning is due."""
         disagrees = self.agreement is not None and self.agreement < AGREEMENT and self.positions - self.same > 1
         if self.kind in (PROBABILITIES, THRESHOLD) and self.agreement == 1.0 and self.decisions > 1:
-            return False  # every decision is the same: probabilities far from it may be coarse
+            return False  # every decision is the same, so the probabilities themselves may be coarse
         return disagrees or (self.error or 0.0) > ERROR or self.has_lost_channel
 
     @property
     def has_lost_channel(self) -> bool:
-        """Whether a channel is left with a few codes. Of probabilities most are near 0, and may be."""
+        """Whether a channel has too large an error; not for probabilities, most of which are near 0."""
         return self.kind in (VALUES, CLASSES) and (self.channel_error or 0.0) > CHANNEL_ERROR
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """A file compared with the model it was made of, on the calibration samples.
+    """Comparison of a file with the model it was made of, on the calibration samples.
 
     Attributes:
         outputs: One row for each output, reference and choice of kernels (XNNPACK first).
         smaller: Bytes of the model's weights in float32 divided by the bytes of the file.
-        lost_at: What is known of the layer where a loss arises; empty without a loss.
-        remedies: What was tried against it, and what each brought.
+        lost_at: Facts about the layer where a loss arises; empty without a loss.
+        remedies: Ways out of the loss that were tried, with the figures of each.
     """
 
     outputs: tuple[OutputFidelity, ...]
@@ -121,10 +121,10 @@ class Fidelity:
 
     @classmethod
     def of(cls, facts: Mapping) -> "Fidelity":
-        """Reads what `facts` wrote.
+        """Reads a comparison from what `facts` returned.
 
         Raises:
-            ValueError: If it is something else; a file beside an artifact may hold anything.
+            ValueError: If it is something else; the file beside an artifact may hold anything.
         """
         try:
             rows = tuple(OutputFidelity(**row) for row in facts["outputs"])
@@ -136,7 +136,7 @@ class Fidelity:
         return found
 
     def facts(self) -> dict:
-        """Returns the figures as JSON holds them, with the sentence."""
+        """Returns the figures for JSON, with the sentence."""
         found = {"sentence": self.sentence(), "smaller": self.smaller, "outputs": [asdict(row) for row in self.outputs]}
         if self.lost_at:
             found["lost_at"] = self.lost_at
@@ -168,7 +168,7 @@ class Fidelity:
         )
 
     def missed(self, require: Mapping[str, float]) -> list[str]:
-        """Returns what a requirement misses, one sentence each.
+        """Returns a sentence for each requirement that is not met.
 
         Args:
             require: "agreement" (at least), "error", "channel_error", "largest_error", "saturated" (at most).
@@ -191,7 +191,7 @@ class Fidelity:
         return found
 
     def sentence(self) -> str:
-        """Says it in one sentence: size, classes, error."""
+        """Returns the comparison in one sentence: size, agreement, error."""
         parts = [] if self.smaller is None else [_size(self.smaller)]
         references = dict.fromkeys(r.reference for r in self.outputs)
         for reference in references:
@@ -204,7 +204,7 @@ REQUIREMENTS = ("agreement", "error", "channel_error", "largest_error", "saturat
 
 
 def check_requirement(require: Mapping[str, float] | None, who: str = "convert") -> None:
-    """Refuses a requirement that could never be checked.
+    """Raises if a requirement is not one that can be checked.
 
     Raises:
         TypeError: If it is no mapping.
@@ -260,13 +260,13 @@ def compare_output(
     scale: float | None = None,
     limits: tuple[float, float] | None = None,
 ) -> OutputFidelity:
-    """Compares the answers of a file with a reference.
+    """Compares an output of a file with that of a reference.
 
     Args:
         name: Name of the output.
-        got: Answers of the file, dequantized, `(samples, ...)`.
-        wanted: Answers of the reference, of the same shape.
-        kind: What the answers mean, one of the four constants above.
+        got: Output of the file, dequantized, `(samples, ...)`.
+        wanted: Output of the reference, of the same shape.
+        kind: What the output holds, one of the four constants above.
         reference: What `wanted` comes from.
         xnnpack: Whether the file ran with XNNPACK.
         scale: Step of the output's codes; None for float outputs.
@@ -301,7 +301,7 @@ def compare_output(
 def _same_shape(name: str, got: Any, wanted: Any) -> Any:
     got, wanted = np.asarray(got), np.asarray(wanted)
     if got.shape != wanted.shape and got.size == wanted.size:
-        got = got.reshape(wanted.shape)  # an axis of size 1 that one of both leaves out
+        got = got.reshape(wanted.shape)  # one of the two leaves out an axis of size 1
     if got.shape != wanted.shape:
         raise ValueError(f"Output {name!r}: the file answers in shape {got.shape}, the model in {wanted.shape}.")
     return got, wanted
@@ -329,7 +329,7 @@ def _errors(got: np.ndarray, wanted: np.ndarray) -> dict:
     pooled = float(np.sqrt(np.mean(rows.var(axis=0))))
     total = float(np.sqrt(np.mean(gaps**2)))
     found = {
-        # an output that never varies has no spread; its size stands for it
+        # an output that never varies has no spread; its largest value is used instead
         "error": total / (pooled or float(np.abs(rows).max(initial=0.0)) or 1.0),
         "largest_error": float(np.abs(gaps).max(initial=0.0)),
         **_worst_slice(got.reshape(rows.shape), rows, -1),
@@ -344,7 +344,7 @@ def _errors(got: np.ndarray, wanted: np.ndarray) -> dict:
 
 
 def _worst_slice(got: np.ndarray, rows: np.ndarray, axis: int) -> dict:
-    """The column with the largest error of its own spread."""
+    """Returns the figures of the column with the largest error relative to its own spread."""
     gaps = np.asarray(got, np.float64) - rows
     spreads, power = rows.std(axis=0), np.sqrt(np.mean(gaps**2, axis=0))
     pooled = float(np.sqrt(np.mean(spreads**2)))

@@ -1,7 +1,7 @@
-"""Which ops of a `.tflite` file compute with floating numbers.
+"""Finds the ops of a `.tflite` file that compute in float.
 
-The rule behind `Artifact.is_integer` and the integer gate: only QUANTIZE at a graph input and
-DEQUANTIZE at a graph output may touch a float tensor, and no custom or Flex op may be there.
+The rule of `Artifact.is_integer` and of the check in `convert`: only QUANTIZE at a graph input and
+DEQUANTIZE at a graph output may touch a float tensor, and there may be no custom or Flex op.
 """
 
 from tfcompress.tflite.schema.flatbuffer import Graph, Model, Op
@@ -12,7 +12,7 @@ _SHAPE_READERS = frozenset({"SHAPE", "RANK"})
 
 
 def float_ops(model: Model) -> tuple[Op, ...]:
-    """The ops that keep a file from being an integer one.
+    """Returns the ops that keep a file from being an integer one.
 
     These are: every custom or Flex op; every op with a float input, weight or output; and a
     QUANTIZE or DEQUANTIZE whose float side is no graph boundary and belongs to no op that is
@@ -32,7 +32,7 @@ def _graph_float_ops(graph: Graph, is_entry: bool) -> list[Op]:
     touched = {op.index: _float_tensors(graph, op) for op in graph.ops}
     compute = {op.index for op in graph.ops if op.is_custom or (touched[op.index] and not _is_cast(op))}
     accounted = {tensor for op in compute for tensor in touched[op]}
-    # A float16 constant that is only widened is the matter of the op behind it.
+    # A float16 constant that is only widened counts with the op that reads it.
     accounted.update(tensor.index for tensor in graph.tensors if tensor.is_constant)
     if is_entry:
         accounted.update(graph.inputs, graph.outputs)

@@ -1,4 +1,4 @@
-"""Run a `.tflite` file in the ai-edge-litert interpreter, batch after batch.
+"""Runs a `.tflite` file in the ai-edge-litert interpreter, batch after batch.
 
 Takes and gives arrays of the file's own types, integer codes included. Files are converted with a
 fixed batch (usually 1), so samples go through in groups of that size; a dynamic batch is resized.
@@ -19,11 +19,11 @@ _DYNAMIC_BATCH = 32
 
 
 class Runner:
-    """One interpreter for one file. Threads that call `run` at once wait for each other.
+    """Interpreter of one file. Threads that call `run` at once wait for each other.
 
     Args:
         content: the bytes of the file.
-        model: the same, read.
+        model: the file as `flatbuffer.read` gives it.
         inputs: the specs of its inputs.
         outputs: the specs of its outputs.
         threads: threads of the interpreter.
@@ -63,7 +63,7 @@ class Runner:
         self.shapes = {detail["index"]: tuple(detail["shape"]) for detail in self.interpreter.get_input_details()}
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Runs all samples.
+        """Runs the file on all samples.
 
         Args:
             arrays: one per input, of the input's own type, shape (n, ...) with the same n. A file
@@ -107,7 +107,7 @@ class Runner:
             for spec, rows in zip(self.inputs, filled, strict=True)
             if rows.shape != self.shapes[spec.index]
         ]
-        # all of them before tensors are laid out anew: sizes of several inputs belong together
+        # all inputs are resized before tensors are allocated again: their sizes must fit each other
         for index, shape in changed:
             self.interpreter.resize_tensor_input(index, shape)
             self.shapes[index] = shape
@@ -120,7 +120,7 @@ class Runner:
 def check_inputs(
     x: np.ndarray | dict[str, np.ndarray] | Sequence[np.ndarray], inputs: Sequence[TensorSpec]
 ) -> list[np.ndarray]:
-    """Brings the forms in which samples may be given into one array per input.
+    """Brings samples from any accepted form into one array per input.
 
     Args:
         x: an array (n, ...), a dict by input name, or a list in the order of the inputs.

@@ -1,4 +1,4 @@
-"""The JSON beside a `.tflite` file, read with care: what is no metadata of an artifact is left out, with a warning."""
+"""Reads the JSON file beside a `.tflite` file; what is no metadata of an artifact is left out with a warning."""
 
 import warnings
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from tfcompress.system.file_pairs import entry
 from tfcompress.validation import strict_json
 
-# Names of layers of thousands of operations and curves of sensitivity; a folder may hold many files.
+# Enough for layer names of thousands of operations and curves of sensitivity.
 LARGEST_BYTES = 1 << 24
 
 
@@ -27,7 +27,7 @@ def parse_sidecar(content: bytes) -> Any:
 
 
 def usable_metadata(metadata: dict[str, Any], path: str) -> dict[str, Any]:
-    """Leaves out the entries that are of another type than they must be, with one warning.
+    """Returns the metadata without the entries of a wrong type, and warns of those.
 
     Args:
         metadata: What a sidecar holds as metadata.
@@ -67,7 +67,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 
 
 def read_sidecar(path: str, text: bytes | None, sha256: str) -> dict[str, Any]:
-    """Returns the metadata beside a file with this digest; what is none is left out, with a warning of the caller."""
+    """Returns the metadata of the file with this digest; empty with a warning if there are none that can be used."""
     if text is None:
         return {}
     try:

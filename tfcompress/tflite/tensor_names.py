@@ -1,6 +1,7 @@
-"""Short names for the tensors of a file: the Keras layer, and what of it; the converter's own are long.
+"""Makes short names for the tensors of a file, such as `layer/kernel`, in place of the converter's long ones.
 
-A file then has the same bytes whatever TensorFlow's counters of names stood at, is a little smaller, and can be read.
+A file then has the same bytes in every process, whatever TensorFlow's counters of names were, is a little smaller, and
+is readable.
 """
 
 from tfcompress.tflite.artifact import Artifact
@@ -16,8 +17,8 @@ def tensor_names(artifact: Artifact, ends: dict[int, str]) -> dict[int, str]:
         ends: Names of the inputs and outputs by index of their tensors.
 
     Returns:
-        Index of the tensor to its name: that of the input or output in the signature, `layer` for what an operation
-        gives, `layer/kernel`, `layer/bias` or `layer/constant` for what it holds.
+        Index of the tensor to its name: that of the input or output in the signature, `layer` for an operation's
+        outputs, `layer/kernel`, `layer/bias` or `layer/constant` for its constants.
     """
     (graph, *_) = artifact.model.graphs
     names = dict(ends)

@@ -1,4 +1,4 @@
-"""Inputs and outputs of a `.tflite` file: names, shapes, types, and the integer codes of a value.
+"""Specs of the inputs and outputs of a `.tflite` file: name, shape, type, and the integer codes of values.
 
 The rules are those of the runtime's own QUANTIZE and DEQUANTIZE kernels, so that a file with
 integer inputs and outputs computes what the same file with float ones does.
@@ -14,7 +14,7 @@ from tfcompress.tflite.schema.flatbuffer import Graph, Model, Tensor
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of an artifact.
+    """Spec of one input or output of an artifact.
 
     Attributes:
         name: the name in the signature; the tensor's name in a file without signature.
@@ -57,7 +57,7 @@ class TensorSpec:
         return kind
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values to this tensor's codes (or plain type, if it is not quantized).
+        """Converts real values to this tensor's codes (or to its type, if it is not quantized).
 
         `clip(round(x * (1 / scale)) + zero_point)` in float32, halves to even: the rule of the
         optimized and of the XNNPACK kernels, bit for bit. (The runtime's slow reference kernel
@@ -88,7 +88,7 @@ class TensorSpec:
         return np.clip(codes, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, codes: np.ndarray) -> np.ndarray:
-        """Codes to real values: `(q - zero_point) * scale` in float32.
+        """Converts codes to real values: `(q - zero_point) * scale` in float32.
 
         Args:
             codes: values of this tensor's type, any shape.
@@ -117,7 +117,7 @@ class TensorSpec:
 
 
 def io_specs(model: Model) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The inputs and outputs of the main graph, in the order of the file.
+    """Returns the specs of the inputs and outputs of the main graph, in the order of the file.
 
     Args:
         model: a file as `flatbuffer.read` gives it.

@@ -1,7 +1,6 @@
-"""Runs `.tflite` files in a process of its own, which a file that the runtime does not survive ends, not the caller's.
+"""Runs `.tflite` files in a separate process, so that a file that crashes the runtime does not end the caller.
 
-Run as `python -m tfcompress.tflite.trial_run FOLDER`, it is that process: files, inputs and what to run lie in the
-folder.
+`python -m tfcompress.tflite.trial_run FOLDER` is that process; the folder holds files, inputs and what to run.
 """
 
 import json
@@ -17,18 +16,18 @@ import numpy as np
 
 from tfcompress.system.own_process import run_module
 
-# A loop that a damaged file never leaves; the slowest kernels run a thousand million products in about a second.
+# A damaged file may loop without end; the slowest kernels run a thousand million products in about a second.
 LONGEST_SECONDS = 120.0
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What became of one run.
+    """Result of one run.
 
     Attributes:
-        outputs: What the file answered; None if it did not.
-        reason: Why it did not.
-        has_crashed: Whether it ended the process, or had to be ended.
+        outputs: The outputs of the file; None if it failed.
+        reason: Why it failed.
+        has_crashed: Whether it crashed the process or ran too long.
     """
 
     outputs: list[np.ndarray] | None
@@ -43,7 +42,7 @@ def run_apart(
     threads: int = 1,
     seconds: float | None = None,
 ) -> list[list[Trial]]:
-    """Runs files on the same inputs.
+    """Runs files on the same inputs in a separate process.
 
     Args:
         files: Bytes of files that take the same inputs.
@@ -70,7 +69,7 @@ def run_apart(
             (folder / "orders.json").write_text(json.dumps({"orders": left, "threads": threads}))
             end = _child(folder, LONGEST_SECONDS if seconds is None else seconds)
             done = {order: _read(folder, order) for order in left if _report(folder, order).exists()}
-            if len(done) < len(left):  # it ended on the first of those that are left
+            if len(done) < len(left):  # the process ended at the first run without a report
                 order = next(order for order in left if order not in done)
                 done[order] = Trial(None, end, has_crashed=True)
             found |= done

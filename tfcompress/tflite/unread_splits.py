@@ -1,10 +1,10 @@
-"""Splits that TensorFlow's converter leaves float because one of their parts is read by nobody.
+"""Makes splits integer that TensorFlow's converter leaves float because one of their outputs is not read.
 
-The first step of an unrolled LSTM multiplies its forget gate with a state of zeros, so that part of the gates is
-dead. Whether the quantizer of TensorFlow 2.21 gives a dead part the scale of the others differs from call to call
-with the same graph and the same data; without it the whole operation stays float, and QUANTIZEs of one scale follow.
-Floats that are cut and then quantized at one scale give the codes that come of quantizing first, and codes that are
-dequantized and quantized again at their scale are the same codes; so the split may as well cut codes.
+The first step of an unrolled LSTM multiplies its forget gate with a state of zeros, so that this part of the gates is
+not used. With the same graph and data, the quantizer of TensorFlow 2.21 gives an unused part the scale of the others in
+some calls and not in others; without it the whole operation stays float, and a QUANTIZE of one scale follows each part.
+Splitting floats and then quantizing them at one scale gives the same codes as quantizing first, and dequantizing and
+quantizing again at one scale changes no code; so the split can work on codes.
 """
 
 import copy
@@ -22,13 +22,13 @@ _VERSION = 2  # of all three, for int8: tensorflow/lite/tools/versioning/op_vers
 
 @dataclass(frozen=True)
 class _Split:
-    """A split of floats that may cut codes.
+    """A split of floats that can work on codes.
 
     Attributes:
         op: The operation.
-        source: The tensor of codes that it gets dequantized; None where what it cuts was never codes.
-        parts: For each output the tensor of codes that is made of it, None where nobody reads it.
-        casts: Indices of the operations before and after it that nobody else needs.
+        source: The tensor of codes that it gets dequantized; None where its input never was codes.
+        parts: For each output the tensor of codes that it is quantized to, None for an output that is not read.
+        casts: Indices of the operations before and after it that nothing else needs.
     """
 
     op: Op
@@ -38,13 +38,13 @@ class _Split:
 
 
 def with_integer_splits(content: bytes) -> bytes:
-    """Lets splits cut codes instead of floats, where both give the same.
+    """Makes splits work on integer codes instead of floats, where both give the same outputs.
 
     Args:
         content: The bytes of a `.tflite` file as the converter made it.
 
     Returns:
-        The bytes of a file with the same answers; the same bytes where there is no such split.
+        The bytes of a file with the same outputs; the same bytes where there is no such split.
 
     Raises:
         ValueError: If the content is no such file.
@@ -97,7 +97,7 @@ def _same_codes(a: Tensor, b: Tensor) -> bool:
 
 
 def _operators(model: schema.ModelT, graph: schema.SubGraphT, splits: list[_Split]) -> list[schema.OperatorT]:
-    """The operations of a graph whose splits cut codes."""
+    """Returns the operations of a graph, with splits that work on codes."""
     gone = {index for split in splits for index in split.casts}
     cutting = {split.op.index: split for split in splits}
     operators = []

@@ -1,7 +1,7 @@
-"""Which constants of a `.tflite` file are kernels: the weights that an op multiplies with.
+"""Finds the constants of a `.tflite` file that are kernels: the weights that an op multiplies with.
 
-Biases, scales of a folded normalization and shape constants are not. Used to count zeros, codes
-and parameters in the file itself.
+Biases, scales of a folded normalization and shape constants are not kernels. Used to count zeros,
+codes and parameters in the file itself.
 """
 
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ _WEIGHT_TYPES = frozenset({"int8", "uint8", "int16", "int4", "int2", "float16", 
 
 
 def kernel_tensors(model: Model) -> Iterator[tuple[Op, Tensor]]:
-    """All kernels of a file with the op that uses each.
+    """Yields all kernels of a file with the op that uses each.
 
-    A float16 kernel that a DEQUANTIZE op widens before use counts as the kernel of the op behind
+    A float16 kernel that a DEQUANTIZE op widens before use counts as the kernel of the op that reads
     it. A kernel shared by several ops is given once per op.
 
     Args:

@@ -1,1 +1,1 @@
-"""Drift monitoring: the app's log of its own use against references of the training data."""
+"""Drift monitoring: compares the app's log of its own use with references of the training data."""

@@ -1,10 +1,10 @@
-"""From the scores of a classifier to probabilities, ranks and confidence, by rules that an app follows too."""
+"""Computes probabilities, ranks and confidence from the scores of a classifier, as the app does."""
 
 import numpy as np
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of scores: `exp(x - max) / sum`, in float64.
+    """Returns the probabilities of scores: `exp(x - max) / sum`, in float64.
 
     Args:
         logits: Shape (..., k).
@@ -27,7 +27,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def top_k(scores: np.ndarray, k: int) -> list[int]:
-    """Indices of the largest scores, the largest first; of equal ones the lower index first.
+    """Returns the indices of the largest scores, the largest first; of equal ones the lower index first.
 
     Args:
         scores: Shape (n,).
@@ -52,11 +52,11 @@ def top_k(scores: np.ndarray, k: int) -> list[int]:
 
 
 def confidences(outputs: np.ndarray, semantic: str) -> np.ndarray:
-    """How sure a classifier is: its largest probability.
+    """Returns the confidence of a classifier: its largest probability for each sample.
 
     Args:
         outputs: Shape (n, k).
-        semantic: "logits", or "probabilities" for outputs that went through a softmax already.
+        semantic: "logits", or "probabilities" for outputs of a softmax.
 
     Returns:
         float64 (n,) in 0..1.
@@ -72,5 +72,5 @@ def confidences(outputs: np.ndarray, semantic: str) -> np.ndarray:
         raise ValueError(f"confidences: semantic must be 'logits' or 'probabilities'. Received: {semantic!r}.")
     if semantic == "logits":
         return softmax(outputs).max(axis=-1)
-    # the last code of an integer file may stand for a little more than 1
+    # the highest code of an integer file may be a little above 1
     return np.clip(np.asarray(outputs, np.float64).max(axis=-1), 0.0, 1.0)

@@ -1,11 +1,11 @@
-"""Counts of values between edges, and how far two such histograms are from each other."""
+"""Counts values in histograms, and measures how far two histograms are from each other."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-# Finer where digits are: most answers of a good model are surer than 0.99.
+# Finer near 1: most confidences of a good model are above 0.99.
 CONFIDENCE_EDGES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 LATENCY_EDGES_US = (0, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000)
 
@@ -43,10 +43,10 @@ def counts(values: Sequence[float] | np.ndarray, edges: Sequence[float], open_en
 
 
 def stability_index(seen: Sequence[int], expected: Sequence[int]) -> float:
-    """Population stability index: `sum (p - q) ln(p / q)`, 0 for equal histograms.
+    """Returns the population stability index: `sum (p - q) ln(p / q)`, 0 for equal histograms.
 
     N. Siddiqi, "Credit Risk Scorecards", Wiley 2006. Half a count is added to every bin of both, so that an empty
-    one has a logarithm (Jeffreys' prior of a multinomial).
+    bin has a logarithm (Jeffreys' prior of a multinomial).
 
     Args:
         seen: Counts.
@@ -67,7 +67,7 @@ def stability_index(seen: Sequence[int], expected: Sequence[int]) -> float:
 
 
 def shannon_distance(seen: Sequence[int], expected: Sequence[int]) -> float:
-    """Jensen-Shannon distance: root of the divergence in bits, 0 for equal and 1 for disjoint histograms.
+    """Returns the Jensen-Shannon distance: root of the divergence in bits, 0 for equal and 1 for disjoint histograms.
 
     J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991.
 
@@ -91,7 +91,7 @@ def shannon_distance(seen: Sequence[int], expected: Sequence[int]) -> float:
 
 
 def stability_noise(seen: Sequence[int], expected: Sequence[int]) -> float:
-    """The stability index that chance alone exceeds once in twenty times, where nothing has changed.
+    """Returns the stability index that chance alone exceeds once in twenty times, if nothing has changed.
 
     Of two samples of n and m from one distribution over b bins the index is near (1/n + 1/m) times a chi-squared
     variable with b - 1 degrees of freedom (B. Yurdakul, "Statistical Properties of Population Stability Index",

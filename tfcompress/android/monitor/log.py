@@ -1,4 +1,4 @@
-"""The log that an app exports of its own use: schema `tfcompress.monitor/1`, counts by day and no inputs."""
+"""Reads the log of its own use that an app exports: schema `tfcompress.monitor/1`, counts by day and no inputs."""
 
 import os
 from collections import Counter
@@ -76,7 +76,7 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Usage:
-    """What one variant did over all days of a log.
+    """Counts of one variant over all days of a log.
 
     Attributes:
         name: Its identifier.
@@ -98,7 +98,7 @@ class Usage:
 
 
 class MonitorLog:
-    """A log of an app.
+    """A log of an app's use of its models.
 
     Args:
         document: The parsed JSON.
@@ -128,7 +128,7 @@ class MonitorLog:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "MonitorLog":
-        """Reads a log.
+        """Reads a log from a file.
 
         Args:
             path: A JSON file that the app exported.
@@ -156,7 +156,7 @@ class MonitorLog:
         return tuple(self.document["confidence_edges"])
 
     def usage(self) -> tuple[Usage, ...]:
-        """The sums over all days by variant, in the order of their first day.
+        """Returns the sums over all days by variant, in the order of their first day.
 
         A variant whose file changed between two days counts as two.
         """

@@ -1,7 +1,7 @@
-"""Has the use of a model drifted from its training data? Histograms of an app's log against references.
+"""Detects drift: compares histograms of an app's log with references of the training data.
 
-The log and the reference are counted in the same bins: classes that were answered, and how sure the answers
-were. Two measures say how far they are apart, and the size of the sample how much of that is chance.
+The log and the reference are counted in the same bins: predicted classes, and their confidence. Two measures say
+how far they are apart, and the size of the sample says how much of that is chance.
 """
 
 import os
@@ -33,7 +33,7 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Reference:
-    """What a variant answers on data as it was trained on.
+    """Histograms of a variant's predictions on training data.
 
     Attributes:
         data: What the data are.
@@ -52,14 +52,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Drift:
-    """One histogram of one variant against its reference.
+    """Comparison of one histogram of a variant with its reference.
 
     Attributes:
         name: The variant.
         histogram: "classes" or "confidence".
         seen: Counts of the log.
         expected: Counts of the reference.
-        bins: What each bin is, in words.
+        bins: Label of each bin.
         index: Population stability index.
         distance: Jensen-Shannon distance.
         noise: Index that chance alone exceeds once in twenty times.
@@ -87,12 +87,12 @@ class Drift:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """A log beside the references.
+    """Comparison of a log with references.
 
     Attributes:
         log: The log.
-        drifts: Two for each variant that has answers and a reference.
-        notes: What else is to be known.
+        drifts: Two for each variant that has predictions and a reference.
+        notes: Further notes, one sentence each.
     """
 
     log: MonitorLog
@@ -101,12 +101,12 @@ class Monitoring:
 
     @property
     def verdict(self) -> str:
-        """The gravest verdict of all histograms."""
+        """The worst verdict of all histograms."""
         found = [drift.verdict for drift in self.drifts]
         return max(found, key=VERDICTS.index) if found else VERDICTS[1]
 
     def text(self) -> str:
-        """Where the log is from, use and drift as tables, the thresholds with their sources, the verdict."""
+        """Returns the source of the log, tables of use and drift, thresholds with their sources, and the verdict."""
         document, days = self.log.document, self.log.days
         device, runtime = document["device"], document["runtime"]
         span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"
@@ -161,10 +161,10 @@ def monitor(log: MonitorLog, references: Mapping[str, Reference]) -> Monitoring:
 
 
 def references_of(path: str | os.PathLike) -> dict[str, Reference]:
-    """References that stand in a manifest which `tfcompress android` wrote.
+    """Reads the references in a manifest that `tfcompress android` wrote.
 
     Args:
-        path: `manifest.json`, or the folder that holds it. Its signature is not looked at.
+        path: `manifest.json`, or the folder that holds it. Its signature is not checked.
 
     Returns:
         References by name of the variant.
@@ -193,14 +193,14 @@ def references_of(path: str | os.PathLike) -> dict[str, Reference]:
 
 
 def reference(artifact: Artifact, x: np.ndarray, semantic: str, edges: Sequence[float], data: str) -> Reference:
-    """Counts what a file answers on data.
+    """Counts the predictions of a file on data.
 
     Args:
         artifact: A classifier with one output (n, classes).
         x: Input values (n, ...), at least one.
         semantic: "logits" or "probabilities".
         edges: Edges of the confidence's bins, from 0 to 1.
-        data: What the data are.
+        data: Name of the data.
 
     Returns:
         The reference.
@@ -249,7 +249,7 @@ def _use_row(usage: Usage, log: MonitorLog) -> list[str]:
 
 
 def _latency(histogram: Sequence[int], edges: Sequence[float], percent: int) -> str:
-    """The bin of a nearest-rank percentile."""
+    """Returns the bin of a nearest-rank percentile."""
     total = sum(histogram)
     if not total:
         return "-"

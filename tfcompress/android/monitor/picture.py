@@ -1,4 +1,4 @@
-"""A monitoring log as a picture: for each histogram the shares in use beside those of the training data."""
+"""Draws a monitoring log: for each histogram the shares in use beside those of the training data."""
 
 from tfcompress.android.monitor.monitor import Drift, Monitoring
 from tfcompress.report.svg import Axis, Canvas, Picture

@@ -7,7 +7,7 @@ from tfcompress.cli.command import Command
 
 
 def found_commands() -> dict[str, Command]:
-    """Finds the subcommands by one walk of this folder.
+    """Finds the subcommands in the files of this folder.
 
     Returns:
         Command by name, in the order of the overview.

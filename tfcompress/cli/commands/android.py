@@ -1,4 +1,4 @@
-"""`tfcompress android`: measured, signed models for the Android demo."""
+"""`tfcompress android`: measures and signs models for the Android demo."""
 
 import os
 import pathlib
@@ -17,14 +17,14 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("labels", [], "Names of the classes; default: 0,1,2, ...", flag_values=values)
     flags.DEFINE_string("reference", "", "Variant to compare with; default: the float32 one.", flag_values=values)
     flags.DEFINE_string("runtime", "", "Version of the app's runtime, such as 2.16.1.", flag_values=values)
-    flags.DEFINE_string("key", "", "Private key (PEM) to sign with; default: a new pair.", flag_values=values)
+    flags.DEFINE_string("key", "", "Private key (PEM) to sign with; default: a new key pair.", flag_values=values)
     flags.DEFINE_string("key_passphrase_file", "", "File with the passphrase of --key.", flag_values=values)
     flags.DEFINE_string("public_key", "", "File for the public key; default: in the project.", flag_values=values)
     flags.DEFINE_list("encrypt", [], "Variants to encrypt.", flag_values=values)
     flags.DEFINE_string("passphrase", "", "Passphrase for these; other users may see it.", flag_values=values)
     flags.DEFINE_string("passphrase_file", "", "File with the passphrase.", flag_values=values)
     flags.DEFINE_boolean("keep_plain", False, "Ships encrypted variants in plain as well.", flag_values=values)
-    flags.DEFINE_integer("golden", 8, "Inputs whose answers are stored for the self-test.", 1, flag_values=values)
+    flags.DEFINE_integer("golden", 8, "Inputs whose outputs are stored for the self-test.", 1, flag_values=values)
     flags.DEFINE_integer("limit", 10_000, "Most images to measure on.", 1, flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures the time on this host.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of drawn digits.", 0, flag_values=values)
@@ -70,7 +70,7 @@ def _digits(path: str, seed: int):
 
 
 def _line(path: str) -> str:
-    """The first line of a file, without its end; "" without a file."""
+    """Returns the first line of a file without its line break; "" without a file."""
     if not path:
         return ""
     lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
@@ -81,16 +81,16 @@ def _line(path: str) -> str:
 
 COMMAND = Command(
     name="android",
-    summary="Writes .tflite files with a signed manifest, golden answers and samples for the Android demo.",
+    summary="Writes .tflite files with a signed manifest, golden outputs and samples for the Android demo.",
     arguments="",
     least=0,
     most=0,
     detail="""
 Accuracy, agreement with the reference and time are measured here and written into the manifest, together with what
 each file needs of the runtime. Files must have batch 1 and int8 or float32 inputs and outputs. Without --key a new
-pair of keys signs the folder, and its public half replaces the one that is compiled into the app.
+key pair signs the folder, and its public key replaces the one that is compiled into the app.
 
-The folder is replaced as a whole at the end; whatever goes wrong leaves the old one.
+The folder is replaced as a whole at the end; if anything fails, the old one stays.
 """,
     examples=(
         "tfcompress android --models models/mnist --out android_demo/app/src/main/assets/models --data mnist.npz",

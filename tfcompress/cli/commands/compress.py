@@ -1,4 +1,4 @@
-"""`tfcompress compress`: trains a saved model on with techniques, and converts it."""
+"""`tfcompress compress`: compresses a saved model with techniques in further training, and converts it."""
 
 import os
 import pathlib
@@ -71,7 +71,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
-    """The model to train, the compression and its callbacks: the live model, or a session where shapes change."""
+    """Returns the model to train, the compression and its callbacks; a session if techniques change shapes."""
     import keras
 
     from tfcompress.calibration.image_folder import evenly
@@ -102,14 +102,14 @@ def _read(values: flags.FlagValues, model: Any) -> Arrays:
 
 
 def _recipe(values: flags.FlagValues):
-    """The recipe of the file, or of the flags; never of both."""
+    """Returns the recipe of the file, or of the flags; refuses both."""
     import tfcompress as tfc
     from tfcompress.techniques.recipe import Recipe
 
     given = [name for name in ("channels", "prune", "cluster", "quantize", "teacher") if values[name].present]
     if values.recipe:
         if given:
-            raise ValueError(f"--recipe stands for the whole recipe; leave out --{given[0]}")
+            raise ValueError(f"--recipe gives the whole recipe; leave out --{given[0]}")
         return Recipe.load(values.recipe)
     techniques: list[tfc.techniques.base.Technique] = []
     if values.channels is not None:
@@ -121,7 +121,7 @@ def _recipe(values: flags.FlagValues):
     if values.quantize not in ("", "none"):
         techniques.append(tfc.Quantize(values.quantize))
     if values.teacher:
-        # By its path, so that the recipe can be written; seen to exist before the data are read.
+        # By its path, so that the recipe can be written; checked to exist before the data are read.
         if not os.path.exists(values.teacher):
             raise FileNotFoundError(f"--teacher: there is no {values.teacher}")
         techniques.append(tfc.Distill(values.teacher, temperature=values.temperature))
@@ -131,7 +131,7 @@ def _recipe(values: flags.FlagValues):
 
 
 def _compile(model: Any, y: np.ndarray, values: flags.FlagValues) -> None:
-    """Keeps how the model was compiled, unless it was not or a flag says otherwise."""
+    """Compiles the model if it was not compiled or flags ask for another loss; else keeps its compilation."""
     import keras
 
     if model.compiled and values.loss == "auto":
@@ -191,13 +191,13 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
 
 COMMAND = Command(
     name="compress",
-    summary="Trains a saved Keras model on with pruning, clustering, quantization, distillation.",
+    summary="Trains a saved Keras model further with pruning, clustering, quantization, distillation.",
     arguments="MODEL",
     least=1,
     most=1,
     detail="""
 MODEL is a .keras or .h5 file or a SavedModel folder. Training starts from its weights; the result
-is a Keras model, an integer .tflite file that is proven to be what was trained, and a report.
+is a Keras model, an integer .tflite file that is compared with the trained model, and a report.
 
 Without --recipe, the flags --channels, --prune, --cluster, --quantize and --teacher make the recipe.
 A recipe file may also hold LowRank, DropLayers, MergeChannels, Fold and Equalize.

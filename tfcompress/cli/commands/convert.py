@@ -1,4 +1,4 @@
-"""`tfcompress convert`: a saved model becomes a `.tflite` file that is proven to be integer."""
+"""`tfcompress convert`: converts a saved model to a `.tflite` file and checks that it is integer."""
 
 import os
 import pathlib
@@ -50,7 +50,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "leave_float",
         [],
-        "Layers to keep float, by name pattern or type; what is behind them too.",
+        "Layers to keep float, by name pattern or type; also name all layers that follow them.",
         flag_values=values,
     )
 
@@ -64,7 +64,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     out = values.out or str(pathlib.Path(path.rstrip("/")).with_suffix(".tflite"))
     model = load_model(path)
     calibration, scaling = read_calibration(model, values.calibration, values.scale, values.offset)
-    if values["scale"].present:  # also a 1, which says that raw pixels are right
+    if values["scale"].present:  # also a 1, which means that the model was trained on raw pixels
         scaling["scale"] = factor_of(values.scale)
     artifact = convert(
         model,
@@ -85,7 +85,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def requirements(given: list[str]) -> dict[str, float]:
-    """Reads `--require`.
+    """Reads the texts of `--require`.
 
     Args:
         given: Texts such as "agreement=0.99".
@@ -120,8 +120,8 @@ def read_calibration(model: Any, path: str, scale: str, offset: str = "0") -> tu
         offset: Added to them after that, such as "-1".
 
     Returns:
-        What `tfc.convert` takes as `calibration`: an array, the folder, or None; and its `scale` and `offset`, only
-        those that were given.
+        The `calibration` for `tfc.convert`: an array, the folder, or None; and its `scale` and `offset`, only those
+        that were given.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
@@ -138,7 +138,7 @@ def read_calibration(model: Any, path: str, scale: str, offset: str = "0") -> tu
 
 COMMAND = Command(
     name="convert",
-    summary="Turns a saved Keras model into a .tflite file and proves that it is integer.",
+    summary="Converts a saved Keras model to a .tflite file and checks that it is integer.",
     arguments="MODEL",
     least=1,
     most=1,

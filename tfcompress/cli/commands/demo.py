@@ -1,4 +1,4 @@
-"""`tfcompress demo`: the whole way on MNIST, from a float teacher to a proven integer file."""
+"""`tfcompress demo`: all steps on MNIST, from a float teacher to an integer file that agrees with the model."""
 
 from absl import flags
 
@@ -8,12 +8,14 @@ from tfcompress.cli.start import start_tensorflow
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("data", "", "MNIST: mnist.npz, or a folder with it or its idx files.", flag_values=values)
-    flags.DEFINE_string("out", "out", "Folder for what is made.", flag_values=values)
+    flags.DEFINE_string("out", "out", "Folder for the files and the report.", flag_values=values)
     flags.DEFINE_float(
         "effort", 1.0, "Factor on the length of all trainings; 0.1 for a quick look.", 1e-3,
         flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_string("models", "", "Folder for the student in every form, with recipe and card.", flag_values=values)
+    flags.DEFINE_string(
+        "models", "", "Folder for the student in every format, with recipe and model card.", flag_values=values
+    )
     flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0, flag_values=values)
 
 
@@ -35,15 +37,15 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 COMMAND = Command(
     name="demo",
-    summary="The whole way on MNIST: train, distil, prune, cluster, quantize, prove, report.",
+    summary="Runs all steps on MNIST: train, distil, prune, cluster, quantize, verify, report.",
     arguments="",
     least=0,
     most=0,
     detail="""
 Trains a small convolutional teacher and a student, compresses the student with one callback,
-converts it to an integer .tflite file, proves that the file answers like the trained model, times
-it against the float files, and writes everything with a report (HTML and text) to --out. About
-three minutes on two cores.
+converts it to an integer .tflite file, compares the file's answers with those of the trained model,
+times it against the float files, and writes everything with a report (HTML and text) to --out.
+About three minutes on two cores.
 
 MNIST comes from --data, from $TFCOMPRESS_DATA, from the Keras cache or by download. With none of
 these the command says so and goes on with digits drawn by the package, which are not MNIST.

@@ -1,4 +1,4 @@
-"""`tfcompress inspect`: what is in a `.tflite` file, or what could become of a Keras model."""
+"""`tfcompress inspect`: shows the contents of a `.tflite` file, or what can be compressed in a Keras model."""
 
 import json
 
@@ -105,9 +105,9 @@ COMMAND = Command(
     least=1,
     most=1,
     detail="""
-Of a .tflite file: sizes, inputs and outputs, each op with its types and the layer it came from,
-zeros and distinct values of each kernel, range of each activation. Of a Keras model (.keras, .h5,
-SavedModel): each layer, which weights techniques can treat, and whether it becomes integer.
+For a .tflite file: sizes, inputs and outputs, each op with its types and the layer it came from,
+zeros and distinct values of each kernel, range of each activation. For a Keras model (.keras, .h5,
+SavedModel): each layer, which of its weights can be compressed, and whether it becomes integer.
 """,
     examples=("tfcompress inspect int8.tflite", "tfcompress inspect model.keras --json"),
     define=_define,

@@ -1,4 +1,4 @@
-"""`tfcompress keys new`: a pair of keys to sign models with."""
+"""`tfcompress keys new`: makes a key pair to sign models with."""
 
 import pathlib
 
@@ -18,7 +18,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.android.key_files import save_keys
 
     if arguments != ["new"]:
-        raise ValueError(f"there is one thing to do: tfcompress keys new. Received: {arguments[0]!r}.")
+        raise ValueError(f"the only action is 'new': tfcompress keys new. Received: {arguments[0]!r}.")
     passphrase = ""
     if values.passphrase_file:
         passphrase = pathlib.Path(values.passphrase_file).read_text(encoding="utf-8").partition("\n")[0].strip("\r")
@@ -32,7 +32,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 COMMAND = Command(
     name="keys",
-    summary="Makes a pair of keys to sign models for an app with.",
+    summary="Makes a key pair to sign models for an app.",
     arguments="new",
     least=1,
     most=1,

@@ -1,4 +1,4 @@
-"""`tfcompress monitor`: has the use of a model on a phone drifted from its training data?"""
+"""`tfcompress monitor`: compares the use of a model on a phone with its training data, to detect drift."""
 
 from absl import flags
 
@@ -7,7 +7,7 @@ from tfcompress.cli.command import Command
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("reference", "", "manifest.json that the app carries, or its folder.", flag_values=values)
+    flags.DEFINE_string("reference", "", "manifest.json of the app, or its folder.", flag_values=values)
     flags.DEFINE_string("data", "", "Data (.npz, .npy) to count a reference from, with --model.", flag_values=values)
     flags.DEFINE_list("model", [], "The .tflite files that the app ran.", flag_values=values)
     define_scaling(values, "the inputs of --data")
@@ -35,7 +35,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _counted(values: flags.FlagValues, log) -> dict:
-    """References of the data, by name of the log's variants whose files these are."""
+    """Counts references on the data, by the names that the files have in the log."""
     from tfcompress.android.monitor.monitor import reference
     from tfcompress.android.phone_variant import semantic_of
     from tfcompress.tflite.artifact import Artifact
@@ -58,13 +58,13 @@ def _counted(values: flags.FlagValues, log) -> dict:
 
 COMMAND = Command(
     name="monitor",
-    summary="Compares the log that the Android demo exported with the training data: has its use drifted?",
+    summary="Compares the log that the Android demo exported with the training data, to detect drift.",
     arguments="LOG",
     least=1,
     most=1,
     detail="""
 LOG is a JSON file of schema tfcompress.monitor/1: counts by class, confidence and latency, by day, without any
-input. The reference stands in the app's manifest, or is counted from data with the same .tflite file. For each
+input. The reference is in the app's manifest, or is counted on data with the same .tflite file. For each
 histogram the stability index and the Jensen-Shannon distance are printed, with their thresholds, the index that
 chance alone may reach, and a verdict.
 """,

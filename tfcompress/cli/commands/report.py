@@ -10,12 +10,12 @@ from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("data", "", "Data to judge by (.npz, .npy).", flag_values=values)
+    flags.DEFINE_string("data", "", "Data to evaluate on (.npz, .npy).", flag_values=values)
     define_scaling(values)
     flags.DEFINE_string("out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures latency as well.", flag_values=values)
     flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1, flag_values=values)
-    flags.DEFINE_string("phone", "", "Benchmark report of the Android app, to stand beside.", flag_values=values)
+    flags.DEFINE_string("phone", "", "Benchmark report of the Android app, to show as well.", flag_values=values)
     flags.DEFINE_string("title", "", "Title of the report.", flag_values=values)
 
 
@@ -36,12 +36,12 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
     phone = load_phone_report(values.phone) if values.phone else None
     if phone is not None:
-        measured_on_phone(phone, files)  # a wrong report is told before minutes of measuring
+        measured_on_phone(phone, files)  # a wrong report fails before minutes of measuring
     x, y = read_arrays(values.data, values.scale, values.offset).held_out()
     x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
     options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}
     compared = compare(original, artifacts, x if y is None else (x, y), **options)
-    title = values.title or f"{os.path.basename(first.rstrip('/'))} and what was made of it"
+    title = values.title or f"{os.path.basename(first.rstrip('/'))} and the files made of it"
     report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
     name = others[-1]
     elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
@@ -63,11 +63,11 @@ COMMAND = Command(
     least=2,
     most=None,
     detail="""
-ORIGINAL is a Keras model (.keras, .h5, SavedModel) or a .tflite file; the page looks into the last
-FILE. Data are an .npz file with x and y (or x_test and y_test); without labels, agreement with the
-original takes the place of accuracy.
+ORIGINAL is a Keras model (.keras, .h5, SavedModel) or a .tflite file; the page shows the contents of
+the last FILE. Data are an .npz file with x and y (or x_test and y_test); without labels, agreement
+with the original takes the place of accuracy.
 
---phone is a report that the Android app shared (tfcompress.bench/1). Its times stand beside those of this machine,
+--phone is a report that the Android app shared (tfcompress.bench/1). Its times are shown beside those of this machine,
 each under its own name; a report of another machine is refused.
 """,
     examples=(

@@ -1,4 +1,4 @@
-"""`tfcompress slim`: a `.tflite` file in fewer bytes, with the same answers."""
+"""`tfcompress slim`: makes a `.tflite` file smaller, with the same outputs."""
 
 import os
 
@@ -10,7 +10,7 @@ from tfcompress.cli.command import Command
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", "", "File to write.", flag_values=values)
     flags.DEFINE_boolean(
-        "channels", True, "Cuts channels that are constant or unread, with their weights.", flag_values=values
+        "channels", True, "Removes channels that are constant or unread, with their weights.", flag_values=values
     )
     flags.DEFINE_enum(
         "names", "io", ("io", "all"), "Names to keep: of inputs and outputs, or of all tensors.", flag_values=values
@@ -25,7 +25,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "proof",
         4,
-        "Random inputs on which both files are compared; 0 for none, which cuts no channels.",
+        "Random inputs on which both files are compared; with 0 no channels are removed.",
         0,
         flag_values=values,
     )
@@ -60,16 +60,16 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 COMMAND = Command(
     name="slim",
-    summary="Makes any .tflite file smaller without changing any of its answers.",
+    summary="Makes any .tflite file smaller without changing any of its outputs.",
     arguments="FILE",
     least=1,
     most=1,
     detail="""
 Drops names, calibration ranges, notes and everything unused, and stores equal constants, scales,
-shapes and options once. In integer graphs it also cuts out channels that are provably constant
-(their share goes into the biases behind them) and those that nobody reads. No data is needed; the
-answers stay the same bit for bit, which is tried on --proof random inputs in a process of its own;
-no channel is cut from a file for which that can't be done.
+shapes and options once. In integer graphs it also removes channels that are provably constant (they
+are folded into the biases that follow) and channels that are never read. No data is needed; the
+outputs stay the same bit for bit, which is checked on --proof random inputs in a separate process;
+no channel is removed from a file for which that can't be checked.
 """,
     examples=(
         "tfcompress slim model.tflite --out=small.tflite",

@@ -1,4 +1,4 @@
-"""`tfcompress split`: one model becomes several `.tflite` files that answer together as it does."""
+"""`tfcompress split`: splits a model into several `.tflite` files that together compute what it computes."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("at", None, "modular, hierarchical: layers or nested models to cut at.", flag_values=values)
     flags.DEFINE_integer("parts", None, "recursive: number of parts; default 2.", 2, flag_values=values)
     flags.DEFINE_integer("budget", None, "recursive: most MACs or bytes of a part.", 1, flag_values=values)
-    flags.DEFINE_enum("by", None, ("macs", "bytes"), "recursive: what to weigh; default macs.", flag_values=values)
+    flags.DEFINE_enum("by", None, ("macs", "bytes"), "recursive: what to balance; default macs.", flag_values=values)
     flags.DEFINE_integer("levels", None, "hierarchical: number of early exits; default 1.", 1, flag_values=values)
     flags.DEFINE_float(
         "first", None, "hierarchical: wanted share of MACs in the first part; default 0.25.", 0.0, 1.0,
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_enum(
-        "head", None, ("auto", "flatten", "average"), "hierarchical: what exits are; default auto.", flag_values=values
+        "head", None, ("auto", "flatten", "average"), "hierarchical: kind of exits; default auto.", flag_values=values
     )
     flags.DEFINE_float(
         "threshold", None, "hierarchical: confidence to leave above; by default chosen by --agreement.", 0.0, 1.0,
@@ -44,7 +44,7 @@ def _define(values: flags.FlagValues) -> None:
         "calibration",
         "",
         "Representative inputs: .npz (x or x_train), .npy, or a folder of images. Needed by int8, int16x8 and by "
-        "hierarchical, whose exits learn the model's own answers to them.",
+        "hierarchical, whose exits are trained on the model's own predictions for them.",
         flag_values=values,
     )
     define_scaling(values)
@@ -73,7 +73,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _scaled(model: Any, data: Any, scaling: dict[str, Any]) -> Any:
-    """The inputs as the model takes them; of a folder, its pictures."""
+    """Returns the inputs as the model takes them; for a folder, its pictures."""
     if data is None or not isinstance(data, str) and not scaling:
         return data
     from tfcompress.calibration.samples import MOST_USED, samples
@@ -94,7 +94,7 @@ def _check(values: flags.FlagValues) -> None:
 
 
 def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
-    """Fits the exits to the model's own answers; every fifth sample is held out to choose the threshold."""
+    """Fits the exits to the model's own predictions; every fifth sample is held out to choose the threshold."""
     import keras
     import numpy as np
 
@@ -131,7 +131,7 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
 
 COMMAND = Command(
     name="split",
-    summary="Splits a model into several .tflite files that answer together as it does.",
+    summary="Splits a model into several .tflite files that together compute what it computes.",
     arguments="MODEL",
     least=1,
     most=1,
@@ -139,10 +139,10 @@ COMMAND = Command(
 MODEL is a .keras or .h5 file or a SavedModel folder. The folder gets part_1.tflite, part_2.tflite, ... and chain.json,
 which says what each file takes and gives; tfc.ChainedArtifact.load(FOLDER) runs them.
 
-recursive cuts the heaviest part in two where few bytes cross, until there are --parts parts or each is within --budget.
+recursive cuts the largest part in two where few bytes pass, until there are --parts parts or each is within --budget.
 modular cuts behind the layers of --at, or around nested models. hierarchical puts an early exit behind a small first
-part: it learns the model's own answers to the calibration inputs, every fifth of which is held out to choose the
-confidence above which a sample needs no further parts.
+part: it is trained on the model's own predictions for the calibration inputs, every fifth of which is held out to
+choose the confidence above which a sample needs no further parts.
 """,
     examples=(
         "tfcompress split model.keras --parts=3 --calibration=mnist.npz --scale=1/255 --out=parts",

@@ -1,7 +1,6 @@
-"""The flatbuffer diet: the same answers from fewer bytes, for any `.tflite` file.
+"""Makes any `.tflite` file smaller without changing its outputs.
 
-Together with `flatbuffer.py` and `rewriting.py` the only place that knows the schema.
-`packing` reads a file into the schema's objects and writes them with every part shared, `sharing`
-drops what no interpreter needs, `spans` and `channels` find what is provably constant or unread,
-`cutting` takes it out.
+`packing` reads a file into the schema's objects and writes equal parts once, `sharing` drops what no
+interpreter needs, `products`, `passing` and `channels` find channels that are provably constant or
+unread, `cutting` removes them, and `slim` does all of it and compares the outputs.
 """

@@ -1,8 +1,8 @@
-"""Integer arithmetic of quantized kernels as ranges that hold for every implementation.
+"""Computes ranges of int8 codes after quantized operations that hold for every implementation.
 
 Runtimes round a product with a scale differently (gemmlowp rounds twice, newer kernels once,
 XNNPACK in float32), so a result near a half may differ by one code. A range here covers all of
-them: what it says is constant is the same constant everywhere.
+them: a code that it finds constant is the same constant in every runtime.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ Span = tuple[np.ndarray, np.ndarray]
 
 
 def full(width: int) -> Span:
-    """The range of codes of which nothing is known.
+    """Returns the full range of int8 codes, for channels of which nothing is known.
 
     Args:
         width: Number of channels.
@@ -35,7 +35,7 @@ def full(width: int) -> Span:
 
 
 def requantized(low: np.ndarray, high: np.ndarray, factor: np.ndarray | np.floating, zero: int) -> Span:
-    """Codes that accumulators become.
+    """Returns the range of codes that accumulators are requantized to.
 
     Args:
         low: Lowest accumulator of each channel, int64.
@@ -50,20 +50,20 @@ def requantized(low: np.ndarray, high: np.ndarray, factor: np.ndarray | np.float
     slack = _ROUNDING + _first_rounding(factor)
     limit = np.iinfo(np.int32)
     overflows = (low < limit.min) | (high > limit.max)
-    # zero stays zero however it is rounded
+    # zero stays zero in every way of rounding
     lowest = _rounded(low * factor - np.where(low == 0, 0, slack)) + zero
     highest = _rounded(high * factor + np.where(high == 0, 0, slack)) + zero
     return np.where(overflows, LOWEST, lowest), np.where(overflows, HIGHEST, highest)
 
 
 def converted(span: Span, factor: float, zeros: tuple[int, int], error: float = 0.0) -> Span:
-    """Codes of one scale as codes of another.
+    """Converts a range of codes of one scale to codes of another.
 
     Args:
         span: Range of the codes.
         factor: Old scale divided by the new one.
         zeros: Old and new zero point.
-        error: What the operation may be off besides, in codes.
+        error: Further error of the operation, in codes.
 
     Returns:
         The range of the new codes, not yet clipped.
@@ -76,7 +76,7 @@ def converted(span: Span, factor: float, zeros: tuple[int, int], error: float = 
 
 
 def added(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[int, int, int]) -> Span:
-    """Codes of a sum of two tensors.
+    """Returns the range of codes of a sum of two tensors.
 
     Args:
         first: Range of the first operand's codes.
@@ -97,13 +97,13 @@ def added(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[
 
 
 def narrowed(span: Span) -> Span:
-    """Codes of kernels that go through 16 bits on the way, where larger values come out wrong.
+    """Widens a range to all codes where a kernel that computes in 16 bits may overflow.
 
     Args:
         span: Range of codes, not yet clipped.
 
     Returns:
-        The same; everything where 16 bits may not hold a value.
+        The same; all codes where 16 bits may not hold a value.
     """
     low, high = span
     wraps = (low < -SAFE) | (high > SAFE)
@@ -111,7 +111,7 @@ def narrowed(span: Span) -> Span:
 
 
 def clipped(span: Span, activation: int, scale: float, zero: int) -> Span:
-    """Codes after the activation function that is fused into an operation.
+    """Clips a range of codes to int8 and by the activation function that is fused into an operation.
 
     Args:
         span: Range of codes.
@@ -120,8 +120,7 @@ def clipped(span: Span, activation: int, scale: float, zero: int) -> Span:
         zero: Its zero point.
 
     Returns:
-        The range inside of what int8 and the function allow; everything for a function that is
-        not a clip.
+        The clipped range; all codes for a function that is not a clip.
     """
     kinds = schema.ActivationFunctionType
     bounds = {kinds.NONE: (None, None), kinds.RELU: (0, None), kinds.RELU6: (0, 6), kinds.RELU_N1_TO_1: (-1, 1)}
@@ -135,7 +134,7 @@ def clipped(span: Span, activation: int, scale: float, zero: int) -> Span:
 
 
 def _codes(value: float | None, scale: float, zero: int, otherwise: int) -> tuple[int, int]:
-    """The code of a bound, twice where an implementation may round it up and another down."""
+    """Returns the lowest and highest code that implementations may round a bound to."""
     if value is None:
         return otherwise, otherwise
     exact = value / scale + zero
@@ -146,7 +145,7 @@ def _codes(value: float | None, scale: float, zero: int, otherwise: int) -> tupl
 
 
 def _first_rounding(factor: np.ndarray) -> np.ndarray:
-    """Where a product is rounded before it is shifted down, half a unit of before the shift."""
+    """Returns the error of rounding a product before it is shifted down: half a unit before the shift."""
     _, exponent = np.frexp(factor)
     return np.where(exponent < 0, 0.5 * np.exp2(np.minimum(exponent, 0).astype(np.float64)), 0.0)
 

@@ -1,7 +1,7 @@
-"""Which channels of a graph can go: provably constant ones whose share fits into a bias, and those nobody reads.
+"""Finds channels of a graph that can be removed: constant ones that fold into a bias, and those never read.
 
-Channels that an operation keeps apart form groups that stay or go together. A group goes if every
-operation that mixes channels can do without each of its members.
+Channels that an operation processes one by one form groups that are kept or removed together. A
+group is removed if every operation that mixes channels can do without each of its members.
 """
 
 from collections import defaultdict
@@ -16,13 +16,13 @@ from tfcompress.tflite.optimizer.products import NAMES, Product, product_of
 
 
 class Channels:
-    """What is known of the channels of a graph.
+    """Ranges of codes and groups of the channels of a graph.
 
     Args:
         circuit: The graph.
 
     Attributes:
-        products: The operations with kernels that are understood, by their number.
+        products: The operations with kernels in a supported form, by their number.
         spans: Lowest and highest code of each channel, by tensor; absent where nothing is known.
         frozen: Tensors that keep all their channels.
     """
@@ -39,7 +39,7 @@ class Channels:
         self.frozen -= {-1}
 
     def span(self, tensor: int) -> Span:
-        """The codes that the channels of a tensor can have."""
+        """Returns the lowest and highest code that each channel of a tensor can have."""
         if tensor in self.spans:
             return self.spans[tensor]
         width = self.circuit.width(tensor)
@@ -50,7 +50,7 @@ class Channels:
         return rows.min(0), rows.max(0)
 
     def kept(self) -> dict[int, np.ndarray]:
-        """The channels that stay, by tensor; only tensors that lose some.
+        """Returns the channels to keep, by tensor; only for tensors that lose some.
 
         Every tensor keeps at least one channel.
         """
@@ -90,7 +90,7 @@ class Channels:
         self.spans[y] = span_of(circuit, op, self.span)
 
     def _fill(self, place: dict[int, np.ndarray], group: np.ndarray, stays: np.ndarray) -> None:
-        """Keeps channels that could go where a tensor would be empty or a block broken."""
+        """Keeps further channels where a tensor would become empty or a block incomplete."""
         is_changed = True
         while is_changed:
             is_changed = False
@@ -103,7 +103,7 @@ class Channels:
                     stays[group[slots[~stays[group[slots]]][0]]] = is_changed = True
 
     def _places(self) -> tuple[dict[int, np.ndarray], int]:
-        """A number for each channel of each tensor that operations understood here touch."""
+        """Numbers the channels of all tensors that supported operations touch."""
         tensors = {tie.first for tie in self._ties} | {tie.second for tie in self._ties}
         for product in self.products.values():
             tensors |= {product.x, product.y}
@@ -116,7 +116,7 @@ class Channels:
 
 
 def _groups(total: int, place: dict[int, np.ndarray], ties: list[Tie]) -> np.ndarray:
-    """The lowest number of the channels that each one stays or goes with."""
+    """Returns the group of each channel: the lowest number of the channels that are kept or removed with it."""
     neighbours = defaultdict(list)
     for tie in ties:
         tied = tie.channels >= 0

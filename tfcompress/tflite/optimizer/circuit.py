@@ -1,4 +1,4 @@
-"""One graph of a file as the channel part sees it: operations by name, constants, scales, who reads what."""
+"""An editable view of one graph of a file: operations by name, constants, scales, inputs and outputs."""
 
 import copy
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ _TYPES = {
 
 
 class Circuit:
-    """A view of a graph that can be changed.
+    """An editable view of one graph of a file.
 
     Args:
         model: The file.
         graph: One of its graphs.
-        ends: The tensors that the outside knows.
+        ends: Its inputs, outputs and the tensors that signatures name.
 
     Attributes:
         ops: Its operations.
-        ends: The tensors that the outside knows.
+        ends: Its inputs, outputs and the tensors that signatures name.
     """
 
     def __init__(self, model: schema.ModelT, graph: schema.SubGraphT, ends: Iterable[int]):
@@ -39,34 +39,34 @@ class Circuit:
         return self.graph.operators or []
 
     def name(self, op: schema.OperatorT) -> str:
-        """The builtin name of an operation; "CUSTOM" for what is none."""
+        """Returns the builtin name of an operation; "CUSTOM" for a custom operation."""
         code = self.model.operatorCodes[op.opcodeIndex]
         return _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "")
 
     def inputs(self, op: schema.OperatorT) -> list[int]:
-        """Numbers of the tensors an operation reads, -1 for one that is not given."""
+        """Returns the numbers of the tensors an operation reads, -1 for one that is not given."""
         return numbers(op.inputs)
 
     def outputs(self, op: schema.OperatorT) -> list[int]:
-        """Numbers of the tensors an operation writes."""
+        """Returns the numbers of the tensors an operation writes."""
         return numbers(op.outputs)
 
     def tensor(self, index: int) -> schema.TensorT:
-        """A tensor by number."""
+        """Returns a tensor by number."""
         return self.graph.tensors[index]
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """Its shape, -1 for a dimension that is known when it runs."""
+        """Returns the shape of a tensor, with -1 for a dimension that is only known at run time."""
         tensor = self.tensor(index)
         return tuple(numbers(tensor.shapeSignature) or numbers(tensor.shape))
 
     def width(self, index: int) -> int:
-        """Its last dimension: the number of channels."""
+        """Returns the number of channels of a tensor: its last dimension."""
         shape = self.shape(index)
         return shape[-1] if shape else 0
 
     def is_codes(self, index: int) -> bool:
-        """Whether it holds int8 codes of one scale, and channels that can be told apart."""
+        """Returns whether a tensor holds int8 codes of one scale on an axis of channels."""
         tensor = self.tensor(index)
         found = tensor.quantization
         return (
@@ -82,19 +82,19 @@ class Circuit:
         )
 
     def scale(self, index: int) -> float:
-        """The scale of codes."""
+        """Returns the scale of a quantized tensor."""
         return float(self.tensor(index).quantization.scale[0])
 
     def zero(self, index: int) -> int:
-        """The zero point of codes."""
+        """Returns the zero point of a quantized tensor."""
         return int(self.tensor(index).quantization.zeroPoint[0])
 
     def same_scale(self, *indices: int) -> bool:
-        """Whether equal codes mean equal values in all of these."""
+        """Returns whether tensors have the same scale and zero point."""
         return len({(self.scale(index), self.zero(index)) for index in indices}) == 1
 
     def constant(self, index: int) -> np.ndarray | None:
-        """Its contents if they are in the file and dense; None otherwise."""
+        """Returns the contents of a tensor if they are in the file and dense; None otherwise."""
         tensor = self.tensor(index)
         data = self.model.buffers[tensor.buffer].data
         if data is None or tensor.isVariable or tensor.sparsity is not None or tensor.type not in _TYPES:
@@ -104,16 +104,16 @@ class Circuit:
         return values.reshape(shape) if values.size == np.prod(shape, dtype=np.int64) and values.size else None
 
     def is_constant(self, index: int) -> bool:
-        """Whether its contents are in the file."""
+        """Returns whether the contents of a tensor are in the file."""
         data = self.model.buffers[self.tensor(index).buffer].data
         return data is not None and len(data) > 0
 
     def add_constant(self, values: np.ndarray, like: schema.TensorT) -> int:
-        """Adds a tensor.
+        """Adds a constant tensor.
 
         Args:
             values: Its contents.
-            like: What it has type, name and quantization of.
+            like: Tensor whose type, name and quantization it gets.
 
         Returns:
             Its number.
@@ -127,7 +127,7 @@ class Circuit:
         return len(self.graph.tensors) - 1
 
     def set_input(self, op: schema.OperatorT, position: int, index: int) -> None:
-        """Lets an operation read another tensor; adds inputs where it has fewer."""
+        """Sets an input of an operation; adds inputs where it has fewer."""
         given = numbers(op.inputs)
         given += [-1] * (position + 1 - len(given))
         given[position] = index

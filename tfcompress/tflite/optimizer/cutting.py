@@ -1,4 +1,4 @@
-"""Takes channels out of a file until nothing more can go; what it computes stays the same, bit for bit."""
+"""Removes channels from a file until no more can be removed; its outputs stay the same, bit for bit."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from tfcompress.tflite.optimizer.sharing import ends_of, has_free_numbers, numbe
 
 @dataclass(frozen=True)
 class Cut:
-    """What was taken out.
+    """Counts of what was removed.
 
     Attributes:
-        channels: Channels of activations that are gone, over all tensors.
-        operations: Operations that are gone, over all graphs.
-        places: For each graph, the new number of each operation that stays, by its old one.
+        channels: Number of channels of activations that were removed, over all tensors.
+        operations: Number of operations that were removed, over all graphs.
+        places: For each graph, the new number of each operation that was kept, by its old one.
     """
 
     channels: int
@@ -26,14 +26,14 @@ class Cut:
 
 
 def cut(model: schema.ModelT) -> Cut:
-    """Removes channels that are constant or read by nobody, with their weights.
+    """Removes channels that are constant or never read, with their weights.
 
     Args:
         model: The file; changed in place.
 
     Returns:
-        What was taken out. Nothing, if the file holds metadata that may refer to tensors or
-        operations by number.
+        Counts of what was removed. Nothing is removed if the file holds metadata that may refer to
+        tensors or operations by number.
     """
     channels, operations, places = 0, 0, []
     for number, graph in enumerate(model.subgraphs):
@@ -61,10 +61,10 @@ _KINDS = {
 
 
 def _has_options(model: schema.ModelT, graph: schema.SubGraphT) -> bool:
-    """Whether every operation has the options of its kind; in a damaged file they may be another's.
+    """Returns whether every operation has options of its kind.
 
     Raises:
-        ValueError: If one has those of another kind.
+        ValueError: If one has options of another kind, as in a damaged file.
     """
     circuit, found = Circuit(model, graph, ends_of(model, model.subgraphs.index(graph))), True
     for op in graph.operators or ():
@@ -95,12 +95,12 @@ def _cut_graph(circuit: Circuit) -> int:
 
 
 def _settle(found: Channels) -> bool:
-    # a list, not a generator: each of them is to be settled
+    # a list, not a generator: `settled` changes each of them
     return any([product.settled(found.span(product.x)) for product in found.products.values()])
 
 
 def _drop_unread(circuit: Circuit, found: Channels) -> bool:
-    """Drops operations whose results nobody reads; an operation not understood may do more than write them."""
+    """Drops supported operations whose results are never read; others may have further effects."""
     unread = set(found.spans) - {*circuit.ends, *(index for op in circuit.ops for index in circuit.inputs(op))}
     kept = [op for op in circuit.ops if not (circuit.outputs(op) and set(circuit.outputs(op)) <= unread)]
     is_changed = len(kept) < len(circuit.ops)
@@ -133,7 +133,7 @@ def _narrow(tensor: schema.TensorT, width: int) -> None:
 
 
 def _cut_constant(circuit: Circuit, tensor: int, channels: np.ndarray) -> None:
-    """An operand that is in the file; every operation that reads it loses the same channels."""
+    """Removes channels of a constant operand, for every operation that reads it."""
     new = circuit.add_constant(circuit.constant(tensor)[..., channels], circuit.tensor(tensor))
     for op in circuit.ops:
         for position, index in enumerate(circuit.inputs(op)):
@@ -142,7 +142,7 @@ def _cut_constant(circuit: Circuit, tensor: int, channels: np.ndarray) -> None:
 
 
 def _cut_shape(circuit: Circuit, op: schema.OperatorT, width: int) -> None:
-    """The shape a RESHAPE makes, wherever it is stored; -1 stands for what is left over."""
+    """Sets the number of channels in the stored shape of a RESHAPE; -1 there stands for the remaining size."""
     if len(circuit.inputs(op)) > 1:
         index = circuit.inputs(op)[1]
         shape = circuit.constant(index).copy()

@@ -1,7 +1,7 @@
-"""Parts of a flatbuffer to bytes, in as few as the format allows.
+"""Writes the parts of a flatbuffer as bytes, as few as the format allows.
 
 A reference points forward, so tables and vectors of references come first, each before what it
-points to; all else may lie anywhere behind them and fills the gaps that alignment leaves.
+points to; all other parts may lie anywhere behind them and fill the gaps that alignment leaves.
 Format: FlatBuffers internals (root offset, vtables, offsets, alignment).
 """
 
@@ -15,7 +15,7 @@ _LIMIT = 2**31 - 1
 
 
 def laid_out(parts: list[Part], root: int, identifier: bytes) -> bytes:
-    """Writes a flatbuffer.
+    """Writes the parts of a flatbuffer as bytes.
 
     Args:
         parts: The parts; part `n` is `parts[n - 1]`.
@@ -34,7 +34,7 @@ def laid_out(parts: list[Part], root: int, identifier: bytes) -> bytes:
     inner = [number for number in numbers if any(True for _ in _children(parts[number - 1]))]
     outer = [number for number in numbers if number not in set(inner)]
     places: dict[Any, int] = {number: space.append(*_shape(parts[number - 1], tables.get(number))) for number in inner}
-    # what has no references may lie anywhere behind: first what aligned contents leave gaps between
+    # parts without references may lie anywhere behind: largest alignment first, as it leaves gaps to fill
     loose: list[tuple[int, int, int, tuple]] = [
         (*_shape(parts[number - 1], tables.get(number)), ("part", number)) for number in outer
     ]
@@ -54,7 +54,7 @@ def laid_out(parts: list[Part], root: int, identifier: bytes) -> bytes:
 
 
 class _Fields:
-    """Where the fields of a table lie: widest first, so that none needs padding before it."""
+    """Offsets of the fields of a table: widest first, so that none needs padding before it."""
 
     def __init__(self, table: Table):
         sized = sorted(((_width(value), slot, value) for slot, value in table.fields), key=lambda f: (-f[0], f[1]))
@@ -87,7 +87,7 @@ class _Space:
         return start
 
     def fill(self, size: int, align: int, lead: int) -> int:
-        """Takes the smallest gap that holds it, else the end."""
+        """Reserves the smallest gap that is large enough, else bytes at the end."""
         best = None
         for (phase, length), starts in self.gaps.items():
             shift = 0
@@ -120,7 +120,7 @@ def _children(part: Part) -> Iterator[int]:
 
 
 def _ordered(parts: list[Part], root: int) -> list[int]:
-    """Every part that the root reaches, each before what it refers to."""
+    """Returns the numbers of all parts that the root reaches, each before those it refers to."""
     done, order = set(), []
     stack = [(root, _children(parts[root - 1]))]
     seen = {root}
@@ -139,7 +139,7 @@ def _ordered(parts: list[Part], root: int) -> list[int]:
 
 
 def _shape(part: Part, fields: _Fields | None) -> tuple[int, int, int]:
-    """Bytes, alignment, and how far behind the start that alignment holds."""
+    """Returns size, alignment, and the offset in the part of the byte that is aligned."""
     if fields is not None:
         return fields.size, fields.align, 4
     if isinstance(part, References):

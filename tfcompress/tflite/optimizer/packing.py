@@ -1,4 +1,4 @@
-"""A `.tflite` file to the schema's objects and back, each equal part written once.
+"""Reads a `.tflite` file into the schema's objects, and writes them with equal parts stored once.
 
 The generated `Pack` cannot share: two equal scales, option tables or shapes are two vectors there,
 and it forgets that the contents of buffers are aligned to 16 bytes. `packed` does both.
@@ -17,7 +17,7 @@ from tfcompress.tflite.optimizer.recording import Recorder
 from tfcompress.tflite.schema.flatbuffer import IDENTIFIER, read
 
 _ALIGNMENT = 16  # bytes; the schema's `force_align` of the contents of a buffer
-# Labels and vocabularies; a megabyte of zip can hold a gigabyte of zeros.
+# Enough for labels and vocabularies; a megabyte of zip can hold a gigabyte of zeros.
 LARGEST_ARCHIVE = 1 << 28
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, KeyError, OverflowError, AttributeError)
 
@@ -35,7 +35,7 @@ def unpacked(content: bytes) -> schema.ModelT:
         ValueError: If it is no such file, is damaged, or uses fields that a newer schema brought
             and that would be lost.
     """
-    read(content)  # refuses what is no file, and what is cut off
+    read(content)  # raises if the bytes are no such file or are cut off
     try:
         root = schema.Model.GetRootAs(content, 0)
         _check_known(root)
@@ -58,7 +58,7 @@ def unpacked(content: bytes) -> schema.ModelT:
 
 
 def packed(model: schema.ModelT) -> bytes:
-    """Writes a model with every table, vector and string that occurs twice written once.
+    """Writes a model as bytes, with equal tables, vectors and strings stored once.
 
     Args:
         model: The model.
@@ -84,7 +84,7 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def archive(content: bytes) -> zipfile.ZipFile | None:
-    """The files (labels, vocabularies) that metadata tools append to a `.tflite` file as a zip archive.
+    """Opens the zip archive that metadata tools append to a `.tflite` file (labels, vocabularies).
 
     Args:
         content: The bytes of the file.
@@ -136,11 +136,11 @@ def _inside(content: bytes, data: np.ndarray | None, offset: int, size: int) -> 
 
 
 class _NewerSchema(ValueError):
-    """The file has fields that this schema lacks."""
+    """Raised where a file has fields that this schema lacks."""
 
 
 class _Slots:
-    """Learns from a generated `Start` function how many fields its table has."""
+    """Counts the fields of a table by its generated `Start` function."""
 
     def __init__(self, name: str):
         getattr(schema, f"{name}Start")(self)
@@ -150,7 +150,7 @@ class _Slots:
 
 
 def _check_known(root: schema.Model) -> None:
-    """Refuses fields and options that would be lost by reading and writing them."""
+    """Raises if a file has fields or options that would be lost by reading and writing them."""
     _check(root, "Model")
     for k in range(root.OperatorCodesLength()):
         _check(root.OperatorCodes(k), "OperatorCode")

@@ -1,7 +1,7 @@
-"""Operations that keep channels apart: which channel of the output comes from which of the input, and in what range.
+"""Follows channels through operations without kernels: which input channel gives which output channel, in what range.
 
-Pooling, activation functions, sums, padding, reshapes, joins. An operation that is not here, or not
-in this form, freezes its tensors.
+Pooling, activation functions, sums, padding, reshapes, concatenations. The tensors of an operation
+that is not here, or not in this form, keep all their channels.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Spans = Callable[[int], Span]
 
 @dataclass(frozen=True, eq=False)
 class Tie:
-    """Channels of two tensors that stay or go together.
+    """Channels of two tensors that are kept or removed together.
 
     Attributes:
         first: Number of a tensor.
@@ -42,14 +42,14 @@ class Tie:
 
 
 def ties_of(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
-    """How an operation hands channels on.
+    """Returns which input channel gives which output channel of an operation.
 
     Args:
-        circuit: Where it stands.
+        circuit: The graph.
         op: The operation.
 
     Returns:
-        A tie for each input that has channels; None if it is not understood.
+        A tie for each input that has channels; None for an operation that is not supported.
     """
     rule = _TIES.get(circuit.name(op))
     if rule is None or len(circuit.outputs(op)) != 1 or not circuit.is_codes(circuit.outputs(op)[0]):
@@ -58,10 +58,10 @@ def ties_of(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
 
 
 def span_of(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
-    """The codes that the outputs of an operation understood by `ties_of` can have.
+    """Returns the range of codes of an operation's output, for operations that `ties_of` supports.
 
     Args:
-        circuit: Where it stands.
+        circuit: The graph.
         op: The operation.
         spans: Gives the codes that a tensor can have.
     """
@@ -111,7 +111,7 @@ def _paired(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
         elif circuit.width(x) == circuit.width(y):
             ties.append(Tie(x, y, np.arange(circuit.width(y))))
         elif not circuit.is_constant(x):
-            return None  # one channel for all, which has to stay
+            return None  # one channel for all, which must be kept
     return ties if len(operands) == 2 and ties else None
 
 
@@ -159,7 +159,7 @@ def _joined(circuit: Circuit, op: schema.OperatorT) -> list[Tie] | None:
 
 
 def _convert_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
-    """From one scale to another, with the clip that the operation is."""
+    """Returns the range of a change of scale, with the clip of an activation function."""
     x, (y,) = circuit.inputs(op)[0], circuit.outputs(op)
     kinds = schema.ActivationFunctionType
     clip = {"RELU": kinds.RELU, "RELU6": kinds.RELU6, "RELU_N1_TO_1": kinds.RELU_N1_TO_1}
@@ -169,7 +169,7 @@ def _convert_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
 
 def _mean_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     x, (y,) = circuit.inputs(op)[0], circuit.outputs(op)
-    # the sum and the share of the zero point are rounded apart, and a half of the latter either way
+    # the sum and the share of the zero point are rounded separately, and a half of the share up or down
     share = circuit.zero(x) * circuit.scale(x) / circuit.scale(y)
     if not circuit.same_scale(x, y) and abs(share % 1 - 0.5) < 2**-10:
         return full(circuit.width(y))

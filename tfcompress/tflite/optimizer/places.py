@@ -1,7 +1,7 @@
-"""Where a code depends on its place among the others, so that channels may go by whole blocks only.
+"""Finds operations whose codes depend on their position, so that channels can only be removed in whole blocks.
 
-The runtime's own kernels compute sixteen codes at a time, and round halves another way there than in
-what is left over: in sums, products, means, changes of scale and linear depthwise convolutions.
+The runtime's own kernels compute sixteen codes at a time, and round halves differently there than in
+the remaining codes: in sums, products, means, changes of scale and linear depthwise convolutions.
 XNNPACK does not.
 """
 
@@ -26,15 +26,15 @@ Spans = Callable[[int], Span]
 
 
 def block_of(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> int:
-    """What the number of channels an operation hands on has to stay a multiple of.
+    """Returns the number that an operation's number of channels must stay a multiple of.
 
     Args:
-        circuit: Where the operation stands.
-        op: The operation, one that keeps channels apart.
-        spans: Gives the codes that a tensor can have.
+        circuit: The graph.
+        op: The operation, one that `ties_of` supports.
+        spans: Function from a tensor to the codes that it can have.
 
     Returns:
-        1 where a code does not depend on its place.
+        The number; 1 where no code depends on its position.
     """
     name, (y,) = circuit.name(op), circuit.outputs(op)
     operands = circuit.inputs(op)
@@ -52,13 +52,13 @@ def block_of(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> int:
 
 
 def block_of_product(product: Product) -> int:
-    """The same for an operation with a kernel.
+    """Returns the number that the number of channels of an operation with a kernel must stay a multiple of.
 
     Args:
         product: The operation.
 
     Returns:
-        1 for one that mixes channels, and where halves below the zero point are clipped anyway.
+        The number; 1 for an operation that mixes channels, and where halves below the zero point are clipped anyway.
     """
     kinds = schema.ActivationFunctionType
     clips = product.op.builtinOptions.fusedActivationFunction in (kinds.RELU, kinds.RELU6)
@@ -66,7 +66,7 @@ def block_of_product(product: Product) -> int:
 
 
 def _flat_block(shape: tuple[int, ...]) -> int:
-    """Blocks of a whole tensor, in channels."""
+    """Returns how many channels make whole blocks of a tensor whose codes are counted through."""
     if min(shape) < 0:
         return _BLOCK
     return _BLOCK // math.gcd(math.prod(shape[:-1]), _BLOCK)
@@ -88,7 +88,7 @@ def _is_ambiguous(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _ambiguous_sums(scales: tuple[float, ...], zeros: tuple[int, ...], is_difference: bool) -> np.ndarray:
-    """The pairs of codes whose sum depends on which code adds them, (pairs, 2)."""
+    """Returns the pairs of codes whose sum differs between scalar and vector kernels, (pairs, 2)."""
     doubled = 2 * max(scales[:2])
     parts = [_widened(_CODES - zero, scale / doubled) for scale, zero in zip(scales[:2], zeros[:2], strict=True)]
     factor, shift = _fixed(doubled / (2**_SHIFT * scales[2]))
@@ -102,7 +102,7 @@ def _ambiguous_sums(scales: tuple[float, ...], zeros: tuple[int, ...], is_differ
 
 @functools.lru_cache(maxsize=256)
 def _ambiguous_products(scales: tuple[float, ...], zeros: tuple[int, ...], is_difference: bool) -> np.ndarray:
-    """The pairs of codes whose product depends on which code multiplies them, (pairs, 2)."""
+    """Returns the pairs of codes whose product differs between scalar and vector kernels, (pairs, 2)."""
     del is_difference
     factor, shift = _fixed(scales[0] * scales[1] / scales[2])
     values = ((_CODES - zeros[0])[:, None] * (_CODES - zeros[1])[None]) << max(shift, 0)
@@ -116,7 +116,7 @@ def _ambiguous_products(scales: tuple[float, ...], zeros: tuple[int, ...], is_di
 
 @functools.lru_cache(maxsize=256)
 def _ambiguous_factors(scales: tuple[float, float], zero: int) -> np.ndarray:
-    """The codes whose change of scale depends on which code does it."""
+    """Returns the codes whose change of scale differs between scalar and vector kernels."""
     factor, shift = _fixed(scales[0] / scales[1])
     values = (_CODES - zero) << max(shift, 0)
     scalar = _divided(_scalar_product(values, factor), max(-shift, 0))
@@ -125,7 +125,7 @@ def _ambiguous_factors(scales: tuple[float, float], zero: int) -> np.ndarray:
 
 
 def _widened(codes: np.ndarray, factor: float) -> list[np.ndarray]:
-    """Codes in the common scale of a sum: by scalar code, by vector code, and by that for single operands."""
+    """Returns codes in the common scale of a sum: by scalar code, vector code, and vector code for scalar operands."""
     multiplier, shift = _fixed(factor)
     wide = codes << _SHIFT
     up = _SHIFT + shift
@@ -137,25 +137,25 @@ def _widened(codes: np.ndarray, factor: float) -> list[np.ndarray]:
 
 
 def _fixed(factor: float) -> tuple[int, int]:
-    """A factor as a 31-bit fraction and a power of two."""
+    """Returns a factor as a 31-bit fraction and a power of two."""
     fraction, exponent = np.frexp(factor)
     multiplier = int(np.round(fraction * 2**31))
     return (multiplier // 2, int(exponent) + 1) if multiplier == 2**31 else (multiplier, int(exponent))
 
 
 def _scalar_product(values: np.ndarray, multiplier: int) -> np.ndarray:
-    """High half of the doubled product, halves away from zero."""
+    """Returns the high half of the doubled product, halves rounded away from zero."""
     product = values * multiplier
     return np.sign(product) * ((np.abs(product) + 2**30) >> 31)
 
 
 def _vector_product(values: np.ndarray, multiplier: int) -> np.ndarray:
-    """High half of the doubled product, halves up."""
+    """Returns the high half of the doubled product, halves rounded up."""
     return (values * multiplier + 2**30) >> 31
 
 
 def _divided(values: np.ndarray, shift: int) -> np.ndarray:
-    """Divided by a power of two, halves away from zero."""
+    """Divides by a power of two, halves rounded away from zero."""
     if shift <= 0:
         return values << -shift
     if shift > _MOST:
@@ -164,14 +164,14 @@ def _divided(values: np.ndarray, shift: int) -> np.ndarray:
 
 
 def _shifted(values: np.ndarray, shift: int) -> np.ndarray:
-    """Divided by a power of two, halves up."""
+    """Divides by a power of two, halves rounded up."""
     if shift > _MOST:
         return np.zeros_like(values)
     return values << -shift if shift <= 0 else (values + (1 << (shift - 1))) >> shift
 
 
 def _code(values: np.ndarray, zero: int, is_vector: bool) -> np.ndarray:
-    # vector code goes through 16 bits, and what they do not hold comes out as anything
+    # vector code computes in 16 bits, and larger values overflow
     wraps = is_vector & (np.abs(values) > SAFE)
     return np.where(wraps, _WRONG, np.clip(values + zero, LOWEST, HIGHEST))
 

@@ -1,4 +1,4 @@
-"""Operations with a kernel: what their accumulators can be, which inputs they can do without, how to cut them.
+"""Operations with a kernel: the range of their outputs, the inputs they do not need, and the removal of channels.
 
 A convolution, a depthwise convolution and a dense layer are all sums over taps of weights times
 inputs, plus a bias: `Product.weights` is (outputs, taps, inputs of one output).
@@ -20,16 +20,16 @@ from tfcompress.tflite.optimizer.sharing import numbers
 _CONVOLUTION, _DEPTHWISE, _DENSE = (0, 1, 2, 3), (3, 1, 2, 0), (0, 1)
 _ORDERS = {"CONV_2D": _CONVOLUTION, "DEPTHWISE_CONV_2D": _DEPTHWISE, "FULLY_CONNECTED": _DENSE}
 NAMES = frozenset(_ORDERS)
-_CHUNK = 1 << 20  # weights looked at together
+_CHUNK = 1 << 20  # weights that are computed with at a time
 _INT32 = np.iinfo(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """An operation with a kernel that is understood.
+    """An operation with a kernel in a supported form.
 
     Attributes:
-        circuit: Where it stands.
+        circuit: The graph.
         op: The operation.
         weights: (outputs, taps, inputs), int8.
         bias: Codes of the bias, (outputs,), int64.
@@ -59,29 +59,29 @@ class Product:
 
     @property
     def is_mixing(self) -> bool:
-        """Whether each output reads all channels, not one of its own."""
+        """Whether each output reads all channels, not one channel of its own."""
         return self.slots.shape[0] == 1
 
     @cached_property
     def is_safe(self) -> bool:
-        """Whether no input can make an accumulator of 32 bits overflow."""
+        """Whether no input can overflow a 32-bit accumulator."""
         most = np.abs(self.bias) + INT8.activations.steps * np.abs(self.weights.astype(np.int64)).sum((1, 2))
         return bool((most < _INT32.max).all())
 
     def span(self, given: Span) -> Span:
-        """The codes its outputs can have.
+        """Returns the codes that its outputs can have.
 
         Args:
-            given: Those its input can have.
+            given: Codes that the input can have.
         """
         low, high = self._accumulators(given)
         return self._codes(low, high)
 
     def free(self, given: Span) -> np.ndarray:
-        """Which channels of its input a mixing operation can do without, (channels,).
+        """Returns which input channels a mixing operation can do without, (channels,).
 
-        Those whose weights are all zero; those at zero point, which is also what padding is; and
-        constant ones, where their share is the same at every place.
+        Those whose weights are all zero; those that are always at the zero point, as padding is; and
+        other constant ones, if they add the same at every position.
         """
         low, high = given
         inputs = self.weights.any((0, 1)).reshape(-1, len(low)).any(0)
@@ -91,11 +91,11 @@ class Product:
         return ~inputs | at_zero | (constant & ~at_edge & self.is_safe)
 
     def cut(self, kept_x: np.ndarray, kept_y: np.ndarray, given: Span) -> None:
-        """Takes channels out of kernel and bias; what constant inputs gave goes into the bias.
+        """Removes channels from kernel and bias; the contribution of constant inputs is added to the bias.
 
         Args:
-            kept_x: Channels of the input that stay.
-            kept_y: Channels of the output that stay.
+            kept_x: Channels of the input to keep.
+            kept_y: Channels of the output to keep.
             given: Codes that the input can have.
         """
         weights, bias = self.weights, self.bias
@@ -108,13 +108,13 @@ class Product:
         self._store(weights[kept_y], bias[kept_y], kept_y)
 
     def settled(self, given: Span) -> bool:
-        """Gives outputs that are constant whatever comes in a kernel of zeros and a bias that says so.
+        """Replaces the kernels of outputs that are constant for every input by zeros and a bias.
 
         Args:
             given: Codes that the input can have.
 
         Returns:
-            Whether there were any: their inputs may be read by nobody now.
+            Whether there were any; channels of their inputs may be unread then.
         """
         low, high = self.span(given)
         zero = self.circuit.zero(self.y)
@@ -142,7 +142,7 @@ class Product:
             rows = slice(start, start + step)
             slots = self.slots if self.is_mixing else self.slots[rows]
             least, most = low[slots][:, None], high[slots][:, None]
-            # padding adds nothing, so nothing is between the ends of such a tap too
+            # padding adds 0, so the range of a tap that may fall on it includes 0
             least, most = np.where(edge, np.minimum(least, 0), least), np.where(edge, np.maximum(most, 0), most)
             weights = self.weights[rows].astype(np.int64)
             up, down = np.maximum(weights, 0), np.minimum(weights, 0)
@@ -172,12 +172,12 @@ def product_of(circuit: Circuit, op: schema.OperatorT) -> Product | None:
     """Reads an operation with a kernel.
 
     Args:
-        circuit: Where it stands.
+        circuit: The graph.
         op: The operation.
 
     Returns:
-        What it computes; None if it is another operation, or of a form not understood (float,
-        grouped, packed weights, several scales of the input, ...).
+        What it computes; None for another operation or a form that is not supported (float, grouped,
+        packed weights, several scales of the input, ...).
     """
     name, given = circuit.name(op), circuit.inputs(op)
     if name not in NAMES or len(given) < 2 or len(circuit.outputs(op)) != 1 or op.builtinOptions is None:
@@ -211,7 +211,7 @@ def _slots(circuit: Circuit, op: schema.OperatorT, weights: np.ndarray) -> np.nd
     options = op.builtinOptions
     if options.weightsFormat:
         return None
-    # a dense layer may take the rows of an image together
+    # a dense layer may flatten an image
     flattens = not options.keepNumDims and min(shape[1:], default=0) > 0 and np.prod(shape[1:]) == inputs
     return np.arange(inputs)[None] % width if inputs == width or flattens else None
 
@@ -221,7 +221,7 @@ def _bias(circuit: Circuit, given: list[int], outputs: int, scales: np.ndarray) 
         return np.zeros(outputs, np.int64)
     found = circuit.constant(given[2])
     usable = found is not None and found.dtype == np.int32 and found.size == outputs and found.ndim == 1
-    # some kernels compare its scale with that of the products, others don't: it must not matter which of them runs
+    # some kernels compare the bias scale with that of the products, others don't: both must give the same
     stored = circuit.tensor(given[2]).quantization
     if usable and stored is not None and numbers(stored.scale):
         held, expected = np.float64(stored.scale), circuit.scale(given[0]) * scales
@@ -240,13 +240,13 @@ def _kernel_scales(kernel: schema.TensorT, axis: int) -> np.ndarray | None:
 
 
 def _edge(op: schema.OperatorT, sides: tuple[int, ...]) -> np.ndarray:
-    """Which taps of a kernel may fall on padding; not read from the size of the input, which a user may change."""
+    """Returns which taps of a kernel may fall on padding, for every size of the input, which a user may change."""
     taps = int(np.prod(sides))
     return np.full(taps, taps > 1 and op.builtinOptions.padding == schema.Padding.SAME)
 
 
 def _sliced(tensor: schema.TensorT, kept: np.ndarray, channels: int) -> schema.TensorT:
-    """A tensor with the scales of the channels that stay."""
+    """Returns a tensor with the scales of the channels that are kept."""
     found = copy.copy(tensor)
     if tensor.quantization is not None:
         found.quantization = copy.copy(tensor.quantization)

@@ -1,7 +1,7 @@
-"""A flatbuffer builder that remembers parts instead of writing bytes; equal parts are one part.
+"""A flatbuffer builder that records parts instead of writing bytes; equal parts become one part.
 
 The generated schema code packs into it as into `flatbuffers.Builder`. A part is a table, a vector
-of scalars, or a vector of parts; its number stands where an offset would.
+of scalars, or a vector of parts; its number takes the place of an offset.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Scalars:
     """A vector of numbers, or a string.
 
     Attributes:
-        count: Its elements.
-        data: Their bytes, little endian; of a string with the zero at its end.
-        align: What the address of the first element is a multiple of.
+        count: Number of its elements.
+        data: Their bytes, little endian; a string with the zero at its end.
+        align: Alignment of the first element, in bytes.
     """
 
     count: int
@@ -33,7 +33,7 @@ class References:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the fields that differ from their default, by slot.
+    """A table: its fields that differ from their default, by slot.
 
     Attributes:
         fields: Pairs of slot and value: bytes of a number, or the number of a part.
@@ -51,13 +51,13 @@ _NUMBERS = {
 
 
 class Recorder:
-    """Takes the calls that generated `Pack` methods make.
+    """Records the calls of generated `Pack` methods as parts.
 
     Args:
         alignment: Alignment of arrays that need more than their type asks for, by `id` of the array.
 
     Attributes:
-        parts: What was packed; part `n` is `parts[n - 1]`, for 0 says "absent" in generated code.
+        parts: What was packed; part `n` is `parts[n - 1]`, as 0 means "absent" in generated code.
     """
 
     def __init__(self, alignment: dict[int, int]):

@@ -1,7 +1,8 @@
-"""The lossless part: what no interpreter reads goes, and what is stored twice is stored once.
+"""Drops the parts of a file that no interpreter reads, and stores equal parts once.
 
-Names of inner tensors, ranges seen in calibration, notes of the converter, unused tensors, buffers
-and operator codes; equal constants share one buffer and, where nothing tells them apart, one tensor.
+Dropped are names of inner tensors, ranges seen in calibration, notes of the converter, unused
+tensors, buffers and operator codes; equal constants share one buffer, and one tensor where nothing
+else differs.
 """
 
 import hashlib
@@ -15,14 +16,14 @@ from tfcompress.tflite.optimizer.packing import archive, packed, unpacked, with_
 NAMES = ("io", "all")
 METADATA = ("needed", "all")
 
-# What the converter notes about its own run, and nothing reads.
+# Notes of the converter about its own run, which nothing reads.
 _NOTES = frozenset({"CONVERSION_METADATA"})
-# These do not point at tensors or operations by number; others might, so numbers stay with them.
+# These do not refer to tensors or operations by number; others might, and then numbers stay as they are.
 _WITHOUT_NUMBERS = frozenset({"min_runtime_version", "TFLITE_METADATA", "reduced_precision_support", *_NOTES})
 
 
 def shared(content: bytes, names: str = "all", metadata: str = "needed") -> bytes:
-    """Makes a file smaller without touching what it computes, its operations or its values.
+    """Makes a file smaller without changing its operations or values.
 
     Args:
         content: The bytes of a `.tflite` file.
@@ -30,11 +31,11 @@ def shared(content: bytes, names: str = "all", metadata: str = "needed") -> byte
         metadata: "needed" drops the description and the converter's notes, "all" keeps everything.
 
     Returns:
-        The bytes of the new file; of what was made by this function, the same bytes.
+        The bytes of the new file; the same bytes for a file that this function made.
 
     Raises:
-        ValueError: If the content is no such file, is damaged or uses a newer schema, or another
-            word is given.
+        ValueError: If the content is no such file, is damaged or uses a newer schema, or an option
+            has another value.
 
     Example:
         >>> shared(b"no file")
@@ -47,7 +48,7 @@ def shared(content: bytes, names: str = "all", metadata: str = "needed") -> byte
 
 
 def share(model: schema.ModelT, names: str = "all", metadata: str = "needed") -> None:
-    """Does to a model in memory what `shared` does to a file.
+    """Makes a model in memory smaller, as `shared` does with a file.
 
     Args:
         model: The model; changed in place.
@@ -71,7 +72,7 @@ def share(model: schema.ModelT, names: str = "all", metadata: str = "needed") ->
 
 
 def has_free_numbers(model: schema.ModelT) -> bool:
-    """Whether nothing but graphs and signatures refers to tensors and operations by number."""
+    """Returns whether only graphs and signatures refer to tensors and operations by number."""
     plain = {(each.name or b"").decode() for each in model.metadata or ()} <= _WITHOUT_NUMBERS
     marked = [*model.subgraphs, *(op for graph in model.subgraphs for op in graph.operators or ())]
     # scales of blocks of weights stand in a tensor of their own
@@ -84,17 +85,17 @@ def has_free_numbers(model: schema.ModelT) -> bool:
 
 
 def ends_of(model: schema.ModelT, number: int) -> set[int]:
-    """The tensors of a graph that the outside knows: inputs, outputs and what signatures name."""
+    """Returns the tensors at the ends of a graph: inputs, outputs and those that signatures name."""
     graph = model.subgraphs[number]
     named = (each.tensorIndex for each in _signature_maps(model, number))
     return {*numbers(graph.inputs), *numbers(graph.outputs), *named}
 
 
 def check_word(argument: str, word: str, words: Iterable[str]) -> None:
-    """Refuses a word that is not one of those an option takes.
+    """Raises if an option has a value that it does not take.
 
     Raises:
-        ValueError: If it is another.
+        ValueError: In that case.
     """
     if word not in words:
         raise ValueError(f"slim: {argument} must be one of {', '.join(words)}. Received: {argument}={word!r}.")
@@ -126,7 +127,7 @@ def _lighten(tensor: schema.TensorT, keeps_name: bool) -> None:
 
 
 def _share_buffers(model: schema.ModelT) -> None:
-    """One empty buffer, number 0, for all activations; one for each content; no others."""
+    """Leaves one empty buffer, number 0, for all activations, and one buffer for each content."""
     old, new = model.buffers or [], [schema.BufferT()]
     known: dict[Hashable, int] = {}
 
@@ -186,7 +187,7 @@ def _share_tensors_of(model: schema.ModelT, number: int) -> None:
 
 def _content(tensor: schema.TensorT) -> Hashable:
     found = tensor.quantization
-    # kept apart where a quantization has more to it than scales
+    # tensors are not shared where the quantization has more than scales
     scales = None if found is None else (
         id(found) if found.details is not None else 0,
         *(tuple(numbers(each)) for each in (found.scale, found.zeroPoint, found.min, found.max)),
@@ -211,5 +212,5 @@ def _share_codes(model: schema.ModelT) -> None:
 
 
 def numbers(values: np.ndarray | list | None) -> list:
-    """The elements of a vector that may be absent."""
+    """Returns the elements of a vector; an empty list for an absent one."""
     return [] if values is None else np.asarray(values).tolist()

@@ -1,7 +1,7 @@
-"""The flatbuffer diet of a whole file: fewer bytes, the same answers bit for bit, no data needed.
+"""Makes a `.tflite` file smaller with the same outputs, bit for bit, and without data.
 
-Law: for every input, `slim(file)` answers with the same codes as `file`, in the stock interpreter with
-and without XNNPACK; `slim(slim(file))` is `slim(file)`.
+For every input, `slim(file)` gives the same codes as `file`, in the stock interpreter with and without
+XNNPACK; `slim(slim(file))` is `slim(file)`.
 """
 
 import os
@@ -29,13 +29,13 @@ def slim(
     proof: int = 4,
     seed: int = 0,
 ) -> Artifact:
-    """Makes a `.tflite` file smaller without changing any of its answers.
+    """Makes a `.tflite` file smaller without changing any of its outputs.
 
-    Names of inner tensors, calibration ranges, notes of the converter and everything unused go;
-    equal constants, scales, shapes and options are stored once. In integer parts of the graph,
-    channels that are provably constant are folded into the biases behind them, and those with
-    channels that nobody reads are cut out with their weights, over and over until nothing more can
-    go. What is not understood (float parts, custom operations, other layouts) stays as it is.
+    Names of inner tensors, calibration ranges, notes of the converter and everything unused are
+    dropped; equal constants, scales, shapes and options are stored once. In integer parts of the
+    graph, channels that are provably constant are folded into the biases that follow, and removed
+    with their weights, as are channels that are never read, until no more can be removed. Other
+    parts (float, custom operations, other layouts) stay as they are.
 
     Args:
         file: An artifact, the bytes of a file, or its path; also files that were not made here.
@@ -43,21 +43,21 @@ def slim(
         names: "io" keeps the names of inputs, outputs and signatures, "all" those of all tensors.
         metadata: "needed" drops the description and the converter's notes; "all" keeps them. The
             minimal runtime version, labels and unknown entries stay in both.
-        proof: Random inputs on which the smaller file is compared with the original in the stock
-            interpreter, with and without XNNPACK, in a process of its own. No channel is cut without
-            a proof: not with 0, and not from a file that the interpreter does not run (a warning
-            says so).
+        proof: Number of random inputs on which the smaller file is compared with the original in the
+            stock interpreter, with and without XNNPACK, in a separate process. No channel is removed
+            without this comparison: not with 0, and not from a file that the interpreter does not run
+            (a warning says so).
         seed: Seed of these inputs.
 
     Returns:
         The smaller artifact with the metadata of `file`, its layers under the operations' new numbers,
-        and an entry in `metadata["slim"]` of what was done and proven; `file` itself if nothing could be done.
+        and an entry in `metadata["slim"]` of what was done and compared; `file` itself if nothing could be done.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no `.tflite` file, is damaged or uses a newer schema, or an argument is
             out of range.
-        RuntimeError: If the proof fails.
+        RuntimeError: If the outputs of both files differ.
 
     Example:
         ```python
@@ -125,7 +125,7 @@ def _metadata(original: Artifact, done: Cut, size: int, note: dict[str, str]) ->
 
 
 def _moved(layers: dict[str, str], done: Cut) -> dict[str, str]:
-    """Names of layers under the new numbers of their operations; those of operations that went are dropped."""
+    """Returns layer names by the new numbers of their operations, without those of removed operations."""
     moved = {}
     for key, layer in layers.items():
         graph, _, number = key.rpartition(":")
@@ -138,10 +138,10 @@ def _moved(layers: dict[str, str], done: Cut) -> dict[str, str]:
 
 
 def _proof(original: Artifact, content: bytes, count: int, seed: int) -> tuple[str, str]:
-    """Compares both files on random inputs, in a process of its own: the runtime does not survive every file.
+    """Compares both files on random inputs, in a separate process, as a file may crash the runtime.
 
     Returns:
-        What was proven, "" if the original does not run here; and why it does not.
+        What was compared, "" if the original does not run here; and why it does not.
     """
     rng = np.random.default_rng(seed)
     inputs = [_drawn(spec, count, rng) for spec in original.inputs]
@@ -168,7 +168,7 @@ def _same(expected: list[np.ndarray], found: list[np.ndarray]) -> bool:
 
 
 def _drawn(spec: Any, count: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Inputs of the tensor's own type, if NumPy has it; small whole numbers where they may be places in a table."""
+    """Draws inputs of the tensor's own type, if NumPy has it; 0 or 1 for integers that may be indices of a table."""
     dtype = numpy_type(spec.dtype)
     if dtype is None:
         return None

@@ -1,1 +1,1 @@
-"""The `.tflite` flatbuffer as plain values, and the checks that a foreign file must pass first."""
+"""Reads the `.tflite` flatbuffer as plain values, and checks files from elsewhere."""

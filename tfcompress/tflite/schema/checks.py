@@ -1,7 +1,7 @@
-"""Whether what a `.tflite` file says fits together: shapes, contents, quantization, arguments, order of execution.
+"""Checks that a `.tflite` file does not contradict itself: shapes, contents, quantization, arguments, order.
 
-A runtime that is handed a file in which these contradict each other may end the process instead of refusing it, so
-they are looked at when a file is read. What a later operation version may do differently is left to the runtime.
+A runtime may crash at a contradiction instead of refusing the file, so these are checked when a file is read. What a
+later operation version may do differently is left to the runtime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tfcompress.tflite.schema.op_signatures import LEAST, OPTIONAL, RANKS
 if TYPE_CHECKING:
     from tfcompress.tflite.schema.flatbuffer import Graph, Op, Tensor
 
-# No single activation takes more on the devices these files are for, and the runtime counts with 32 bits in places.
+# No activation is larger on the devices these files are for, and the runtime counts with 32 bits in places.
 LARGEST_BYTES = 2**31 - 1
 # The product of two scales may underflow, so 0 is the scale of some biases. TensorFlow's 16-bit mode gives it to what
 # was zero for all samples.
@@ -28,7 +28,7 @@ _CODES = {"int2": Codes(2).limits, "int4": Codes(4).limits, "uint4": (0, Codes(4
 
 
 def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> None:
-    """Returns if shape, contents and quantization of a tensor are possible.
+    """Raises if shape, contents and quantization of a tensor are not possible.
 
     Args:
         tensor: The tensor.
@@ -36,7 +36,7 @@ def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> 
         has_details: Whether its quantization says more than scales, such as blocks.
 
     Raises:
-        ValueError: If they are not; the tensor is named.
+        ValueError: In that case; the tensor is named.
     """
     try:
         _check_shape(tensor)
@@ -51,13 +51,13 @@ def check_tensor(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> 
 
 
 def check_graph(graph: Graph) -> None:
-    """Returns if every operation has its arguments, reads what is there by then, and the outputs are written.
+    """Raises if an operation lacks arguments or reads a tensor before it is written, or an output is never written.
 
     Args:
         graph: The graph; its numbers of tensors exist or are -1.
 
     Raises:
-        ValueError: If not; the operation is named.
+        ValueError: In that case; the operation is named.
     """
     _check_ends(graph)
     written = {tensor.index for tensor in graph.tensors if _is_there(tensor)} | set(graph.inputs)
@@ -74,7 +74,7 @@ def check_graph(graph: Graph) -> None:
             if index in made or tensor.is_constant or index in graph.inputs and not tensor.is_variable:
                 raise ValueError(f"{_title(op)} writes tensor {index}, which has contents already")
             if tensor.is_variable and min(tensor.shape_signature, default=0) < 0:
-                # the runtime lays state out once, and writes behind it when its size grows
+                # the runtime allocates state once, and writes behind it when its size grows
                 raise ValueError(f"{_title(op)} writes the state {index}, whose shape {tensor.shape_signature} is open")
         made |= {index for index in op.outputs if not graph.tensors[index].is_variable}
         written |= set(op.outputs)
@@ -84,13 +84,13 @@ def check_graph(graph: Graph) -> None:
 
 
 def check_calls(calls: Sequence[Iterable[int]]) -> None:
-    """Returns if graphs call graphs that exist, and none itself, over others or at once.
+    """Raises if a graph calls one that does not exist, or calls itself directly or through others.
 
     Args:
         calls: For each graph, the numbers of those that its operations call.
 
     Raises:
-        ValueError: If one calls what is not there, or never comes to an end.
+        ValueError: In that case.
     """
     for number, called in enumerate(calls):
         for other in called:
@@ -106,15 +106,15 @@ def check_calls(calls: Sequence[Iterable[int]]) -> None:
 
 
 def check_passing(op: Op, graph: Graph, called: Sequence[Graph]) -> None:
-    """Returns if the graphs of a branch or a loop take and give the types that are passed to them and wanted of them.
+    """Raises if the graphs of a branch or a loop take or give other types than their operation.
 
     Args:
         op: The operation.
-        graph: Where it stands.
+        graph: Its graph.
         called: The graphs that it runs, in the order of its options.
 
     Raises:
-        ValueError: If one does not; the runtime copies bytes of one type into another's place.
+        ValueError: In that case; the runtime would copy bytes of one type into a tensor of another.
     """
     if op.name not in ("IF", "WHILE"):
         return
@@ -133,7 +133,7 @@ def check_passing(op: Op, graph: Graph, called: Sequence[Graph]) -> None:
 
 
 def check_signature(name: str, entry: dict[str, Any], graphs: Sequence[Graph]) -> None:
-    """Returns if a signature names inputs and outputs of a graph that exists.
+    """Raises if a signature names a graph that does not exist, or tensors that are not its inputs and outputs.
 
     Args:
         name: Name of the signature.
@@ -141,7 +141,7 @@ def check_signature(name: str, entry: dict[str, Any], graphs: Sequence[Graph]) -
         graphs: All graphs.
 
     Raises:
-        ValueError: If it names something else.
+        ValueError: In that case.
     """
     if not 0 <= entry["subgraph"] < len(graphs):
         raise ValueError(f"signature {name!r:.60} is that of graph {entry['subgraph']}, which does not exist")

@@ -1,6 +1,6 @@
-"""Types of elements of a `.tflite` file, by the schema's names in lower case: what NumPy has of them, and their sizes.
+"""Element types of a `.tflite` file, by the schema's names in lower case: their NumPy types and sizes.
 
-NumPy's own types only: packages that add others to it (`bfloat16`, `int4`) may be imported or not, and the runtime
+Only NumPy's own types are used: packages that add others (`bfloat16`, `int4`) may be imported or not, and the runtime
 takes no arrays of them.
 """
 
@@ -15,7 +15,7 @@ _BITS = {"int2": 2, "int4": 4, "uint4": 4, "bfloat16": 16, "float8_e4m3fn": 8, "
 
 
 def numpy_type(name: str) -> np.dtype | None:
-    """NumPy's type of this name; None if it has none.
+    """Returns NumPy's type of this name; None if there is none.
 
     Example:
         >>> numpy_type("int8"), numpy_type("int4"), numpy_type("string")
@@ -25,7 +25,7 @@ def numpy_type(name: str) -> np.dtype | None:
 
 
 def bytes_of(shape: Sequence[int], name: str) -> int:
-    """Bytes that elements of a type take; 0 for types whose elements have no fixed size, such as strings.
+    """Returns the bytes that a tensor takes; 0 for types whose elements have no fixed size, such as strings.
 
     Example:
         >>> bytes_of((3, 3), "int4"), bytes_of((3, 3), "float32"), bytes_of((3, 3), "string")

@@ -1,8 +1,8 @@
-"""The `.tflite` flatbuffer as plain Python values: tensors, ops, graphs, signatures.
+"""Reads the `.tflite` flatbuffer as plain Python values: tensors, ops, graphs, signatures.
 
-The only place that reads the schema (the generated module that ships in ai-edge-litert) for everyone else; what
-changes the parts of a file (`rewriting.py`, `splits.py`, `sixteen.py`, the folder `diet`) uses its objects itself.
-Reading copies no weights: the constants of a tensor are views into the file's bytes, unpacked on demand.
+Other modules read files through this one; only those that change a file (`tflite/edits.py`, `tflite/unread_splits.py`,
+`conversion/int16_ranges.py`, `tflite/optimizer/`) use the objects of the generated schema module themselves. Reading
+copies no weights: the constants of a tensor are views into the file's bytes, unpacked on demand.
 Format: tensorflow/lite/schema/schema.fbs, file identifier `TFL3`.
 """
 
@@ -152,15 +152,15 @@ class Graph:
     name: str
 
     def tensors_of(self, op: Op) -> Iterator[Tensor]:
-        """The input tensors of `op` that are given, then its outputs."""
+        """Returns the input tensors of `op` that are given, then its outputs."""
         return (self.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0)
 
     def producers(self) -> dict[int, Op]:
-        """The op that writes each tensor, by tensor index; constants and inputs are absent."""
+        """Returns the op that writes each tensor, by tensor index; constants and inputs are absent."""
         return {index: op for op in self.ops for index in op.outputs}
 
     def consumers(self) -> dict[int, tuple[Op, ...]]:
-        """The ops that read each tensor, by tensor index; unread tensors are absent."""
+        """Returns the ops that read each tensor, by tensor index; unread tensors are absent."""
         readers: dict[int, list[Op]] = {}
         for op in self.ops:
             for index in dict.fromkeys(index for index in op.inputs if index >= 0):
@@ -230,7 +230,7 @@ def read(content: bytes) -> Model:
 
 
 class _Reader:
-    """Walks the flatbuffer once. Holds the file's bytes and its list of buffers."""
+    """Reads the flatbuffer once; holds the file's bytes and its list of buffers."""
 
     def __init__(self, content: bytes):
         self.content = content

@@ -1,7 +1,7 @@
-"""Whether bytes have the form of a `.tflite` flatbuffer: every table, vector and string lies inside the file.
+"""Checks that bytes have the form of a `.tflite` flatbuffer: every table, vector and string lies inside the file.
 
-Runtimes and generated readers follow offsets without looking, also backwards and past the end. This is the walk of
-the FlatBuffers verifier (tables, vtables, vectors, strings, unions) over the tables of schema.fbs.
+Runtimes and generated readers follow offsets without checks, also backwards and past the end. This does what the
+FlatBuffers verifier does (tables, vtables, vectors, strings, unions) for the tables of schema.fbs.
 """
 
 import struct
@@ -69,13 +69,13 @@ _U8, _U16, _U32, _I32 = (struct.Struct(f"<{code}") for code in "BHIi")
 
 
 def check_form(content: bytes) -> None:
-    r"""Returns if every reference of the flatbuffer leads to something that lies in the file as a whole.
+    r"""Raises if a reference of the flatbuffer leads to something that is not completely inside the file.
 
     Args:
         content: The bytes of a file.
 
     Raises:
-        ValueError: If one does not, or the file names more tables than any model has.
+        ValueError: In that case, or if the file names more tables than any model has.
 
     Example:
         >>> check_form(b"\x40\x00\x00\x00TFL3")
@@ -89,7 +89,7 @@ def check_form(content: bytes) -> None:
 
 
 class _Walk:
-    """One walk; a table that was seen under a name is not walked again."""
+    """Walks through the tables of a file; a table that was seen under a name is not checked again."""
 
     def __init__(self, content: bytes):
         self.content = content
@@ -110,7 +110,7 @@ class _Walk:
                 self._field(at, slots, slot, form, name)
 
     def _slots(self, at: int, name: str) -> tuple[int, ...]:
-        """Where the fields of a table lie in it, by slot; 0 for those that are absent."""
+        """Returns the offsets of the fields in a table, by slot; 0 for those that are absent."""
         if not 4 <= at <= self.size - 4:
             raise ValueError(f"table {name} lies outside of the file")
         vtable = at - _I32.unpack_from(self.content, at)[0]

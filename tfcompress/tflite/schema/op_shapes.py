@@ -1,8 +1,8 @@
-"""Whether the tensors of an operation fit each other: shapes around a kernel or a reshape, types where they are one.
+"""Checks that the shapes and types of an operation's tensors fit each other.
 
 XNNPACK takes them as the file states them: where a bias is shorter than its kernel has outputs, it reads whatever
-lies behind it. Dimensions that are known only when the file runs are not looked at. What an operation makes of each
-dimension is the matter of `op_sizes.py`.
+lies behind it. Dimensions that are known only when the file runs are not checked. The sizes of outputs are computed in
+`op_sizes.py`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Shape = tuple[int, ...]
 
 
 def check_shapes(graph: Graph, op: Op) -> None:
-    """Returns if the shapes around an operation fit, as far as they are known.
+    """Raises if the shapes and types of an operation's tensors, as far as they are known, do not fit.
 
     Args:
-        graph: Where it stands.
+        graph: Its graph.
         op: The operation; it has the inputs and outputs it needs.
 
     Raises:
-        ValueError: If they don't.
+        ValueError: In that case.
     """
     if not op.outputs:
         return
@@ -47,15 +47,15 @@ def check_shapes(graph: Graph, op: Op) -> None:
 
 
 def check_places(graph: Graph, op: Op, stored: schema.Operator) -> None:
-    """Returns if an operation that takes single places out of a tensor names places that are there.
+    """Raises if a STRIDED_SLICE that takes single positions names one outside of its tensor.
 
     Args:
-        graph: Where it stands.
+        graph: Its graph.
         op: The operation; it has the inputs it needs.
-        stored: The same as stored, with its options.
+        stored: The operation as stored, with its options.
 
     Raises:
-        ValueError: If one is not; the runtime reads what lies behind the tensor.
+        ValueError: In that case; the runtime would read what lies behind the tensor.
     """
     table = stored.BuiltinOptions()
     if op.name != "STRIDED_SLICE" or table is None:
@@ -76,7 +76,7 @@ def check_places(graph: Graph, op: Op, stored: schema.Operator) -> None:
 
 
 def _kernel(axis: int, x_at: int, bias_at: int, channels: Callable[[Shape, int], bool]) -> Callable:
-    """The rule of an operation whose kernel has its outputs along an axis.
+    """Makes the rule of an operation whose kernel has its outputs along an axis.
 
     Args:
         axis: Axis of the outputs in the kernel.
@@ -116,7 +116,7 @@ def _dense(inputs: Sequence[Tensor | None], y: Tensor) -> str:
 
 def _reshape(inputs: Sequence[Tensor | None], y: Tensor) -> str:
     x, out = inputs[0].shape_signature, y.shape_signature
-    # an empty shape may stand for one that nobody knows
+    # an empty shape may stand for an unknown one
     known = x and out and min(*x, *out) > 0
     return f"{x} can't become {out}" if known and math.prod(x) != math.prod(out) else ""
 
@@ -141,7 +141,7 @@ def _types(inputs: Sequence[Tensor], y: Tensor) -> str:
 
 
 def _scales(tensors: Sequence[Tensor]) -> str:
-    """Small integers are codes or plain numbers: where one has no scale, kernels count with whatever is there."""
+    """Checks that all small integers have a scale or none; kernels read a missing scale as any number."""
     small = [tensor for tensor in tensors if tensor.dtype in ("int8", "uint8", "int16")]
     bare = [tensor.index for tensor in small if tensor.scale is None]
     return f"tensor {bare[0]} has no scale, others of it have" if 0 < len(bare) < len(small) else ""

@@ -1,6 +1,6 @@
-"""What the runtime's builtin operations take at least: how many inputs and outputs, which of them may be absent.
+"""Least numbers of inputs and outputs of the runtime's builtin operations, and which inputs may be absent.
 
-From the kernels of LiteRT. An operation that is not here may have any.
+Taken from the kernels of LiteRT. Other operations may have any number.
 """
 
 from ai_edge_litert import schema_py_generated as schema
@@ -67,7 +67,7 @@ _NAMED = {
 
 
 def options_kind(name: str) -> str:
-    """The kind of options of an operation in the schema, where it follows from its name.
+    """Returns the schema's kind of options of an operation, which follows from its name.
 
     Example:
         >>> options_kind("DEPTHWISE_CONV_2D"), options_kind("MEAN")
@@ -94,7 +94,7 @@ _KINDS = {code for code in vars(schema.BuiltinOptions).values() if isinstance(co
 
 
 def called_graphs(op: schema.Operator, index: int, name: str) -> list[int]:
-    """Numbers of the graphs that an operation runs.
+    """Returns the numbers of the graphs that an operation runs.
 
     Args:
         op: The operation as stored.
@@ -102,14 +102,14 @@ def called_graphs(op: schema.Operator, index: int, name: str) -> list[int]:
         name: Its builtin name.
 
     Returns:
-        The numbers, which may be none of a graph that exists.
+        The numbers; whether these graphs exist is not checked.
 
     Raises:
         ValueError: If its options are those of another operation.
     """
     table, kind = op.BuiltinOptions(), op.BuiltinOptionsType()
     expected = getattr(schema.BuiltinOptions, options_kind(name), 0)
-    if table is not None and expected and kind in _KINDS - {expected}:  # a newer kind is the runtime's matter
+    if table is not None and expected and kind in _KINDS - {expected}:  # a newer kind is left to the runtime
         raise ValueError(f"operation {index} ({name}) has the options of another operation")
     if name not in _CALLS:
         return []

@@ -1,8 +1,8 @@
-"""What shape an operation makes of its inputs, where the file says so: of their shapes, and of sizes that it holds.
+"""Computes the output shape of an operation from its input shapes and the sizes that the file stores.
 
-A size that was damaged may be valid by itself: a padding of 33 million columns keeps the runtime busy for minutes. And
-where a stated shape is larger than what is made, XNNPACK reads what lies behind it, so that answers differ from run to
-run. Sizes that are known only when the file runs are None here.
+A damaged size may be valid by itself: a padding of 33 million columns keeps the runtime busy for minutes. And where a
+stated shape is larger than the computed one, XNNPACK reads what lies behind it, so that outputs differ from run to run.
+Sizes that are known only when the file runs are None here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Sizes = list[int | None]
 
 
 def made_sizes(name: str, inputs: Sequence[Tensor | None]) -> Sizes | None:
-    """The sizes of an operation's output.
+    """Computes the size of each dimension of an operation's output.
 
     Args:
         name: Name of the operation.
@@ -28,14 +28,14 @@ def made_sizes(name: str, inputs: Sequence[Tensor | None]) -> Sizes | None:
         The size of each dimension, None for those that are not known; None if not even their number is.
 
     Raises:
-        ValueError: If nothing can be made of the inputs.
+        ValueError: If the inputs do not fit each other.
     """
     rule = _RULES.get(name)
     return rule(inputs) if rule and inputs else None
 
 
 def contradict(made: Sizes, stated: Sequence[int]) -> bool:
-    """Whether a shape is another one than what is made; sizes below 1 and a shape without sizes may be any.
+    """Returns whether a stated shape differs from a computed one; sizes below 1 and an empty shape fit any.
 
     Example:
         >>> contradict([1, 7, None], (1, 7, 3)), contradict([1, 7, None], (-1, 6, 3))
@@ -53,7 +53,7 @@ def _known(shape: Sequence[int]) -> Sizes:
 
 
 def whole_numbers(tensor: Tensor | None) -> list[int] | None:
-    """The whole numbers that a tensor holds; None if they are not in the file."""
+    """Returns the whole numbers that a tensor holds; None if they are not in the file."""
     if tensor is None or not tensor.is_constant or tensor.is_sparse or tensor.dtype not in ("int32", "int64"):
         return None
     return tensor.data.reshape(-1).tolist()
@@ -68,7 +68,7 @@ def _same(inputs: Sequence[Tensor | None]) -> Sizes | None:
 
 
 def _together(count: int) -> Callable:
-    """The rule of operations that stretch sizes of 1 to those of the other inputs."""
+    """Makes the rule of operations that broadcast sizes of 1 to those of the other inputs."""
 
     def rule(inputs: Sequence[Tensor | None]) -> Sizes | None:
         shapes = [x.shape_signature for x in inputs[:count] if x is not None]
@@ -78,7 +78,7 @@ def _together(count: int) -> Callable:
             large = {size for size in sizes if size > 1}
             if len(large) > 1:
                 raise ValueError(f"{' and '.join(map(str, shapes))} don't go together")
-            is_one = min(sizes) > 0 and all(shapes)  # no size at all may stand for a shape that nobody knows
+            is_one = min(sizes) > 0 and all(shapes)  # an empty shape may stand for an unknown one
             made.append(large.pop() if large else 1 if is_one else None)
         return made or None
 
@@ -119,7 +119,7 @@ def _transposed(inputs: Sequence[Tensor | None]) -> Sizes | None:
 
 def _sliced(inputs: Sequence[Tensor | None]) -> Sizes | None:
     sizes = _numbers(inputs, 2)
-    # -1 stands for all that is left
+    # -1 stands for all that follows
     return None if sizes is None else [None if size == -1 else size for size in sizes]
 
 
@@ -145,7 +145,7 @@ def _counted(inputs: Sequence[Tensor | None]) -> Sizes | None:
 
 
 def _shape_at(position: int) -> Callable:
-    """The rule of operations that are told the shape of their output; -1 stands for what is left over."""
+    """Makes the rule of operations that get the shape of their output as an input; -1 there is unknown."""
 
     def rule(inputs: Sequence[Tensor | None]) -> Sizes | None:
         sizes = _numbers(inputs, position)
