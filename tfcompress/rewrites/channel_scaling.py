@@ -205,7 +205,7 @@ def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
     if np.any(shift):
         why = next((w for n in found if (w := uneven(n, draft.shapes[n.inputs[0]]))), None)
         if why:
-            return f"its shift can't go ahead: {why}"
+            return f"its shift can't be folded into the layers behind it: {why}"
     for reader in found:
         add_bias(reader, response(reader, shift))
         scale_inputs(reader, factor)

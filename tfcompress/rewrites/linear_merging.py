@@ -50,7 +50,7 @@ def merge(draft: Draft, second: Node) -> Node | str | None:
     if not behind and not (is_pointwise(first) and start.mixes):
         return None
     if first.op.trainable != second.op.trainable:
-        return f"of {first.path} and it one trains and the other does not"
+        return f"one of {first.path} and it is trainable and the other is not"
     if any("constraint" in k and v is not None for n in (first, second) for k, v in n.config.items()):
         return f"{first.path} or it has a constraint on its kernel"
     if first.config.get("activity_regularizer") is not None:
@@ -91,7 +91,7 @@ def _ahead(draft, first, second):
     if np.any(bias):
         why = uneven(second, draft.shapes[second.inputs[0]])
         if why:
-            return f"the bias of {first.path} can't go into it: {why}"
+            return f"the bias of {first.path} can't be folded into it: {why}"
         add_bias(second, response(second, bias))
     second.change(**{path: kernel})
     draft.remove(first)

@@ -126,7 +126,7 @@ class PruneChannels(GraphTechnique):
             self.set(**{name: value})
         if self.schedule is not None and (criterion.data or self.steps > 1):
             raise ValueError(
-                "PruneChannels: while training goes on, channels are scored by their weights alone. Received: "
+                "PruneChannels: during training, channels are scored by their weights alone. Received: "
                 f"criterion={self.criterion!r}, steps={self.steps}. Use criterion 'l1', 'l2', 'fpgm', 'bn_scale' or "
                 "'random' and steps=1 with a schedule."
             )
@@ -328,5 +328,5 @@ def _why_all_stay(count: int, round_to: int) -> str:
     if count <= round_to:
         return f"{stay}, since every layer keeps a multiple of round_to={round_to}; round_to=1 would cut here"
     if round_to > 1:
-        return f"{stay}: fewer than a block of round_to={round_to} were to go"
+        return f"{stay}: fewer than a block of round_to={round_to} were to be removed"
     return f"{stay}: those of other layers are worth less"

@@ -58,7 +58,7 @@ def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackLi
     frame = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self")
-        # fit passes its callback list to nobody; it is found on the stack by its class
+        # fit does not pass its callback list to callbacks, so it is looked up on the stack
         if isinstance(owner, keras.callbacks.CallbackList) and member in owner.callbacks:
             return owner
         frame = frame.f_back

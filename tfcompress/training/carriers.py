@@ -68,7 +68,7 @@ class WrapperLayers(LiveLayers):
     def notes(self) -> list[str]:
         """Returns notes on layers that have become trainable since `tfc.compress` and that techniques leave alone."""
         return [
-            f"{', '.join(paths)} began to train after tfc.compress, and {name} does not treat them. Go on with "
+            f"{', '.join(paths)} became trainable after tfc.compress, and {name} leaves them out. Continue with "
             "session = tfc.compress(session.model, recipe), which keeps masks, clusters and ranges"
             for name, paths in waiting(self._plan, self._plain).items()
         ]

@@ -39,9 +39,9 @@ def summary(state: CompressionState) -> str:
     treated = sum(int(np.prod(chain.variable.shape)) for chain in state.chains())
     masked, under = masked_of(state)
     if not under:
-        return f"{treated:,} treated weights"
+        return f"{treated:,} weights compressed"
     share = masked / under
-    return f"{treated:,} treated weights; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
+    return f"{treated:,} weights compressed; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
 
 
 def recipe_facts(recipe) -> list:

@@ -178,7 +178,7 @@ class _Planner:
             and not any(t.adds_loss for t in self.techniques)
         ):
             raise ValueError(
-                "Nothing in this model would be treated.\n" + Plan(self.rows).text() + "\n"
+                "Nothing in this model would be compressed.\n" + Plan(self.rows).text() + "\n"
                 "Set `trainable = True` on what you want compressed, loosen `where`, or describe "
                 "your layers (tfc.describe)."
             )
@@ -323,10 +323,10 @@ class _Planner:
     def _stay(technique, chain, held) -> str:
         """Keeps the transforms of a weight that is frozen now, and returns the sentence that says so."""
         if not held or None in held:
-            return f"{technique.name}: trainable=False (name the layer in `where` to treat it)"
+            return f"{technique.name}: trainable=False (name the layer in `where` to include it)"
         for old in held:
             chain.add(old)
-        return f"{technique.name}: trainable=False; what it did to the weight before stays as it is"
+        return f"{technique.name}: trainable=False; the weight keeps the transforms that it has"
 
     def _note_kernel(self, technique, target, setting, is_new):
         number = len(self.kernels[technique.name])

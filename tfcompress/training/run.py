@@ -320,7 +320,7 @@ class CompressionRun:
         if self.loop is not None or self.is_fitted and not self._is_ending:
             raise RuntimeError(
                 "Compression.finish and convert end the schedule, so they can't be called while fit "
-                "goes on. Call them after fit, or in on_train_end; predict and evaluate show the "
+                "runs. Call them after fit, or in on_train_end; predict and evaluate show the "
                 "compressed model meanwhile."
             )
         if not self.is_fitted:
