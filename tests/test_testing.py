@@ -134,7 +134,7 @@ class Nameless(tfc.Transform):
         (Shorter(), "Shorter: the shape must stay"),
         (Shrinking(), "Shrinking: a second pass changes values by"),
         (Blocking(), "Blocking: .*gradient"),
-        (Forgetful(0.5), "Forgetful: made anew of its configuration"),
+        (Forgetful(0.5), "Forgetful: a copy made from its configuration"),
         (Nameless(), "Nameless: files can't name the class"),
     ],
 )
@@ -188,8 +188,8 @@ class InPlace(tfc.GraphTechnique):
     [
         (Shrink(), "Shrink: a second pass through its transforms"),
         (Random(), "Random: (two trainings|finish)"),
-        (Undecorated(), r"Undecorated: its fields are none yet. Write @dataclass\(frozen=True\)"),
-        (Lossy(0.3), "Lossy: read from JSON it is another one"),
+        (Undecorated(), r"Undecorated: its fields take effect only in a dataclass. Write @dataclass\(frozen=True\)"),
+        (Lossy(0.3), "Lossy: read from JSON it is not equal to the original"),
     ],
 )
 def test_a_wrong_technique_is_told(technique, sentence):
@@ -207,7 +207,7 @@ class Transposed(L.Layer):
 
 def test_a_wrong_description_is_told():
     registered(Transposed)
-    with pytest.raises(AssertionError, match="Transposed: nothing is known of its channels"):
+    with pytest.raises(AssertionError, match="Transposed: its channels are not described"):
         check.check_layer(Transposed(), (6,))
     tfc.describe(Transposed, flow="mix", kernel="ioo")
     with pytest.raises(AssertionError, match="axes of weight 'kernel' must be at most 2 letters. Received: 'ioo'"):
@@ -223,9 +223,9 @@ def test_a_wrong_description_is_told():
     "name, score, sentence",
     [
         ("one number", lambda e: np.float32(1), "must return one score per weight"),
-        ("drawn", lambda e: np.random.default_rng().random(e.weight.shape), "returns other scores for the same weight"),
+        ("drawn", lambda e: np.random.default_rng().random(e.weight.shape), "returns different scores for the same"),
         ("in place", lambda e: np.abs(e.weight, out=e.weight), "must not change the weight"),
-        ("no number", lambda e: np.log(-np.abs(e.weight)), "no numbers"),
+        ("no number", lambda e: np.log(-np.abs(e.weight)), "not numbers"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")

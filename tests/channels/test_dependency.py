@@ -1,4 +1,4 @@
-"""Law: the shrunk model equals the original in which nobody reads the dead channels."""
+"""The shrunk model equals the original whose weights that read the removed channels are zero."""
 
 import keras
 import numpy as np
@@ -106,7 +106,7 @@ def test_described_layers_are_cut_and_others_kept(graph_models):
     assert groups(model()).kept()["d"][0] == "s"
     describe(Scale, flow="pass")
     try:
-        assert groups(model()).kept()["d"] == ("s", "has weights that its row in the table does not describe")
+        assert groups(model()).kept()["d"] == ("s", "has weights that its row in the layer table does not describe")
         describe(Scale, flow="pass", factor="c")
         made = graph_models.shaken(model())
         found, x = groups(made), graph_models.batch(made)
@@ -135,7 +135,7 @@ def test_a_layer_must_keep_a_channel(graph_models):
 
 def test_numbers_that_are_no_groups_are_refused(graph_models):
     model = graph_models.ALL["chain"]()
-    with pytest.raises(ValueError, match=r"\[0, 999\] are no groups"):
+    with pytest.raises(ValueError, match=r"\[0, 999\] are not removable groups"):
         shrink(model, groups(model), np.array([0, 999]))
 
 

@@ -126,7 +126,7 @@ def test_only_models_of_keras_2_are_ported(tmp_path):
 def test_a_configuration_that_makes_no_sense_is_refused(tmp_path, edited, old):
     old("any_size").save(tmp_path / "model.h5")
     edited(tmp_path / "model.h5", lambda config: config["config"].pop("layers") and None)
-    with pytest.raises(NotPorted, match="the model can't be ported: its configuration does not read"):
+    with pytest.raises(NotPorted, match="the model can't be ported: its configuration can't be read"):
         port(tmp_path / "model.h5")
 
 

@@ -142,7 +142,7 @@ def test_wrong_names_boundaries_and_models_are_refused():
     with pytest.raises(ValueError, match="no layer or nested model 'frist'. It has: first"):
         course.named("frist")
     everything = set(range(len(course.steps)))
-    with pytest.raises(ValueError, match="must hold the one before it"):
+    with pytest.raises(ValueError, match="must include the one before it"):
         course.pieces([course.before([3]), course.before([0]), everything])
     with pytest.raises(ValueError, match="all that its steps need"):
         course.pieces([{max(everything)}, everything])

@@ -72,7 +72,7 @@ def test_a_mask_of_a_criterion_that_nobody_registered_is_told():
         ValueError, match=r"statistic must be the name of a criterion with gradients.*'no such'.*Import"
     ):
         ScoredMask("no such")
-    with pytest.raises(ValueError, match=r"summed=True is for what gradient="):
+    with pytest.raises(ValueError, match=r"summed=True sums the figures of gradient="):
         criteria.criterion("x", summed=True)
     with pytest.raises(TypeError, match="gradient must be a function"):
         criteria.criterion("x", gradient=3)

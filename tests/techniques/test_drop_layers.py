@@ -95,9 +95,9 @@ def test_names_need_no_data(model):
     small = DropLayers(names=("s2", "s0")).apply(model)
     assert sums(small) == ["s1", "s3"]
     assert DropLayers(names="s0_a", what="layers").apply(model).count_params() == model.count_params() - 42
-    with pytest.raises(ValueError, match="'head' can't go: it makes .* What can: s0_a"):
+    with pytest.raises(ValueError, match="'head' can't be removed: it makes .* Removable: s0_a"):
         DropLayers(names="head").apply(model)
-    with pytest.raises(ValueError, match="'s9' can't go: no sum or layer"):
+    with pytest.raises(ValueError, match="'s9' can't be removed: no removable sum or layer"):
         DropLayers(names="s9").apply(model)
 
 
@@ -174,7 +174,7 @@ def test_bad_settings_are_refused(arguments, message):
 def test_bad_input_is_refused(model, data):
     with pytest.raises(ValueError, match="Give representative samples"):
         DropLayers(1).apply(model)
-    with pytest.raises(ValueError, match="amount=9, but only 4 can go: s0, s1, s2, s3"):
+    with pytest.raises(ValueError, match="amount=9, but only 4 can be removed: s0, s1, s2, s3"):
         DropLayers(9, what="blocks").apply(model, data[0])
     with pytest.raises(ValueError, match="haed"):
         DropLayers(1, where="haed").apply(model, data[0])

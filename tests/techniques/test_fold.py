@@ -180,7 +180,7 @@ def test_pointwise_convolutions_merge_into_those_beside_them():
 
 def test_a_bias_before_padding_keeps_two_convolutions():
     _, rows = folded(chain((6, 6, 3), L.Conv2D(9, 1, name="a"), L.Conv2D(4, 3, padding="same", name="b")))
-    assert "bias of a can't go into it" in left(rows)["b"]
+    assert "bias of a can't be folded into it" in left(rows)["b"]
 
 
 def dead_net(padding):

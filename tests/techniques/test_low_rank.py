@@ -182,7 +182,7 @@ def test_layers_without_a_form_of_low_rank_are_named():
         L.Dense(30, kernel_constraint="non_neg", name="held"),
     )
     _, rows = operated(model, tfc.LowRank(1))
-    assert "DepthwiseConv2D has no form" in rows["depthwise"].reason
+    assert "DepthwiseConv2D has no low-rank form" in rows["depthwise"].reason
     assert rows["grouped"].reason == "it has groups" and "constraint" in rows["held"].reason
 
 

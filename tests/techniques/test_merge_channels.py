@@ -63,7 +63,7 @@ def test_nothing_alike_changes_nothing(name, graph_models):
     model = graph_models.shaken(graph_models.ALL[name]())
     done = operated(MergeChannels(threshold=0.99999), model)
     assert done.model.count_params() == model.count_params()
-    assert all(isinstance(r, Left) for r in done.rows) and any("alike enough" in r.reason for r in done.rows)
+    assert all(isinstance(r, Left) for r in done.rows) and any("similar enough" in r.reason for r in done.rows)
 
 
 @pytest.mark.parametrize("name", ["concatenated", "recurrent", "grouped"])
@@ -117,7 +117,7 @@ def test_multiples_do_not_merge_where_size_counts(activation, graph_models):
     done = operated(MergeChannels(threshold=0.95), model)
     assert done.model.layers[1].units == 3
     assert [r.reason for r in done.rows if r.layer == "a"] == [
-        "none of 3 channels are alike enough, at most 0.8; s makes their size count"
+        "no two of 3 channels are similar enough, at most 0.8; magnitudes count because of s"
     ]
 
 

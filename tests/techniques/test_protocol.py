@@ -113,7 +113,7 @@ def test_a_technique_that_overrides_nothing_does_nothing(points, net):
     assert not (technique.treats_weights or technique.adds_loss or technique.adds_penalty)
     model = net()
     before = [w.numpy() for w in model.weights]
-    with pytest.raises(ValueError, match="Nothing in this model would be treated"):
+    with pytest.raises(ValueError, match="Nothing in this model would be compressed"):
         tfc.Compression(technique, verbose=0).set_model(model)
     compression = tfc.Compression([technique, tfc.Prune(0.5)], verbose=0)
     compression.set_model(model)

@@ -54,12 +54,12 @@ def test_rows_and_reasons_before_training():
 def test_every_reason_is_named():
     compression = tfc.Compression(tfc.Prune(0.5, where=tfc.Where(min_size=40), overrides={"wide": None}), verbose=0)
     model = net()
-    with pytest.raises(ValueError, match="Nothing in this model would be treated") as found:
+    with pytest.raises(ValueError, match="Nothing in this model would be compressed") as found:
         compression.set_model(model)
     text = str(found.value)
     assert "conv" in text and "left out by `where`" in text
     assert "override None" in text
-    assert "trainable=False (name the layer in `where` to treat it)" in text
+    assert "trainable=False (name the layer in `where` to include it)" in text
     assert "Set `trainable = True`" in text
 
 
@@ -101,7 +101,7 @@ def test_the_plan_is_printed_before_the_first_step(points, capsys):
     assert lines[2].split(maxsplit=2) == ["head", "kernel", "- Prune: override None"]
     assert str(compression.plan) == printed[0].rstrip("\n")
     end = capsys.readouterr().err.strip()
-    assert end == "tfcompress: 72 treated weights; 36 of the 72 under a mask are zero (sparsity 0.5)"
+    assert end == "tfcompress: 72 weights compressed; 36 of the 72 under a mask are zero (sparsity 0.5)"
 
 
 def test_verbose_0_is_quiet(dense_net, points, capfd):

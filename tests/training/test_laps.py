@@ -1,4 +1,4 @@
-"""What begins to train between two fits, or inside one, is treated; what was treated before goes on."""
+"""Layers that become trainable between two fits, or inside one, are compressed; masks that exist are kept."""
 
 import keras
 import numpy as np
@@ -131,7 +131,7 @@ def test_what_no_longer_trains_keeps_its_mask(points):
     base.trainable = False
     compiled(model).fit(*points, epochs=1, verbose=0, callbacks=[compression])
     np.testing.assert_array_equal(base.layers[0].kernel.numpy(), before)
-    assert zeros(base.layers[0]) == [36] and "what it did to the weight before stays" in str(compression.plan)
+    assert zeros(base.layers[0]) == [36] and "the weight keeps the transforms that it has" in str(compression.plan)
     base.trainable = True
     compiled(model).fit(*points, epochs=1, verbose=0, callbacks=[compression])
     assert zeros(base.layers[0], model.layers[-1]) == [36, 18]
@@ -163,7 +163,7 @@ def test_a_session_says_what_it_can_not_treat(points):
     session.model.get_layer("base_inner").trainable = True
     compiled(session.model).fit(*points, epochs=1, verbose=0, callbacks=session.callbacks)
     (note,) = session.callback.notes
-    assert "base_inner began to train" in note and "Prune does not treat" in note
+    assert "base_inner became trainable" in note and "Prune leaves them out" in note
     again = tfc.compress(session.model, [tfc.Prune(0.5), tfc.Quantize("int8")], verbose=0)
     compiled(again.model).fit(*points, epochs=1, verbose=0, callbacks=again.callbacks)
     assert zeros(again.finish().get_layer("base_inner")) == [36]

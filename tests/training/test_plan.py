@@ -63,7 +63,7 @@ def test_the_text_is_a_table_with_reasons():
     # named by `where`, so treated although it does not train
     assert "Prune sparsity 0.5" in lines["conv"]
     text = str(make_plan(model, [tfc.Prune(0.5)]))
-    assert "- Prune: trainable=False (name the layer in `where` to treat it)" in text
+    assert "- Prune: trainable=False (name the layer in `where` to include it)" in text
     assert "left out by `where`" in str(make_plan(model, [tfc.Prune(0.5, where="head")]))
 
 
@@ -86,7 +86,7 @@ def test_unknown_layer_types_are_named():
     plan = make_plan(model, [tfc.Prune(0.5)])
     (row,) = [r for r in plan.rows if r.layer == "own"]
     assert not row.is_treated and "unknown layer type Scale" in row.action
-    with pytest.raises(ValueError, match="Nothing in this model would be treated"):
+    with pytest.raises(ValueError, match="Nothing in this model would be compressed"):
         make_plan(keras.Sequential([keras.Input((6,)), Scale(name="own")]), [tfc.Prune(0.5)])
 
 

@@ -1,1 +1,1 @@
-"""Budgets: what a model costs, and which channels or layers to give up for a target."""
+"""Budgets: measure the cost of a model, and choose the channels or layers to remove for a target."""

@@ -1,7 +1,7 @@
-"""Which groups of channels to cut: by share, by a budget of MACs or parameters, or by measured latency.
+"""Chooses the channel groups to remove: by share, by a budget of MACs or parameters, or by measured latency.
 
-Groups that stand in the same layers are a family. A family keeps a multiple of `round_to` groups, since kernels of
-runtimes work on blocks of channels, and at least one.
+Groups of channels of the same layers are a family. A family keeps a multiple of `round_to` groups, because runtimes
+compute channels in blocks, and at least one.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,18 @@ import numpy as np
 from tfcompress.channels.dependency import Channels
 
 LEVELS = (0.75, 0.5, 0.25)  # widths at which a family's latency is measured
-TRIES = 16  # cuts whose latency is measured at most
+TRIES = 16  # most choices whose latency is measured
 
 
 @dataclass(frozen=True)
 class Family:
-    """Groups that stand in the same layers.
+    """Channel groups of the same layers, with their scores.
 
     Args:
         layers: Paths of the operations that make them.
-        groups: Their numbers, the least worth first.
-        scores: What each is worth, in the same order.
-        round_to: The family keeps a multiple of this.
+        groups: Their numbers, lowest score first.
+        scores: Their scores, in the same order.
+        round_to: The family keeps a multiple of this many groups.
     """
 
     layers: tuple[str, ...]
@@ -33,34 +33,34 @@ class Family:
 
     @property
     def most(self) -> int:
-        """Largest number of groups that can be cut."""
+        """Largest number of groups that can be removed."""
         return max(0, len(self.groups) - self.round_to)
 
     def allowed(self, cut: int) -> int:
-        """Returns the largest allowed number of groups to cut that is not above `cut`."""
+        """Returns the largest allowed number of groups to remove that is not above `cut`."""
         count, block = len(self.groups), self.round_to
         kept = max(block, -(-(count - min(cut, count)) // block) * block)
         return max(0, count - kept)
 
     def steps(self) -> list[int]:
-        """All allowed numbers of groups to cut, from 0 on."""
+        """Returns all allowed numbers of groups to remove, from 0 on."""
         return sorted({self.allowed(cut) for cut in range(len(self.groups) + 1)})
 
 
 def families(channels: Channels, scores: dict[int, float], round_to: int, may: Callable[[str], bool]) -> list[Family]:
-    """Sorts groups into families.
+    """Sorts channel groups into families.
 
     Args:
-        channels: Groups of a model.
-        scores: What each is worth.
-        round_to: A family keeps a multiple of this many.
-        may: Function `(path of an operation) -> bool`: whether its channels may be cut.
+        channels: Channel groups of a model.
+        scores: Score of each group.
+        round_to: A family keeps a multiple of this many groups.
+        may: Function `(path of an operation) -> bool`: whether its channels may be removed.
 
     Returns:
-        The families that may be cut, in order of the graph.
+        The families whose channels may be removed, in order of the graph.
 
     Raises:
-        ValueError: If one that may be cut has no scores.
+        ValueError: If one of them has groups without a score.
     """
     layers: dict[int, list[str]] = {}
     can = set(channels.groups.tolist())
@@ -75,7 +75,7 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
         if all(may(path) for path in paths):
             if not all(g in scores for g in groups):
                 raise ValueError(
-                    f"PruneChannels: the criterion says nothing of the channels of {', '.join(paths)}. Choose another "
+                    f"PruneChannels: the criterion gives no scores for channels of {', '.join(paths)}. Choose another "
                     "one, such as 'l1', or leave these layers out with `where`."
                 )
             worth = np.array([scores[g] for g in groups])
@@ -85,32 +85,32 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
 
 
 def dead(chosen: list[tuple[Family, int]]) -> np.ndarray:
-    """Returns the numbers of the groups that go, given how many of each family do."""
+    """Returns the numbers of the groups to remove, given how many of each family."""
     parts = [family.groups[:cut] for family, cut in chosen]
     return np.sort(np.concatenate(parts)) if parts else np.array([], int)
 
 
 def by_share(found: list[Family], share: Callable[[Family], float]) -> list[tuple[Family, int]]:
-    """Cuts a share of every family by itself."""
+    """Chooses a share of every family by itself."""
     return [(f, f.allowed(round(share(f) * len(f.groups)))) for f in found]
 
 
 def by_rank(found: list[Family], count: int, price: np.ndarray | None = None) -> list[tuple[Family, int]]:
-    """Cuts the `count` groups that are worth least, of all families together, as far as these allow.
+    """Chooses the `count` groups of the lowest scores, of all families together, as far as `round_to` allows.
 
     Args:
         found: Families.
-        count: Groups to cut.
-        price: What each group costs, by its number; given a price, those go that are worth least for it.
+        count: Number of groups to remove.
+        price: Cost of each group, by its number; if given, scores are divided by the costs.
 
     Returns:
-        How many of each family go.
+        How many groups of each family to remove.
     """
     owner = np.concatenate([np.full(len(f.groups), k) for k, f in enumerate(found)])
-    # groups of a family stand in the same layers: one price keeps their order
+    # groups of a family belong to the same layers: one price for all keeps their order
     prices = [1.0 if price is None else max(float(price[f.groups].mean()), 1e-12) for f in found]
     worth = np.concatenate([f.scores / paid for f, paid in zip(found, prices, strict=True)])
-    # the last groups of a family can't go whatever they are worth
+    # the last groups of a family stay whatever their scores
     free = np.concatenate([np.arange(len(f.groups)) < f.most for f in found])
     order = np.argsort(np.where(free, worth, np.inf), kind="stable")[: min(count, int(free.sum()))]
     cuts = np.bincount(owner[order], minlength=len(found))
@@ -120,16 +120,16 @@ def by_rank(found: list[Family], count: int, price: np.ndarray | None = None) ->
 def by_budget(
     pick: Callable[[float], list[tuple[Family, int]]], cost: Callable[[np.ndarray], float], budget: float, name: str
 ) -> list[tuple[Family, int]]:
-    """Cuts as little as keeps a budget.
+    """Chooses as few groups as keep a budget.
 
     Args:
-        pick: Function of the share of groups to cut, 0..1.
-        cost: Function `(dead groups) -> cost` that falls as more go.
+        pick: Function of the share of groups to remove, 0..1.
+        cost: Function `(removed groups) -> cost`, which falls as more are removed.
         budget: Largest cost.
-        name: What is counted, for the error.
+        name: Name of the cost, for the error.
 
     Returns:
-        How many of each family go.
+        How many groups of each family to remove.
 
     Raises:
         ValueError: If the budget can't be kept.
@@ -137,7 +137,7 @@ def by_budget(
     least = cost(dead(pick(1.0)))
     if least > budget:
         raise ValueError(
-            f"PruneChannels: {name} can't fall to {budget:g}; with every channel cut that can be, {least:g} are left. "
+            f"PruneChannels: {name} can't fall to {budget:g}; with all removable channels removed, {least:g} are left. "
             "Raise the budget, lower round_to, or cut layers and ranks as well (tfc.DropLayers, tfc.LowRank)."
         )
     low, high = 0.0, 1.0
@@ -152,19 +152,19 @@ def by_budget(
 def by_latency(
     found: list[Family], measure: Callable[[list[np.ndarray]], list[float]], budget: Callable[[float], float]
 ) -> tuple[list[tuple[Family, int]], float, float]:
-    """Cuts where a lost score buys most measured time (after Yang et al., "NetAdapt", 2018).
+    """Chooses the groups that save most measured time for the least score (after Yang et al., "NetAdapt", 2018).
 
-    Each family's time is measured at a few widths; what several families save together is taken as the sum, and checked
-    by measuring the result, with a lower aim if it is too slow. The whole model is measured with every result, and what
-    counts is the ratio of the two: on a busy machine the time of one alone is not to be compared with a former one.
+    Each family's latency is measured at a few widths; the savings of several families are added up, and checked by
+    measuring the result, with a lower aim if it is too slow. The whole model is measured along with every result and
+    only the ratio of the two counts, because on a busy machine latencies of different moments can't be compared.
 
     Args:
         found: Families.
-        measure: Function of several sets of dead groups: latency of the model without each, in microseconds.
+        measure: Function of several sets of removed groups: latency of the model without each, in microseconds.
         budget: Function `(latency of the whole model) -> latency to reach`.
 
     Returns:
-        How many of each family go, latency before and after.
+        How many groups of each family to remove, latency before and after.
 
     Raises:
         ValueError: If the latency can't be reached.
@@ -177,7 +177,7 @@ def by_latency(
     best, chosen = whole, []
     for _ in range(TRIES):
         before, chosen = chosen, _greedy(found, saved, whole - aim)
-        if chosen != before:  # kernels work on blocks: a lower aim may cut the same
+        if chosen != before:  # families keep whole blocks: a lower aim may choose the same again
             again, now = measure([dead([]), dead(chosen)])
             now *= whole / again
             best = min(best, now)
@@ -187,7 +187,7 @@ def by_latency(
             break
         aim -= max(1.1 * (now - goal), (whole - goal) / TRIES)
     raise ValueError(
-        f"PruneChannels: latency can't fall to {goal:.1f} us by cutting channels; {whole:.1f} us before, {best:.1f} us "
+        f"PruneChannels: latency can't fall to {goal:.1f} us without channels; {whole:.1f} us before, {best:.1f} us "
         "at best. Raise the budget, lower round_to, or cut layers as well (tfc.DropLayers)."
     )
 
@@ -197,7 +197,7 @@ def _cut(family: Family, width: float) -> int:
 
 
 def _savings(family: Family, measured: list[tuple[int, float]]) -> np.ndarray:
-    """Microseconds saved at each allowed step, between and beyond what was measured; more cut never saves less."""
+    """Returns the microseconds saved at each allowed step, interpolated from measured ones; they never decrease."""
     steps = np.array(family.steps(), float)
     if not measured:
         return np.zeros(len(steps))
@@ -208,7 +208,7 @@ def _savings(family: Family, measured: list[tuple[int, float]]) -> np.ndarray:
 
 
 def _greedy(found: list[Family], saved: list[np.ndarray], wanted: float) -> list[tuple[Family, int]]:
-    """Goes on with the family whose next cut saves most time for its score, looking over several steps at once."""
+    """Chooses, again and again, the family and number of steps that save most time for the lost score."""
     at, total = [0] * len(found), 0.0
     lost = [np.concatenate([[0.0], np.cumsum(f.scores)])[f.steps()] for f in found]
     while total < wanted:
@@ -220,7 +220,7 @@ def _greedy(found: list[Family], saved: list[np.ndarray], wanted: float) -> list
         ]
         if not options:
             return [(f, f.steps()[-1]) for f in found]
-        k, j, _ = max(options, key=lambda option: option[2])  # of equals the first: the smallest cut
+        k, j, _ = max(options, key=lambda option: option[2])  # the first among equals: the fewest channels
         total += saved[k][j] - saved[k][at[k]]
         at[k] = j
     return [(f, f.steps()[place]) for f, place in zip(found, at, strict=True)]

@@ -1,4 +1,4 @@
-"""Latency of Keras models as the phone's runtime sees them: converted and run by the LiteRT interpreter, here."""
+"""Measures the latency of Keras models: converts them and runs the files in the LiteRT interpreter of this machine."""
 
 import keras
 import numpy as np
@@ -17,9 +17,9 @@ def converted(model: keras.Model, x: list[np.ndarray] | None, mode: str, seed: i
 
     Args:
         model: The model.
-        x: Samples for calibration, one array per input; None draws some.
+        x: Samples for calibration, one array per input; None for random ones.
         mode: Mode of `tfc.convert`.
-        seed: Seed of drawn samples.
+        seed: Seed of random samples.
 
     Returns:
         The file.
@@ -33,8 +33,7 @@ def converted(model: keras.Model, x: list[np.ndarray] | None, mode: str, seed: i
 def latencies(files: list[Artifact]) -> list[float]:
     """Returns the median latency of each file in microseconds on this machine, one call of batch 1, one thread.
 
-    They are measured in turns: what another process does to one it does to all, so that their ratios hold where the
-    figures themselves do not.
+    They are measured in turns, so that other processes slow all of them down alike and their ratios hold.
     """
     named = {str(k): file for k, file in enumerate(files)}
     report = benchmark(

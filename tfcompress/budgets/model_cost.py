@@ -1,4 +1,4 @@
-"""What a model costs as it is, and what it would cost without some groups of channels: parameters and MACs."""
+"""Computes the parameters and MACs of a model, whole or without some channel groups."""
 
 import keras
 import numpy as np
@@ -9,13 +9,13 @@ from tfcompress.layer_table.lookup import spec_of, weight
 
 
 class Costs:
-    """Parameters and MACs of a model without some groups, from the sizes of its weights.
+    """Computes parameters and MACs of a model without some channel groups, from the sizes of its weights.
 
-    MACs of a layer shrink as its kernels do; what a layer multiplies without kernels counts as it was.
+    The MACs of a layer are taken to shrink in proportion to its kernels; multiplications without kernels don't shrink.
 
     Args:
         model: The model, flat.
-        channels: Its groups.
+        channels: Its channel groups.
     """
 
     def __init__(self, model: keras.Model, channels: Channels):
@@ -56,7 +56,7 @@ class Costs:
         return {"parameters": parameters, "macs": macs}
 
     def each(self, name: str) -> np.ndarray:
-        """Returns by group number what goes with each group while all others stay.
+        """Returns, by group number, the cost that removing one group alone saves.
 
         Args:
             name: "parameters" or "macs".

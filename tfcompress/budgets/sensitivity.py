@@ -1,4 +1,4 @@
-"""How much a model loses without some of its operations, measured on data: loss, accuracy, or change of the output."""
+"""Sensitivity: measures on data how loss, accuracy or output change when operations of a model are removed."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ _TEXTS = {
 
 
 class Sensitivity:
-    """Measures what leaving operations out costs, compared with the model as it is.
+    """Measures the effect of removing operations from a model.
 
     Args:
         model: A built Functional or Sequential model.
@@ -27,7 +27,7 @@ class Sensitivity:
         measure: "loss", "accuracy" or "output"; None for "loss" with labels and "output" without.
 
     Attributes:
-        measure: What is measured.
+        measure: The measure that is used.
 
     Raises:
         ValueError: If data, labels or the loss are missing, or the measure does not fit the model's outputs.
@@ -44,8 +44,8 @@ class Sensitivity:
     def __init__(self, model: keras.Model, evidence: Evidence, measure: str | None = None):
         if evidence.x is None:
             raise ValueError(
-                "DropLayers: measures on data. Give representative samples: data=x, an array (n, ...); or say by names "
-                "what goes."
+                "DropLayers: measures on data. Give representative samples: data=x, an array (n, ...); or give names "
+                "of blocks and layers to remove."
             )
         self.measure = measure or ("output" if evidence.y is None else "loss")
         self._model, self._evidence = model, evidence
@@ -57,7 +57,7 @@ class Sensitivity:
             self._before = self._scored(self._reference)
 
     def __call__(self, picks: Picks) -> float:
-        """Returns what leaving operations out costs: 0 is nothing, more is worse."""
+        """Returns the cost of removing operations: 0 for no change, more is worse."""
         outputs = outputs_without(self._model, picks, self._evidence.x)
         if self.measure == "output":
             parts = zip(outputs, self._reference, self._is_softmax, strict=True)
@@ -65,7 +65,7 @@ class Sensitivity:
         return self._scored(outputs) - self._before
 
     def text(self, cost: float) -> str:
-        """Says what a cost is."""
+        """Returns a cost as text, with the name of the measure."""
         return _TEXTS[self.measure].format(-cost if self.measure == "accuracy" else cost)
 
     def _check(self):
@@ -112,7 +112,7 @@ def _changed(output, reference, is_softmax) -> float:
 
 
 def _softmax(model) -> list[bool]:
-    """Whether each output comes straight from a softmax."""
+    """Returns for each output whether it comes straight from a softmax."""
 
     def visit(path, op, args, kwargs, outputs):
         is_one = probabilities(op) == SOFTMAX
@@ -123,7 +123,7 @@ def _softmax(model) -> list[bool]:
 
 
 class _Made:
-    """A tensor, and whether a softmax made it."""
+    """A symbolic tensor that remembers whether a softmax made it."""
 
     def __init__(self, is_softmax: bool):
         self.is_softmax = is_softmax

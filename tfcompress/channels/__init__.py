@@ -1,1 +1,1 @@
-"""Channel dependencies: which channels go together, what each is worth, and cutting them out."""
+"""Channel dependencies: finds channels that can only be removed together, scores them, and removes them."""

@@ -1,7 +1,8 @@
-"""What a channel is worth: criteria that score every group of channels (higher stays).
+"""Channel criteria: score every channel group; groups of low score are removed first.
 
-A criterion gives, for some operations, one figure per channel of an axis; figures of the same group are averaged. Those
-that look at what makes a channel read its producers' weights, those that look at what it is good for its consumers'.
+A criterion gives, for some operations, one figure per channel of an axis; figures of the same group are averaged. Some
+criteria look at the weights that compute a channel (its producers'), others at the weights that read it (its
+consumers').
 """
 
 from collections.abc import Callable, Iterator
@@ -22,15 +23,15 @@ BATCH = 64  # samples per gradient
 
 @dataclass(frozen=True)
 class Scene:
-    """What a channel criterion may look at.
+    """The model, its channel groups and data that a channel criterion gets.
 
     Args:
         model: The model, flat.
-        channels: Its groups.
-        x: What the model's call takes, or None.
+        channels: Its channel groups.
+        x: Samples in the form that the model's call takes, or None.
         y: Labels, or None.
         loss: Function `(y_true, y_pred)`, or None.
-        rng: Generator of what is drawn at random.
+        rng: Generator for random numbers.
 
     `producers()` yields, for every weight that makes channels, their groups and the weight as `(channels, values)`.
     """
@@ -53,15 +54,15 @@ Part = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class ChannelCriterion:
-    """A criterion with what it needs.
+    """A criterion's function, with the data that it needs.
 
     Args:
         parts: Function `scene -> iterator of (groups, figures)`.
         data: Whether it looks at samples.
         labels: Whether it looks at labels and the loss.
-        absolute: Whether figures of different layers can be compared as they are, as effects on the loss can, and set
-            against what a channel costs; otherwise each layer's are divided by their mean before all layers are ranked
-            together.
+        absolute: Whether figures of different layers can be compared as they are, as effects on the loss can, and
+            divided by the cost of a channel; otherwise each layer's are divided by their mean before all layers are
+            ranked together.
     """
 
     parts: Callable[[Scene], Iterator[Part]]
@@ -81,7 +82,7 @@ def channel_criterion(name: str, data: bool = False, labels: bool = False, absol
         data: Whether it looks at samples.
         labels: Whether it looks at labels and the loss.
         absolute: Whether figures of different layers can be compared as they are, as effects on the loss can; under a
-            budget of MACs or parameters they are divided by what the channel costs.
+            budget of MACs or parameters they are divided by the cost of the channel.
 
     Returns:
         A decorator for a function `scene -> iterator of (groups, figures)`, both arrays `(channels,)`.
@@ -106,10 +107,10 @@ def channel_criterion(name: str, data: bool = False, labels: bool = False, absol
 
 
 def find(name: str) -> ChannelCriterion:
-    """Returns a criterion.
+    """Returns a registered criterion.
 
     Raises:
-        ValueError: If nobody registered that name; the message lists those there are.
+        ValueError: If the name is not registered; the message lists the names that are.
     """
     return _table[checks.choice("PruneChannels", "criterion", name, sorted(_table))]
 
@@ -120,18 +121,18 @@ def names() -> list[str]:
 
 
 def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
-    """Returns the score of every group that can be cut and that the criterion says something of.
+    """Returns the score of every removable group for which the criterion gives figures.
 
     Args:
         name: A criterion.
-        scene: What it may look at.
+        scene: The model and data that it gets.
         compare: Whether groups of different layers are ranked together.
 
     Returns:
         Group number to score.
 
     Raises:
-        ValueError: If it needs data, labels or a loss that are not there.
+        ValueError: If it needs data, labels or a loss that were not given.
     """
     criterion = find(name)
     _check(name, criterion, scene)
@@ -145,7 +146,7 @@ def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
         np.add.at(count, made, 1)
     groups = scene.channels.groups
     groups = groups[count[groups] > 0]
-    # a sum where figures add up to an effect on the loss, a mean where they are sizes
+    # effects on the loss add up over a group, sizes are averaged
     each = total[groups] if criterion.absolute else total[groups] / count[groups]
     return dict(zip(groups.tolist(), each.tolist(), strict=True))
 
@@ -177,21 +178,21 @@ def producers(scene: Scene) -> Iterator[Part]:
 
 @channel_criterion("l1")
 def l1(scene: Scene) -> Iterator[Part]:
-    """Sum of |w| of the filter (Li et al., "Pruning Filters for Efficient ConvNets", 2017)."""
+    """Scores by the sum of |w| of the filter (Li et al., "Pruning Filters for Efficient ConvNets", 2017)."""
     for made, values in producers(scene):
         yield made, np.abs(values).sum(1)
 
 
 @channel_criterion("l2")
 def l2(scene: Scene) -> Iterator[Part]:
-    """Euclidean norm of the filter."""
+    """Scores by the Euclidean norm of the filter."""
     for made, values in producers(scene):
         yield made, np.sqrt(np.square(values).sum(1))
 
 
 @channel_criterion("fpgm")
 def fpgm(scene: Scene) -> Iterator[Part]:
-    """Distance to all filters of the layer (He et al., "Filter Pruning via Geometric Median", 2019)."""
+    """Scores by the distance to all filters of the layer (He et al., "Filter Pruning via Geometric Median", 2019)."""
     for made, values in producers(scene):
         square = np.square(values).sum(1)
         yield made, np.sqrt(np.maximum(square[:, None] + square[None] - 2 * values @ values.T, 0)).sum(1)
@@ -199,14 +200,14 @@ def fpgm(scene: Scene) -> Iterator[Part]:
 
 @channel_criterion("random")
 def random(scene: Scene) -> Iterator[Part]:
-    """Uniform noise: the arm every other criterion has to beat."""
+    """Scores at random: the baseline that every other criterion has to beat."""
     groups = scene.channels.groups
     yield groups, scene.rng.random(len(groups))
 
 
 @channel_criterion("bn_scale")
 def bn_scale(scene: Scene) -> Iterator[Part]:
-    """|gamma| of the BatchNormalization behind (Liu et al., "Network Slimming", 2017)."""
+    """Scores by |gamma| of the BatchNormalization behind the layer (Liu et al., "Network Slimming", 2017)."""
     for use in scene.channels.uses.values():
         for path, vectors in use.weights.items():
             if path.rsplit("/", 1)[-1] == "gamma" and vectors[-1] is not None:
@@ -216,16 +217,17 @@ def bn_scale(scene: Scene) -> Iterator[Part]:
 
 @channel_criterion("taylor", data=True, labels=True, absolute=True)
 def taylor(scene: Scene) -> Iterator[Part]:
-    """|dL/dg| of a gate g on the channel (Molchanov et al., "Importance Estimation for Neural Network Pruning", 2019).
+    """Scores by the squared gradient of a gate on the channel.
 
-    The gate lies on what reads the channel: dL/dg is the sum of w dL/dw over the consumers' weights.
+    After Molchanov et al., "Importance Estimation for Neural Network Pruning", 2019. The gate g multiplies the channel
+    where it is read: dL/dg is the sum of w dL/dw over the consumers' weights.
     """
     return _by_gradient(scene, lambda w, g, axes: np.square((w * g).sum(axes)))
 
 
 @channel_criterion("gradient", data=True, labels=True, absolute=True)
 def gradient(scene: Scene) -> Iterator[Part]:
-    """Mean |dL/dw| over the weights that read the channel."""
+    """Scores by the mean of |dL/dw| over the weights that read the channel."""
     return _by_gradient(scene, lambda w, g, axes: np.abs(g).mean(axes))
 
 
@@ -255,14 +257,17 @@ def _by_gradient(scene: Scene, figure: Any) -> Iterator[Part]:
 
 @channel_criterion("activation", data=True)
 def activation(scene: Scene) -> Iterator[Part]:
-    """Share of values that are not zero (Hu et al., "Network Trimming", 2016, whose APoZ is the share that is)."""
+    """Scores by the share of values that are not zero.
+
+    After Hu et al., "Network Trimming", 2016, whose APoZ is the share that is zero.
+    """
     for made, seen, _ in _read(scene):
         yield made, np.asarray(seen.others / seen.count)
 
 
 @channel_criterion("deviation", data=True)
 def deviation(scene: Scene) -> Iterator[Part]:
-    """Standard deviation of the channel times the norm of what reads it: how much it moves its consumers."""
+    """Scores by the standard deviation of the channel times the norm of the weights that read it."""
     for made, seen, norms in _read(scene):
         mean = seen.total / seen.count
         yield made, np.sqrt(np.maximum(seen.squares / seen.count - mean * mean, 0)) * norms
@@ -270,7 +275,7 @@ def deviation(scene: Scene) -> Iterator[Part]:
 
 @dataclass
 class _Seen:
-    """What was seen of the channels that an operation reads."""
+    """Statistics of the channels that an operation reads, summed over the data."""
 
     count: int = 0
     others: np.ndarray | float = 0.0  # values that are not zero
@@ -286,7 +291,7 @@ class _Seen:
 
 
 def _read(scene: Scene) -> Iterator[tuple[np.ndarray, _Seen, np.ndarray]]:
-    """Yields groups, what was seen of them, and norms of the weights, for every input that a layer reads."""
+    """Yields channel groups, their statistics on data, and norms of the weights, for every input that a layer reads."""
     wanted = {}
     for use in scene.channels.uses.values():
         for path, axis, made in scene.channels.reads(use):

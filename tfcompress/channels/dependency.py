@@ -1,7 +1,7 @@
-"""Groups of channels: what has to go together when one channel goes, by label propagation through the graph.
+"""Channel groups: finds channels that can only be removed together, by label propagation through the graph.
 
-Law: with the consumers' inputs of dead channels set to zero (`zeroed`), a model gives the same output as the model that
-has them cut out (`shrink`).
+A model without some groups (`shrink`) gives the same output as the model whose weights that read these channels are set
+to zero (`zeroed`).
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from tfcompress.layer_table.lookup import has_weight, spec_of, weight
 
 @dataclass(frozen=True)
 class Channels:
-    """The groups of a model's channels. Made by `groups`.
+    """The channel groups of a model, made by `groups`.
 
     Args:
-        uses: What channels are to each operation, by `id(operation)`, in order of execution.
-        roots: The group of each label; 0 is what is kept.
-        reasons: For each kept label which operation keeps it, and why.
+        uses: How each operation uses channels, by `id(operation)`, in order of execution.
+        roots: The group of each label; 0 for channels that can't be removed.
+        reasons: For each label that can't be removed, which operation prevents it and why.
     """
 
     uses: dict[int, Use]
@@ -33,7 +33,7 @@ class Channels:
 
     @property
     def groups(self) -> np.ndarray:
-        """Numbers of the groups that can be cut, in order of the graph."""
+        """Numbers of the groups that can be removed, in order of the graph."""
         made = [self.roots[use.inner] for use in self.uses.values() if use.inner is not None]
         made += [self.roots[use.output.vector()] for use in self.uses.values() if use.output is not None]
         found = np.unique(np.concatenate(made)) if made else np.array([], int)
@@ -49,7 +49,7 @@ class Channels:
         return found
 
     def kept(self) -> dict[str, tuple[str, str]]:
-        """Returns, by path of an operation whose channels can't be cut, which operation keeps them and why."""
+        """Returns, by path of an operation whose channels can't be removed, which operation prevents it and why."""
         found = {}
         for use in self.uses.values():
             vector = use.inner if use.inner is not None else _made(use)
@@ -58,7 +58,7 @@ class Channels:
         return found
 
     def alive(self, dead: np.ndarray) -> np.ndarray:
-        """Returns, by label, whether it stays when these groups go."""
+        """Returns for each label whether it stays when the groups `dead` are removed."""
         return ~np.isin(self.roots, dead)
 
     def reads(self, use: Use) -> list[tuple[str, int, np.ndarray]]:
@@ -76,16 +76,16 @@ class Channels:
 
 
 def _made(use: Use) -> np.ndarray | None:
-    """Labels that the operation itself brought up: its weights have an axis for them."""
+    """Returns the labels of channels that an operation computes itself: its weights have an axis for them."""
     makes = any(axes.output_channel is not None for axes in spec_of(use.op).axes.values())
     return use.output.vector() if use.output is not None and makes else None
 
 
 def groups(model: keras.Model) -> Channels:
-    """Finds which channels of a model can be cut, and which only together.
+    """Finds the channels of a model that can be removed, in groups that can only be removed together.
 
     Args:
-        model: A built Functional or Sequential model; nested models are opened.
+        model: A built Functional or Sequential model; nested models are included.
 
     Returns:
         The groups.
@@ -102,7 +102,7 @@ def groups(model: keras.Model) -> Channels:
         (4, {'d': ('d', 'is an output of the model')})
     """
     labels, uses = Labels(), {}
-    sources: dict[int, tuple[Signal, str]] = {}  # with the signal: an id is only good while the object lives
+    sources: dict[int, tuple[Signal, str]] = {}  # holds the signal too: an id is unique only while its object lives
 
     def visit(path, op, args, kwargs, outputs):
         spec = spec_of(op)
@@ -110,7 +110,7 @@ def groups(model: keras.Model) -> Channels:
         rule = rule_of(spec.flow if call.inputs else "unknown")
         made = rule(call) if _is_described(op, spec) else call.kept(UNDESCRIBED)
         sources.update({id(x): (x, path) for x in made})
-        call.use()  # operations that nothing is known of have their place as well
+        call.use()  # adds an entry for unknown operations too
         return made
 
     given = [_input(x) for x in check_graph(model).inputs]
@@ -125,7 +125,7 @@ def _input(x) -> Signal:
 
 
 def _is_described(op, spec) -> bool:
-    """Whether all weights of an operation stand in its row; of others nobody knows which channel they belong to."""
+    """Returns whether the layer table describes the axes of all weights of an operation."""
     if spec.flow in ("unknown", "still", "whole"):
         return True
     known = {id(weight(op, path)) for path in spec.axes if has_weight(op, path)}

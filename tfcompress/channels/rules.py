@@ -1,7 +1,8 @@
-"""How channels travel through operations: one rule for each `flow` in the table of layer facts.
+"""Propagates channel labels through operations: one rule for each `flow` in the layer table.
 
 A rule gets the labels of the inputs and returns those of the outputs; on the way it notes which labels lie along which
-axis of which weight, and joins or keeps labels. Where it does not know better it keeps: never wrong, only larger.
+axis of which weight, and joins labels or marks them as not removable. In doubt it marks them: the result is then
+larger than needed, but never wrong.
 """
 
 from collections.abc import Callable
@@ -25,22 +26,22 @@ PART = "takes some of the channels by number"
 MEETS = "joins channels that are kept"
 NOT_LAST = "channels do not lie on the last axis"
 OUTPUT = "is an output of the model"
-YOURS = "has an activation function that nobody described (tfc.elementwise tells that it takes each value for itself)"
+YOURS = "has an activation function that is not described (tfc.elementwise declares one that works value by value)"
 STILL = "no rule for cutting it"
 STATES = "takes or returns states of a fixed size"
-UNDESCRIBED = "has weights that its row in the table does not describe"
+UNDESCRIBED = "has weights that its row in the layer table does not describe"
 WIDTH = "has no argument for its number of channels"
 
 
 @dataclass
 class Use:
-    """What channels are to one operation.
+    """How one operation uses channels: the labels along the axes of its weights and output.
 
     Args:
         path: Path of the operation in the model.
         op: The operation.
-        weights: Weight path to one entry per axis: the labels along it, or None where nothing is cut.
-        inner: Labels of units or heads inside; None where there are none.
+        weights: Weight path to one entry per axis: the labels along it, or None for an axis without channels.
+        inner: Labels of units or heads inside; None if there are none.
         output: Labels and shape of its output.
         groups: Labels of the groups of a grouped convolution, one each; None for others.
     """
@@ -55,7 +56,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an operation on labels."""
+    """One call of an operation, with channel labels in place of tensors."""
 
     path: str
     op: Any
@@ -72,15 +73,15 @@ class Call:
         return [x for x in keras.tree.flatten((self.args, self.kwargs)) if isinstance(x, Signal)]
 
     def use(self) -> Use:
-        """Returns what is noted of the operation."""
+        """Returns the notes on how the operation uses channels, made at its first call."""
         return self.uses.setdefault(id(self.op), Use(self.path, self.op))
 
     def keep(self, labels: np.ndarray, why: str) -> None:
-        """Keeps labels because of this operation."""
+        """Marks labels as not removable because of this operation."""
         self.labels.keep(labels, self.path, why)
 
     def kept(self, why: str) -> list[Signal]:
-        """Keeps all inputs; the outputs can't be cut either."""
+        """Marks the channels of all inputs as not removable, and returns outputs that aren't either."""
         for given in self.inputs:
             self.keep(given.labels, why)
         return [_whole(shape) for shape in self.shapes]
@@ -118,7 +119,10 @@ def _whole(shape) -> Signal:
 
 
 def last_labels(call: Call, given: Signal) -> np.ndarray | None:
-    """Labels along the last axis; None, and they are kept, if channels lie on another one."""
+    """Returns the labels along the last axis.
+
+    If channels lie on another axis they can't be removed, and all labels of the last axis are 0 (None if it is open).
+    """
     if given.axis == -1 and given.shape and given.shape[-1] is not None:
         return given.vector()
     call.keep(given.labels, NOT_LAST)
@@ -127,25 +131,25 @@ def last_labels(call: Call, given: Signal) -> np.ndarray | None:
 
 @flow("still")
 def still(call: Call) -> list[Signal]:
-    """Nothing can be cut here."""
+    """Marks all channels as not removable."""
     return call.kept(STILL)
 
 
 @flow("unknown")
 def unknown(call: Call) -> list[Signal]:
-    """Nobody knows what it does."""
+    """Marks all channels as not removable, because the operation is not in the layer table."""
     return call.kept(f"{type(call.op).__name__} is not in the table of layers (tfc.describe adds it)")
 
 
 @flow("whole")
 def whole(call: Call) -> list[Signal]:
-    """Each value depends on all channels."""
+    """Marks all channels as not removable, because each value depends on all of them."""
     return call.kept(ACROSS)
 
 
 @flow("mix")
 def mix(call: Call) -> list[Signal]:
-    """New channels out of sums over the old ones."""
+    """Makes new channels as weighted sums over all input channels (Dense, convolution)."""
     old = last_labels(call, call.inputs[0])
     use, shape = call.use(), call.shapes[0]
     if use.output is None:
@@ -161,7 +165,7 @@ def mix(call: Call) -> list[Signal]:
 
 
 def _new(call: Call, count: int) -> np.ndarray:
-    """New labels, kept where the layer can't be made narrower."""
+    """Returns new labels, marked as not removable if the layer can't be made narrower."""
     new = call.labels.fresh(count)
     function = activation(call.op)
     if function is not None and not is_elementwise(function):
@@ -173,7 +177,7 @@ def _new(call: Call, count: int) -> np.ndarray:
 
 @flow("grouped")
 def grouped(call: Call) -> list[Signal]:
-    """A convolution in groups: those of a group's inputs and outputs go or stay together."""
+    """Joins the input and output channels of each group of a grouped convolution."""
     old = last_labels(call, call.inputs[0])
     (made,) = mix(call)
     use, groups = call.use(), call.op.groups
@@ -186,7 +190,7 @@ def grouped(call: Call) -> list[Signal]:
 
 @flow("pass")
 def passed(call: Call) -> list[Signal]:
-    """Each channel for itself; a depthwise kernel may make several out of one."""
+    """Passes each channel on by itself; a depthwise kernel may make several out of one."""
     shape = call.shapes[0]
     if not shape or len(call.inputs) != 1 or len(call.shapes) != 1:
         return call.kept(STILL)
@@ -204,7 +208,7 @@ def passed(call: Call) -> list[Signal]:
 
 
 def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> None:
-    """Notes labels along the axes of all weights of a layer, by what they mean."""
+    """Notes the labels along the axes of all weights of a layer, by the meaning of the axes."""
     for path, axes in spec.axes.items():
         if not has_weight(call.op, prefix + path):
             continue
@@ -212,14 +216,14 @@ def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> N
 
 
 def note_weight(call: Call, path: str, axes: Axes, old, new, inner) -> None:
-    """Notes labels along the axes of one weight: of channels read, made, and inside."""
+    """Notes the labels along the axes of one weight: input channels, output channels, units or heads inside."""
     sizes = weight(call.op, path).shape
     axes = axes.filled(len(sizes))  # PReLU: a slope for every place and channel
     call.note(path, [_along(axes, k, size, old, new, inner) for k, size in enumerate(sizes)])
 
 
 def _along(axes: Axes, k: int, size: int, old, new, inner) -> np.ndarray | None:
-    """Labels along one axis of a weight. Input channels times a multiplier stand as often as that says."""
+    """Returns the labels along one axis of a weight; input channels are repeated where the axis is a multiple."""
     if k == axes.input_channel:
         return old if len(old) == size else np.repeat(old, size // len(old))
     if k == axes.kept_channel:
@@ -233,7 +237,7 @@ def _along(axes: Axes, k: int, size: int, old, new, inner) -> np.ndarray | None:
 
 
 def attention_inputs(args: tuple, kwargs: dict) -> tuple:
-    """Returns query, value and key from the arguments of a call of attention; without keys the values are the keys."""
+    """Returns query, value and key from the arguments of a call of attention; without a key, the value is the key."""
     given = (*args, None, None, None)[:3]
     query, value, key = (kwargs.get(name, x) for name, x in zip(("query", "value", "key"), given, strict=True))
     return query, value, value if key is None else key
@@ -241,7 +245,7 @@ def attention_inputs(args: tuple, kwargs: dict) -> tuple:
 
 @flow("merge")
 def merge(call: Call) -> list[Signal]:
-    """Joined value by value, with broadcasting."""
+    """Joins the channels of all inputs of an operation that works value by value, with broadcasting."""
     (shape,) = call.shapes
     given = call.inputs
     constants = [
@@ -274,7 +278,7 @@ def merge(call: Call) -> list[Signal]:
 def _noted(call: Call, made: Signal) -> Signal:
     use = call.use()
     if use.output is not None:
-        # an operation called twice is made once, so both calls keep the same sizes
+        # a shared operation has one set of sizes, so the outputs of both calls must have the same
         if use.output.shape != made.shape or use.output.axis != made.axis:
             call.keep(use.output.labels, MOVED)
             call.keep(made.labels, MOVED)
@@ -286,7 +290,7 @@ def _noted(call: Call, made: Signal) -> Signal:
 
 @flow("concat")
 def concat(call: Call) -> list[Signal]:
-    """Laid side by side."""
+    """Concatenates the labels of the inputs."""
     (shape,) = call.shapes
     axis = call.op.axis
     axis = axis - len(shape) - 1 if axis >= 0 else axis
@@ -300,7 +304,7 @@ def concat(call: Call) -> list[Signal]:
 
 
 def _along_another(call: Call, shape, axis) -> list[Signal]:
-    """Laid side by side along an axis that channels do not lie on: channel by channel the same."""
+    """Joins the channels of inputs that are concatenated along another axis than that of channels."""
     axes = {x.axis for x in call.inputs}
     if len(axes) > 1 or axis in axes:
         return call.kept(MOVED)
@@ -312,7 +316,7 @@ def _along_another(call: Call, shape, axis) -> list[Signal]:
 
 @flow("move")
 def move(call: Call) -> list[Signal]:
-    """Values change places: the operation itself is done on the labels."""
+    """Applies an operation that only rearranges values (reshape, transpose, slice) to the labels."""
     (given,) = call.inputs[:1]
     (shape,) = call.shapes
     if len(call.inputs) != 1 or None in given.shape or None in shape:
@@ -328,7 +332,7 @@ def move(call: Call) -> list[Signal]:
         first = np.take(made, [0], axis)
         made = first if (made == first).all() else made
     longer = [k for k, n in enumerate(made.shape) if n > 1]
-    # a slice that takes some of the channels would take others after a cut
+    # a slice of some channels by number would select others once channels are removed
     known = set(np.unique(given.labels).tolist()) == set(np.unique(made).tolist())
     if len(longer) > 1 or not known:
         return call.kept(MOVED if known else PART)
@@ -337,7 +341,7 @@ def move(call: Call) -> list[Signal]:
 
 @flow("reduce")
 def reduced(call: Call) -> list[Signal]:
-    """Some axes vanish; if the channels' is among them, all are needed."""
+    """Removes reduced axes from the labels; if the channel axis is reduced, no channel can be removed."""
     (given,), (shape,) = call.inputs, call.shapes
     rank = len(given.shape) + 1
     axes = call.op.axis

@@ -1,4 +1,4 @@
-"""How channels travel through layers with something inside: two directions, a layer at each step, attention heads."""
+"""Propagates channel labels through composite layers: Bidirectional, TimeDistributed, attention."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tfcompress.layer_table.lookup import activation, is_elementwise, spec_of
 
 @flow("both")
 def both(call: Call) -> list[Signal]:
-    """Two recurrent layers in opposite directions, with the same number of units in both."""
+    """Labels a bidirectional layer, whose two recurrent layers keep the same number of units."""
     layer, shape = call.op, call.shapes[0]
     if layer.merge_mode is None or len(call.shapes) > 1 or len(call.inputs) > 1:
         return call.kept(STATES)
@@ -36,7 +36,7 @@ def both(call: Call) -> list[Signal]:
 
 @flow("each step")
 def each_step(call: Call) -> list[Signal]:
-    """The layer inside, at every step."""
+    """Labels a layer that applies the layer inside it at every step."""
     inner, (shape,) = call.op.layer, call.shapes
     spec = spec_of(inner)
     old = last_labels(call, call.inputs[0])
@@ -57,7 +57,7 @@ def each_step(call: Call) -> list[Signal]:
 
 @flow("attention")
 def attention(call: Call) -> list[Signal]:
-    """Heads go as wholes; the output has channels of its own."""
+    """Labels attention: its heads are removed as a whole, and its output has new channels."""
     layer, shape = call.op, call.shapes[0]
     query, value, key = attention_inputs(call.args, call.kwargs)
     if len(call.shapes) != 1 or len(layer.get_config().get("attention_axes") or [1]) != 1:

@@ -1,4 +1,4 @@
-"""Cutting channels out of a model, and the model that this must equal."""
+"""Removes channels from a model (`shrink`), or sets the weights that read them to zero (`zeroed`)."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from tfcompress.layer_table.lookup import Left, arguments, weight
 
 
 def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Model:
-    """Returns a smaller model without some groups of channels.
+    """Returns a smaller model without some channel groups.
 
     Args:
-        model: The model that `channels` was made of; it is not changed.
+        model: The model that `channels` was made from; it is not changed.
         channels: Result of `groups(model)`.
-        dead: Numbers of the groups to cut.
+        dead: Numbers of the groups to remove.
 
     Returns:
         A flat model whose output equals that of `zeroed(model, channels, dead)`.
 
     Raises:
-        ValueError: If a number is no group that can be cut, or a layer would keep no channel; it is named.
+        ValueError: If a number is not that of a removable group, or a layer, which is named, would keep no channel.
 
     Example:
         >>> import keras
@@ -40,10 +40,10 @@ def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
 
 
 def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[keras.Model, dict[int, Any]]:
-    """`shrink`, and where its layers went.
+    """Returns a smaller model as `shrink` does, and the new operation for each old one.
 
     Returns:
-        The smaller model, and by `id(operation)` the operation now in its place.
+        The smaller model, and by `id(operation)` the operation that replaces it.
     """
     alive = _alive(channels, dead)
 
@@ -62,15 +62,15 @@ def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[ke
 
 
 def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Model:
-    """Returns a copy of a model in which nobody reads some groups of channels.
+    """Returns a copy of a model whose weights that read some channel groups are zero.
 
     Args:
-        model: The model that `channels` was made of; it is not changed.
+        model: The model that `channels` was made from; it is not changed.
         channels: Result of `groups(model)`.
         dead: Numbers of the groups.
 
     Returns:
-        A flat model of the same size, the weights that read these channels set to zero.
+        A flat model of the same size.
     """
     _alive(channels, dead)
 
@@ -90,7 +90,7 @@ def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
 
 
 def kept(channels: Channels, dead: np.ndarray, op: Any, path: str) -> list[np.ndarray | None]:
-    """Returns, for each axis of a weight, which of its entries stay when groups go; None where all do."""
+    """Returns, for each axis of a weight, which entries stay when groups are removed; None for axes without any."""
     alive, use = channels.alive(dead), channels.uses.get(id(op))
     return [] if use is None else [None if v is None else alive[v] for v in use.weights.get(path, [])]
 
@@ -98,7 +98,7 @@ def kept(channels: Channels, dead: np.ndarray, op: Any, path: str) -> list[np.nd
 def _alive(channels: Channels, dead) -> np.ndarray:
     unknown = np.setdiff1d(dead, channels.groups)
     if len(unknown):
-        raise ValueError(f"shrink: {unknown.tolist()} are no groups that can be cut. Take them from Channels.groups.")
+        raise ValueError(f"shrink: {unknown.tolist()} are not removable groups. Take numbers from Channels.groups.")
     alive = channels.alive(np.asarray(dead, int))
     for use in channels.uses.values():
         for vector in (use.inner, use.output.vector() if use.output is not None else None):

@@ -1,1 +1,1 @@
-"""Knowledge distillation: teachers, their features, and the loss."""
+"""Knowledge distillation: runs teachers, compares features, and computes the loss."""

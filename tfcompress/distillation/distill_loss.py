@@ -1,4 +1,4 @@
-"""Teachers and student brought together: what each output is, and adapters between features of different width."""
+"""Computes the distillation loss between teachers and a student, with adapters between features of unequal width."""
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ from tfcompress.graph.tree import is_built, leaves
 
 
 class Lesson(keras.layers.Layer):
-    """What `Distill` keeps with a student: its teachers, and an adapter for each pair of features that needs one.
+    """Holds the teachers of a student, and an adapter for each pair of features of unequal width.
 
     Args:
         technique: The `Distill`.
@@ -35,7 +35,7 @@ class Lesson(keras.layers.Layer):
 
     def __init__(self, technique, student: keras.Model):
         super().__init__(name="lesson", dtype="float32", trainable=False)
-        # teachers are not part of what is saved, nor of anybody's weights
+        # hidden from Keras, so that teachers are neither saved nor counted among the weights
         self.__dict__["teachers"] = [load_model(t) if isinstance(t, str) else t for t in technique.teacher]
         self.__dict__["technique"] = technique
         self.names = list(getattr(student, "output_names", None) or [])
@@ -113,7 +113,7 @@ class Lesson(keras.layers.Layer):
         return total
 
     def _by_output(self, sample_weight, y_pred, count: int) -> list:
-        """Weights for each output: one for all, or one each, by position or by name."""
+        """Returns the sample weights of each output: one array for all, or one each, by position or by name."""
         if isinstance(sample_weight, dict):
             names = sorted(y_pred) if isinstance(y_pred, dict) else self.names
             return [sample_weight.get(name) for name in names]
@@ -130,7 +130,7 @@ class Lesson(keras.layers.Layer):
         return tf.reduce_mean(tf.square(theirs - mine))
 
     def own_weights(self):
-        """Returns the pairs (adapter, noted gradient) that need an optimizer of their own."""
+        """Returns the pairs (adapter, recorded gradient), which the compression's own optimizer trains."""
         return [(k, g) for k, g in zip(self.kernels, self.gradients, strict=True) if k is not None]
 
 
@@ -155,7 +155,7 @@ def _check_pair(teacher, student):
 
 
 def _agree(a, b) -> bool:
-    """Whether two shapes agree where both are known."""
+    """Returns whether two shapes agree where both are known."""
     return len(a) == len(b) and all(m is None or n is None or m == n for m, n in zip(a, b, strict=True))
 
 
@@ -172,7 +172,7 @@ def _check_outputs(teacher, theirs, student, mine):
 
 
 def _kinds(asked, student, mine, theirs) -> list[str]:
-    """Returns what each output of the student is taken for."""
+    """Returns the kind of each output of the student: "softmax", "sigmoid" or "linear"."""
     if asked is not None:
         asked = (asked,) * len(mine) if isinstance(asked, str) else asked
         if len(asked) != len(mine):
@@ -188,7 +188,7 @@ def _kinds(asked, student, mine, theirs) -> list[str]:
             what = "ends in " + " and ".join(known) if known else "is one unit without activation"
             raise ValueError(
                 f"Distill: output {k} of {student.name!r} and its teachers {what}, so it is not "
-                "clear what it means. Say it: answers='softmax', 'sigmoid' (each unit a "
+                "clear what it means. Choose one: answers='softmax', 'sigmoid' (each unit a "
                 "probability of its own) or 'linear' (plain numbers)."
             )
         kinds.append(known[0] if known else SOFTMAX)

@@ -1,7 +1,7 @@
-"""What a teacher says about a batch: logits whatever its last activation is, and the features asked for.
+"""Runs teachers on a batch and computes soft losses between their logits and the student's.
 
-A model that ends in softmax or sigmoid is brought back to logits by the logarithm; softmax is blind to the constant
-that is lost on the way.
+Outputs of softmax or sigmoid are converted back to logits by the logarithm. For softmax they are right up to a
+constant, which the next softmax ignores.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ _TINY = 1e-7
 
 @dataclass(frozen=True)
 class Answer:
-    """One output of a model: "logits", "softmax" or "sigmoid", and its shape (None where nobody knows it)."""
+    """The last activation of a model's output ("logits", "softmax" or "sigmoid") and its shape, None if unknown."""
 
     ending: str
     shape: tuple[int | None, ...] | None
 
 
 def answers(model: keras.Model) -> list[Answer]:
-    """Returns what each output of a built model is.
+    """Returns the last activation and shape of each output of a built model.
 
-    Layers that only hand values on (Reshape, a linear Activation for the dtype) are looked through; an output that no
+    Layers behind it that pass values on (Reshape, a linear Activation for the dtype) are skipped; an output that no
     known layer made counts as logits.
 
     Raises:
@@ -70,7 +70,7 @@ def to_logits(y, ending: str):
 
     Args:
         y: Output, `(batch, ..., classes)`.
-        ending: As `answers` says.
+        ending: The last activation, from `answers`.
     """
     y = tf.cast(y, tf.float32)
     if ending == SOFTMAX:
@@ -82,7 +82,7 @@ def to_logits(y, ending: str):
 
 
 def soft_loss(teacher, student, temperature: float, kind: str):
-    """Returns the distance of two answers at each position, `(batch, ...)`.
+    """Returns the distance between the outputs of teacher and student at each position, `(batch, ...)`.
 
     Softmax: KL(teacher / T || student / T), times T^2, so that its gradient keeps its size (Hinton, Vinyals and Dean,
     "Distilling the Knowledge in a Neural Network", 2015). Sigmoid: the same for each unit's two outcomes, summed.
@@ -91,7 +91,7 @@ def soft_loss(teacher, student, temperature: float, kind: str):
     Args:
         teacher: Logits, `(batch, ..., classes)`.
         student: Logits of the same shape.
-        temperature: T, above 0; says nothing to "linear".
+        temperature: T, above 0; "linear" does not use it.
         kind: "softmax", "sigmoid" or "linear".
     """
     if kind == LINEAR:
@@ -136,7 +136,7 @@ def run_teacher(model: keras.Model, x, wanted: tuple[str, ...]):
     Args:
         model: The teacher.
         x: The batch as the student gets it.
-        wanted: Paths of the layers whose outputs are wanted too.
+        wanted: Paths of the layers whose outputs to return as features.
 
     Returns:
         `(list of outputs, {path: feature})`, with gradients stopped.
@@ -159,9 +159,9 @@ def _keeping(call, path, features):
 
 
 def find_path(model: keras.Model, key: str) -> str | None:
-    """Returns the path of the layer that a path, or a name where it is unique, names; None if there is none.
+    """Returns the path of the layer with a path or a unique name; None if there is none.
 
-    A session's model is flat: `backbone/conv` is called `backbone_conv` there, and is found by either.
+    In the flat model of a session, `backbone/conv` is called `backbone_conv`; it is found by either.
     """
     paths = {path: op.name for path, op in leaves(model)}
     if key in paths:

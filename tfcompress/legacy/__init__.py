@@ -1,1 +1,1 @@
-"""Models of Keras 2 and tfmot's own algorithms on them; nothing here is imported before it is needed."""
+"""Legacy: ports models of Keras 2 to Keras 3, and runs tfmot's algorithms on them; imported only when needed."""

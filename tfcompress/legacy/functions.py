@@ -1,4 +1,4 @@
-"""The function of a Lambda layer out of a file: code of Python, run only for callers who trust the file."""
+"""Loads the function of a Lambda layer from a file: Python code, loaded only for callers who trust the file."""
 
 import base64
 import marshal
@@ -16,7 +16,7 @@ from tfcompress.legacy.values import plain
 def function_of(name: str, config: dict[str, Any], custom_objects: dict[str, Any]) -> Any:
     """Returns the function of a Lambda layer.
 
-    Code of a lambda finds `tf`, `np`, `keras`, `K` (the old `keras.backend`) and the custom objects by these names.
+    Its code can use the names `tf`, `np`, `keras`, `K` (the old `keras.backend`) and those of the custom objects.
 
     Args:
         name: The layer's name, for messages.
@@ -24,7 +24,8 @@ def function_of(name: str, config: dict[str, Any], custom_objects: dict[str, Any
         custom_objects: Functions and classes by name.
 
     Raises:
-        NotPorted: If the function has only a name that `custom_objects` lacks, or if its code is of another Python.
+        NotPorted: If the function is stored by a name that `custom_objects` lacks, or its code is of another version of
+            Python.
     """
     function = config["function"]
     if isinstance(function, dict):  # newer files: {"class_name": "__lambda__" or "function", "config": ...}

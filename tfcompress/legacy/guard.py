@@ -1,7 +1,7 @@
-"""What a model file may hold, looked at before anything of it is read: no way out of the file, no size without bytes.
+"""Checks model files before they are read: refuses links to other files and contents far larger than the file.
 
-HDF5 datasets may lie in any other file of the machine, links lead to other files, and a few bytes of HDF5 or zip stand
-for gigabytes of zeros. None of it is in a file that Keras wrote.
+HDF5 datasets may be stored in any other file of the machine, links may lead to other files, and a few bytes of HDF5 or
+zip may unpack to gigabytes of zeros. Files that Keras wrote contain none of it.
 """
 
 import functools
@@ -16,8 +16,8 @@ import h5py
 
 from tfcompress.system.own_process import run_module
 
-# Weights hardly get smaller by packing; those of which nine in ten are zero shrink to about a fifth. Files that claim
-# more than this times their own bytes are bombs. Below the free bytes nobody is harmed.
+# Weights hardly compress; those of which nine in ten are zero shrink to about a fifth. Files that claim to unpack to
+# more than this times their own bytes are attacks. Sizes below the free bytes do no harm.
 LARGEST_RATIO = 32
 FREE_BYTES = 1 << 26
 # Configurations of the largest applications of Keras take a few megabytes.
@@ -27,7 +27,7 @@ DEEPEST = 100
 # Objects in a file: a model of a thousand layers has some ten thousand.
 MOST_OBJECTS = 1_000_000
 
-# To start a process and look at headers, and bytes a second that the slowest disk reads.
+# Time to start a process and read headers, and the bytes per second that the slowest disk reads.
 LONGEST_SECONDS = 30.0
 SLOWEST_BYTES = 10_000_000
 
@@ -40,16 +40,16 @@ DAMAGE = (
 
 
 def allowed(size: int) -> int:
-    """Bytes that a file of this size may unpack to."""
+    """Returns the number of bytes that a file of this size may unpack to."""
     return max(FREE_BYTES, LARGEST_RATIO * size)
 
 
 def check_hdf5(file: h5py.File, size: int) -> None:
-    """Returns if everything in an HDF5 file lies in it, and is not far larger than it.
+    """Checks that everything in an HDF5 file is stored in it, and is not far larger than it.
 
     Args:
-        file: The open file; nothing but headers is read.
-        size: Its bytes.
+        file: The open file; only headers are read.
+        size: Its number of bytes.
 
     Raises:
         ValueError: If it has an external or virtual dataset, a soft or external link at any level, groups in a
@@ -67,14 +67,14 @@ def check_hdf5(file: h5py.File, size: int) -> None:
 
 
 def check_archive(archive: zipfile.ZipFile, size: int) -> None:
-    """Returns if the members of a `.keras` archive are not far larger than it and its weights pass `check_hdf5`.
+    """Checks that the members of a `.keras` archive are not far larger than it and its weights pass `check_hdf5`.
 
     Args:
         archive: The open archive.
-        size: Its bytes.
+        size: Its number of bytes.
 
     Raises:
-        ValueError: If not.
+        ValueError: If one of these does not hold.
     """
     entries = archive.infolist()
     for entry in entries:
@@ -90,10 +90,10 @@ def check_archive(archive: zipfile.ZipFile, size: int) -> None:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Reads a member that passed `check_archive`; never more than its stated size.
+    """Reads a member of an archive that passed `check_archive`; never more than its stated size.
 
     Raises:
-        KeyError: If there is none of this name.
+        KeyError: If there is no member of this name.
     """
     entry = archive.getinfo(name)
     with archive.open(entry) as stream:
@@ -101,16 +101,15 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def check_file(path: str | os.PathLike) -> None:
-    """Looks at a model file of either form, or at the folder that an archive was unpacked to.
+    """Checks an HDF5 or `.keras` model file, or the folder that an archive was unpacked to.
 
-    This happens in a process of its own: the HDF5 library does not survive every damaged file, and never comes to an
-    end with some.
+    The check runs in a process of its own, because the HDF5 library crashes on some damaged files and hangs on others.
 
     Args:
-        path: Path of anything; what is neither HDF5 nor zip is not looked at.
+        path: Path of anything; files that are neither HDF5 nor zip are not checked.
 
     Raises:
-        ValueError: If it leads out of itself, claims more than it can hold, or is damaged.
+        ValueError: If it refers to other files, claims more data than it can hold, or is damaged.
     """
     path = os.path.abspath(os.path.join(path, WEIGHTS) if os.path.isdir(path) else path)
     if not os.path.isfile(path) or not (h5py.is_hdf5(path) or zipfile.is_zipfile(path)):
@@ -123,16 +122,19 @@ def check_file(path: str | os.PathLike) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _fault_apart(path: str, changed: int, size: int) -> str:
-    """What is wrong with a file, "" if nothing is; asked once for each state of it."""
+    """Checks a file in a process of its own; returns what is wrong with it, "" if nothing is.
+
+    The result is cached for each modification time and size.
+    """
     if not sys.executable:
         return _fault(path)
     seconds = LONGEST_SECONDS + size / SLOWEST_BYTES
     try:
         child = run_module(__name__, path, seconds)
     except subprocess.TimeoutExpired:
-        return f"it is damaged: the HDF5 library did not come to an end with it in {seconds:.0f} s"
+        return f"it is damaged: the HDF5 library did not finish reading it in {seconds:.0f} s"
     if child.returncode:
-        return f"it is damaged: the HDF5 library did not survive it (exit code {child.returncode})"
+        return f"it is damaged: the HDF5 library crashed on it (exit code {child.returncode})"
     return child.stdout.decode("utf-8")
 
 
@@ -164,12 +166,12 @@ def _read_all(file: h5py.File) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type where it says nothing."""
+    """Returns the first line of an error's text, or its type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:400].rstrip(".")
 
 
 def _items(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Everything below a group, with its place; refuses links that are not to objects of the file itself."""
+    """Yields everything below a group with its path; refuses links, which Keras never writes."""
     stack, count = [("", group)], 0
     while stack:
         path, here = stack.pop()

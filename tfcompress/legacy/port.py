@@ -1,6 +1,6 @@
-"""Models of Keras 2 as models of Keras 3 with the same outputs: live tf_keras models, `.h5` and `.keras` files.
+"""Ports models of Keras 2 to Keras 3 with the same outputs: live tf_keras models, `.h5` and `.keras` files.
 
-Either the port equals the original, or it is refused with the layer's name.
+Either the port equals the original, or the model is refused with the layer's name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tfcompress.legacy.weights import archive, hdf5, placing
 
 
 def is_old(source: Any) -> bool:
-    """Whether something is a model of Keras 2: a live tf_keras model, or the path of a file written before Keras 3.
+    """Returns whether something is a model of Keras 2: a live tf_keras model, or the path of a file before Keras 3.
 
     tf_keras is not imported to find out.
 
@@ -49,23 +49,23 @@ def port(
     """Ports a model of Keras 2.
 
     A live model and its port are run on the same random input and must agree to 1e-6 of the largest output (more,
-    up to 1e-4, only where each layer by itself agrees to 1e-6). From a file, every stored weight must find its
-    place by count, shape and name. What Keras 3 has no equal for is refused.
+    up to 1e-4, only if each layer by itself agrees to 1e-6). From a file, every stored weight must fit a weight of the
+    model by count, shape and name. A model with something that has no equivalent in Keras 3 is refused.
 
     Args:
         source: A live Functional or Sequential model of tf_keras, a `.h5` file of Keras 2.0 to 2.15, or a `.keras`
             file of Keras 2.12 to 2.15 or tf_keras.
         custom_objects: Your own classes and functions by name, written for Keras 3.
         safe_mode: False allows Lambda layers, that is, code from the file.
-        seed: Of the random input.
+        seed: Seed of the random input.
 
     Returns:
         The model, with the same names (`_` in place of `/`). Compiled if the original was and Keras 3 has the same
         optimizer, loss and metrics, otherwise a warning says why not; the optimizer starts without state.
 
     Raises:
-        NotPorted: A ValueError that names the layer, what is in the way, and what to do.
-        ValueError: If a file leads out of itself, claims more than it can hold, or is damaged.
+        NotPorted: A ValueError that names the layer, the reason, and what to do.
+        ValueError: If a file refers to other files, claims more data than it can hold, or is damaged.
         TypeError: If `source` is no model of Keras 2.
 
     Example:
@@ -112,7 +112,7 @@ def _live(model: Any, asked: Asked, seed: int) -> tuple[Ported, dict[str, Any] |
         config = {"class_name": type(model).__name__, "config": model.get_config()}
     except NotImplementedError as error:
         raise NotPorted(
-            "", f"the model {model.name!r}", "a subclassed model is code, which no configuration tells."
+            "", f"the model {model.name!r}", "a subclassed model is code, which no configuration contains."
         ) from error
     functions = dict(_functions(model, ""))
     ported = _network(config, Asked(asked.custom_objects, asked.safe_mode, functions))
@@ -128,7 +128,7 @@ def _network(config: dict[str, Any], asked: Asked) -> Ported:
     except NotPorted:
         raise
     except DAMAGE as error:
-        reason = f"its configuration does not read ({type(error).__name__}: {_line(error)})."
+        reason = f"its configuration can't be read ({type(error).__name__}: {_line(error)})."
         raise NotPorted("", "the model", reason) from error
 
 

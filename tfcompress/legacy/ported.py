@@ -1,6 +1,6 @@
-"""A ported layer beside what it was in Keras 2: its name there, its class there, and the layers inside it.
+"""Ported: a ported layer with its name and class in Keras 2, and the layers inside it.
 
-The tree keeps the order of layers that the old model had; its weights were stored in that order.
+The order of layers is that of the old model, because its weights were stored in that order.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import keras
 
 @dataclass
 class Ported:
-    """One layer or model.
+    """A layer or model of Keras 2 with its port.
 
     Args:
-        name: Its name in Keras 2; Keras 3 allows no `/` there.
+        name: Its name in Keras 2; Keras 3 allows no `/` in it.
         class_name: Its class in Keras 2.
-        layer: The layer of Keras 3; None for what became a call of `keras.ops`.
-        inside: What a model or a wrapper consists of, in the order of Keras 2; None for one layer.
+        layer: The layer of Keras 3; None if it became a call of `keras.ops`.
+        inside: The layers of a model or a wrapper, in the order of Keras 2; None for a single layer.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Ported:
     inside: list[Ported] | None = None
 
     def leaves(self) -> list[Ported]:
-        """Returns the layers that hold weights themselves, each once, however often it is shared."""
+        """Returns the layers that have no layers inside, each once, however often it is shared."""
         found: dict[int, Ported] = {}
         for leaf in [self] if self.inside is None else [leaf for part in self.inside for leaf in part.leaves()]:
             if leaf.layer is not None:

@@ -1,7 +1,7 @@
-"""A port is shown to equal its original: both run on the same random input.
+"""Proves that a port equals its original, by running both on the same random input.
 
-Where the outputs differ by more than one part in a million, each layer is run on the original's own
-inputs: one that differs by itself is refused by name; if none does, rounding has added up.
+If the outputs differ by more than one part in a million, each layer is run on the inputs that it has in the original:
+a layer that differs by itself is refused by name; if none does, rounding has added up.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _UNKNOWN_SIZES = (32, 64, 128, 224)
 
 
 def prove(original: Any, port: Ported, seed: int = 0) -> float:
-    """Compares a port with the model it was made of.
+    """Compares the outputs of a port with those of the original model.
 
     Args:
         original: A live model of tf_keras.
         port: Its port.
-        seed: Of the random input.
+        seed: Seed of the random input.
 
     Returns:
         Largest difference of the outputs, as a fraction of the largest output.
 
     Raises:
-        NotPorted: If the outputs differ; the layer where it begins is named.
+        NotPorted: If the outputs differ; the first layer that differs is named.
     """
     x, expected = _run(original, np.random.default_rng(seed))
     found = keras.tree.flatten(port.layer(_structured(port.layer, x), training=False))
@@ -50,7 +50,7 @@ def prove(original: Any, port: Ported, seed: int = 0) -> float:
 
 
 def _run(original, rng):
-    """Random inputs that the model takes, and its outputs; unknown sizes are tried from small to large."""
+    """Returns random inputs that the model takes, and its outputs; open sizes are tried from small to large."""
     reasons = []
     for size in _UNKNOWN_SIZES:
         x = [_input(original, tensor, size, rng) for tensor in original.inputs]
@@ -86,7 +86,7 @@ def _layers(model):
 
 
 def _first_that_differs(original, port, x):
-    """Runs each layer of the port on what the original gave the layer; raises for the first that differs."""
+    """Runs each layer of the port on its inputs in the original, and raises an error for the first that differs."""
     ours = {id(node) for nodes in original._nodes_by_depth.values() for node in nodes}
     parts, calls = [], []
     for part in port.inside:
@@ -103,7 +103,7 @@ def _first_that_differs(original, port, x):
 
 
 def _is_plain(call, layer):
-    """Whether a layer was called with one argument and no mask to heed, so that it can be called again by itself."""
+    """Returns whether a layer was called with one argument and no mask, so that it can be called again by itself."""
     given = keras.tree.flatten(call.call_args)
     several = isinstance(call.call_args[0], (list, tuple)) and hasattr(call.layer, "return_sequences")  # and states
     further = [value for value in keras.tree.flatten(call.call_kwargs) if hasattr(value, "shape")]
@@ -112,7 +112,7 @@ def _is_plain(call, layer):
 
 
 def _between(original, calls, x):
-    """What each layer of the original takes and makes."""
+    """Returns inputs and outputs of layers of the original."""
     import tf_keras
 
     return tf_keras.Model(original.inputs, calls)(_alone(x), training=False) if calls else []

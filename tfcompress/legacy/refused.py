@@ -1,13 +1,13 @@
-"""The one error of porting: which layer it is, what is in the way, and the way out."""
+"""NotPorted: the error for a model that can't be ported, with the layer, the reason and the way out."""
 
 
 class NotPorted(ValueError):
-    """A model of Keras 2 that has no equal in Keras 3.
+    """Error for a model of Keras 2 that has no equivalent in Keras 3.
 
     Args:
-        layer: Name of the layer, empty where it is the whole model.
+        layer: Name of the layer; empty for the whole model.
         class_name: Its class in Keras 2.
-        reason: What is in the way.
+        reason: Why it can't be ported.
         remedy: What to do; by default, to load the model where it was made and export it.
 
     Example:

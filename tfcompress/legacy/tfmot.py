@@ -1,8 +1,7 @@
-"""The algorithms of tensorflow-model-optimization on models of tf_keras, and the way from there to this library.
+"""Runs the algorithms of tensorflow-model-optimization on models of tf_keras, and brings the results to this library.
 
-Thin: each function names what tfmot calls it. `strip` takes the wrappers off, `port` (in `port.py`) makes the
-result a model of Keras 3 with the same zeros and the same clusters, which `tfc.convert` takes. The models given stay
-as they are.
+The functions call tfmot's own. `strip` removes the wrappers, and `port` (in `port.py`) makes the result a model of
+Keras 3 with the same zeros and clusters, which `tfc.convert` takes. Given models are not changed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def prune(model: Any, sparsity: Any = 0.5, **settings: Any) -> Any:
 
     Args:
         model: A live Functional or Sequential model of tf_keras.
-        sparsity: Fraction of zeros, 0 to below 1, held from the first step on; or a schedule of tfmot.
+        sparsity: Fraction of zeros, 0 to below 1, constant from the first step on; or a schedule of tfmot.
         **settings: Further arguments of `tfmot.sparsity.keras.prune_low_magnitude`, such as `block_size`.
 
     Returns:
@@ -52,7 +51,7 @@ def prune(model: Any, sparsity: Any = 0.5, **settings: Any) -> Any:
 
 
 def callbacks() -> list[Any]:
-    """Returns what `fit` of a pruned model must be given: the callback that counts its steps."""
+    """Returns the callbacks that `fit` of a pruned model needs: one that counts its steps."""
     return [_imported().sparsity.keras.UpdatePruningStep()]
 
 
@@ -80,9 +79,9 @@ def cluster(model: Any, clusters: int = 16, **settings: Any) -> Any:
 
 
 def quantize(model: Any) -> Any:
-    """Puts tfmot's int8 quantization-aware training into a model.
+    """Wraps a model in tfmot's int8 quantization-aware training.
 
-    Its wrappers have no equal in Keras 3; `tflite` makes the integer file.
+    Its wrappers have no equivalent in Keras 3; `tflite` makes the integer file.
 
     Args:
         model: A live Functional or Sequential model of tf_keras, without wrappers of pruning or clustering.
@@ -97,17 +96,17 @@ def quantize(model: Any) -> Any:
 
 
 def strip(model: Any) -> Any:
-    """Takes the wrappers of pruning and clustering off; zeros and clusters stay in the kernels.
+    """Removes the wrappers of pruning and clustering; zeros and clusters stay in the kernels.
 
     Args:
-        model: What `prune` or `cluster` returned, trained.
+        model: A trained model that `prune` or `cluster` returned.
 
     Returns:
         A plain model of tf_keras. `tfcompress.legacy.port.port`, `tfc.load_model` and `tfc.convert` take it.
 
     Raises:
         TypeError: If it is no model of tf_keras.
-        ValueError: If it has wrappers of quantization, which can't be taken off.
+        ValueError: If it has wrappers of quantization, which can't be removed.
 
     Example:
     ```python
@@ -153,7 +152,7 @@ def tflite(model: Any, calibration: Iterable[Any] | None = None) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     with warnings.catch_warnings():
-        # the ranges are in the graph; the converter asks for them all the same
+        # the ranges are in the graph, but the converter warns that statistics are missing
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
         return converter.convert()
 
@@ -168,7 +167,7 @@ def _samples(calibration: Iterable[Any]) -> Callable[[], Iterator[list[np.ndarra
 
 
 def _tfmot(model: Any) -> Any:
-    """The package, for a model of tf_keras."""
+    """Imports tfmot, for a model of tf_keras only."""
     home = _imported()
     import tf_keras
 
@@ -182,7 +181,7 @@ def _tfmot(model: Any) -> Any:
 
 
 def _copy(model: Any) -> Any:
-    """A model of its own: tfmot wraps the layers it is given, and takes their kernels away to cluster them."""
+    """Returns a copy of a model, because tfmot changes the layers that it wraps."""
     import tf_keras
 
     copy = tf_keras.models.clone_model(model)
@@ -198,7 +197,7 @@ def _imported() -> Any:
 
 @contextlib.contextmanager
 def _kept(name: str) -> Iterator[None]:
-    """Takes back what tfmot does to the environment: child processes would take tf_keras for Keras."""
+    """Restores an environment variable that importing tfmot sets; child processes would use tf_keras as Keras."""
     before = os.environ.get(name)
     try:
         yield

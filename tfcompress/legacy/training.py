@@ -1,6 +1,6 @@
-"""How a Keras 2 model was compiled, brought over where Keras 3 has the same: optimizer, loss, metrics.
+"""Compiles a ported model as the Keras 2 model was, if Keras 3 has the same optimizer, loss and metrics.
 
-The state of the optimizer is left behind; it starts anew.
+The optimizer starts without state.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import keras
 
 from tfcompress.legacy.values import plain
 
-# Keys of old optimizers that are of no weight to the new one.
+# Keys of old optimizers that don't matter to the new one.
 _SILENT = {"name", "is_legacy_optimizer", "jit_compile", "dtype", "fn", "initial_accumulator_value"}
 _SPEED = {"lr": "learning_rate"}
 
 
 def compile_as_before(model: keras.Model, config: dict[str, Any] | None, custom_objects: dict[str, Any]) -> None:
-    """Compiles a model as it was; does nothing if it was not compiled.
+    """Compiles a model as the old one was compiled; does nothing if it was not.
 
     Args:
         model: A ported model.
@@ -26,7 +26,7 @@ def compile_as_before(model: keras.Model, config: dict[str, Any] | None, custom_
         custom_objects: The caller's losses and metrics by name.
 
     Raises:
-        ValueError: If a part has no equal in Keras 3; it is named.
+        ValueError: If a part has no equivalent in Keras 3; it is named.
     """
     config = config or {}
     optimizer = config.get("optimizer_config") or config.get("optimizer")
@@ -46,7 +46,7 @@ def compile_as_before(model: keras.Model, config: dict[str, Any] | None, custom_
 
 
 def _each(structure, make):
-    """`make` of every entry in a list or a dict by output."""
+    """Applies `make` to every entry in a list, or in a dict by output."""
     if isinstance(structure, (list, tuple)):
         return [_each(entry, make) for entry in structure]
     if isinstance(structure, dict) and "class_name" not in structure:
@@ -76,14 +76,14 @@ def _optimizer(entry):
 def _metric(entry, custom_objects):
     if isinstance(entry, dict) and entry["class_name"] in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper"):
         name, function = entry["config"].get("name"), entry["config"].get("fn")
-        if name in ("accuracy", "acc"):  # which accuracy, the loss tells; the file may have another
+        if name in ("accuracy", "acc"):  # Keras chooses the kind of accuracy by the loss; the file may name another
             return "accuracy"
         entry = function if isinstance(function, str) else name
     return _made(entry, keras.metrics, custom_objects)
 
 
 def _made(entry, home, custom_objects):
-    """A loss or metric by name or by configuration."""
+    """Returns a loss or metric from its name or configuration."""
     name = entry if isinstance(entry, str) else entry["class_name"]
     if name in custom_objects:
         return custom_objects[name]

@@ -1,6 +1,6 @@
-"""Values inside a Keras 2 configuration: activations, initializers, regularizers, constraints, dtypes, plain data.
+"""Converts values of a Keras 2 configuration: activations, initializers, regularizers, constraints, dtypes, data.
 
-A string may mean another function than it did: `hard_sigmoid` had the slope 1/5 in Keras 2 and has 1/6 now.
+A name may mean another function than before: `hard_sigmoid` had the slope 1/5 in Keras 2 and has 1/6 now.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def hard_sigmoid_of_keras_2(x: Any) -> Any:
     return keras.ops.clip(0.2 * keras.ops.convert_to_tensor(x) + 0.5, 0.0, 1.0)
 
 
-# What a name means in Keras 3, where it means something else or nothing.
+# Functions for names that mean another function in Keras 3, or none.
 _ACTIVATIONS = {"hard_sigmoid": hard_sigmoid_of_keras_2, "softmax_v2": "softmax", "leaky_relu_v2": "leaky_relu"}
 _BEHAVIOURS = {"initializer": keras.initializers, "regularizer": keras.regularizers, "constraint": keras.constraints}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the caller of a port gave.
+    """Options that the caller of a port gives.
 
     Args:
         custom_objects: Classes and functions by name.
         safe_mode: False allows code from a file.
-        functions: Functions of Lambda layers by the layer's path, where the model is alive.
+        functions: Functions of Lambda layers by the layer's path, for a live model.
     """
 
     custom_objects: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Asked:
 
 
 def plain(value: Any) -> Any:
-    """Returns data without the marks that JSON needs for tuples, shapes and arrays.
+    """Converts the JSON form of tuples, shapes and arrays back to plain Python values.
 
     Example:
         >>> from tfcompress.legacy.values import plain
@@ -98,12 +98,12 @@ def activation(name: str, class_name: str, value: Any, asked: Asked) -> Any:
         name: The layer's name, for messages.
         class_name: The layer's class in Keras 2, for messages.
         value: A name, or the configuration of a function.
-        asked: What the caller gave.
+        asked: The caller's options.
 
     Raises:
-        NotPorted: If nobody knows the function.
+        NotPorted: If the function is unknown.
     """
-    if isinstance(value, dict):  # {"class_name": "function", "config": "relu"} and its kin
+    if isinstance(value, dict):  # such as {"class_name": "function", "config": "relu"}
         value = value["config"] if isinstance(value["config"], str) else value["class_name"]
     if not isinstance(value, str):
         return value
@@ -125,10 +125,10 @@ def behaviour(name: str, class_name: str, key: str, value: Any, asked: Asked) ->
         class_name: The layer's class in Keras 2, for messages.
         key: The argument, such as `kernel_regularizer`.
         value: Its configuration.
-        asked: What the caller gave.
+        asked: The caller's options.
 
     Raises:
-        NotPorted: If nobody knows the regularizer or constraint.
+        NotPorted: If the regularizer or constraint is unknown.
     """
     if not isinstance(value, dict):
         return value

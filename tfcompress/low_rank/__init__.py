@@ -1,1 +1,1 @@
-"""Low-rank factorization: layers as several thinner ones."""
+"""Low-rank factorization: replaces layers by several with smaller kernels."""

@@ -1,4 +1,4 @@
-"""Which layers of a model can be factored, and how: a `Factoring` for each, or the reason why there is none."""
+"""Finds the layers of a model that can be factorized: a `Factoring` for each, or the reason why there is none."""
 
 import math
 
@@ -17,7 +17,7 @@ from tfcompress.rewrites.editable_graph import Draft, Node
 
 MATRIX = ("svd", "pca")
 CONVOLUTION = {"spatial": Spatial, "tucker": Tucker, "cp": Products}
-_OPEN = 64  # stands for an open size in space
+_OPEN = 64  # replaces an open spatial size
 
 
 def factorings(
@@ -28,15 +28,15 @@ def factorings(
     x: list[np.ndarray] | None = None,
     seed: int = 0,
 ) -> dict[str, Factoring | str]:
-    """Finds the ways to factor the layers of a model.
+    """Finds a factorization for each layer of a model.
 
     Args:
         model: A flat model.
-        chosen: Ids of the operations to look at.
-        matrix: "svd" or "pca", for Dense layers and those like it.
+        chosen: Ids of the operations to factorize.
+        matrix: "svd" or "pca", for Dense layers and layers like them.
         convolution: "spatial", "tucker" or "cp".
         x: Data for "pca", one array per input.
-        seed: Seed of what is drawn at random.
+        seed: Seed of random numbers.
 
     Returns:
         By path of each layer with kernels the factoring, or why there is none.
@@ -60,7 +60,7 @@ def _unfit(node: Node, convolution: str) -> str | None:
     op, axes = node.op, node.spec.axes.get("kernel", Axes())
     is_einsum = hasattr(op, "equation")
     if not (node.spec.is_linear and is_of_keras(op) and (axes.is_convolution or axes.is_matrix or is_einsum)):
-        return f"{type(op).__name__} has no form of low rank here"
+        return f"{type(op).__name__} has no low-rank form here"
     if op.kernel_constraint is not None:
         return "its constraint holds for the kernel, not for factors of it"
     if not node.is_complete:
@@ -73,7 +73,7 @@ def _unfit(node: Node, convolution: str) -> str | None:
     if math.prod(op.kernel_size) == 1:
         return None
     if len(axes.space) > 2 and convolution != "tucker":
-        return f'{convolution!r} knows convolutions over one or two axes; "tucker" knows three'
+        return f'{convolution!r} takes convolutions over one or two axes; "tucker" takes three'
     if convolution == "cp" and op.padding == "causal":
         return "there is no depthwise convolution with causal padding"
     if convolution == "cp" and len(set(op.strides)) > 1:
@@ -101,7 +101,7 @@ def _sizes(op, before, after) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _look(model, found, x) -> None:
-    """Turns the factorings of Dense layers into those by what the data show."""
+    """Replaces the factorizations of Dense layers by those from principal components of their outputs on data."""
     matrices = {path: f for path, f in found.items() if isinstance(f, Matrix)}
     dense = {id(f.op): path for path, f in matrices.items() if spec_of(f.op).axes["kernel"].is_matrix}
     sums: dict[str, list] = {path: [0, 0.0, 0.0] for path in dense.values()}

@@ -1,17 +1,19 @@
-"""Matrices and kernels as products of smaller ones; NumPy alone, in float64.
+"""Decompositions: approximates matrices and kernels by products of smaller ones, with NumPy in float64.
 
-Each function returns factors whose product is the nearest of its rank (SVD, PCA), or near it (Tucker, CP).
+Each function returns factors whose product is the best of its rank (SVD, PCA), or near it (Tucker, CP).
 """
 
 import numpy as np
 
-_SETTLED = 1e-5  # relative gain of a round below which alternating ends
+_SETTLED = 1e-5  # alternating least squares ends when a round's relative gain is below this
 
-_RIDGE = 1e-14  # relative; keeps products that have become the same from dividing by nothing
+_RIDGE = 1e-14  # relative; avoids a singular system when two products have become equal
 
 
 def svd(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest product of two matrices (Eckart and Young, 1936), both of the same size of numbers.
+    """Returns two matrices whose product is the best approximation of a rank (Eckart and Young, 1936).
+
+    Both factors contain the square root of the singular values.
 
     Args:
         matrix: `(i, o)`.
@@ -31,15 +33,15 @@ def svd(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def principal(covariance: np.ndarray, rank: int) -> np.ndarray:
-    """Directions in which outputs vary most: `(o, rank)`, orthonormal, of their covariance `(o, o)`.
+    """Returns the principal components of a covariance `(o, o)`: orthonormal directions `(o, rank)`.
 
-    With V these directions, `W V V'` is the matrix of that rank with the smallest `||X W - X W'||`.
+    With V these directions, `W V V'` is the matrix W' of that rank with the smallest `||X W - X W'||`.
     """
     return np.linalg.eigh(covariance)[1][:, ::-1][:, :rank]
 
 
 def spatial(kernel: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """A k x 1 and a 1 x k convolution in the place of a k x k one.
+    """Splits a k x k convolution into a k x 1 and a 1 x k one.
 
     Jaderberg et al., "Speeding up Convolutional Neural Networks with Low Rank Expansions", 2014, by SVD.
 
@@ -56,7 +58,7 @@ def spatial(kernel: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tucker(kernel: np.ndarray, ranks: tuple[int, int], rounds: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A small kernel between two matrices of channels.
+    """Decomposes a kernel into a small core kernel between two channel matrices (Tucker).
 
     Higher-order SVD, then alternating (HOOI; De Lathauwer et al., "On the Best Rank-1 and Rank-(R1, R2, ..., RN)
     Approximation of Higher-Order Tensors", 2000; for convolutions Kim et al., "Compression of Deep Convolutional
@@ -65,7 +67,7 @@ def tucker(kernel: np.ndarray, ranks: tuple[int, int], rounds: int = 10) -> tupl
     Args:
         kernel: `(..., i, o)`.
         ranks: Numbers of channels inside, `(1 to i, 1 to o)`.
-        rounds: Most rounds of alternating.
+        rounds: Largest number of alternating rounds.
 
     Returns:
         `(i, ranks[0])`, `(..., ranks[0], ranks[1])`, `(ranks[1], o)`.
@@ -92,7 +94,7 @@ def _leading(gram, rank):
 
 
 def tucker_spectra(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squared singular values of the input and of the output channels of a kernel `(..., i, o)`, largest first."""
+    """Returns the squared singular values of a kernel `(..., i, o)` along input and output channels, largest first."""
     flat = kernel.reshape(-1, *kernel.shape[-2:])
     grams = np.einsum("pio,pjo->ij", flat, flat), np.einsum("pio,piq->oq", flat, flat)
     ins, outs = (np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0) for gram in grams)
@@ -100,17 +102,17 @@ def tucker_spectra(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cp(kernel: np.ndarray, rank: int, seed: int = 0, rounds: int = 300, starts: int = 3) -> list[np.ndarray]:
-    """A sum of `rank` products of one vector per axis, by alternating least squares.
+    """Decomposes a kernel into a sum of `rank` products of one vector per axis (CP), by alternating least squares.
 
-    Lebedev et al., "Speeding-up Convolutional Neural Networks Using Fine-tuned CP-Decomposition", 2015. The first
-    start is algebraic (Leurgans, Ross and Abel, "A Decomposition for Three-Way Arrays", 1993) where the rank is at
-    most the number of input and of output channels, and finds a kernel of that rank exactly; the others are random.
+    Lebedev et al., "Speeding-up Convolutional Neural Networks Using Fine-tuned CP-Decomposition", 2015. If the rank is
+    at most the number of input and of output channels, the first start is algebraic (Leurgans, Ross and Abel, "A
+    Decomposition for Three-Way Arrays", 1993) and exact for a kernel of that rank; the other starts are random.
 
     Args:
         kernel: `(..., i, o)`.
         rank: Number of products.
         seed: Seed of the random starts.
-        rounds: Most rounds of alternating per start.
+        rounds: Largest number of alternating rounds per start.
         starts: Number of starts; the best is kept.
 
     Returns:
@@ -139,13 +141,13 @@ def cp(kernel: np.ndarray, rank: int, seed: int = 0, rounds: int = 300, starts: 
 
 
 def cp_product(factors: list[np.ndarray]) -> np.ndarray:
-    """Returns the kernel that CP factors stand for."""
+    """Returns the kernel that CP factors multiply to."""
     letters = "abcde"[: len(factors)]
     return np.einsum(f"{','.join(f'{x}r' for x in letters)}->{letters}", *factors, optimize=True)
 
 
 def _algebraic(kernel, rank, rng):
-    """Two random sums of slices, in the leading channels, are diagonal in the same basis."""
+    """Finds CP factors by linear algebra: two random sums of slices of the Tucker core share their eigenvectors."""
     left, core, right = tucker(kernel, (rank, rank))
     slices = core.reshape(-1, rank, rank)
     one, two = (np.tensordot(rng.normal(size=len(slices)), slices, 1) for _ in range(2))
@@ -184,7 +186,7 @@ def _alternated(kernel, factors, rounds):
             gram = np.multiply.reduce([f.T @ f for j, f in enumerate(factors) if j != k])
             gram += np.eye(len(gram)) * (_RIDGE * np.trace(gram) + 1e-300)
             factors[k] = np.linalg.solve(gram, target.T).T
-            if k < kernel.ndim - 1:  # the last one carries the size
+            if k < kernel.ndim - 1:  # the last factor holds the norm
                 factors[k] = factors[k] / np.maximum(np.linalg.norm(factors[k], axis=0), 1e-300)
         # with the last factor solved, ||K - K'||^2 = ||K||^2 - <K, K'>
         error = size - float(np.sum(target * factors[-1]))
@@ -195,7 +197,7 @@ def _alternated(kernel, factors, rounds):
 
 
 def _contracted(kernel, factors, axis):
-    """Sums a kernel with the factors of all axes but one: `(size, rank)`; the largest first, as a matrix product."""
+    """Contracts a kernel with the factors of all axes but one, the largest axis first: `(size, rank)`."""
     others = sorted((k for k in range(kernel.ndim) if k != axis), key=lambda k: -kernel.shape[k])
     total = np.tensordot(kernel, factors[others[0]], (others[0], 0))  # the other axes, rank
     left = [k for k in range(kernel.ndim) if k != others[0]]

@@ -1,7 +1,7 @@
-"""One layer as several with smaller kernels between them: the ways to do it, what they cost and what they lose.
+"""Factoring: a factorization of one layer into several with smaller kernels, with its cost and its error.
 
-Law: at full rank the layers in the place of one give its output; strides, padding and dilation go with the axis they
-belong to, bias and activation to the last layer.
+At full rank the new layers give the output of the old one. Strides, padding and dilation belong to the layer over the
+same axis, bias and activation to the last layer.
 """
 
 import math
@@ -15,20 +15,20 @@ from tfcompress.layer_table.lookup import spec_of
 
 Rank = int | tuple[int, int]
 PARTS = ("in", "core", "vertical", "horizontal")
-"""What the names of new layers end with; the last has the name of the layer."""
+"""Endings of the names of new layers; the last one has the name of the old layer."""
 
 
 @dataclass(eq=False)
 class Factoring:
-    """A way to factor one layer. Ranks are numbers, of Tucker pairs of numbers.
+    """A factorization of one layer, for any rank; a rank is a number, for Tucker a pair of numbers.
 
     Args:
         op: The layer.
-        name: Name that the last new layer gets.
+        name: Name of the last new layer.
         kernel: Its kernel, float64, as Keras holds it.
-        calls: Sizes in space before and behind the layer, for each call.
-        seed: Seed of what is drawn at random.
-        stem: What the names of the other new layers begin with; the name, unless there are such layers already.
+        calls: Spatial sizes before and behind the layer, for each call.
+        seed: Seed of random numbers.
+        stem: Start of the names of the other new layers; `name`, unless there are such layers already.
     """
 
     op: keras.layers.Layer
@@ -40,7 +40,7 @@ class Factoring:
     _lost: dict = field(default_factory=dict)
 
     title = "factors"
-    """What this way is called in reports."""
+    """Name of the method in reports."""
 
     @property
     def full(self) -> int:
@@ -52,7 +52,7 @@ class Factoring:
         raise NotImplementedError
 
     def places(self, before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
-        """Returns at how many places each new kernel is laid."""
+        """Returns the number of positions at which each new kernel is applied."""
         raise NotImplementedError
 
     def parts(self, rank: Rank) -> list[np.ndarray]:
@@ -60,11 +60,11 @@ class Factoring:
         raise NotImplementedError
 
     def product(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Returns the kernel that the new ones stand for."""
+        """Returns the kernel that the new ones multiply to."""
         raise NotImplementedError
 
     def layers(self, parts: list[np.ndarray]) -> list[New]:
-        """Returns the layers in the place of the one."""
+        """Returns the layers that replace the old one."""
         raise NotImplementedError
 
     def part_name(self, part: str) -> str:
@@ -80,25 +80,25 @@ class Factoring:
         return min(rank if isinstance(rank, int) else min(rank), self.full)
 
     def macs(self, rank: Rank) -> int:
-        """MACs of one sample through the new layers."""
+        """Returns the MACs of the new layers for one sample."""
         sizes = self.sizes(rank)
         return sum(math.prod(pair) for call in self.calls for pair in zip(sizes, self.places(*call), strict=True))
 
     @property
     def own_macs(self) -> int:
-        """MACs of one sample through the layer as it is."""
+        """MACs of the old layer for one sample."""
         return sum(self.kernel.size * math.prod(after) for _, after in self.calls)
 
     def parameters(self, rank: Rank) -> int:
-        """Number of weights of the new kernels."""
+        """Returns the number of weights of the new kernels."""
         return sum(self.sizes(rank))
 
     def pays(self, rank: Rank) -> bool:
-        """Whether the new layers have fewer MACs and fewer weights."""
+        """Returns whether the new layers have fewer MACs and fewer weights."""
         return self.macs(rank) < self.own_macs and self.parameters(rank) < self.kernel.size
 
     def lost(self, rank: Rank) -> float:
-        """Returns `||W - W'||^2 / ||W||^2`."""
+        """Returns the relative squared error of the kernel, `||W - W'||^2 / ||W||^2`."""
         if rank not in self._lost:
             whole = float(np.sum(self.kernel**2))
             gap = float(np.sum((self.kernel - self.product(self.parts(rank))) ** 2))
@@ -106,7 +106,10 @@ class Factoring:
         return self._lost[rank]
 
     def lost_on(self, rank: Rank, x: np.ndarray) -> float:
-        """Returns `||Y - Y'||^2 / ||Y||^2` of the layer's output, before bias and activation, on inputs x."""
+        """Returns the relative squared error of the layer's output on inputs x, `||Y - Y'||^2 / ||Y||^2`.
+
+        The output is taken before bias and activation.
+        """
         gap = self.kernel - self.product(self.parts(rank))
         whole = float(np.sum(self._output(x, self.kernel) ** 2))
         return float(np.sum(self._output(x, gap) ** 2)) / whole if whole else 0.0

@@ -1,4 +1,4 @@
-"""The layers that stand in the place of one: of its type, policy and regularizer; the last has bias and activation."""
+"""Makes the layers that replace a factorized one: with its dtype policy and regularizer, bias and activation last."""
 
 import keras
 import numpy as np
@@ -11,14 +11,14 @@ _ALL = ("dtype", "kernel_regularizer")
 
 
 def dense(op: keras.layers.Layer, name: str, kernel: np.ndarray, is_last: bool = False) -> New:
-    """Returns a Dense layer with a kernel `(i, o)` in the place of a Dense or EinsumDense layer, or of a part."""
+    """Returns a Dense layer with a kernel `(i, o)`, as one of the layers that replace a Dense or EinsumDense layer."""
     config = _config(op, name, is_last)
     config.setdefault("use_bias", is_last and op.bias is not None)
     return _new(op, keras.layers.Dense(kernel.shape[-1], **config), kernel, is_last)
 
 
 def conv(op: keras.layers.Layer, name: str, kernel: np.ndarray, is_last: bool = False, **geometry) -> New:
-    """Returns a convolution of the type of `op` with a kernel `(..., i, o)`; of size 1 without `geometry`."""
+    """Returns a convolution of the type of `op` with a kernel `(..., i, o)`; stride 1 unless `geometry` says other."""
     sizes = {"kernel_size": kernel.shape[:-2], **geometry}
     return _new(op, type(op)(kernel.shape[-1], **sizes, **_config(op, name, is_last)), kernel, is_last)
 
@@ -28,7 +28,7 @@ def depthwise(op: keras.layers.Layer, name: str, kernel: np.ndarray, **geometry)
     given = config_of(op)
     options = {"dtype": given["dtype"], "depthwise_regularizer": given["kernel_regularizer"]}
     size = kernel.shape[:-2] if kernel.ndim == 4 else kernel.shape[0]
-    if kernel.ndim == 3:  # takes numbers, no tuples
+    if kernel.ndim == 3:  # DepthwiseConv1D takes numbers, no tuples
         geometry = {k: v[0] if isinstance(v, (tuple, list)) else v for k, v in geometry.items()}
     elif isinstance(geometry.get("strides"), (tuple, list)):
         geometry["strides"] = tuple(geometry["strides"])

@@ -1,4 +1,4 @@
-"""Dense layers and convolutions of size 1 as products of two matrices, by their weights or by what data show."""
+"""Factorizes Dense layers and convolutions of size 1 into two, by their weights (SVD) or by data (PCA)."""
 
 import math
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from tfcompress.low_rank.layers import conv, dense
 
 
 class Matrix(Factoring):
-    """A Dense layer, or a convolution of size 1, as two."""
+    """Factorizes a Dense layer, or a convolution of size 1, into two by SVD."""
 
     title = "SVD"
 
     @property
     def matrix(self) -> np.ndarray:
-        """The kernel as (inputs, outputs)."""
+        """The kernel as a matrix (inputs, outputs)."""
         return self.kernel.reshape(-1, self.kernel.shape[-1])
 
     @property
     def full(self) -> int:
-        """Number of inputs or of outputs, whichever is smaller."""
+        """The smaller of the numbers of inputs and of outputs."""
         return min(self.matrix.shape)
 
     def sizes(self, rank):
-        """Inputs times rank, rank times outputs."""
+        """Returns the numbers of weights: inputs times rank, rank times outputs."""
         return [n * rank for n in self.matrix.shape]
 
     def places(self, before, after):
-        """Strides are in the first."""
+        """Returns the positions of both kernels; the first has the strides."""
         return [math.prod(after)] * 2
 
     @cached_property
@@ -40,23 +40,23 @@ class Matrix(Factoring):
         return decompositions.svd(self.matrix, self.full)
 
     def parts(self, rank):
-        """The nearest ones."""
+        """Returns the kernels with the smallest error, by SVD."""
         a, b = self._factors
         ones = self.kernel.shape[:-2]
         return [a[:, :rank].reshape(*ones, -1, rank), b[:rank].reshape(*(1 for _ in ones), rank, -1)]
 
     def product(self, parts):
-        """Their matrix product."""
+        """Returns the matrix product of the kernels."""
         a, b = (p.reshape(-1, p.shape[-1]) for p in parts)
         return (a @ b).reshape(self.kernel.shape)
 
     def lost(self, rank):
-        """What the left out singular values are of all."""
+        """Returns the share of the dropped singular values, squared."""
         squares = np.sum(self._factors[0].reshape(-1, self.full) ** 2, axis=0) ** 2  # both factors have the root
         return float(squares[rank:].sum() / squares.sum()) if squares.any() else 0.0
 
     def layers(self, parts):
-        """Dense and Dense, or convolution and convolution of size 1."""
+        """Returns two Dense layers, or two convolutions of size 1."""
         first, last = self.part_name("in"), self.name
         if not hasattr(self.op, "kernel_size"):
             return [dense(self.op, first, parts[0]), dense(self.op, last, parts[1], is_last=True)]
@@ -66,7 +66,7 @@ class Matrix(Factoring):
 
 @dataclass(eq=False)
 class Principal(Matrix):
-    """A Dense layer as two, by the directions in which its outputs vary most on data.
+    """Factorizes a Dense layer into two by the principal components of its outputs on data.
 
     Args:
         mean: Mean of the outputs without bias `(o,)`.
@@ -84,29 +84,29 @@ class Principal(Matrix):
 
     @cached_property
     def _spectrum(self):
-        """Values and directions of the covariance; of the products where no bias can take the mean."""
+        """Eigenvalues and directions of the outputs' covariance; without a bias, of their mean products."""
         centre = np.outer(self.mean, self.mean) if self._has_bias else 0.0
         moments = self.moments - centre
         directions = decompositions.principal(moments, len(moments))
         return np.maximum(np.einsum("or,op,pr->r", directions, moments, directions), 0.0), directions
 
     def parts(self, rank):
-        """The kernel seen along the directions, and the directions; what the mean loses is for the bias."""
+        """Returns the kernel projected on the directions, and the directions; the bias takes the lost mean."""
         directions = self._spectrum[1][:, :rank]
         return [self.matrix @ directions, directions.T]
 
     def lost(self, rank):
-        """Relative output error on the data that the directions come from."""
+        """Returns the relative squared error of the outputs on the data that the directions come from."""
         values = self._spectrum[0]
         whole = float(np.trace(self.moments))
         return float(values[rank:].sum()) / whole if whole > 0 else 0.0
 
     def lost_on(self, rank, x):
-        """The same: the data were looked at already."""
+        """Returns the error on the data that the directions come from; `x` is not used."""
         return self.lost(rank)
 
     def layers(self, parts):
-        """As without data, and the mean's loss in the bias."""
+        """Returns two layers as without data; the last bias also adds the part of the mean that the rank loses."""
         first, last = super().layers(parts)
         if self._has_bias:
             kernel, bias = last.weights

@@ -1,7 +1,7 @@
-"""Which rank each layer gets when a budget holds for the whole model: the cheapest loss per MAC saved goes first.
+"""Rank allocation: chooses the rank of each layer under a budget for the whole model.
 
-Each layer has a curve of loss over MACs saved; the steps along the lower convex hulls of all curves, sorted by slope,
-are the order in which MACs are cheapest to save.
+Each layer has a curve of error over MACs saved. The steps along the lower convex hulls of all curves, sorted by slope,
+give the order in which saving MACs costs the least error.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _POINTS = 16  # ranks tried per layer
 
 @dataclass(frozen=True)
 class Step:
-    """One layer goes to a lower rank.
+    """A step that lowers the rank of one layer.
 
     Args:
         path: The layer.
@@ -30,7 +30,7 @@ class Step:
 
 
 def steps(factorings: dict[str, Factoring], lost) -> list[Step]:
-    """Returns the steps from the whole model to lowest ranks, cheapest first.
+    """Returns the steps from the original layers to the lowest ranks, in the order of least error per MAC saved.
 
     Args:
         factorings: The layers, by path.
@@ -49,7 +49,7 @@ def steps(factorings: dict[str, Factoring], lost) -> list[Step]:
 
 
 def _grid(ranks: list[Rank]) -> list[Rank]:
-    """A few ranks from the lowest to the highest, closer together where they are low."""
+    """Returns a few of the ranks, from the lowest to the highest, closer together where they are low."""
     if len(ranks) <= _POINTS:
         return ranks
     ratio = len(ranks) ** (1 / (_POINTS - 1))
@@ -57,7 +57,7 @@ def _grid(ranks: list[Rank]) -> list[Rank]:
 
 
 def _hull(points: list[tuple]) -> list[tuple]:
-    """The lower convex hull, in order of MACs saved."""
+    """Returns the lower convex hull of points, in order of MACs saved."""
     hull: list[tuple] = []
     for point in sorted(points, key=lambda p: (p[0], p[1])):
         if hull and point[0] == hull[-1][0]:

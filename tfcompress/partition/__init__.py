@@ -1,1 +1,1 @@
-"""Partition of a model: steps, parts and where to cut."""
+"""Partition: cuts a model into parts that together give its outputs, and decides where to cut."""

@@ -1,23 +1,23 @@
-"""Where to cut a line of steps: few bytes across, and both sides of some weight.
+"""Decides where to cut a sequence of steps, such that few bytes cross and both sides have a fair share of the cost.
 
-Rule of `halved`: of the places that leave each side at least a quarter of the weight, the one with the fewest bytes;
-where there is none, the place nearest to the middle. Rule of `first_part`: the same in a window of small shares.
+Rule of `halved`: among the places that leave each side at least a quarter of the cost, the one where the fewest bytes
+cross; if there is none, the place nearest to the middle. Rule of `first_part`: the same in a window of small shares.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST = 0.25  # share of the weight on either side of a cut
+LEAST = 0.25  # smallest share of the cost on either side of a cut
 
 
 @dataclass(frozen=True)
 class Line:
-    """Steps in a row, and the places between them.
+    """A sequence of steps with their costs, and the places between them where it can be cut.
 
     Args:
-        weights: Of each step (MACs or bytes).
-        crossing: Bytes that cross behind `k` steps, for k in 0..n.
-        whole: Whether the place behind `k` steps parts nothing that belongs together, for k in 0..n.
+        weights: Cost of each step (MACs or bytes).
+        crossing: Bytes that cross a cut behind `k` steps, for k in 0..n.
+        whole: Whether a cut behind `k` steps separates no fused operations, for k in 0..n.
     """
 
     weights: Sequence[int]
@@ -25,13 +25,14 @@ class Line:
     whole: Sequence[bool]
 
     def weight(self, start: int, stop: int) -> int:
-        """Returns the weight of the steps from `start` up to `stop`."""
+        """Returns the cost of the steps from `start` up to `stop`."""
         return sum(self.weights[start:stop])
 
     def shares(self, start: int, stop: int) -> dict[int, float]:
-        """Returns, for each place between, the share of the weight before it; places at either end weigh nothing.
+        """Returns, for each place between two steps, the share of the cost before it.
 
-        Places that part what belongs together are left out, unless there are only such.
+        Places with no cost on one side are left out, and so are those that separate fused operations, unless there are
+        no others.
         """
         total, before, found = self.weight(start, stop), 0, {}
         for k in range(start + 1, stop):
@@ -43,7 +44,7 @@ class Line:
 
 
 def halved(line: Line, start: int, stop: int) -> int | None:
-    """Returns the place that halves the steps from `start` up to `stop`, or None if one step holds all the weight.
+    """Returns the place that halves the steps from `start` up to `stop`, or None if one step has all the cost.
 
     Example:
         >>> from tfcompress.partition.graph_cut import Line, halved
@@ -59,13 +60,13 @@ def halved(line: Line, start: int, stop: int) -> int | None:
 
 
 def first_part(line: Line, start: int, share: float) -> int | None:
-    """Returns the place behind a small first part of what is left from `start` on, or None if one step is left.
+    """Returns the place behind a small first part of the steps from `start` on, or None if they can't be cut.
 
     Args:
         line: The steps.
-        start: Steps before it are done.
-        share: Wanted share of the weight in the first part, in (0, 1); from a quarter of it up to 1.5 times it is
-            taken.
+        start: First step to consider.
+        share: Wanted share of the cost in the first part, in (0, 1); shares between a quarter of it and 1.5 times it
+            are accepted.
 
     Example:
         >>> from tfcompress.partition.graph_cut import Line, first_part
@@ -81,15 +82,15 @@ def first_part(line: Line, start: int, share: float) -> int | None:
 
 
 def parted(line: Line, parts: int | None = None, budget: int | None = None) -> tuple[list[int], tuple[int, int] | None]:
-    """Halves the heaviest segment again and again.
+    """Halves the costliest segment again and again, until there are enough parts or all are within the budget.
 
     Args:
         line: The steps.
         parts: Wanted number of parts; None to go by the budget.
-        budget: Most weight of a part.
+        budget: Largest cost of a part.
 
     Returns:
-        The places, in order; and the segment `(start, stop)` that is too heavy and can't be halved, or None.
+        The places, in order; and a segment `(start, stop)` that costs too much and can't be halved, or None.
     """
     segments, stuck = [(0, len(line.weights))], None
     while True:

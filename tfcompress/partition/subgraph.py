@@ -1,7 +1,7 @@
-"""A model as a list of steps, and its parts as models of their own.
+"""Lists the operations of a model as steps, and builds models from parts of them.
 
-Law: parts run one after the other, each fed by name with tensors that earlier parts or the inputs gave, answer as the
-model does, bit for bit: the same operations, the same weights, in the same order.
+Parts that run one after the other, each fed by name with tensors of earlier parts or inputs, give the outputs of the
+model bit for bit: they have the same operations and weights, in the same order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from tfcompress.layer_table.lookup import FOLD, FUSE, spec_of
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value that steps hand on; `name` is unique in the model, and an input name in the parts that read it."""
+    """A tensor between steps; `name` is unique in the model, and the input's name in the parts that read it."""
 
     number: int
     name: str
@@ -29,7 +29,7 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
-        """Bytes of one sample; an open dimension counts once."""
+        """Bytes of one sample; an open dimension counts as 1."""
         count = 1
         for size in self.shape[1:]:
             count *= 1 if size is None else size
@@ -38,7 +38,7 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One call of an operation, with tensors in the place of its arguments."""
+    """One call of an operation, whose arguments hold `Tensor` objects."""
 
     path: str
     op: Any
@@ -50,12 +50,12 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A part of a model.
+    """A part of a model, as a model of its own.
 
     Args:
-        model: A Functional model with layers of its own; inputs and outputs are lists where there are several.
-        takes: What it reads, in the order of its inputs.
-        gives: What it hands on or answers, in the order of its outputs.
+        model: A Functional model with copied layers; inputs and outputs are lists where there are several.
+        takes: The tensors that it reads, in the order of its inputs.
+        gives: The tensors that later parts read or that the model returns, in the order of its outputs.
         steps: Numbers of the steps inside, in order of execution.
     """
 
@@ -66,7 +66,7 @@ class Piece:
 
 
 class Course:
-    """The steps of a model, nested models opened.
+    """The steps of a model, including those of nested models.
 
     Args:
         model: A built Functional or Sequential model; it is not changed.
@@ -75,7 +75,7 @@ class Course:
         steps: In order of execution.
         inputs: The model's inputs, in the order of its call.
         outputs: The model's outputs, in their structure.
-        graph: Who feeds whom among the steps.
+        graph: The connections between the steps.
 
     Raises:
         ValueError: If the model is subclassed, so that it has no graph.
@@ -103,11 +103,11 @@ class Course:
         self._numbers = {id(step): k for k, step in enumerate(self.steps)}
 
     def _makers(self, tensors: Iterable[Tensor]) -> list[int]:
-        """The numbers of the steps that make tensors; inputs of the model are made by none."""
+        """Returns the numbers of the steps that make tensors; no step makes an input of the model."""
         return [self._numbers[id(step)] for t in tensors if (step := self.graph.maker(t)) is not None]
 
     def _readers(self, tensor: Tensor) -> list[int]:
-        """The numbers of the steps that read a tensor."""
+        """Returns the numbers of the steps that read a tensor."""
         return [self._numbers[id(step)] for step in self.graph.readers(tensor)]
 
     def _tensor(self, name, shape, dtype) -> Tensor:
@@ -134,7 +134,7 @@ class Course:
         return found
 
     def before(self, steps: Iterable[int]) -> set[int]:
-        """Returns all steps that these need, themselves included."""
+        """Returns all steps that some steps depend on, these included."""
         found, open_ = set(), list(steps)
         while open_:
             k = open_.pop()
@@ -144,20 +144,20 @@ class Course:
         return found
 
     def crossing(self, done: set[int]) -> list[Tensor]:
-        """Returns the tensors that must be held when some steps are done and the others are not, as they were made."""
+        """Returns the tensors that the remaining steps still read when some steps are done, in the order of making."""
         made = [*self.inputs, *(t for k in sorted(done) for t in self.steps[k].outputs)]
         return [t for t in made if any(k not in done for k in self._readers(t))]
 
     def fuses(self, done: set[int]) -> bool:
-        """Whether this boundary parts an operation from a ReLU or a normalization that a file has fused into it."""
+        """Returns whether a boundary separates an operation from a ReLU or normalization that a file fuses into it."""
         readers = {k for t in self.crossing(done) if self._makers([t]) for k in self._readers(t)}
         return any(spec_of(self.steps[k].op).grid in (FUSE, FOLD) for k in readers - done)
 
     def named(self, name: str) -> list[list[int]]:
-        """Returns the steps of a layer, in one list, or those of each call of a nested model, a list for each.
+        """Returns the steps of a layer, in one list, or those of a nested model, a list for each of its calls.
 
         Raises:
-            ValueError: If there is neither; the message names what there is.
+            ValueError: If neither has this name; the message lists the names that exist.
         """
         single = [k for k, step in enumerate(self.steps) if step.path == name]
         if single:
@@ -183,7 +183,10 @@ class Course:
         return list(dict.fromkeys(step.path.split("/")[0] for step in self.steps if "/" in step.path))
 
     def line(self) -> list[int]:
-        """Returns an order of the steps that holds few bytes: of those that can run, the one that adds the least."""
+        """Returns an order of the steps that keeps few bytes in memory.
+
+        Among the steps whose inputs are there, the one that adds the fewest bytes comes next.
+        """
         left = {t: len(self._readers(t)) for step in self.steps for t in step.inputs}
         waiting = [{t for t in step.inputs if self._makers([t])} for step in self.steps]
         order, ready = [], [k for k, needs in enumerate(waiting) if not needs]
@@ -207,22 +210,23 @@ class Course:
         return order
 
     def pieces(self, bounds: Sequence[set[int]]) -> list[Piece]:
-        """Makes the parts between boundaries.
+        """Builds the parts between boundaries.
 
         Args:
-            bounds: Steps done at each boundary, each set holding the one before it and all that its steps need; the
-                last one holds all steps. Sets that add nothing make no part.
+            bounds: Steps done at each boundary; each set includes the one before it and all steps that its steps
+                depend on, and the last one includes all steps. A set that adds no step makes no part.
 
         Returns:
-            The parts; layers are copies with the weights of the model, an operation that several parts use is one.
+            The parts; layers are copies with the weights of the model, and an operation that several parts use is one
+            object in all of them.
 
         Raises:
-            ValueError: If a set lacks a step that it needs, or the last one lacks any.
+            ValueError: If a set lacks a step that it depends on, or the last one lacks any step.
         """
         layers, done, found = copied(self.model)[1], set(), []
         for bound in bounds:
             if not done <= bound or self.before(bound) != bound:
-                raise ValueError("split: a boundary must hold the one before it and all that its steps need.")
+                raise ValueError("split: a boundary must include the one before it and all that its steps need.")
             if bound != done:
                 found.append(self._piece(len(found), sorted(bound - done), bound, layers))
             done = bound

@@ -1,1 +1,1 @@
-"""Rewrites of a model's graph that keep its answers: folding, equalization, merging, branches left out."""
+"""Rewrites of a model's graph: folding, equalization and merging, which keep its outputs, and removal of branches."""

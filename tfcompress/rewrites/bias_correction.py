@@ -1,7 +1,7 @@
-"""Biases that make good what rounding of the weights does to the mean of each channel.
+"""Bias correction: corrects biases for the shift of each channel's mean that rounded weights cause.
 
 Empirical bias correction (Nagel et al., 2019, section 4.2): layer by layer, the mean output with rounded weights is
-brought to that with float weights, on data; layers behind see what those before were corrected to.
+brought to that with float weights, on data; later layers get the corrected outputs of earlier ones.
 """
 
 import keras
@@ -17,7 +17,7 @@ _SAMPLES = 128  # run as one batch: each layer is corrected before the next one 
 
 
 def correct(model: keras.Model, chosen, x: list[np.ndarray], bits: int, per_channel: bool) -> tuple[keras.Model, dict]:
-    """Corrects biases for rounded weights.
+    """Corrects the biases of a model for rounded weights.
 
     Args:
         model: A flat model; it is not changed.
@@ -27,7 +27,7 @@ def correct(model: keras.Model, chosen, x: list[np.ndarray], bits: int, per_chan
         per_channel: Whether each output channel has a scale of its own.
 
     Returns:
-        The model with float weights as they were and other biases; by path the largest correction of a layer.
+        The model with its float weights and corrected biases; and by path the largest correction of a layer.
     """
     draft = Draft(model)
     nodes = {node.path: node for node in draft.nodes if is_linear(node)}
@@ -57,7 +57,7 @@ def _mean(made) -> np.ndarray:
 
 
 def _opened(model, nodes: dict[str, Node], rounding) -> keras.Model:
-    """A copy whose linear layers show their outputs before the activation, with rounded weights or without."""
+    """Returns a copy whose linear layers are split from their activations, with rounded or float weights."""
 
     def change(path, op):
         node = nodes.get(path)

@@ -1,7 +1,7 @@
-"""Scaling and shifting channels on either side of a linear layer, by its kernel and bias alone.
+"""Scales and shifts the input or output channels of a linear layer by changing its kernel and bias.
 
-With W a kernel, b its bias: f (W x + b) + s = (f W) x + (f b + s), and W (f x + s) + b = (W f) x + (b + W s), the
-second only where every output sums over the whole kernel, so not at the border of padded convolutions.
+With W a kernel, b its bias: f (W x + b) + s = (f W) x + (f b + s), and W (f x + s) + b = (W f) x + (b + W s). The
+second holds only where every output sums over the whole kernel, so not at the border of padded convolutions.
 """
 
 import math
@@ -12,11 +12,14 @@ from tfcompress.layer_table.lookup import FOLD
 from tfcompress.rewrites.editable_graph import Draft, Node
 
 _LINEAR = (None, "linear")
-_PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its shift
+_PROBE = 2.0**20  # so large that a layer's shift does not disturb the measured factor
 
 
 def is_linear(node: Node) -> bool:
-    """Whether a node is a layer with kernels and a place for a bias: a linear function, and then an activation."""
+    """Returns whether a node is a linear layer that can have a bias, such as Dense or a convolution.
+
+    An activation may follow in the layer.
+    """
     spec = node.spec
     if not (node.is_single and node.is_complete and spec.kernels and "bias" in spec.axes):
         return False
@@ -30,7 +33,7 @@ def is_linear(node: Node) -> bool:
 
 
 def is_open(node: Node) -> bool:
-    """Whether nothing comes between a layer's kernel and its output."""
+    """Returns whether a layer has no activation behind its kernel."""
     return node.config.get("activation") in _LINEAR
 
 
@@ -47,7 +50,7 @@ def inputs_of(node: Node) -> int:
 
 
 def scale_outputs(node: Node, factor: np.ndarray, shift: np.ndarray | float = 0.0) -> None:
-    """Makes a linear layer give `factor * y + shift` where it gave y, before its activation.
+    """Scales and shifts the outputs y of a linear layer to `factor * y + shift`, before its activation.
 
     Args:
         node: The layer.
@@ -63,7 +66,7 @@ def scale_outputs(node: Node, factor: np.ndarray, shift: np.ndarray | float = 0.
 
 
 def scale_inputs(node: Node, factor: np.ndarray) -> None:
-    """Makes a linear layer give `W (factor * x)` where it gave `W x`.
+    """Scales the inputs of a linear layer, from `W x` to `W (factor * x)`.
 
     Args:
         node: The layer.
@@ -74,7 +77,7 @@ def scale_inputs(node: Node, factor: np.ndarray) -> None:
 
 
 def along_inputs(node: Node, vector: np.ndarray) -> np.ndarray:
-    """Returns a value per input channel in a form that multiplies the layer's first kernel."""
+    """Returns one value per input channel in a shape that broadcasts against the layer's first kernel."""
     path = node.spec.kernels[0]
     kernel, axes = node.weights[path], node.spec.axes[path]
     whole = np.tile(vector, inputs_of(node) // len(vector))
@@ -86,7 +89,7 @@ def along_inputs(node: Node, vector: np.ndarray) -> np.ndarray:
 
 
 def add_bias(node: Node, amount: np.ndarray | float) -> None:
-    """Adds to the bias of a linear layer, which gets one if it has none."""
+    """Adds an amount to the bias of a linear layer, which gets a bias if it has none."""
     if not np.any(amount):
         return
     count = outputs_of(node)
@@ -96,13 +99,13 @@ def add_bias(node: Node, amount: np.ndarray | float) -> None:
 
 
 def _with_bias(node):
-    if "equation" in node.config:  # EinsumDense names the axes of its bias
+    if "equation" in node.config:  # EinsumDense has no use_bias; it names the axes of its bias
         return {"bias_axes": node.config["equation"].replace(" ", "")[-1]}
     return {"use_bias": True}
 
 
 def response(node: Node, vector: np.ndarray) -> np.ndarray:
-    """Returns what a linear layer without its bias makes of an input that is the same everywhere: `(channels,)`."""
+    """Returns the output of a linear layer, without its bias, for the same input at every position: `(channels,)`."""
     whole = np.tile(vector, inputs_of(node) // len(vector))
     kernel = node.weights[node.spec.kernels[0]] * along_inputs(node, whole)
     y = _summed(kernel, node.spec.axes[node.spec.kernels[0]])
@@ -117,7 +120,7 @@ def _summed(kernel, axes):
 
 
 def uneven(node: Node, shape: tuple[int | None, ...]) -> str | None:
-    """Returns why an input that is the same everywhere would not give the same output everywhere, or None.
+    """Returns why a constant input would not give a constant output over all positions, or None if it would.
 
     Args:
         node: A linear layer.
@@ -145,7 +148,7 @@ def _padded(size, stride, reach):
 
 
 def is_affine(node: Node) -> bool:
-    """Whether a node only scales and shifts the channels of the last axis, each by its own constants."""
+    """Returns whether a node only scales and shifts the channels of the last axis, each by its own constants."""
     if not node.spec.affine or not node.is_single or len(node.inputs) != 1 or node.inputs[0] is None:
         return False
     axis = getattr(node.op, "axis", -1) if node.spec.grid == FOLD else -1
@@ -153,7 +156,7 @@ def is_affine(node: Node) -> bool:
 
 
 def affine_constants(draft: Draft, node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """Returns factor and shift of an affine node, both `(channels,)`: what it makes of a large number and of zeros."""
+    """Returns factor and shift of an affine node, both `(channels,)`, measured on zeros and on a large number."""
     shape = (1,) * (len(node.shapes[0]) - 1) + (node.shapes[0][-1],)
     shift = draft.probed(node, np.zeros(shape)).reshape(-1)
     factor = (draft.probed(node, np.full(shape, _PROBE)).reshape(-1) - shift) / _PROBE
@@ -161,14 +164,14 @@ def affine_constants(draft: Draft, node: Node) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fold_back(draft: Draft, node: Node) -> Node | str:
-    """Folds an affine node into the linear layer before it, and takes it out.
+    """Folds an affine node into the linear layer before it, and removes the node.
 
     Args:
         draft: The model.
         node: An affine node.
 
     Returns:
-        The layer it went into, or why it stayed.
+        The layer it was folded into, or why it was not.
     """
     maker = draft.maker(node.inputs[0])
     if maker is None:
@@ -186,14 +189,14 @@ def fold_back(draft: Draft, node: Node) -> Node | str:
 
 
 def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
-    """Folds an affine node into all linear layers that read it, and takes it out.
+    """Folds an affine node into all linear layers that read it, and removes the node.
 
     Args:
         draft: The model.
         node: An affine node.
 
     Returns:
-        The layers it went into, or why it stayed.
+        The layers it was folded into, or why it was not.
     """
     found = readers(draft, node.outputs[0], passes_affine)
     if isinstance(found, str):
@@ -202,7 +205,7 @@ def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
     if np.any(shift):
         why = next((w for n in found if (w := uneven(n, draft.shapes[n.inputs[0]]))), None)
         if why:
-            return f"its shift can't go ahead: {why}"
+            return f"its shift can't be folded into the layers behind it: {why}"
     for reader in found:
         add_bias(reader, response(reader, shift))
         scale_inputs(reader, factor)
@@ -211,26 +214,26 @@ def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
 
 
 def passes_affine(node: Node) -> bool:
-    """Whether scaling and shifting channels before an operation or behind it is the same (means, Flatten)."""
+    """Returns whether an operation commutes with scaling and shifting of channels (means, Flatten)."""
     return node.spec.affine_commutes
 
 
 def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:
-    """Finds the linear layers that read a tensor, each only once and nothing else.
+    """Finds the linear layers that read a tensor, if nothing else reads it.
 
     Args:
         draft: The model.
         tensor: Number of the tensor.
-        passes: Function `node -> bool`: operations to look behind.
+        passes: Function `node -> bool`: operations that may lie between the tensor and the layers.
 
     Returns:
-        The layers, or what else reads the tensor.
+        The layers, or the reason why they can't be changed: something else reads the tensor.
     """
     if draft.is_output(tensor):
         return "the model returns it"
     found = []
     for user in draft.users(tensor):
-        if user.outputs == [tensor]:  # hands its input through; those behind it are listed as well
+        if user.outputs == [tensor]:  # returns its input; nodes behind it are users of the same tensor
             continue
         if is_linear(user) and user.inputs == [tensor]:
             found.append(user)

@@ -1,8 +1,8 @@
-"""Channels that are the same number whatever the input: their share goes into the biases behind them.
+"""Constant folding: moves channels that do not depend on the input into the biases of the layers behind them.
 
-A channel whose incoming weights are all zero is its bias; behind activations, normalizations and pooling it stays a
-constant. A linear layer that reads it takes `W c` into its bias and zeros in the place of W, exactly where the constant
-lies beside no padding. What nobody reads any more can then be cut out (`unread`).
+A channel whose incoming weights are all zero equals its bias; behind activations, normalizations and pooling it stays a
+constant c. A linear layer that reads it adds `W c` to its bias and sets W to zero there, which is exact unless padding
+puts zeros beside the constant. Channels that no weight reads any more can then be removed (`unread`).
 """
 
 from collections.abc import Callable
@@ -25,17 +25,17 @@ from tfcompress.rewrites.channel_scaling import (
 )
 from tfcompress.rewrites.editable_graph import Draft, Node
 
-_OPEN = 32  # stands for an open size where an operation is tried out
+_OPEN = 32  # replaces an open size where an operation is run on constants
 _SAME = 1e-6  # relative; a mean of equal numbers may round differently from place to place
 
 
 @dataclass(frozen=True)
 class Constant:
-    """What is known of a tensor: which channels of its last axis are constants, and which.
+    """The constant channels of a tensor's last axis, with their values.
 
     Args:
-        known: `(channels,)` bool.
-        value: `(channels,)`, 0 where it is not known.
+        known: `(channels,)` bool: whether a channel is constant.
+        value: `(channels,)`: its value; 0 for channels that are not constant.
     """
 
     known: np.ndarray
@@ -48,16 +48,16 @@ class Constant:
 
 
 class Constants:
-    """Finds the constants of a model from the first operation to the last, and folds them into kernels on the way.
+    """Finds the constant channels of a model, first operation to last, and folds them into biases on the way.
 
     Args:
         draft: A model in which nothing has been changed yet.
-        may_change: Function `node -> bool`: whether a linear layer may take constants in, or a sum go.
+        may_change: Function `node -> bool`: whether constants may be folded into a linear layer, or a sum be removed.
 
     Attributes:
-        folded: By path of a linear layer, how many input channels went into its bias.
+        folded: By path of a linear layer, how many input channels were folded into its bias.
         kept: By path of a linear layer, why constants before it stay.
-        dropped: Paths of sums that had only one operand that is not zero.
+        dropped: Paths of removed sums: only one of their operands was not zero.
     """
 
     def __init__(self, draft: Draft, may_change: Callable[[Node], bool] = lambda node: True):
@@ -130,7 +130,7 @@ class Constants:
         return Constant(np.concatenate([p.known for p in parts]), np.concatenate([p.value for p in parts]))
 
     def _dropped(self, node, given) -> bool:
-        """Takes out a sum with only one operand that is not zero; what made the others goes with it."""
+        """Removes a sum with only one operand that is not zero, and the operations that only computed the others."""
         full = [k for k, c in enumerate(given) if c is None or not c.is_zero]
         if not node.spec.is_sum or len(full) != 1 or not node.is_single or not self.may_change(node):
             return False
@@ -144,7 +144,7 @@ class Constants:
         return True
 
     def _tried(self, node, given):
-        """Tries the operation on the constants: what comes out the same everywhere is a constant again."""
+        """Runs an operation on the constants; channels of the result that are equal at all positions are constants."""
         shapes = [self.draft.shapes[t] for t in node.inputs]
         if node.spec.kernels or any(s[-1] != node.shapes[0][-1] for s in shapes):
             return None
@@ -160,7 +160,7 @@ class Constants:
 
 
 def _read(node: Node) -> np.ndarray:
-    """Which input channels have a weight that is not zero: `(channels,)` bool."""
+    """Returns which input channels have a weight that is not zero: `(channels,)` bool."""
     path = node.spec.kernels[0]
     axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
     if axes.is_grouped:
@@ -171,7 +171,7 @@ def _read(node: Node) -> np.ndarray:
 
 
 def _unfed(node: Node) -> np.ndarray:
-    """Which output channels no input reaches, all weights on the way being zero: `(channels,)` bool."""
+    """Returns which output channels have only weights of zero before them: `(channels,)` bool."""
     kernels = [(np.abs(node.weights[path]), node.spec.axes[path]) for path in node.spec.kernels]
     reached = None
     for kernel, axes in kernels:
@@ -182,12 +182,12 @@ def _unfed(node: Node) -> np.ndarray:
 
 
 def unread(channels: Channels) -> np.ndarray:
-    """Returns the groups of channels that every weight reading them takes with zero.
+    """Returns the channel groups whose readers' weights are all zero.
 
-    At least one group of each layer is left, since a layer without channels can't be.
+    At least one group of each layer is left out, since a layer needs one channel.
 
     Args:
-        channels: The groups of a model.
+        channels: The channel groups of a model.
     """
     read = [np.array([], int)]
     for use in channels.uses.values():

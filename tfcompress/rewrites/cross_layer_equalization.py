@@ -1,4 +1,4 @@
-"""Ranges of consecutive linear layers made equal, channel by channel, without changing what they compute.
+"""Cross-layer equalization: scales channels so that consecutive linear layers have equal ranges and the same output.
 
 Where f(s x) = s f(x) for s > 0, W2 f(W1 x + b) = (W2 s) f((W1 x + b) / s): with s = sqrt(r1 / r2) both ranges of a
 channel become sqrt(r1 r2) (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
@@ -18,19 +18,19 @@ from tfcompress.rewrites.editable_graph import Draft, Node
 
 _RELU6 = 6.0
 _ROUNDS = 100
-_SETTLED = 1e-3  # largest |log s| that no longer counts
-_POWER = 256.0  # scaling by a power of two is exact, so that a homogeneous function shows it exactly
-_OPEN = 32  # stands for an open size
+_SETTLED = 1e-3  # rounds end when the largest |log s| is below this
+_POWER = 256.0  # a power of two, so that scaling does not round
+_OPEN = 32  # replaces an open size
 
 
 @dataclass(eq=False)
 class Link:
-    """A layer and those that read it through functions f with f(s x) = s f(x).
+    """A linear layer and the layers that read it through functions f with f(s x) = s f(x).
 
     Args:
         first: The layer before.
         seconds: The layers behind.
-        clipped: ReLU6 between them, to be taken as ReLU.
+        clipped: ReLU6 between them, which are to become ReLU.
     """
 
     first: Node
@@ -44,7 +44,7 @@ def link(draft: Draft, first: Node, takes_relu6: bool = False) -> Link | str:
     Args:
         draft: The model.
         first: A linear layer.
-        takes_relu6: Whether a ReLU6 counts as the ReLU that it becomes.
+        takes_relu6: Whether ReLU6 is accepted, because it will become ReLU.
 
     Returns:
         The link, or why there is none.
@@ -69,10 +69,10 @@ def link(draft: Draft, first: Node, takes_relu6: bool = False) -> Link | str:
 
 
 def equalize(links: list[Link]) -> int:
-    """Scales the channels of all links until nothing moves any more.
+    """Scales the channels of all links, round after round, until the ranges no longer change.
 
     Returns:
-        The number of rounds that moved something.
+        The number of rounds that changed something.
     """
     for done in range(_ROUNDS):
         if max((_scaled(each) for each in links), default=0.0) <= _SETTLED:
@@ -81,7 +81,7 @@ def equalize(links: list[Link]) -> int:
 
 
 def unclipped(links: list[Link]) -> list[Node]:
-    """Makes ReLU of the ReLU6 in links; returns what was changed."""
+    """Replaces ReLU6 in links by ReLU and returns the changed nodes."""
     found = list(dict.fromkeys(node for each in links for node in each.clipped))
     for node in found:
         if "max_value" in node.config:
@@ -94,13 +94,16 @@ def unclipped(links: list[Link]) -> list[Node]:
 
 
 def ranges(node: Node) -> np.ndarray:
-    """Largest weight of each output channel of a linear layer: `(channels,)`."""
+    """Returns the largest absolute weight of each output channel of a linear layer: `(channels,)`."""
     path = node.spec.kernels[-1]
     return np.abs(node.weights[path]).max(axis=node.spec.axes[path].inputs).reshape(-1)
 
 
 def input_ranges(node: Node, channels: int) -> np.ndarray:
-    """Largest weight that reads each input channel: `(channels,)`, over all places where Flatten repeats them."""
+    """Returns the largest absolute weight that reads each input channel: `(channels,)`.
+
+    It is taken over all positions at which Flatten repeats a channel.
+    """
     path = node.spec.kernels[0]
     axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
     if axes.is_grouped:
@@ -112,10 +115,10 @@ def input_ranges(node: Node, channels: int) -> np.ndarray:
 
 
 def _scaled(each: Link) -> float:
-    """Makes the ranges of one link equal; returns the largest |log s|."""
+    """Equalizes the ranges of one link and returns the largest |log s|."""
     before = ranges(each.first)
     behind = np.max([input_ranges(node, outputs_of(each.first)) for node in each.seconds], axis=0)
-    whole = (before > 0) & (behind > 0)  # a dead channel has no range to share
+    whole = (before > 0) & (behind > 0)  # a channel of zero weights has no range
     factor = np.sqrt(np.where(whole, before, 1.0) / np.where(whole, behind, 1.0))
     scale_outputs(each.first, 1 / factor)
     for node in each.seconds:
@@ -124,7 +127,7 @@ def _scaled(each: Link) -> float:
 
 
 def _is_homogeneous(draft: Draft, node: Node) -> bool:
-    """Whether an operation treats each channel for itself, by a function with f(s x) = s f(x)."""
+    """Returns whether an operation computes each channel by itself, by a function with f(s x) = s f(x)."""
     if node.spec.repeats_channels:
         return True
     if node.spec.flow != "pass" or node.spec.kernels or len(node.inputs) != 1 or is_linear(node):
@@ -134,7 +137,7 @@ def _is_homogeneous(draft: Draft, node: Node) -> bool:
 
 
 def _scales(function: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]) -> bool:
-    """Tries whether f(256 x) = 256 f(x), on numbers of both signs from 0.001 to 1000."""
+    """Tests whether f(256 x) = 256 f(x), on numbers of both signs from 0.001 to 1000."""
     rng = np.random.default_rng(0)
     x = (10 ** rng.uniform(-3, 3, shape) * rng.choice([-1.0, 1.0], shape)).astype("float32")
     small, large = function(x), function(x * np.float32(_POWER))

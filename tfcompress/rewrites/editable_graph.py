@@ -1,6 +1,6 @@
-"""A model under change: the arguments and weights its operations will have, and who feeds whom then.
+"""Draft: an editable graph of a model, whose arguments, weights and connections can be changed before it is built.
 
-Algebra on kernels is done here in float64, many changes in a row; the new model is built once, at the end.
+Weights are float64, so that many changes in a row don't lose precision; the new model is built once, at the end.
 """
 
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ from tfcompress.layer_table.lookup import LayerSpec, spec_of, weight
 
 @dataclass(eq=False)
 class Node:
-    """One call of an operation, as it will be.
+    """One call of an operation in a draft, with the arguments and weights that it will have.
 
     Args:
         path: Path of the operation in the model.
         op: The operation as it is now.
-        kind: Layer type it will have.
-        config: Constructor arguments it will have.
+        kind: The layer type that it will have.
+        config: The constructor arguments that it will have.
         spec: Facts about that type.
         weights: Values by weight path, float64.
         inputs: Numbers of the tensors it reads.
@@ -34,7 +34,7 @@ class Node:
         is_single: Whether the operation is called once in the model.
         is_complete: Whether `weights` are all its variables.
         is_changed: Whether type, arguments or weights differ from the operation's.
-        instead: What to call in its place when it is no layer; None for the layer, `[]` for nothing.
+        instead: Functions or layers to call in its place; None for the layer itself, `[]` for nothing.
     """
 
     path: str
@@ -52,12 +52,12 @@ class Node:
     instead: list | None = field(default=None)
 
     def change(self, **weights: np.ndarray) -> None:
-        """Gives it other weights."""
+        """Replaces some weights."""
         self.weights = {**self.weights, **weights}
         self.is_changed = True
 
     def configure(self, **arguments) -> None:
-        """Gives it other constructor arguments."""
+        """Replaces some constructor arguments."""
         self.config = {**self.config, **arguments}
         self.is_changed = True
 
@@ -95,7 +95,7 @@ class Draft:
 
     @property
     def _graph(self) -> Graph[Node]:
-        """Who feeds whom now; nodes are edited, so it is made anew."""
+        """The connections of the nodes; made anew at each call, because nodes are edited."""
         return Graph(self.nodes, self.inputs, self.outputs)
 
     def maker(self, tensor: int | None) -> Node | None:
@@ -107,21 +107,21 @@ class Draft:
         return self._graph.readers(tensor)
 
     def is_output(self, tensor: int) -> bool:
-        """Whether the model returns this tensor."""
+        """Returns whether a tensor is an output of the model."""
         return self._graph.is_output(tensor)
 
     def only_user(self, tensor: int) -> Node | None:
-        """Returns the one node that reads a tensor, unless the model returns the tensor as well."""
+        """Returns the only node that reads a tensor; None if there are others or the model returns it."""
         return self._graph.only_reader(tensor)
 
     def remove(self, node: Node) -> None:
-        """Takes out a node; its users read what it read."""
+        """Removes a node; its users read its input instead."""
         (old,), new = node.outputs, node.inputs[0]
         node.instead = []
         self._take_out(node, old, new)
 
     def pick(self, node: Node, number: int) -> None:
-        """Puts one of its inputs in the place of a node that joins several."""
+        """Replaces a node that joins several inputs by one of these inputs."""
         (old,), new = node.outputs, node.inputs[number]
         node.instead = [New(lambda *args: keras.tree.flatten(args)[number])]
         self._take_out(node, old, new)
@@ -129,14 +129,14 @@ class Draft:
     def _take_out(self, node, old, new):
         self.nodes.remove(node)
         self._gone.append(node)
-        if old == new:  # an operation that hands its input through
+        if old == new:  # an operation that returns its input
             return
         for other in self.nodes:
             other.inputs = [new if t == old else t for t in other.inputs]
         self.outputs = [new if t == old else t for t in self.outputs]
 
     def probed(self, node: Node, *tensors: np.ndarray) -> np.ndarray:
-        """Returns what an operation, as it is in the model now, makes of tensors at inference, float32."""
+        """Runs an operation, as it is in the model now, on tensors at inference in float32."""
         keywords = {"training": False} if takes_training(node.op) else {}
         given = [np.asarray(x, "float32") for x in tensors]
         with float32(self.model):
@@ -163,7 +163,7 @@ def _node(call, path, is_single):
     for name in spec.axes:
         try:
             weights[name] = np.asarray(full_precision(weight(op, name)), "float64")
-        except ValueError:  # a bias it does not use, say
+        except ValueError:  # the layer does not have this weight, such as a bias with use_bias=False
             continue
     config = config_of(op) if isinstance(op, keras.layers.Layer) and (weights or spec.is_trailing) else {}
     tensors = {"inputs": list(call.inputs), "outputs": list(call.outputs), "shapes": call.shapes}

@@ -1,6 +1,6 @@
-"""Two linear layers in a row as one: a layer that mixes channels point by point, and the layer before it or behind it.
+"""Linear merging: merges two linear layers in a row into one, if one of them is pointwise (Dense, 1 x 1 convolution).
 
-Law: with A and B kernels, B (A x + a) + b = (B A) x + (B a + b); the shift B a only where padding does not cut into it.
+With A and B kernels, B (A x + a) + b = (B A) x + (B a + b). The shift B a is exact only without padding.
 """
 
 import math
@@ -17,7 +17,7 @@ _OF_ITS_OWN = (
 
 
 def is_pointwise(node: Node) -> bool:
-    """Whether a node is a dense layer, or a convolution of size and stride 1 over all channels."""
+    """Returns whether a node is a dense layer, or a convolution of size and stride 1 over all channels."""
     if node.spec.is_dense:
         return True
     axes = node.spec.axes.get("kernel")
@@ -31,14 +31,14 @@ def _ones(sizes) -> bool:
 
 
 def merge(draft: Draft, second: Node) -> Node | str | None:
-    """Merges a linear layer into the one that reads it, and takes the first out.
+    """Merges the linear layer before a node into the node, if that is linear too.
 
     Args:
         draft: The model.
         second: A node.
 
     Returns:
-        The first layer, which is gone; or why two linear layers in a row stay two; None if there are no two.
+        The first layer, which is removed; or why two linear layers in a row were not merged; None if there are no two.
     """
     first = draft.maker(second.inputs[0]) if len(second.inputs) == 1 else None
     if first is None or not (is_linear(first) and is_linear(second) and is_open(first)):
@@ -50,7 +50,7 @@ def merge(draft: Draft, second: Node) -> Node | str | None:
     if not behind and not (is_pointwise(first) and start.mixes):
         return None
     if first.op.trainable != second.op.trainable:
-        return f"of {first.path} and it one trains and the other does not"
+        return f"one of {first.path} and it is trainable and the other is not"
     if any("constraint" in k and v is not None for n in (first, second) for k, v in n.config.items()):
         return f"{first.path} or it has a constraint on its kernel"
     if first.config.get("activity_regularizer") is not None:
@@ -59,7 +59,7 @@ def merge(draft: Draft, second: Node) -> Node | str | None:
 
 
 def _behind(draft, first, second):
-    """The second is pointwise: the merged layer has the geometry of the first."""
+    """Merges a pointwise second layer; the merged layer has the geometry of the first."""
     path = first.spec.kernels[-1]
     axis, mixing = first.spec.axes[path].output_channel, _matrix(second)
     kernel = np.moveaxis(np.tensordot(first.weights[path], mixing, (axis, 0)), -1, axis)
@@ -79,7 +79,7 @@ def _behind(draft, first, second):
 
 
 def _ahead(draft, first, second):
-    """The first is pointwise: the merged layer has the geometry of the second."""
+    """Merges a pointwise first layer; the merged layer has the geometry of the second."""
     path = second.spec.kernels[0]
     axis, mixing = second.spec.axes[path].input_channel, _matrix(first)
     kernel = np.moveaxis(np.tensordot(mixing, second.weights[path], (1, axis)), 0, axis)
@@ -91,7 +91,7 @@ def _ahead(draft, first, second):
     if np.any(bias):
         why = uneven(second, draft.shapes[second.inputs[0]])
         if why:
-            return f"the bias of {first.path} can't go into it: {why}"
+            return f"the bias of {first.path} can't be folded into it: {why}"
         add_bias(second, response(second, bias))
     second.change(**{path: kernel})
     draft.remove(first)
@@ -104,7 +104,7 @@ def _matrix(node: Node) -> np.ndarray:
 
 
 def _costs_more(draft, first, second, kernel) -> bool:
-    """Whether the merged layer takes more MACs; open sizes of the shapes count as one another's."""
+    """Returns whether the merged layer takes more MACs; an open size counts as 1 before and after."""
     before = sum(_positions(draft, n) * n.weights[p].size for n in (first, second) for p in n.spec.kernels)
     others = first.spec.kernels[:-1] if is_pointwise(second) else ()
     after = _positions(draft, second) * (kernel.size + sum(first.weights[p].size for p in others))
@@ -118,7 +118,7 @@ def _positions(draft, node) -> int:
 
 
 def _become(draft, first, second, config, weights):
-    """Gives the second node the type of the first."""
+    """Gives the second node the type, arguments and inputs of the first, which is removed."""
     inputs = first.inputs
     draft.remove(first)
     second.kind, second.spec, second.weights, second.inputs = first.kind, first.spec, weights, list(inputs)

@@ -1,7 +1,7 @@
-"""What can be left out of a model as a whole: residual branches, and layers that give what they take in its shape.
+"""Residual blocks: finds and removes residual branches, and layers whose output has the shape of their input.
 
-Law: a model without a residual branch equals the model with zeros added in its place. What fed only the branch goes
-too; what others read as well stays.
+A model without a residual branch equals the model that adds zeros in its place. Operations that only the branch needed
+are removed too; those that others read stay.
 """
 
 from collections.abc import Callable
@@ -20,18 +20,18 @@ BLOCK, LAYER = "block", "layer"
 BATCH = 64
 
 Picks = dict[int, int]
-"""By `id(operation)`: the number of the tensor it is given that stands in its place."""
+"""For each removed operation, by `id(operation)`: the number of the input that replaces its output."""
 
 
 @dataclass(frozen=True)
 class Droppable:
-    """A block or layer that can be left out.
+    """A block or layer that can be removed.
 
     Args:
         path: Path of the sum that ends the block, or of the layer.
         kind: "block" or "layer".
-        picks: What to leave out.
-        inside: Paths of all operations that go with it.
+        picks: The operations to remove, with the inputs that replace them.
+        inside: Paths of all operations that are removed with it.
     """
 
     path: str
@@ -55,14 +55,15 @@ class _Node:
 
 
 class Layout:
-    """A model of which some operations are left out; `graph` says who feeds whom then.
+    """The graph of a model without some operations.
 
     Args:
         model: A built Functional or Sequential model.
-        picks: What is left out.
+        picks: The operations to leave out, with the inputs that replace them.
 
     Attributes:
-        nodes: Calls of operations in order of execution, those left out excepted.
+        nodes: Calls of the remaining operations in order of execution.
+        graph: The connections between them.
     """
 
     def __init__(self, model: keras.Model, picks: Picks):
@@ -90,23 +91,23 @@ class Layout:
         self.read = [x in needed for x in self.inputs]
 
     def readers(self, tensor: _Tensor) -> list[_Node]:
-        """Returns the nodes that read a tensor and reach an output."""
+        """Returns the nodes that read a tensor and that an output depends on."""
         return [n for n in self.graph.readers(tensor) if n.path in self.alive]
 
     def is_output(self, node: _Node) -> bool:
-        """Whether the model returns what a node makes."""
+        """Returns whether an output of a node is an output of the model."""
         return any(map(self.graph.is_output, node.outputs))
 
 
 def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Droppable], dict[str, str]]:
-    """Finds what can be left out of a model.
+    """Finds the residual blocks and layers that can be removed from a model.
 
     Args:
-        model: A built Functional or Sequential model; nested models are opened.
-        picks: What is left out already.
+        model: A built Functional or Sequential model; nested models are included.
+        picks: Operations that are removed already.
 
     Returns:
-        Blocks and layers in order of execution; and by path of a sum or a layer with a kernel that can't be left out
+        Blocks and layers in order of execution; and by path of a sum or a layer with a kernel that can't be removed
         the reason.
 
     Raises:
@@ -136,7 +137,7 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
             continue
         after = Layout(model, picks | chosen)
         if after.read != layout.read:
-            reasons[node.path] = "an input of the model would be read by nobody"
+            reasons[node.path] = "an input of the model would not be read any more"
             continue
         inside = tuple(path for path in layout.alive if path not in after.alive)
         found.append(Droppable(node.path, BLOCK if is_sum else LAYER, chosen, inside))
@@ -150,7 +151,7 @@ def _barred(layout: Layout, node: _Node) -> str | None:
 
 
 def _block(layout: Layout, node: _Node) -> Picks | str:
-    """The operand of a sum that stays, or why there is none."""
+    """Returns the operand of a sum that replaces it, or why there is none."""
     a, b = node.inputs
     if why := _barred(layout, node):
         return why
@@ -162,7 +163,7 @@ def _block(layout: Layout, node: _Node) -> Picks | str:
 
 
 def _layer(layout: Layout, node: _Node) -> Picks | str:
-    """A layer, and the normalization and activation that only it feeds; or why it can't be left out."""
+    """Returns a layer with the normalization and activation that only it feeds, or why it can't be removed."""
     given, (made, *more) = set(node.inputs), node.outputs
     if why := _barred(layout, node):
         return why
@@ -200,11 +201,11 @@ def _shown(shape) -> str:
 
 
 def without(model: keras.Model, picks: Picks) -> keras.Model:
-    """Returns a flat model with operations left out, and all that only they had use for.
+    """Returns a flat model without some operations and without those that only they needed.
 
     Args:
         model: A built Functional or Sequential model; it is not changed.
-        picks: What to leave out, from `droppable`.
+        picks: The operations to remove, from `droppable`.
     """
 
     def change(path, op):
@@ -221,11 +222,11 @@ def _picking(number: int) -> Callable:
 
 
 def outputs_without(model: keras.Model, picks: Picks, x: list[np.ndarray]) -> list[np.ndarray]:
-    """Returns the outputs of a model with operations left out, without building one.
+    """Returns the outputs of a model without some operations; no new model is built.
 
     Args:
         model: A built Functional or Sequential model.
-        picks: What to leave out.
+        picks: The operations to leave out.
         x: One array `(n, ...)` per input, in the order of the model's call.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Similar channels: found by weights or on data, and merged."""
+"""Finds similar channels by their weights or their activations, and merges them."""

@@ -1,6 +1,6 @@
-"""Which channels go up and down together on data, where weights read them, and how one is best made of another.
+"""Compares channels by their correlation on data, and finds how to approximate one channel from another.
 
-With x and y two channels, `y ~ factor * x + offset` has the least squared error for `factor = cov(x, y) / var(x)` and
+For two channels x and y, `y ~ factor * x + offset` has the least squared error for `factor = cov(x, y) / var(x)` and
 `offset = mean(y) - factor * mean(x)`; without an offset for `factor = sum(x y) / sum(x x)`.
 """
 
@@ -17,17 +17,17 @@ from tfcompress.similarity.linear_forms import Read
 from tfcompress.similarity.merge import Take, takes_constant
 
 BATCH = 64
-_STILL = 1e-12  # a variance, next to the mean square, that is rounding
+_STILL = 1e-12  # a variance below this share of the mean square is rounding error
 _SOURCES = {"query_dense": ("query", 0), "value_dense": ("value", 1), "key_dense": ("key", 2)}
 
 
 @dataclass
 class Moments:
-    """Sums over all values of some groups that one reader saw.
+    """Sums of values and of products of channels, over all data that one reader reads.
 
     Args:
-        groups: Numbers of the groups.
-        is_free: Whether the reader's bias takes an offset.
+        groups: Numbers of the channel groups.
+        is_free: Whether the reader's bias can take an offset.
         count: Number of values of each group.
         first: `(groups,)`: sums of values.
         second: `(groups, groups)`: sums of products.
@@ -40,12 +40,15 @@ class Moments:
     second: np.ndarray
 
     def products(self) -> np.ndarray:
-        """Returns covariances `(groups, groups)`, or mean products where there is no offset."""
+        """Returns the covariances `(groups, groups)`, or mean products if there is no offset."""
         mean = self.first / self.count
         return self.second / self.count - (np.outer(mean, mean) if self.is_free else 0.0)
 
     def similarity(self) -> np.ndarray:
-        """Returns correlations `(groups, groups)`; a channel that never changes is like none but its kind."""
+        """Returns the correlations `(groups, groups)`.
+
+        Two channels that never change have correlation 1; one that never changes has 0 with all others.
+        """
         product = self.products()
         spread = np.sqrt(np.maximum(np.diag(product), 0.0))
         still = spread**2 <= _STILL * np.diag(self.second) / self.count
@@ -55,7 +58,7 @@ class Moments:
         return np.clip(value, -1.0, 1.0)
 
     def take(self, gone: int, kept: int) -> Take:
-        """Returns how the reader best makes one group of another."""
+        """Returns the factor and offset by which the reader approximates the group `gone` from the group `kept`."""
         j, k = (int(np.flatnonzero(self.groups == g)[0]) for g in (gone, kept))
         mean = self.first / self.count
         shift = np.outer(mean[[j, k]], mean[[k]])[:, 0] if self.is_free else np.zeros(2)
@@ -65,23 +68,23 @@ class Moments:
 
 
 def is_seen(read: Read) -> bool:
-    """Whether what a weight reads is the input of its operation, and no state inside."""
+    """Returns whether a weight reads the input of its operation, not a state inside."""
     return spec_of(read.use.op).axes[read.path].input_channel == read.axis
 
 
 def coactivity(
     model: keras.Model, reads: list[Read], families: list[Alike], x: list[np.ndarray]
 ) -> dict[tuple[int, int], Moments]:
-    """Runs a model on data and sums up what its weights read.
+    """Runs a model on data and sums moments of the channels that its weights read.
 
     Args:
         model: A built Functional or Sequential model.
         reads: Readers of its channels.
-        families: Groups that are compared.
+        families: Sets of channel groups to compare.
         x: One array `(n, ...)` per input, in the order of the model's call.
 
     Returns:
-        Sums by `(number of the reader, number of the family)`.
+        Moments by `(number of the reader, number of the family)`.
     """
     found: dict[tuple[int, int], Moments] = {}
     where: dict[tuple[int, int], np.ndarray] = {}
@@ -110,7 +113,7 @@ def coactivity(
 
 
 def _read(op, read: Read, args, kwargs) -> np.ndarray:
-    """The values that come in at each place of a weight's axis: `(n, places)`."""
+    """Returns the values that a weight multiplies at each position of its axis: `(n, positions)`."""
     name, place = _SOURCES.get(read.path.split("/")[0], ("", 0))
     if name == "key" and len(args) < 3 and kwargs.get("key") is None:
         name, place = "value", 1
@@ -125,7 +128,7 @@ def _read(op, read: Read, args, kwargs) -> np.ndarray:
 
 
 def _depthwise(layer, tensor, is_each):
-    if is_each:  # steps are samples to the layer inside
+    if is_each:  # to the layer inside, each step is a sample
         tensor = keras.ops.reshape(tensor, (-1, *tensor.shape[2:]))
     return keras.ops.depthwise_conv(
         tensor, layer.depthwise_kernel, layer.strides, layer.padding, layer.data_format, layer.dilation_rate
@@ -145,7 +148,7 @@ class ByActivity:
     Args:
         model: The model.
         reads: Readers of its channels.
-        families: What is compared.
+        families: Sets of channel groups to compare.
         x: One array `(n, ...)` per input, in the order of the model's call.
     """
 
@@ -161,5 +164,5 @@ class ByActivity:
             self.matter.append(own)
 
     def take(self, number: int, gone: int, kept: int) -> Take:
-        """Returns what a reader takes over: the factor and the constant with the least squared error."""
+        """Returns the factor and constant of least squared error by which a reader replaces a removed channel."""
         return self._moments[number, self._family[gone]].take(gone, kept)

@@ -1,7 +1,6 @@
-"""How alike channels are: what makes each of them is followed from where it arises to where it is read.
+"""Compares channels by weights: follows each channel through the graph, from the weights that make it to its readers.
 
-Law: channels whose features are equal give outputs that differ at each reader by the factor of their sizes there, and
-by nothing else.
+Channels with equal features differ at each reader only by the ratio of their sizes there.
 """
 
 from dataclasses import dataclass, field
@@ -27,26 +26,26 @@ from tfcompress.similarity.linear_forms import (
     value_of,
 )
 
-_PROBE = 2.0**20  # so large that what a layer makes of it loses nothing to its shift
+_PROBE = 2.0**20  # so large that a layer's shift does not disturb the measured factor
 
 
 @dataclass
 class Likeness:
-    """What channels are compared by, and the weights that read them. Made by `likeness`."""
+    """The features that channels are compared by, and the weights that read them; made by `likeness`."""
 
     features: list[Feature] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
 
 
 def likeness(model: keras.Model, channels: Channels) -> Likeness:
-    """Collects what makes channels alike.
+    """Collects the features that channels are compared by.
 
     Args:
         model: A built Functional or Sequential model.
         channels: Result of `groups(model)`.
 
     Returns:
-        What channels are compared by, and their readers.
+        The features, and the readers of the channels.
 
     Example:
         >>> import keras
@@ -71,7 +70,7 @@ def likeness(model: keras.Model, channels: Channels) -> Likeness:
 
 
 class _Follower:
-    """Follows streams through a model; `visit` is called for each operation."""
+    """Follows linear forms of channels through a model; `visit` is called for each operation."""
 
     def __init__(self, channels: Channels):
         self.channels = channels
@@ -92,7 +91,7 @@ class _Follower:
         return [made or plain(shape) for shape in shapes]
 
     def _directed(self, call: StreamCall, stream: Stream) -> Stream:
-        """Channels are compared by their direction; the stream starts anew with their sizes."""
+        """Adds a feature that compares channels by direction; the stream continues with their sizes."""
         rows = stream.rows
         directions, size = parted(rows)
         tells = (rows[:, 1:] != 0).any() or not (rows[:, 0] > 0).all()
@@ -102,7 +101,7 @@ class _Follower:
         return stream
 
     def _exactly(self, call: StreamCall) -> Stream:
-        """Channels are compared as they are: those given, and all weights that make some."""
+        """Adds features that compare channels exactly: those of the inputs, and all weights that make channels."""
         for stream in call.given:
             if stream.labels is not None:
                 self.features.append(Feature(call.path, stream.labels, stream.rows, True))
@@ -118,7 +117,7 @@ class _Follower:
                     self.features.append(Feature(call.path, vector, along(value_of(call.op, path), axis), True))
 
     def _made(self, call: StreamCall, linear=None, constant=None) -> Stream:
-        """The stream an operation makes; all channels of one size where nothing is said."""
+        """Returns the stream that an operation outputs; by default all its channels have size 1."""
         out = call.use.output
         if out.labels.size == 1:
             return plain(call.shapes[0])
@@ -221,12 +220,12 @@ class _Follower:
         count = len(made.labels)
         full = [s for s in call.given if s.labels is not None and len(s.labels) == count]
         others = len(full) < len(call.given) or bool(call.numbers)
-        # a number divided by what varies is no factor of it
+        # a number divided by the channels is not proportional to them
         is_factor = spec.product or spec.is_quotient and len(call.given) == 1 and isinstance(call.args[0], Stream)
         if not (spec.is_homogeneous or is_factor):
             return self._exactly(call)
         sizes = [self._directed(call, s).sizes(count) for s in full]
-        if is_factor:  # what all channels are multiplied with makes no difference
+        if is_factor:  # a factor common to all channels makes no difference
             return self._made(call, np.prod(sizes, axis=0)[:, None])
         return self._made(call, np.stack([*sizes, *([np.ones(count)] if others else [])], axis=1))
 

@@ -1,4 +1,4 @@
-"""Channels that can be compared: those that stand in the same places; and how alike they are by their weights."""
+"""Finds channels that can be compared, because the same weights read them, and compares them by their weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from tfcompress.similarity.merge import Take
 
 @dataclass(frozen=True)
 class Alike:
-    """Groups of channels that can be compared: they stand in the same places.
+    """A set of channel groups that can be compared, because they occur along the same axes of weights.
 
     Args:
         layers: Paths of the operations that make them.
         groups: Their numbers.
-        exact: Paths of operations where not only their direction counts.
+        exact: Paths of operations where their magnitude counts, not only their direction.
     """
 
     layers: tuple[str, ...]
@@ -27,10 +27,10 @@ class Alike:
 
 
 def alike(channels: Channels, likeness: Likeness) -> list[Alike]:
-    """Sorts groups by the places they stand in.
+    """Returns sets of channel groups that can be compared: those that occur along the same axes of weights.
 
     Args:
-        channels: Groups of a model.
+        channels: Channel groups of a model.
         likeness: Result of `likeness(model, channels)`.
 
     Returns:
@@ -63,17 +63,17 @@ def _is_exact(features, number) -> bool:
 
 
 def places(roots: np.ndarray, found: np.ndarray) -> np.ndarray | None:
-    """Returns where groups stand on an axis, `(groups, places each)`, or None if they do not."""
+    """Returns the positions of groups along an axis, `(groups, positions of each)`, or None if there are none."""
     order = np.argsort(roots, kind="stable")
     order = order[np.isin(roots[order], found)]
     return order.reshape(len(found), -1) if len(order) else None
 
 
 def similarity(channels: Channels, likeness: Likeness, family: Alike) -> np.ndarray:
-    """Returns how alike groups are by their weights, `(groups, groups)`, at most 1.
+    """Returns the similarity of groups by their weights, `(groups, groups)`, at most 1.
 
-    The cosine of directions; where size matters `2 a.b / (a.a + b.b)`, which is 1 for equal vectors only. The smallest
-    of all places counts.
+    It is the cosine of directions; where magnitude counts, `2 a.b / (a.a + b.b)`, which is 1 for equal vectors only.
+    The smallest value over all features is taken.
     """
     least = np.ones((len(family.groups),) * 2)
     for feature in likeness.features:
@@ -83,19 +83,19 @@ def similarity(channels: Channels, likeness: Likeness, family: Alike) -> np.ndar
         rows = feature.rows[at].reshape(len(at), -1)
         product = rows @ rows.T
         size = np.diag(product)
-        # the size of a direction is the number of places where the channel is not always 0
+        # the squared norm of a group's directions is the number of its positions that are not all zero
         both = np.add.outer(size, size) / 2 if feature.is_exact else np.maximum.outer(size, size)
         least = np.minimum(least, np.where(both > 0, product / np.where(both > 0, both, 1.0), 1.0))
     return least
 
 
 def reach(reads: list[Read], family: Alike, spread: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
-    """Returns how much groups matter to their readers, `(groups,)`: squared weights times squared values.
+    """Returns the effect of groups on their readers, `(groups,)`: squared weights times squared values.
 
     Args:
         reads: All readers.
         family: The groups.
-        spread: Function `(number of the reader, places) -> ` squared size of the values there.
+        spread: Function `(number of the reader, positions) -> ` squared size of the values there.
     """
     total = np.zeros(len(family.groups))
     for number, read in enumerate(reads):
@@ -110,9 +110,9 @@ class ByWeights:
     """Compares channels by the weights that make them.
 
     Args:
-        channels: Groups of a model.
+        channels: Channel groups of a model.
         likeness: Result of `likeness(model, channels)`.
-        families: What is compared.
+        families: Sets of channel groups to compare.
     """
 
     def __init__(self, channels: Channels, likeness: Likeness, families: list[Alike]):
@@ -122,10 +122,10 @@ class ByWeights:
         self._at = {int(g): (f, k) for f, family in enumerate(families) for k, g in enumerate(family.groups)}
 
     def take(self, number: int, gone: int, kept: int) -> Take:
-        """Returns what a reader takes over: the channel that stays, by how much larger the other is.
+        """Returns the factor by which a reader replaces a removed channel: the ratio of its size to that of the other.
 
-        What is not quite alike counts in full as well, since behind ReLU all channels are positive and go together more
-        than their weights do; but what points the other way counts for nothing.
+        Channels that are only similar get the full ratio too, because behind ReLU all channels are positive and
+        correlate more than their weights do; channels of opposite direction get 0.
         """
         read = self._reads[number]
         large, small = (read.size[read.roots == g] for g in (gone, kept))

@@ -1,7 +1,7 @@
-"""A channel as numbers: `linear . basis + constant`, a basis that all channels of a tensor share.
+"""Describes channels as linear forms `linear . basis + constant`, with a basis that all channels of a tensor share.
 
-Behind ReLU or pooling a channel's direction and its size part: channels of one direction differ by a factor, which the
-weights that read them can take. Before a sigmoid or a gate all of it counts.
+Before ReLU or pooling a form is split into direction and size: channels of one direction differ by a factor, which can
+be moved into the weights that read them. Before a sigmoid or a gate the whole form counts.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from tfcompress.layer_table.lookup import LayerSpec, weight
 
 @dataclass(frozen=True)
 class Feature:
-    """Something by which channels are compared.
+    """Vectors that channels are compared by, at one operation.
 
     Args:
-        path: The operation where it matters.
-        labels: `(places,)`: the channel at each place.
-        rows: `(places, length)`: a vector for each; of length 1 or 0 where only its direction matters.
-        is_exact: Whether its size matters as well.
+        path: The operation where they are compared.
+        labels: `(positions,)`: the channel label at each position.
+        rows: `(positions, length)`: a vector for each; of norm 1 or 0 where only the direction counts.
+        is_exact: Whether the magnitude counts as well.
     """
 
     path: str
@@ -40,8 +40,8 @@ class Read:
         use: The operation.
         path: Path of the weight.
         axis: Number of the axis.
-        roots: `(places,)`: the group at each place.
-        size: `(places,)`: how large the channel is that comes in there, next to others of the same direction.
+        roots: `(positions,)`: the channel group at each position.
+        size: `(positions,)`: size of the channel read there, relative to others of the same direction.
     """
 
     use: Use
@@ -53,11 +53,11 @@ class Read:
 
 @dataclass
 class Stream:
-    """What is known of the channels of one tensor.
+    """The linear forms of the channels of one tensor.
 
     Args:
         axis: Their axis, counted from the end.
-        labels: `(channels,)`; None where they can't be told apart, or not be cut.
+        labels: `(channels,)`; None if they can't be distinguished or not be removed.
         linear: `(channels, length)`.
         constant: `(channels,)`.
         shape: Shape of the tensor without batch.
@@ -71,26 +71,26 @@ class Stream:
 
     @property
     def rows(self) -> np.ndarray:
-        """Both as one array."""
+        """Linear parts and constants as one array."""
         return np.column_stack([self.linear, self.constant])
 
     def restart(self, size: np.ndarray) -> None:
-        """Makes the tensor as it is the basis, channels differing by their size only."""
+        """Takes the tensor itself as the new basis, in which channels differ by their size only."""
         self.linear, self.constant = size[:, None], np.zeros(len(size))
 
     def sizes(self, count: int) -> np.ndarray:
-        """Sizes of a tensor that was parted, of `count` channels."""
+        """Returns the sizes of `count` channels, after directions were split off."""
         return np.broadcast_to(self.linear[:, 0], (count,))
 
 
 def plain(shape: tuple[int | None, ...]) -> Stream:
-    """Returns the stream of a tensor whose channels can't be cut."""
+    """Returns the stream of a tensor whose channels can't be removed."""
     return Stream(-1, None, np.ones((1, 1)), np.zeros(1), shape)
 
 
 @dataclass(frozen=True)
 class StreamCall:
-    """One call of an operation on streams."""
+    """One call of an operation, with streams in place of tensors."""
 
     path: str
     op: Any
@@ -102,12 +102,12 @@ class StreamCall:
 
     @property
     def given(self) -> list[Stream]:
-        """The streams that it is given."""
+        """The streams among the arguments."""
         return [x for x in keras.tree.flatten((self.args, self.kwargs)) if isinstance(x, Stream)]
 
     @property
     def numbers(self) -> list:
-        """The constants that it is given."""
+        """The constants among the arguments."""
         given = keras.tree.flatten((self.args, self.kwargs))
         return [x for x in given if not isinstance(x, (Stream, bool, str)) and x is not None]
 
@@ -117,7 +117,7 @@ class StreamCall:
 
 
 def parted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns direction and size of each row; a row of zeros has none."""
+    """Returns the direction and size of each row; the direction of a zero row is zero."""
     size = np.linalg.norm(rows, axis=1)
     return rows / np.where(size > 0, size, 1.0)[:, None], size
 
@@ -128,7 +128,7 @@ def value_of(op: Any, path: str) -> np.ndarray:
 
 
 def along(value: np.ndarray, axis: int) -> np.ndarray:
-    """Returns a weight as one row for each place on an axis."""
+    """Returns a weight as a matrix with one row for each position along an axis."""
     return np.moveaxis(value, axis, 0).reshape(value.shape[axis], -1)
 
 
@@ -139,7 +139,7 @@ def taps(kernel: np.ndarray) -> np.ndarray:
 
 
 def scales(function, shape: tuple[int, ...]) -> bool:
-    """Whether an operation's result grows by s > 0 when what it is given does, as tried on a few numbers.
+    """Returns whether a function is positively homogeneous, `f(s x) = s f(x)` for s > 0, as tested on some numbers.
 
     Args:
         function: Function `tensor -> tensor`.
@@ -151,7 +151,7 @@ def scales(function, shape: tuple[int, ...]) -> bool:
     """
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
     y = np.asarray(function(keras.ops.convert_to_tensor(x)))
-    for s in (2.0**-12, 2.0**12):  # powers of two: nothing is rounded
+    for s in (2.0**-12, 2.0**12):  # powers of two, so that scaling does not round
         if not np.allclose(np.asarray(function(keras.ops.convert_to_tensor(x * s))), y * s, rtol=1e-5, atol=0):
             return False
     return True

@@ -1,7 +1,7 @@
-"""Merging channels: which of a layer are alike, which go into which, and what their readers take over.
+"""Merges similar channels: chooses which are merged, and changes the weights of their readers.
 
-Law: a channel that is a positive multiple of another, everywhere up to where it is read, goes without any change of the
-output, its readers' weights added to those of the other (Srinivas and Babu, "Data-free parameter pruning", 2015).
+A channel that is a positive multiple of another, everywhere up to its readers, can be merged without any change of the
+output: its readers' weights are added to those for the other (Srinivas and Babu, "Data-free parameter pruning", 2015).
 """
 
 from collections.abc import Callable, Iterator
@@ -20,20 +20,20 @@ from tfcompress.similarity.linear_forms import Read, value_of
 
 @dataclass(frozen=True)
 class Take:
-    """What a reader takes over of a channel that goes: `factor` of the channel that stays, and a constant."""
+    """How a reader replaces a removed channel: by `factor` times the channel that stays, plus a constant."""
 
     factor: np.ndarray | float
     offset: float = 0.0
 
 
 def merges(likeness: np.ndarray, weight: np.ndarray) -> Iterator[tuple[float, int, int]]:
-    """Merges sets of channels, the cheapest pair of sets first, until one set is left.
+    """Yields merges of sets of channels, the cheapest pair of sets first, until one set is left.
 
-    The likeness of two sets is that of their least alike members; they cost `min(weights) * (1 - likeness)`.
+    The similarity of two sets is that of their least similar members; merging costs `min(weights) * (1 - similarity)`.
 
     Args:
-        likeness: `(n, n)`.
-        weight: `(n,)`: how much it matters what becomes of each.
+        likeness: `(n, n)`: similarity of channels.
+        weight: `(n,)`: importance of each channel.
 
     Yields:
         Cost and the numbers of two sets; the second is part of the first from then on.
@@ -59,7 +59,7 @@ def merges(likeness: np.ndarray, weight: np.ndarray) -> Iterator[tuple[float, in
 
 
 def representatives(likeness: np.ndarray, weight: np.ndarray, joined: list[tuple[int, int]]) -> dict[int, int]:
-    """Returns, for every channel that goes, which stays for it: the one that is most like the rest of its set."""
+    """Returns, for every merged channel, the channel that stays: the one most similar to the rest of its set."""
     sets = {k: [k] for k in range(len(weight))}
     for i, j in joined:
         sets[i] += sets.pop(j)
@@ -73,7 +73,7 @@ def representatives(likeness: np.ndarray, weight: np.ndarray, joined: list[tuple
 
 
 def takes_constant(read: Read) -> bool:
-    """Whether a reader's bias can take a constant that stands in for a channel, exactly but for padding."""
+    """Returns whether a reader's bias can take the constant that replaces a channel; exact except at padding."""
     axes = spec_of(read.use.op).axes[read.path]
     if axes.input_channel != read.axis or axes.is_transposed:
         return False
@@ -101,14 +101,14 @@ def merged(
     into: dict[int, int],
     take: Callable[[int, int, int], Take],
 ) -> keras.Model:
-    """Returns a model without some groups, what they did taken over by others.
+    """Returns a model in which some channel groups are merged into others.
 
     Args:
-        model: The model that `channels` was made of; it is not changed.
-        channels: Its groups.
+        model: The model that `channels` was made from; it is not changed.
+        channels: Its channel groups.
         reads: Readers, from `likeness`.
-        into: Which group stays for each group that goes; both stand in the same places.
-        take: Function `(number of the reader, group that goes, group that stays) -> Take`.
+        into: For each group to remove the group that stays; both occur along the same axes of weights.
+        take: Function `(number of the reader, removed group, remaining group) -> Take`.
 
     Returns:
         A flat, smaller model.
@@ -156,12 +156,12 @@ def _shift_bias(values, read, shift) -> None:
     path = _bias(read)
     known = value_of(read.use.op, path) if has_weight(read.use.op, path) else np.zeros(shift.shape)
     bias = values.setdefault(path, known)
-    target = bias[0] if bias.ndim > shift.ndim else bias  # a GRU has one for its input and one for its state
+    target = bias[0] if bias.ndim > shift.ndim else bias  # a GRU has a bias for its input and one for its state
     target += shift
 
 
 def _same(old: Channels, new: Channels, made: dict[int, tuple], gone: list[int]) -> np.ndarray:
-    """The numbers in the new model of groups of the old one."""
+    """Returns the numbers that groups of the old model have in the new one."""
     uses = {key: new.uses[id(layers[0])] for key, layers in made.items()}
     dead = [np.array([], int)]
     for key, use in old.uses.items():

@@ -1,1 +1,1 @@
-"""Weight sparsity: criteria that score weights, patterns that say which zeros may stand where."""
+"""Weight sparsity: criteria score weights, and patterns decide where zeros may be."""

@@ -1,4 +1,4 @@
-"""What a weight is worth: criteria turn it, and what its mask noted, into scores (higher stays)."""
+"""Pruning criteria: score weights by their values or by recorded gradients; low scores are pruned first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from tfcompress.validation import checks
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion may look at.
+    """A weight with its recorded gradients, given to a criterion.
 
     Args:
         weight: The weight, as it trains.
-        noted: What the gradient tap noted, of the weight's shape; None for criteria without one.
-        rng: A generator whose stream belongs to this weight and does not move between updates.
+        noted: The recorded gradient figures, of the weight's shape; None for criteria without `gradient`.
+        rng: A generator for this weight, which gives the same numbers at every update.
     """
 
     weight: np.ndarray
@@ -33,14 +33,14 @@ def criterion(name: str, *, gradient: Callable | None = None, summed: bool = Fal
 
     Args:
         name: The name.
-        gradient: For a criterion that looks at gradients: function `(weight, gradient) -> figures` in TensorFlow, which
-            is noted for every weight at every step, also for those that are masked. The criterion finds it in
+        gradient: For a criterion that looks at gradients: function `(weight, gradient) -> figures` in TensorFlow. Its
+            figures are recorded for every weight at every step, masked weights included, and given to the criterion as
             `evidence.noted`.
-        summed: Whether what is noted is added up over the training; otherwise a mean over about ten steps is kept.
+        summed: Whether the figures are summed over the training; otherwise a mean over about ten steps is kept.
 
     Returns:
-        A decorator for a function `evidence -> scores` (array of the weight's shape, higher stays). It looks at
-        `evidence.weight`, `evidence.noted` and draws by `evidence.rng`.
+        A decorator for a function `evidence -> scores` (array of the weight's shape, higher stays). It reads
+        `evidence.weight` and `evidence.noted`, and draws random numbers by `evidence.rng`.
 
     Example:
         >>> import numpy as np
@@ -65,7 +65,7 @@ def criterion(name: str, *, gradient: Callable | None = None, summed: bool = Fal
     if gradient is not None:
         checks.function("criterion", "gradient", gradient, "a function (weight, gradient) -> figures")
     elif summed:
-        raise ValueError("criterion: summed=True is for what gradient=... notes. Received: gradient=None.")
+        raise ValueError("criterion: summed=True sums the figures of gradient=.... Received: gradient=None.")
 
     def register(function: Score) -> Score:
         checks.function("criterion", "function", function)
@@ -79,10 +79,10 @@ def criterion(name: str, *, gradient: Callable | None = None, summed: bool = Fal
 
 
 def find(name: str) -> Score:
-    """Returns a criterion.
+    """Returns a registered criterion.
 
     Raises:
-        ValueError: If nobody registered that name; the message lists those there are.
+        ValueError: If the name is not registered; the message lists the names that are.
     """
     return _table[checks.choice("Prune", "criterion", name, sorted(_table))]
 
@@ -93,19 +93,19 @@ def names() -> list[str]:
 
 
 def needs_gradient(name: str) -> bool:
-    """Whether the criterion reads a gradient tap."""
+    """Returns whether a criterion needs recorded gradients."""
     return name in STATISTICS
 
 
 @criterion("magnitude")
 def magnitude(evidence: Evidence) -> np.ndarray:
-    """|w| (Han et al., "Learning both Weights and Connections for Efficient Networks", 2015)."""
+    """Scores by |w| (Han et al., "Learning both Weights and Connections for Efficient Networks", 2015)."""
     return np.abs(evidence.weight)
 
 
 @criterion("random")
 def random(evidence: Evidence) -> np.ndarray:
-    """Uniform noise, the same at every update: the arm every other criterion has to beat."""
+    """Scores at random, the same at every update: the baseline that every other criterion has to beat."""
     return evidence.rng.random(evidence.weight.shape, dtype="float32")
 
 

@@ -1,4 +1,4 @@
-"""Which zeros may stand where: a pattern turns scores and a sparsity into a mask.
+"""Sparsity patterns: turn scores and a sparsity into a mask, with zeros only where the pattern allows them.
 
 Names: `unstructured`, `N:M` (at most N weights in M consecutive inputs of an output), `RxC` (blocks of R inputs by C
 outputs) and `channel` (whole output channels). A new pattern is one class with `mask`.
@@ -17,13 +17,13 @@ _NM, _BLOCK = re.compile(r"([0-9]{1,4}):([0-9]{1,4})"), re.compile(r"([0-9]{1,4}
 
 
 def as_matrix(values: np.ndarray, axes: str) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Returns a weight as a matrix (inputs, output channels), and the function that brings one like it back."""
+    """Returns a weight as a matrix (inputs, output channels), and the inverse function."""
     return Axes(axes).matrix(values)
 
 
 @dataclass(frozen=True)
 class Unstructured:
-    """Any weight may go: exactly `round(sparsity * n)` of them."""
+    """Zeros anywhere: exactly `round(sparsity * n)` weights of the lowest scores."""
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask, ones where weights stay; ties go to the lower index."""
@@ -32,14 +32,17 @@ class Unstructured:
 
 @dataclass(frozen=True)
 class Groups:
-    """N:M: of every M consecutive inputs of an output channel the N best stay, and a last rest."""
+    """N:M sparsity: of every M consecutive inputs of an output channel the N with the highest scores stay.
+
+    Inputs that don't fill a last group of M stay.
+    """
 
     keep: int
     of: int
 
     @property
     def sparsity(self) -> float:
-        """Fraction of zeros, where every group is whole."""
+        """Fraction of zeros if the inputs fill all groups."""
         return 1 - self.keep / self.of
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
@@ -57,13 +60,13 @@ class Groups:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of inputs by outputs go together, the ones with the lowest mean score first."""
+    """Block sparsity: blocks of inputs by outputs become zero as a whole, lowest mean score first."""
 
     rows: int
     columns: int
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
-        """Returns the mask; `round(sparsity * blocks)` are off; at the edge they may be smaller."""
+        """Returns the mask with `round(sparsity * blocks)` blocks of zeros; blocks at the edge may be smaller."""
         matrix, restore = as_matrix(scores, axes)
         down, across = -(-matrix.shape[0] // self.rows), -(-matrix.shape[1] // self.columns)
         padding = (
@@ -79,7 +82,10 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Channels:
-    """Whole output channels go: `round(sparsity * channels)` of them, by mean score; one always stays."""
+    """Channel sparsity: `round(sparsity * channels)` output channels become zero, lowest mean score first.
+
+    One channel always stays.
+    """
 
     def mask(self, scores: np.ndarray, sparsity: float, axes: str) -> np.ndarray:
         """Returns the mask."""
@@ -90,7 +96,7 @@ class Channels:
 
 
 def pattern(name: str):
-    """Returns the pattern of a name.
+    """Returns the pattern with a name.
 
     Raises:
         ValueError: If there is no such pattern.
@@ -114,7 +120,7 @@ def pattern(name: str):
 
 
 def lowest_off(scores: np.ndarray, count: int) -> np.ndarray:
-    """Returns ones with exactly `count` zeros at the lowest scores; ties go to the lower index."""
+    """Returns a mask of ones with exactly `count` zeros at the lowest scores; among equals, at the lower index."""
     mask = np.ones(scores.size, "float32")
     flat = scores.reshape(-1)
     if count > 0:

@@ -1,1 +1,1 @@
-"""One file, one public dataclass: what the user asks for, and how it unfolds over the training."""
+"""Techniques: one frozen dataclass per file that says what the user asks for and how training applies it."""

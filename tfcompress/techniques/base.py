@@ -1,4 +1,4 @@
-"""What a technique is: a frozen declaration of what the user asks for, and hooks that the training calls."""
+"""Technique: the base class that declares what the user asks for, and the hooks that training calls."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ from tfcompress.validation.restoring import restored
 
 
 def percent(value: Any) -> str:
-    """What a fraction that is given in per cent may have been meant to be, for an error message."""
+    """Returns a hint for an error message if a fraction seems to be given in per cent, else an empty string."""
     return f"Did you mean {value / 100:g}?" if checks.is_number(value) and 1 < value <= 100 else ""
 
 
 @dataclass(frozen=True)
 class Technique(metaclass=TechniqueType):
-    """Base class of techniques. To use one takes its arguments; the other methods are hooks that training calls.
+    """Base class of techniques: fields that the user sets, and hooks that training calls.
 
-    A technique of your own is a frozen dataclass that overrides the hooks it needs; none is required. Registered with
-    Keras, it goes to JSON and is found in files. `tfc.testing.check_technique` runs what all techniques promise on it.
-    A dataclass with a `__post_init__` calls `super().__post_init__()` in it.
+    A technique of your own is a frozen dataclass that overrides the hooks it needs; none is required. Register it with
+    Keras, so that it can be written to JSON and loaded from files. `tfc.testing.check_technique` checks on it what
+    holds for all techniques. A dataclass with a `__post_init__` calls `super().__post_init__()` in it.
 
     Args:
         where: Which weights: None for all, or what `tfc.Where` accepts.
@@ -63,20 +63,20 @@ class Technique(metaclass=TechniqueType):
     for_users = ("name",)
 
     order = 0
-    """Place among the techniques: a technique sees what those of lower order put on a weight, and `advance` of
-    higher order goes first (masks are chosen before the weights that are left share values)."""
+    """Order among the techniques. Transforms of lower order are put on a weight first, and later techniques see them;
+    `advance` of higher order is called first (masks are chosen before the remaining weights share values)."""
 
     shape_changing = False
-    """Whether the technique changes the graph or shapes of weights, which takes `tfc.compress`."""
+    """Whether the technique changes the graph or shapes of weights, and so needs `tfc.compress`."""
 
     is_gradual = True
-    """Whether the technique is at work while training goes on; a recipe holds one of each kind that is."""
+    """Whether the technique works during training; a recipe holds at most one of each such class."""
 
     treats_frozen = False
-    """Whether it treats layers with `trainable=False` too, because it leaves their weights as they are."""
+    """Whether it treats layers with `trainable=False` too; for techniques that don't change weights themselves."""
 
     is_saved = True
-    """Whether `Compression.save` writes it and tells recipes apart by it; False for what only training needs."""
+    """Whether `Compression.save` writes it and `fingerprint` counts it; False for what only training needs."""
 
     @property
     def name(self) -> str:
@@ -85,28 +85,28 @@ class Technique(metaclass=TechniqueType):
 
     @property
     def spec(self) -> QuantSpec | None:
-        """Number formats of the file that the technique trains for; None if it says nothing of them."""
+        """The number formats of the file that the technique trains for; None if it does not quantize."""
         return None
 
     @property
     def treats_weights(self) -> bool:
-        """Whether `transforms` puts anything on weights: by default, whether a class overrides it."""
+        """Whether `transforms` returns anything: by default, whether the class overrides it."""
         return type(self).transforms is not Technique.transforms
 
     @property
     def adds_loss(self) -> bool:
-        """Whether `loss` and `mix` take part in the loss: by default, whether a class overrides `loss`."""
+        """Whether `loss` and `mix` change the loss: by default, whether the class overrides `loss`."""
         return type(self).loss is not Technique.loss
 
     @property
     def adds_penalty(self) -> bool:
-        """Whether `penalty` is added to the loss: by default, whether a class overrides it."""
+        """Whether `penalty` is added to the loss: by default, whether the class overrides it."""
         return type(self).penalty is not Technique.penalty
 
     # the declaration
 
     def __post_init__(self) -> None:
-        """Stores `where` and the keys of `overrides` in the one form that goes to JSON and back."""
+        """Stores `where` and the keys of `overrides` in a form that can be written to JSON."""
         chosen = checks.within(self.name, "where", lambda: None if self.where is None else where(self.where))
         object.__setattr__(self, "where", chosen)
         if self.overrides is None:
@@ -130,7 +130,7 @@ class Technique(metaclass=TechniqueType):
         return found
 
     def set(self, **fields: Any) -> None:
-        """Stores checked fields; to be called in `__post_init__` only, afterwards a technique never changes."""
+        """Stores validated fields; call it in `__post_init__` only, afterwards a technique never changes."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -146,44 +146,44 @@ class Technique(metaclass=TechniqueType):
     # hooks: settings, called when a technique is made and when a plan is
 
     def default(self) -> object:
-        """Returns the value that holds where no override does."""
+        """Returns the value for layers without an override."""
         return True
 
     def accept(self, value: object) -> object:
-        """Returns the setting that a default or an override stands for; raises if it stands for none."""
+        """Converts a default or an override to a setting; raises an error for a value that is not accepted."""
         return value
 
     def stored(self, value: object) -> object:
-        """Returns the form in which an override is kept, which must go to JSON; validates it on the way."""
+        """Validates an override and returns the form to store, which can be written to JSON."""
         self.accept(value)
         return value
 
     def setting(self, target: Target) -> Any:
-        """Returns the setting that holds for a weight, or a `Skip` with the reason why it is left alone."""
+        """Returns the setting for a weight, or a `Skip` with the reason why the weight is left out."""
         if not where(self.where)(target.layer, target.weight, int(np.prod(target.chain.variable.shape))):
             return Skip(f"{self.name}: left out by `where`")
         value = resolve(target.layer, self.default(), self.overrides)
         return Skip(f"{self.name}: override None") if value is None else self.accept(value)
 
     def layer_spec(self, layer: object) -> QuantSpec | None:
-        """Returns the number formats of one layer, None where it stays float; called if there is a `spec`."""
+        """Returns the number formats of one layer, None if it stays float; called if there is a `spec`."""
         return self.spec
 
     # hooks: the plan, called once per model before training, and again when what trains has changed
 
     def transforms(self, target: Target, setting: Any, seed: int) -> list:
-        """Returns fresh transforms for a weight; they are added to its chain by their rank.
+        """Returns new transforms for a weight; they are added to its chain in the order of their rank.
 
-        Called for every weight whose `setting` is no `Skip`. It may look at the target, and changes nothing.
+        Called for every weight whose `setting` is no `Skip`. It may read the target but must not change it.
         """
         return []
 
     def action(self, target: Target, setting: Any) -> str:
-        """Returns in a few words what is done to a weight, for the plan; called behind `transforms`."""
+        """Describes in a few words what is done to a weight, for the plan; called after `transforms`."""
         return self.name
 
     def activation_range(self, spec: QuantSpec, name: str, positive: bool) -> ActivationRange:
-        """Returns a fresh range for an operation's output; called for techniques with a `spec` of activations.
+        """Returns a new range for an operation's output; called for techniques whose `spec` quantizes activations.
 
         Args:
             spec: Number formats of the layer.
@@ -193,36 +193,36 @@ class Technique(metaclass=TechniqueType):
         return range_for(spec, name, positive)
 
     def remarks(self, model: keras.Model) -> list[str]:
-        """Returns sentences for the end of the plan: what of this technique can't take effect, and a way out."""
+        """Returns sentences for the end of the plan: which part of the technique has no effect, and a way out."""
         return []
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
-        """Returns layers with further state that the technique keeps with a model; they are saved with it."""
+        """Returns layers that hold further state of the technique; they are saved with the model."""
         return []
 
     def renewed(self, extra: keras.layers.Layer, model: keras.Model) -> keras.layers.Layer:
-        """Returns what goes on in place of an extra when the plan is made anew: by default the extra itself."""
+        """Returns the layer that replaces an extra when the plan is made anew: by default the extra itself."""
         return extra
 
     def own_weights(self, extras: list[keras.layers.Layer]) -> list[tuple]:
-        """Returns pairs (variable, noted gradient) of the extras that train by the compression's own optimizer."""
+        """Returns pairs (variable, recorded gradient) of the extras that the compression's own optimizer trains."""
         return []
 
     def captured(self, model: keras.Model) -> tuple[str, ...]:
-        """Returns paths of operations of a model whose outputs `loss` gets as features."""
+        """Returns paths of operations whose outputs `loss` gets as features."""
         return ()
 
     # hooks: training
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Moves the state of transforms on; may assign their variables, and remember things in `memory`.
+        """Updates the state of transforms; may assign their variables and store things in `memory`.
 
         Called eagerly before a step, every few steps, with the technique's own weights; and once at the end, with
         `moment.last`, when everything must take its final value.
         """
 
     def loss(self, memory: Memory, x: Any, y_pred: Any, features: dict, sample_weight: Any) -> Any:
-        """Returns a scalar that `mix` brings into the loss; called while a train step is traced.
+        """Returns a scalar that `mix` adds to the loss; called while a train step is traced.
 
         Args:
             memory: What the technique remembers of the model, `extras` among it.
@@ -234,7 +234,10 @@ class Technique(metaclass=TechniqueType):
         return 0.0
 
     def mix(self, total: Any, regularization: Any, extra: Any) -> Any:
-        """Returns the loss of a step: of the model's (`regularization` is the part of its regularizers) and `extra`."""
+        """Returns the loss of a step, from the model's loss `total` and the `extra` that `loss` returned.
+
+        `regularization` is the part of `total` that comes from the model's regularizers.
+        """
         return total + extra
 
     def penalty(self, kernels: list[Kernel]) -> Any:
@@ -244,12 +247,12 @@ class Technique(metaclass=TechniqueType):
     # hooks: the network's shape, called for techniques that are `shape_changing`
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
-        """Returns a changed copy of a flat model, which itself is not changed; called before training.
+        """Returns a changed copy of a flat model and leaves the model itself as it is; called before training.
 
         Not called for gradual techniques. `evidence` holds samples, labels and the loss, as far as they were given.
         """
         return Operated(model)
 
     def close(self, model: keras.Model, memory: Memory, kernels: list[Kernel]) -> Cut | None:
-        """Returns what is to be cut when training has ended, None for nothing; called for gradual techniques."""
+        """Returns the channels to remove when training has ended, None for none; called for gradual techniques."""
         return None

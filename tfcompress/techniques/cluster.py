@@ -1,8 +1,8 @@
-"""Cluster: the weights of a kernel share a few values, so that a zipped file needs few bits each.
+"""Cluster: weight clustering lets the weights of a kernel share a few values, so that a zipped file is small.
 
-Deep Compression, Han et al. 2016: k-means on the trained weights says once which weights share;
-from then on each step moves a shared value by the mean of its members' updates. Only weights whose
-mask changes are assigned anew. k-means++ start after Arthur and Vassilvitskii 2007.
+After "Deep Compression", Han et al. 2016: k-means on the trained weights assigns each weight to a cluster once; from
+then on each step moves a shared value by the mean of its members' updates. Only weights whose mask changes are
+assigned anew. The k-means++ start is that of Arthur and Vassilvitskii 2007.
 """
 
 from collections.abc import Callable
@@ -24,17 +24,17 @@ _LLOYD = 20  # rounds of k-means at the start; values of one dimension settle in
 
 
 def linear(values: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Evenly spaced between the smallest and the largest value."""
+    """Returns start values spaced evenly between the smallest and the largest weight."""
     return np.linspace(values.min(), values.max(), k)
 
 
 def density(values: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """At evenly spaced quantiles, so that every cluster starts with as many members."""
+    """Returns start values at evenly spaced quantiles, so that every cluster starts with as many members."""
     return np.quantile(values, (np.arange(k) + 0.5) / k)
 
 
 def plus_plus(values: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """k-means++: each next value is drawn in proportion to its squared distance from the others."""
+    """Returns start values by k-means++: each is drawn in proportion to its squared distance from those before it."""
     chosen = [rng.choice(values)]
     distance = np.square(values - chosen[0])
     for _ in range(k - 1):
@@ -50,15 +50,15 @@ STARTS: dict[str, Callable] = {"linear": linear, "density": density, "kmeans++":
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class Cluster(Technique):
-    """Lets the weights of a kernel share `clusters` values.
+    """Clusters the weights of a kernel, so that they share `clusters` values.
 
     Args:
-        clusters: Number of values, 2..256; a zero that is kept comes on top.
+        clusters: Number of values, 2..256; zeros that are kept are one value more.
         start: "linear", "density" or "kmeans++".
         per_channel: Whether every output channel has values of its own.
         keep_zeros: Whether weights that are exactly zero stay zero; masked weights always do.
-        begin: Fraction of the training, 0..1, at which it is settled which weights share a value;
-            late, for until then they learn freely.
+        begin: Fraction of the training, 0..1, at which weights are assigned to clusters; late,
+            because until then they train freely.
         seed: Seed of the "kmeans++" start.
         where: Which weights; None for every kernel.
         overrides: Other numbers of clusters by layer name or type; None leaves the layer alone.
@@ -82,7 +82,7 @@ class Cluster(Technique):
     order = 10
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         super().__post_init__()
         self.set(
             clusters=self.stored(self.clusters),
@@ -94,7 +94,7 @@ class Cluster(Technique):
         )
 
     def default(self) -> Any:
-        """The number of clusters."""
+        """Returns the number of clusters."""
         return self.clusters
 
     def accept(self, value: Any) -> int:
@@ -104,11 +104,11 @@ class Cluster(Technique):
         return int(value)
 
     def stored(self, value: Any) -> Any:
-        """A Python int."""
+        """Returns a validated number of clusters as a Python int."""
         return self.accept(value)
 
     def transforms(self, target: Target, setting: Any, seed: int) -> list:
-        """The shared values."""
+        """Returns the transform that makes weights share values."""
         return [Centroids(setting, self.per_channel, target.axes)]
 
     def action(self, target: Target, setting: Any) -> str:
@@ -116,12 +116,11 @@ class Cluster(Technique):
         return f"Cluster {setting} values per {'channel' if self.per_channel else 'kernel'}"
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Finds the values and who shares them when it is time; afterwards follows the masks."""
+        """Assigns weights to clusters when `begin` is reached; afterwards only follows changes of the masks."""
         if moment.progress < self.begin and not moment.last or memory.is_final:
             return
         for k in kernels:
-            # weights that somebody put back at the end (an earlier epoch's) need an assignment of
-            # their own
+            # weights restored at the end (from an earlier epoch) need an assignment of their own
             if not _is_active(k) or moment.last and not _is_baked(k):
                 self._assign(k)
             else:
@@ -129,7 +128,7 @@ class Cluster(Technique):
         memory.is_final = moment.last
 
     def _assign(self, k: Kernel) -> None:
-        """Assigns every weight to the nearest value; the first time, finds the values."""
+        """Assigns every weight to the nearest shared value, after k-means from the current or first values."""
         shared, weight = k.chain.find(Centroids), _weight(k)
         rows, restore = _rows(weight, shared)
         gone, _ = _rows(self._off(k, weight), shared)
@@ -141,7 +140,7 @@ class Cluster(Technique):
         _store(shared, values, index, restore)
 
     def _off(self, k: Kernel, weight: Any) -> Any:
-        """Which weights are zero and stay so."""
+        """Returns which weights are zero and stay zero."""
         mask = k.chain.find(Mask)
         off = weight == 0 if self.keep_zeros else np.zeros(weight.shape, bool)
         if mask is not None:
@@ -171,7 +170,7 @@ class Cluster(Technique):
 
 
 def _follow_mask(k: Kernel) -> None:
-    """Weights masked since then leave their cluster, weights that came back join the nearest."""
+    """Moves weights that are masked now out of their cluster, and unmasked ones to the nearest cluster."""
     mask, shared, weight = k.chain.find(Mask), k.chain.find(Centroids), _weight(k)
     if mask is None:
         return
@@ -189,7 +188,7 @@ def _follow_mask(k: Kernel) -> None:
 
 
 def _store(shared: Centroids, values: np.ndarray, index: np.ndarray, restore: Callable) -> None:
-    """Assigns values `(rows, clusters)` and who shares them, `(rows, weights of a row)`."""
+    """Stores shared values `(rows, clusters)` and the cluster of each weight, `(rows, weights of a row)`."""
     width = shared.clusters + 1
     counts = np.stack([np.bincount(row, minlength=width) for row in index])
     offset = np.arange(len(index))[:, None] * width
@@ -204,14 +203,14 @@ def _weight(k: Kernel) -> np.ndarray:
 
 
 def _values(k: Kernel) -> np.ndarray:
-    """Today's shared values, `(rows, clusters)`."""
+    """Returns the current shared values, `(rows, clusters)`."""
     shared = k.chain.find(Centroids)
     values = np.asarray(shared.values(k.chain.plain()))
     return values.reshape(-1, shared.clusters + 1)[:, :-1]
 
 
 def _local(k: Kernel) -> np.ndarray:
-    """Number of each weight's cluster within its row, of the weight's shape."""
+    """Returns the number of each weight's cluster within its row, in the weight's shape."""
     shared = k.chain.find(Centroids)
     return np.asarray(full_precision(shared.index)) % (shared.clusters + 1)
 
@@ -221,17 +220,17 @@ def _is_active(k: Kernel) -> bool:
 
 
 def _is_baked(k: Kernel) -> bool:
-    """Whether the weights hold their shared values, bit for bit."""
+    """Returns whether the weights equal their shared values, bit for bit."""
     return np.array_equal(np.asarray(k.chain.value(lasting=True)), _weight(k))
 
 
 def _nearest(values: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Index of the nearest of some ascending centers."""
+    """Returns the index of the nearest center for each value; centers ascend."""
     return np.searchsorted((centers[1:] + centers[:-1]) / 2, values)
 
 
 def _rows(w: np.ndarray, shared: Centroids) -> Any:
-    """Returns the weight with one row per set of shared values, and the function that undoes it."""
+    """Returns the weight as a matrix with one row per set of shared values, and the inverse function."""
     if not shared.per_channel:
         return w.reshape(1, -1), lambda rows: rows.reshape(w.shape)
     matrix, restore = shared.axes.matrix(w)

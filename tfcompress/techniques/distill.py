@@ -1,4 +1,4 @@
-"""Distill: one or several teachers, whose answers the model learns beside the labels.
+"""Distill: knowledge distillation trains the model on the outputs of teachers beside the labels.
 
 Soft and hard targets after Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; features
 with an adapter where widths differ after Romero et al., "FitNets", 2015.
@@ -22,22 +22,22 @@ _KINDS = (SOFTMAX, SIGMOID, LINEAR)
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class Distill(Technique):
-    """Adds what teachers say to the loss: `alpha * hard + (1 - alpha) * soft + features`.
+    """Adds a distillation loss of one or several teachers: `alpha * hard + (1 - alpha) * soft + features`.
 
     Args:
         teacher: A built model, the path of one (needed to write the recipe to JSON), or a list of
             these. It gets the student's batches and has the student's outputs.
-        temperature: Softens both answers, above 0.
-        alpha: Weight of the labels' loss, 0..1; the teachers' is `1 - alpha`. The loss of
-            regularizers keeps its weight.
+        temperature: Temperature of the softmax or sigmoid of teachers and student, above 0.
+        alpha: Weight of the loss on labels, 0..1; that of the teachers' loss is `1 - alpha`. The
+            loss of regularizers keeps its weight.
         weights: One weight for each teacher; None for equal ones. Only their ratio counts.
-        features: Pairs `(teacher layer, student layer)`, by path or unique name, whose outputs
-            shall be alike; of the first teacher.
+        features: Pairs `(teacher layer, student layer)`, by path or unique name, whose outputs are
+            trained to be alike; layers of the first teacher.
         feature_weight: Weight of the mean squared difference of a pair.
         answers: What the outputs are: "softmax" (one of several classes), "sigmoid" (each unit a
             probability of its own), "linear" (numbers; mean squared difference), or one of these
-            for each output. None reads it off the last layers; logits count as "softmax".
-        seed: Seed of the adapters' first weights.
+            for each output. None infers it from the last layers; logits count as "softmax".
+        seed: Seed of the adapters' initial weights.
 
     Raises:
         TypeError: If a value is of the wrong type.
@@ -114,7 +114,7 @@ class Distill(Technique):
             self.set(answers=tuple(asked))
 
     def get_config(self) -> dict:
-        """Fields; teachers by their paths.
+        """Returns the fields, with teachers by their paths.
 
         Raises:
             ValueError: If a teacher is a live model.
@@ -129,7 +129,7 @@ class Distill(Technique):
         return super().get_config()
 
     def captured(self, model: keras.Model) -> tuple[str, ...]:
-        """Paths of the student's layers whose outputs the loss needs."""
+        """Returns the paths of the student's layers whose outputs the loss needs."""
         return tuple(find_path(model, student) for _, student in self.features)
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
@@ -137,14 +137,14 @@ class Distill(Technique):
         return [Lesson(self, model)]
 
     def own_weights(self, extras: list) -> list[tuple]:
-        """The adapters."""
+        """Returns the weights of the adapters with their gradients."""
         return [pair for lesson in extras for pair in lesson.own_weights()]
 
     def loss(self, memory: Memory, x: Any, y_pred: Any, features: dict, sample_weight: Any) -> Any:
         """Returns the teachers' part of the loss, a scalar.
 
         Args:
-            memory: What `extras` made for this model.
+            memory: Holds the layers that `extras` made for this model.
             x: The batch.
             y_pred: The student's outputs.
             features: The student's features by path.
@@ -161,7 +161,7 @@ class Distill(Technique):
         return memory.extras[0].loss(x, y_pred, features, sample_weight)
 
     def mix(self, total: Any, regularization: Any, extra: Any) -> Any:
-        """Returns the loss of a step: labels by `alpha`, regularization as it was, the teachers."""
+        """Returns the loss of a step: that on labels times `alpha`, that of regularizers, that of the teachers."""
         return self.alpha * (total - regularization) + regularization + extra
 
 

@@ -1,7 +1,7 @@
-"""DropLayers: residual blocks and single layers go, those first without which the model changes least.
+"""DropLayers: depth pruning removes residual blocks and single layers that matter least to the model.
 
-What each is worth is measured on data, and measured again after every one that went (after Veit et al., "Residual
-networks behave like ensembles of relatively shallow networks", 2016).
+The effect of each is measured on data, and measured again after every removal (after Veit et al., "Residual networks
+behave like ensembles of relatively shallow networks", 2016).
 """
 
 from dataclasses import dataclass
@@ -30,20 +30,20 @@ _KINDS = {"both": (BLOCK, LAYER), "blocks": (BLOCK,), "layers": (LAYER,)}
 class DropLayers(GraphTechnique):
     """Removes residual blocks and layers.
 
-    A residual block is a sum one of whose operands is made of the other: the sum gives way to the first of them, and
-    what led to the second goes. A layer can go whose output has the shape of its input, with the normalization and
-    activation behind it.
+    A residual block is a sum one of whose operands, the branch, is computed from the other, the shortcut: the sum is
+    replaced by the shortcut, and the branch is removed. A layer can be removed if its output has the shape of its
+    input, with the normalization and activation behind it.
 
     Args:
-        amount: How many go (an int), or which fraction of those that can, 0..1.
-        budget: Instead: go on as long as the measure stays within this: the rise of the loss, the fall of the accuracy
-            (fraction), or the relative change of the output.
-        names: Instead: names of sums and layers that go, whatever they are worth; no data is needed.
+        amount: How many to remove (an int), or which fraction of the removable ones, 0..1.
+        budget: Instead: remove as long as the measure stays within this: the rise of the loss, the fall of the
+            accuracy (fraction), or the relative change of the output.
+        names: Instead: names of sums and layers to remove, whatever their effect; no data is needed.
         measure: "loss" or "accuracy" (labels needed), or "output": mean squared change relative to the mean square of
             the output, and for softmax outputs the Kullback-Leibler divergence in nats. Default: "loss" with labels,
             "output" without.
         what: "blocks", "layers" or "both".
-        where: Layers that may go; a block goes only if all its layers with weights may. None for all.
+        where: Layers that may be removed; a block only if all its layers with weights may. None for all.
         overrides: `{key: None}` leaves a layer alone.
 
     Raises:
@@ -71,7 +71,7 @@ class DropLayers(GraphTechnique):
     order = 21
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         given = {k: getattr(self, k) for k in ("amount", "budget", "names") if getattr(self, k) is not None}
         if len(given) != 1:
             raise ValueError(
@@ -93,7 +93,7 @@ class DropLayers(GraphTechnique):
         super().__post_init__()
 
     def accept(self, value: Any) -> Any:
-        """An override can only leave a layer alone."""
+        """Validates an override, which can only leave a layer alone."""
         if value is not True:
             raise ValueError(f"DropLayers: an override must be None (leave alone) or True. Received: {shown(value)}.")
         return value
@@ -102,7 +102,8 @@ class DropLayers(GraphTechnique):
         """Drops blocks and layers of a flat model.
 
         Raises:
-            ValueError: If data or labels are missing, a name names nothing that can go, or more is to go than can.
+            ValueError: If data or labels are missing, a name is not that of a removable sum or layer, or `amount` is
+                larger than the number of removable ones.
         """
         ops = dict(leaves(model))
         check_names(self, ops.values())
@@ -119,7 +120,7 @@ class DropLayers(GraphTechnique):
         return setting_of(self, op, next(iter(spec_of(op).kernels), ""), size) is not None
 
     def _found(self, model: keras.Model, ops: Any, picks: Picks) -> tuple[list[Droppable], dict[str, str]]:
-        """What may go, and why the rest of sums and kernels may not."""
+        """Returns what may be removed, and for other sums and layers the reason why they may not."""
         all_found, reasons = droppable(model, picks)
         kept = []
         for d in all_found:
@@ -132,21 +133,21 @@ class DropLayers(GraphTechnique):
         return kept, reasons
 
     def _named(self, model: keras.Model, ops: Any, found: Any, rows: Any) -> Any:
-        """Drops what is named, one after the other."""
+        """Chooses the blocks and layers that `names` lists, one after the other."""
         picks: Picks = {}
         done = []
         for name in self.names:
             at = {d.path: d for d in self._found(model, ops, picks)[0]}
             if name not in at:
-                why = next((r.reason for r in rows if r.layer == name), "no sum or layer that can go has this name")
+                why = next((r.reason for r in rows if r.layer == name), "no removable sum or layer has this name")
                 known = ", ".join(d.path for d in found) or "nothing"
-                raise ValueError(f"DropLayers: {name!r} can't go: {why}. What can: {known}.")
+                raise ValueError(f"DropLayers: {name!r} can't be removed: {why}. Removable: {known}.")
             picks |= at[name].picks
             done.append(_change(ops, at[name], "named"))
         return picks, done
 
     def _measured(self, model: keras.Model, ops: Any, found: Any, evidence: Evidence) -> Any:
-        """Drops what matters least, and measures the rest anew, until enough is gone."""
+        """Chooses what matters least, again and again, and measures the rest anew each time."""
         count = self._count(found)
         if not found or count == 0:
             return {}, []
@@ -155,7 +156,7 @@ class DropLayers(GraphTechnique):
         done: list[Change] = []
         while True:
             costs = self._costs(measure, found, picks, evidence.verbose)
-            best = int(np.argmin(costs)) if found else -1  # of equals the first
+            best = int(np.argmin(costs)) if found else -1  # the first among equals
             if not found or (costs[best] > self.budget if count is None else len(done) == count):
                 break
             picks |= found[best].picks
@@ -170,7 +171,7 @@ class DropLayers(GraphTechnique):
             return round(self.amount * len(found))
         if self.amount > len(found):
             known = ", ".join(d.path for d in found) or "none"
-            raise ValueError(f"DropLayers: amount={self.amount}, but only {len(found)} can go: {known}.")
+            raise ValueError(f"DropLayers: amount={self.amount}, but only {len(found)} can be removed: {known}.")
         return self.amount
 
     def _costs(self, measure: Any, found: Any, picks: Any, verbose: int) -> list[float]:
@@ -192,7 +193,7 @@ def _amount(amount: Any) -> Any:
 
 
 def _change(ops: Any, d: Droppable, why: str) -> Change:
-    """What went, and the parameters of it."""
+    """Returns the row for a removed block or layer, with the number of its parameters."""
     size = sum(int(np.prod(v.shape)) for path in d.inside for v in getattr(ops[path], "variables", ()))
     others = [path for path in d.inside if path != d.path]
     also = f" with {', '.join(others)}" if others else ""

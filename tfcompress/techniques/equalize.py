@@ -1,6 +1,7 @@
-"""Equalize: channels of consecutive layers get ranges that one int8 scale suits, without training.
+"""Equalize: cross-layer equalization scales channels so that one int8 scale fits a whole kernel, without training.
 
-Law: `Equalize()(m)` gives the output of `m`, to float rounding; `bias_correction` and `relu6` change it, on purpose.
+The equalized model has the output of the original up to float rounding, except that `bias_correction` and `relu6`
+change it on purpose.
 """
 
 from dataclasses import dataclass
@@ -23,18 +24,19 @@ from tfcompress.validation import checks
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class Equalize(GraphTechnique):
-    """Makes the ranges of weights equal across layers, after folding BatchNormalization into the kernels.
+    """Equalizes the ranges of weights across layers, after folding BatchNormalization into the kernels.
 
     Works between Dense, convolution and depthwise layers with ReLU, LeakyReLU, PReLU, pooling or nothing between
     (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019). With one scale per
     output channel there is less to gain than with one per tensor.
 
     Args:
-        relu6: Whether ReLU6 between two layers becomes ReLU, so that they can be equalized; changes what was clipped.
-        bias_correction: Whether biases make good the shift of each channel's mean by rounded weights; changes the float
-            model so that the integer one comes closer. Needs data.
+        relu6: Whether to replace ReLU6 between two layers by ReLU, so that they can be equalized; changes the outputs
+            that were clipped.
+        bias_correction: Whether to correct biases for the shift of each channel's mean that rounded weights cause;
+            changes the float model so that the integer one comes closer to the original. Needs data.
         bits: Bits of a weight, 2..16, for `bias_correction`.
-        per_channel: Whether rounding has one scale per output channel, for `bias_correction`.
+        per_channel: Whether weights are rounded with one scale per output channel, for `bias_correction`.
         where: Which layers; None for all.
         overrides: `{key: None}` leaves a layer alone.
 
@@ -60,20 +62,20 @@ class Equalize(GraphTechnique):
     per_channel: bool = False
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         for name in ("relu6", "bias_correction", "per_channel"):
             self.set(**{name: checks.flag("Equalize", name, getattr(self, name))})
         self.set(bits=checks.whole("Equalize", "bits", self.bits, 2, 16))
         super().__post_init__()
 
     def accept(self, value: Any) -> Any:
-        """An override can only leave a layer alone."""
+        """Validates an override, which can only leave a layer alone."""
         if value is not True:
             raise ValueError(f"Equalize: an override must be None (leave alone) or True. Received: {shown(value)}.")
         return value
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
-        """Equalizes what can be; the rows name layers whose channels can't be scaled."""
+        """Equalizes the layers that can be; the rows name layers whose channels can't be scaled."""
         check_names(self, (op for _, op in leaves(model)))
         if self.bias_correction:
             evidence.inputs(model, "Equalize: bias_correction")
@@ -102,7 +104,7 @@ class Equalize(GraphTechnique):
         return self._takes(node.op)
 
     def _fold(self, draft: Any, rows: Any) -> None:
-        """The file folds normalizations, and rounds the kernels it gets by that."""
+        """Folds normalizations into the kernels before them, because a file rounds the folded kernels."""
         for node in [n for n in draft.nodes if is_affine(n)]:
             maker = draft.maker(node.inputs[0])
             if maker is not None and self._may(maker) and isinstance(fold_back(draft, node), Node):
@@ -122,7 +124,7 @@ class Equalize(GraphTechnique):
 
 
 def _spread(each: Link) -> float:
-    """How many times larger the widest channel's range is than the narrowest one's, in the layer or those behind it."""
+    """Returns the largest ratio of two channels' ranges, in the first layer or those behind it."""
     vectors = [ranges(each.first)]
     vectors += [input_ranges(node, len(vectors[0])) for node in each.seconds]
     alive = [v[v > 0] for v in vectors if (v > 0).any()]

@@ -1,6 +1,6 @@
-"""Fold: what is linear at inference goes into the kernels beside it, and what has no effect goes away.
+"""Fold: folds operations that are linear at inference into kernels, and removes those without effect.
 
-Law: `Fold()(m)` gives the output of `m`, to float rounding; what can't be folded exactly stays and is named.
+The folded model has the output of the original up to float rounding; what can't be folded exactly stays and is named.
 """
 
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from tfcompress.text.printable import shown
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class Fold(GraphTechnique):
-    """Folds normalizations, scalings and constants into kernels; removes what does nothing at inference.
+    """Folds normalizations, scalings and constants into kernels, and removes layers without effect at inference.
 
-    BatchNormalization, Rescaling, Normalization and other layers that scale and shift each channel go into the linear
-    layer before them, or else into all layers behind them where that is exact. Dropout, noise and identity go away.
-    Two linear layers in a row become one where that is not larger. Channels that are constants go into the biases
-    behind them, and channels that nobody reads are cut. The model is meant for inference then: normalizations no
-    longer follow the data.
+    BatchNormalization, Rescaling, Normalization and other layers that scale and shift each channel are folded into the
+    linear layer before them, or else into all layers behind them where that is exact. Dropout, noise and identity are
+    removed. Two linear layers in a row become one if that is not larger. Constant channels are folded into the biases
+    behind them, and channels that no layer reads are removed. The model is meant for inference then: normalizations no
+    longer adapt to data.
 
     Args:
-        where: Which layers may go away or, of constants, take them in; None for all.
+        where: Which layers may be folded or removed, and into which constants may be folded; None for all.
         overrides: `{key: None}` leaves a layer alone.
 
     Raises:
@@ -49,13 +49,13 @@ class Fold(GraphTechnique):
     """
 
     def accept(self, value: Any) -> Any:
-        """An override can only leave a layer alone."""
+        """Validates an override, which can only leave a layer alone."""
         if value is not True:
             raise ValueError(f"Fold: an override must be None (leave alone) or True. Received: {shown(value)}.")
         return value
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
-        """Folds what can be folded; the rows name every normalization that stays."""
+        """Folds a flat model; the rows name every normalization that stays."""
         check_names(self, (op for _, op in leaves(model)))
         draft, rows = Draft(model), []
         self._drop(draft, rows)
@@ -72,14 +72,17 @@ class Fold(GraphTechnique):
         return setting_of(self, node.op) is not None
 
     def _drop(self, draft: Any, rows: Any) -> None:
-        """What hands its input through at inference."""
+        """Removes operations that return their input at inference."""
         for node in list(draft.nodes):
             if len(node.outputs) == 1 and node.outputs == node.inputs and node.is_single and self._may(node):
                 draft.remove(node)
                 rows.append(Change(node.path, f"removed: {type(node.op).__name__} does nothing at inference"))
 
     def _fold(self, draft: Any, rows: Any) -> None:
-        """Back from the first to the last; then ahead from the last to the first, so that none waits for another."""
+        """Folds scalings into the layers before them, first to last; the rest into layers behind, last to first.
+
+        In this order none waits for another.
+        """
         reasons = {}
         for node in [n for n in draft.nodes if n.spec.affine]:
             if not is_affine(node):
@@ -114,7 +117,7 @@ class Fold(GraphTechnique):
         return constants
 
     def _cut(self, model: keras.Model, rows: Any) -> keras.Model:
-        """Cuts channels that nobody reads."""
+        """Removes channels that no layer reads."""
         channels = groups(model)
         dead = unread(channels)
         for use in channels.uses.values():
@@ -126,5 +129,5 @@ class Fold(GraphTechnique):
         for path, roots in channels.made_by().items():
             after = int(alive[roots].sum())
             if after < len(roots):
-                rows.append(Change(path, "channels that nobody reads are cut", len(roots), after))
+                rows.append(Change(path, "channels that no layer reads are removed", len(roots), after))
         return shrink(model, channels, dead)

@@ -1,6 +1,6 @@
-"""LowRank: layers as several thinner ones, where their kernels have a rank to lose.
+"""LowRank: low-rank factorization replaces a layer by several with smaller kernels.
 
-Law: at full rank nothing changes; a layer whose factors would not be cheaper stays as it is and is named.
+At full rank the output does not change; a layer whose factors would not be cheaper stays as it is and is named.
 """
 
 import math
@@ -34,25 +34,25 @@ _SIZES = ("rank", "energy", "macs", "error")
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class LowRank(GraphTechnique):
-    """Factors kernels into smaller ones.
+    """Factorizes kernels into smaller ones.
 
-    Dense layers, EinsumDense layers like them and convolutions of size 1 become two; other convolutions become two
-    ("spatial": k x 1 and 1 x k), three ("tucker") or four ("cp": two depthwise ones between two of size 1). Give one of
-    `rank`, `energy`, `macs` and `error`.
+    Dense layers, EinsumDense layers like them and convolutions of size 1 become two layers; other convolutions become
+    two ("spatial": k x 1 and 1 x k), three ("tucker") or four ("cp": two depthwise ones between two of size 1). Give
+    one of `rank`, `energy`, `macs` and `error`.
 
     Args:
-        rank: Rank of every layer, an int; of Tucker also a pair (inputs, outputs).
-        energy: Fraction of the kernel's squared norm that is kept, in (0, 1]; the smallest rank that does is taken.
-        macs: MACs left, a fraction in (0, 1) of those before; the largest rank that fits is taken.
-        error: Relative error, in (0, 1): the layers give up rank where that saves most MACs for the least error, as far
-            as the budget reaches. With data that of the model's outputs, measured; without, the root of the summed
-            squared relative errors of the kernels.
+        rank: Rank of every layer, an int; for "tucker" also a pair (inputs, outputs).
+        energy: Fraction of the kernel's squared norm to keep, in (0, 1]; the smallest rank that keeps it is taken.
+        macs: Fraction of the MACs to keep, in (0, 1); the largest rank that fits is taken.
+        error: Largest relative error, in (0, 1): ranks are lowered step by step where that saves most MACs for the
+            least error, until the error is reached. With data it is the measured error of the model's outputs;
+            without, the root of the summed squared relative errors of the kernels.
         method: "svd" or "pca" (by the outputs on data) for Dense layers; "spatial", "tucker" or "cp" for convolutions;
             or one of each. Default: "svd" and "spatial".
-        scope: What `macs` is a fraction of: "layer" (each layer's own) or "model" (the model's, given up layer by layer
-            as for `error`).
+        scope: What `macs` is a fraction of: "layer" (each layer's own MACs) or "model" (all MACs of the model; ranks
+            are lowered step by step as for `error`).
         where: Which layers; None for all.
-        overrides: Other values of what is given by layer name or type; None leaves a layer alone.
+        overrides: Other values of the given size by layer name or type; None leaves a layer alone.
 
     Raises:
         ValueError: If none or several of the four are given, or a value is out of range.
@@ -73,7 +73,7 @@ class LowRank(GraphTechnique):
     scope: str = "layer"
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         given = [name for name in _SIZES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
@@ -100,11 +100,11 @@ class LowRank(GraphTechnique):
 
     @property
     def _is_shared(self) -> bool:
-        """Whether one budget holds for all layers together."""
+        """Whether all layers share one budget."""
         return self.error is not None or self.scope == "model"
 
     def default(self) -> Any:
-        """The rank, energy, fraction of MACs or error that is given."""
+        """Returns the rank, energy, fraction of MACs or error that the user gave."""
         return getattr(self, self._size)
 
     def accept(self, value: Any) -> Any:
@@ -115,11 +115,11 @@ class LowRank(GraphTechnique):
         return checks.number("LowRank", self._size, value, above=0, **top, hint=percent(value))
 
     def stored(self, value: Any) -> Any:
-        """The validated value."""
+        """Returns the validated value."""
         return self.accept(value)
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
-        """Factors what pays; the rows say what each layer became, or why it stayed."""
+        """Factorizes the layers that get cheaper; the rows say what each layer became, or why it stayed."""
         ops = leaves(model)
         check_names(self, (op for _, op in ops))
         if self.method[0] == "pca":
@@ -141,7 +141,7 @@ class LowRank(GraphTechnique):
         return Operated(_factored(model, fit, kept), tuple(rows[path] for path in found))
 
     def _rank_of(self, factoring: Factoring, setting: Any) -> Rank | None:
-        """The rank of one layer by itself."""
+        """Returns the rank of one layer that has a setting of its own."""
         if self.rank is not None:
             return factoring.clipped(setting)
         if self.energy is not None:
@@ -150,7 +150,7 @@ class LowRank(GraphTechnique):
         return max((r for r in factoring.ranks() if factoring.macs(r) <= limit), key=factoring.macs, default=None)
 
     def _shared(self, model: keras.Model, fit: Any, evidence: Any) -> dict[str, Rank]:
-        """The ranks when one budget holds for all."""
+        """Returns the ranks of all layers where they share one budget."""
         order = steps(fit, _losses(model, fit, evidence))
         if self.error is None:
             return _ranks(order[: self._steps_to_macs(model, order)])
@@ -172,7 +172,7 @@ class LowRank(GraphTechnique):
         return len(order)
 
     def _steps_to_error(self, model: keras.Model, fit: Any, order: Any, evidence: Any) -> int:
-        """The most steps, by bisection, whose error on data is within the budget."""
+        """Returns the largest number of steps whose error on data is within the budget, found by bisection."""
         low, high = 0, len(order)
         samples = [a[:_SAMPLES] for a in evidence.x]
         before = _outputs(model, samples)
@@ -187,7 +187,7 @@ class LowRank(GraphTechnique):
 
 
 def _methods(value: Any) -> tuple[str, str]:
-    """One method for matrices and one for convolutions."""
+    """Returns one method for matrices and one for convolutions."""
     given = [] if value is None else checks.texts("LowRank", "method", value)
     matrix = [m for m in given if m in MATRIX]
     convolution = [m for m in given if m in CONVOLUTION]
@@ -217,7 +217,7 @@ def _elements(op: Any) -> int:
 
 def _row(path: Any, factoring: Any, rank: Any) -> Change | Left:
     if rank is None:
-        return Left(path, "no rank that would pay is within the budget")
+        return Left(path, "no rank within the budget makes the layer cheaper")
     if not factoring.pays(rank):
         return Left(
             path,
@@ -229,7 +229,7 @@ def _row(path: Any, factoring: Any, rank: Any) -> Change | Left:
 
 
 def _ranks(order: Any) -> dict[str, Rank]:
-    """The last step of each layer holds."""
+    """Returns the rank of each layer, which is that of its last step."""
     return {step.path: step.rank for step in order}
 
 
@@ -239,7 +239,10 @@ def _first_over(order: Any, error: Any) -> int:
 
 
 def _losses(model: keras.Model, fit: Any, evidence: Any) -> Callable[[str, Rank], float]:
-    """Relative squared error of a layer at a rank: of its outputs where there is data, else of its kernel."""
+    """Returns a function for the relative squared error of a layer at a rank, of its outputs if data is given.
+
+    Without data it is the error of the kernel.
+    """
     if evidence.x is None:
         return lambda path, rank: fit[path].lost(rank)
     paths, seen = {id(f.op): path for path, f in fit.items()}, {}
@@ -257,7 +260,7 @@ def _outputs(model: keras.Model, x: Any) -> list[np.ndarray]:
 
 
 def _error(before: Any, after: Any) -> float:
-    """The largest relative error of an output."""
+    """Returns the largest relative error among the outputs."""
     return max(
         float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(a)), 1e-30) for a, b in zip(before, after, strict=True)
     )

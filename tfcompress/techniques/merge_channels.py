@@ -1,7 +1,7 @@
-"""MergeChannels: neurons and filters that are alike become one, and those that read them take the others over.
+"""MergeChannels: merges similar neurons and filters into one, and adds up the weights of the layers that read them.
 
-Data-free after Srinivas and Babu, "Data-free parameter pruning for deep neural networks", 2015; with data what goes is
-made of what stays by least squares.
+Without data after Srinivas and Babu, "Data-free parameter pruning for deep neural networks", 2015; with data, a
+removed channel is approximated from a remaining one by least squares.
 """
 
 import heapq
@@ -31,7 +31,7 @@ _LEAST = 1e-30
 
 @dataclass
 class _Family:
-    """A set of groups with how alike they are, how much each matters, and what is merged so far."""
+    """Groups of channels that may merge with one another: their similarity, their weight, and the merges so far."""
 
     alike: Alike
     like: np.ndarray
@@ -43,19 +43,19 @@ class _Family:
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class MergeChannels(GraphTechnique):
-    """Merges channels (filters, units, attention heads) of a layer that are alike.
+    """Merges similar channels (filters, units, attention heads) of a layer.
 
-    One of them stays. Whatever read the others reads it instead, with the weights for both added up; where one is a
-    positive multiple of the other all the way (ReLU, pooling, BatchNormalization), times that multiple. So channels
-    that are equal but for a factor merge without any change of the output. Where size matters (sigmoid, gates of
-    recurrent layers) only equal channels are fully alike.
+    One of them stays. Layers that read the others read it instead, with the weights for both added up. Where one
+    channel stays a positive multiple of the other up to the reader (through ReLU, pooling, BatchNormalization), its
+    weights are multiplied by that factor first, so that channels equal up to a factor merge without any change of the
+    output. Where the magnitude matters (sigmoid, gates of recurrent layers) only equal channels are fully similar.
 
     Args:
-        amount: Fraction of the channels to merge away, 0..1: those whose merging changes least of what is read.
-        threshold: Instead: channels at least this alike merge, 0..1; 1 is equal.
-        similarity: What makes channels alike: "cosine" of the weights that make them, normalizations included, or
-            "activation", their correlation on data where they are read. With the latter each reader makes those that go
-            of the one that stays by a factor and a constant with the least squared error.
+        amount: Fraction of the channels to merge away, 0..1: those whose merging changes the readers' inputs least.
+        threshold: Instead: merge channels of at least this similarity, 0..1; 1 is equal.
+        similarity: How channels are compared: "cosine" of the weights that compute them, normalizations included, or
+            "activation", their correlation on data where they are read. With the latter each reader approximates the
+            removed channels from the one that stays, by a factor and a constant of least squared error.
         scope: "layer" takes `amount` of every layer's channels, "global" of all channels together.
         where: Layers whose channels may merge; None for all.
         overrides: Other amounts or thresholds by layer name or type; None leaves the layer alone.
@@ -84,7 +84,7 @@ class MergeChannels(GraphTechnique):
     order = 22
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         if (self.amount is None) == (self.threshold is None):
             raise ValueError(
                 "MergeChannels: give either amount or threshold. "
@@ -105,7 +105,7 @@ class MergeChannels(GraphTechnique):
             )
 
     def default(self) -> Any:
-        """The amount, or the threshold."""
+        """Returns the amount or the threshold."""
         return self.threshold if self.amount is None else self.amount
 
     def accept(self, value: Any) -> Any:
@@ -115,7 +115,7 @@ class MergeChannels(GraphTechnique):
         return checks.number("MergeChannels", "amount", value, least=0, below=1, hint=percent(value))
 
     def stored(self, value: Any) -> Any:
-        """A Python float."""
+        """Returns the validated value as a Python float."""
         return self.accept(value)
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
@@ -153,14 +153,14 @@ class MergeChannels(GraphTechnique):
         return Operated(merged(model, channels, found.reads, into, compared.take) if into else model, tuple(rows))
 
     def _level(self, candidate: Alike, ops: Any) -> float | None:
-        """What all layers of a set allow: the smallest amount, the largest threshold."""
+        """Returns the level that all layers of a set allow: the smallest amount or the largest threshold."""
         levels = [_setting(self, ops[path]) for path in candidate.layers]
         if None in levels:
             return None
         return max(levels) if self.amount is None else min(levels)
 
     def _barred(self, candidate: Alike, ops: Any, found: Likeness) -> str | None:
-        """Why no channels of a set may merge."""
+        """Returns why no channels of a set may merge, None if they may."""
         if self._level(candidate, ops) is None:
             return "left out by `where` or `overrides`"
         reads = [r for r in found.reads if np.isin(candidate.groups, r.roots).any()]
@@ -169,7 +169,8 @@ class MergeChannels(GraphTechnique):
         hidden = [r.use.path for r in reads if not is_seen(r)]
         if self.similarity == "activation" and hidden:
             return (
-                f"{hidden[0]} reads them inside itself, where no data shows; similarity='cosine' compares their weights"
+                f"{hidden[0]} reads them inside itself, where activations can't be observed; similarity='cosine' "
+                "compares weights instead"
             )
         return None
 
@@ -198,7 +199,7 @@ class MergeChannels(GraphTechnique):
                 family.joined = [(i, j) for _, i, j in islice(merges(family.like, family.matter), count)]
 
     def _join_all(self, families: Any) -> None:
-        """The cheapest merge of all layers next; what a layer's channels matter on average is 1."""
+        """Merges across all layers, the cheapest merge next; each layer's weights of channels are scaled to mean 1."""
         streams = [merges(f.like, f.matter / max(f.matter.mean(), _LEAST)) for f in families]
         queue: list[tuple[float, int, int, int]] = []
 
@@ -221,13 +222,13 @@ def _setting(technique: Any, op: Any) -> float | None:
 
 
 def _row(channels: Channels, family: _Family, merging: dict[int, int]) -> Change | Left:
-    """What became of a family, its channels named by their numbers in the first layer that makes them."""
+    """Returns the row for a family; channels are named by their numbers in the first layer that makes them."""
     paths, groups_of = family.alike.layers, channels.made_by()
     made = groups_of[paths[0]]
     name, numbers = ", ".join(paths), {int(g): int(np.flatnonzero(made == g)[0]) for g in family.alike.groups}
-    size = f"; {', '.join(family.alike.exact)} makes their size count" if family.alike.exact else ""
+    size = f"; magnitudes count because of {', '.join(family.alike.exact)}" if family.alike.exact else ""
     if not merging:
         closest = float((family.like - 2 * np.eye(len(family.like))).max())
-        return Left(name, f"none of {len(numbers)} channels are alike enough, at most {closest:.4g}{size}")
+        return Left(name, f"no two of {len(numbers)} channels are similar enough, at most {closest:.4g}{size}")
     pairs = ", ".join(f"{numbers[j]} into {numbers[k]}" for j, k in merging.items())
     return Change(name, f"merged {pairs}{size}", len(numbers), len(numbers) - len(merging))

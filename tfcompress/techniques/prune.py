@@ -1,4 +1,4 @@
-"""Prune: weights become zero while training goes on, by a schedule, a criterion and a pattern.
+"""Prune: sets weights to zero during training, by a schedule, a criterion and a pattern.
 
 Gradual magnitude pruning follows Zhu and Gupta, "To prune, or not to prune", 2017; rewinding
 follows Frankle et al., "Stabilizing the Lottery Ticket Hypothesis", 2019.
@@ -34,14 +34,14 @@ class Prune(Technique):
         sparsity: Fraction of zeros, 0..1, reached by a cubic ramp over the first half of the
             training; or a schedule (`tfc.schedules`, any tfmot `PruningSchedule`). At the end
             exactly `round(sparsity * n)` weights are 0.
-        threshold: Instead of a sparsity: weights whose score is below it go.
+        threshold: Instead of a sparsity: weights whose score is below it become zero.
         criterion: "magnitude", "gradient", "taylor", "sensitivity", "movement", "random" or a name
             given to `tfc.criterion`.
         scope: "layer" (each kernel by itself) or "global" (all kernels together).
         pattern: "unstructured", "N:M" such as "2:4", a block "RxC" such as "4x4", or "channel".
-        l1: Factor of an L1 penalty on the treated kernels, added to the loss.
-        rewind: Fraction of the training (0..1) whose weights come back once the mask is final; None
-            for no rewinding.
+        l1: Factor of an L1 penalty on the pruned kernels, added to the loss.
+        rewind: Fraction of the training (0..1) whose weights are restored once the mask is final;
+            None for no rewinding.
         seed: Seed of the "random" criterion.
         where: Which weights; None for every kernel.
         overrides: Other sparsities by layer name or type; None leaves the layer alone.
@@ -68,7 +68,7 @@ class Prune(Technique):
     order = 20
 
     def __post_init__(self) -> None:
-        """Validates; a foreign schedule is stored as one of ours, so that it can go to JSON."""
+        """Validates the fields; a schedule of tfmot is stored as one of `tfc.schedules`, for JSON."""
         self._check_choices()
         self._check_numbers()
         shape = pattern(self.pattern)
@@ -134,16 +134,16 @@ class Prune(Technique):
         return self.l1 > 0
 
     def default(self) -> Any:
-        """The schedule of the sparsity, or the threshold."""
+        """Returns the sparsity (a number or a schedule), or the threshold."""
         return self.sparsity if self.threshold is None else self.threshold
 
     def stored(self, value: Any) -> Any:
-        """A number stays a number, anything else becomes one of our schedules."""
+        """Returns a validated number as a float; anything else as a schedule of `tfc.schedules`."""
         plan = self.accept(value)
         return float(value) if checks.is_number(value) else plan
 
     def accept(self, value: Any) -> Any:
-        """Makes a schedule of a sparsity."""
+        """Converts a sparsity to a schedule; validates a threshold."""
         if self.threshold is not None:
             return checks.number("Prune", "threshold", value, least=0)
         shape = pattern(self.pattern)
@@ -165,7 +165,7 @@ class Prune(Technique):
         return plan
 
     def transforms(self, target: Target, setting: Any, seed: int) -> list:
-        """A mask; one that notes gradients where the criterion reads them."""
+        """Returns a mask, which records gradients if the criterion needs them."""
         if criteria.needs_gradient(self.criterion):
             return [ScoredMask(self.criterion, axes=target.axes)]
         return [Mask(target.axes)]
@@ -176,15 +176,15 @@ class Prune(Technique):
         return f"Prune {what} ({self.criterion}, {self.pattern}, {self.scope})"
 
     def extras(self, model: keras.Model) -> list[keras.layers.Layer]:
-        """The weights that rewinding goes back to."""
+        """Returns the snapshot of the weights that rewinding restores."""
         return [] if self.rewind is None else [Snapshot(model.trainable_variables)]
 
     def renewed(self, extra: Any, model: keras.Model) -> Any:
-        """The snapshot for what trains now."""
+        """Returns the snapshot for the weights that are trainable now."""
         return extra.renewed(model)
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Chooses the masks anew; once the schedule has reached its end they stay as they are."""
+        """Updates the masks; once the schedule has reached its end they stay as they are."""
         for snapshot in memory.extras:
             snapshot.take(moment.progress >= self.rewind)
         if not kernels or memory.is_final:
@@ -205,7 +205,7 @@ class Prune(Technique):
                 snapshot.give_back(moment.last)
 
     def _choose(self, moment: Any, group: Any) -> None:
-        """Gives new masks to kernels that are chosen together (with scope "layer" a single one)."""
+        """Chooses new masks for kernels that share one sparsity (with scope "layer" a single one)."""
         is_over = moment.last or is_reached(group[0].setting, moment)
         scores = [self._scores(k, zeros_first=is_over) for k in group]
         level = level_at(group[0].setting, moment)
@@ -216,8 +216,7 @@ class Prune(Technique):
             masks = [part.reshape(s.shape) for part, s in zip(parts, scores, strict=True)]
         else:
             masks = [pattern(self.pattern).mask(scores[0], level, group[0].axes)]
-        # what was trained under masks with as many zeros stays: at the end nothing can make good a
-        # swap
+        # masks with as many zeros already stay: after the end no training could make up for other masks
         if is_over and sum(_zeros(k) for k in group) == sum(m.size - m.sum() for m in masks):
             return
         for k, mask in zip(group, masks, strict=True):
@@ -228,7 +227,7 @@ class Prune(Technique):
         weight = np.asarray(k.chain.plain())
         noted = None
         if tap is not None:
-            # before the first gradient has come by, magnitude is the best guess there is
+            # before the first gradient is recorded, magnitude is the best guess
             was_seen = float(full_precision(tap.seen)) > 0
             noted = np.asarray(full_precision(tap.score)) if was_seen else np.abs(weight)
         rng = np.random.default_rng([self.seed, k.number])
@@ -238,12 +237,12 @@ class Prune(Technique):
                 f"Prune: criterion {self.criterion!r} must return one score per weight of "
                 f"{k.name}, shape {weight.shape}. Received: shape {scores.shape}."
             )
-        # a weight that is zero already (baked, then put back by somebody) counts among the zeros
+        # a weight that is zero already (baked, then restored) counts among the zeros
         first = zeros_first and isinstance(pattern(self.pattern), (Unstructured, Groups))
         return np.where(weight == 0, -np.inf, scores) if first else scores
 
     def penalty(self, kernels: list[Kernel]) -> Any:
-        """The L1 norm of the treated kernels, masked weights excepted."""
+        """Returns the L1 penalty of the pruned kernels, without masked weights."""
         if not self.l1 or not kernels:
             return None
         parts = [tf.reduce_sum(tf.abs(k.chain.plain()) * full_precision(k.chain.find(Mask).mask)) for k in kernels]
@@ -251,7 +250,7 @@ class Prune(Technique):
 
 
 def _zeros(k: Kernel) -> int:
-    """Zeros the kernel has under the mask it has now."""
+    """Returns the number of zeros of a kernel under its current mask."""
     weight = np.asarray(k.chain.plain() * full_precision(k.chain.find(Mask).mask))
     return weight.size - int(np.count_nonzero(weight))
 
@@ -261,11 +260,11 @@ def _shown(final: float | None) -> str:
 
 
 class Snapshot(keras.layers.Layer):
-    """The weights of a model that train, as they are at one moment, to be given back once."""
+    """Stores the trainable weights of a model at one moment, to restore them once."""
 
     def __init__(self, variables: list[keras.Variable]) -> None:
         super().__init__(dtype="float32", trainable=False)
-        self.__dict__["of"] = list(variables)  # not ours to save
+        self.__dict__["of"] = list(variables)  # hidden from Keras: the model saves them
         self.stage = self.add_weight(name="stage", shape=(), initializer="zeros", trainable=False)
         self.values = [
             self.add_weight(name=f"value_{k}", shape=tuple(v.shape), trainable=False) for k, v in enumerate(self.of)
@@ -273,7 +272,10 @@ class Snapshot(keras.layers.Layer):
         self.built = True
 
     def renewed(self, model: keras.Model) -> "Snapshot":
-        """Returns a snapshot of the same moment for what trains now; weights that did not train have not moved."""
+        """Returns a snapshot of the same moment for the weights that are trainable now.
+
+        Weights that were frozen until now have not changed since then.
+        """
         held = {id(v): value for v, value in zip(self.of, self.values, strict=True)}
         made = Snapshot(model.trainable_variables)
         for variable, mine in zip(made.of, made.values, strict=True):
@@ -282,14 +284,14 @@ class Snapshot(keras.layers.Layer):
         return made
 
     def take(self, now: bool) -> None:
-        """Copies the weights, the first time it is time to."""
+        """Copies the weights the first time that `now` is True."""
         if now and float(full_precision(self.stage)) == 0:
             for mine, theirs in zip(self.values, self.of, strict=True):
                 mine.assign(theirs)
             self.stage.assign(1.0)
 
     def give_back(self, too_late: bool) -> None:
-        """Puts the weights back, unless no training is left that could use them."""
+        """Restores the weights once, unless it is too late to train on from them."""
         if float(full_precision(self.stage)) == 1 and not too_late:
             for mine, theirs in zip(self.values, self.of, strict=True):
                 theirs.assign(mine)

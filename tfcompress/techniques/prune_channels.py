@@ -1,7 +1,7 @@
-"""PruneChannels: whole channels, units and heads go, so that the model really gets smaller and faster.
+"""PruneChannels: structured pruning removes whole channels, units and heads, so that the model gets smaller and faster.
 
-Channels that can only go together are found by label propagation (`channels/dependency.py`). Cut at once, or masked
-where they are read while training goes on, and cut at its end.
+Channels that can only be removed together are found by label propagation (`channels/dependency.py`). They are removed
+at once, or masked where they are read during training and removed at its end.
 """
 
 import warnings
@@ -44,23 +44,23 @@ class PruneChannels(GraphTechnique):
     """Removes channels (filters, units, attention heads).
 
     Args:
-        amount: Fraction of the channels to remove, 0..1, of all that can be cut.
+        amount: Fraction of the channels to remove, 0..1, of all that can be removed.
         macs: Instead: MACs to keep at most; up to 1 a fraction of the model's, above 1 a number.
-        parameters: Instead: parameters to keep at most, likewise.
-        latency: Instead: latency to reach on the LiteRT interpreter of this machine, measured, not guessed; below 1 a
-            fraction of the model's, from 1 on microseconds.
+        parameters: Instead: parameters to keep at most; up to 1 a fraction of the model's, above 1 a number.
+        latency: Instead: latency to reach, measured on the LiteRT interpreter of this machine; below 1 a fraction of
+            the model's, from 1 on microseconds.
         schedule: Instead: fraction of removed channels over the training (`tfc.schedules`): channels are masked where
-            they are read while a session trains, and cut in `finish`.
-        criterion: What a channel is worth: "l1", "l2", "fpgm" and "bn_scale" look at its own weights, "taylor" and
-            "gradient" at the loss (data and labels needed), "activation" and "deviation" at its values (data needed),
-            "random"; or a name given to `tfc.channel_criterion`.
+            they are read while a session trains, and removed in `finish`.
+        criterion: How channels are scored: "l1", "l2", "fpgm" and "bn_scale" by their own weights, "taylor" and
+            "gradient" by the loss (data and labels needed), "activation" and "deviation" by their values (data
+            needed), "random"; or a name given to `tfc.channel_criterion`.
         scope: "global" ranks the channels of all layers together, "layer" each layer's by themselves. Under a budget of
-            MACs or parameters, "global" divides figures that are effects on the loss ("taylor", "gradient") by what
-            the channel costs of the budget.
+            MACs or parameters, "global" divides scores that are effects on the loss ("taylor", "gradient") by the MACs
+            or parameters that the channel costs.
         round_to: Every layer keeps a multiple of this many channels.
-        steps: Cut in so many rounds, and score anew after each.
+        steps: Number of rounds to remove channels in; they are scored anew in each.
         mode: Mode of `tfc.convert` for the files whose latency is measured.
-        where: Layers whose channels may be cut; None for all.
+        where: Layers whose channels may be removed; None for all.
         overrides: Other amounts by layer name or type (scope "layer"); None leaves the layer alone.
 
     Raises:
@@ -88,7 +88,7 @@ class PruneChannels(GraphTechnique):
     order = 25
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         named = ("amount", *_BUDGETS, "schedule")
         given = [name for name in named if getattr(self, name) is not None]
         if len(given) != 1:
@@ -126,13 +126,13 @@ class PruneChannels(GraphTechnique):
             self.set(**{name: value})
         if self.schedule is not None and (criterion.data or self.steps > 1):
             raise ValueError(
-                "PruneChannels: while training goes on, channels are scored by their weights alone. Received: "
+                "PruneChannels: during training, channels are scored by their weights alone. Received: "
                 f"criterion={self.criterion!r}, steps={self.steps}. Use criterion 'l1', 'l2', 'fpgm', 'bn_scale' or "
                 "'random' and steps=1 with a schedule."
             )
 
     def default(self) -> Any:
-        """The amount; True where a budget decides."""
+        """Returns the amount; True where a budget decides."""
         return True if self.amount is None else self.amount
 
     def accept(self, value: Any) -> Any:
@@ -140,29 +140,29 @@ class PruneChannels(GraphTechnique):
         return checks.number("PruneChannels", "amount", value, least=0, below=1, hint=percent(value))
 
     def stored(self, value: Any) -> Any:
-        """A Python float."""
+        """Returns the validated amount as a Python float."""
         return self.accept(value)
 
     @property
     def is_gradual(self) -> bool:  # type: ignore[override]  # a flag of the class elsewhere, here of the instance
-        """Whether channels go while training goes on, so that the cut comes at its end."""
+        """Whether channels are masked during training and removed at its end."""
         return self.schedule is not None
 
     def setting(self, target: Target) -> Any:
-        """Whether a weight reads channels, so that a mask on it hides them."""
+        """Returns True for a weight that reads channels, so that a mask on it can hide them; else a `Skip`."""
         return True if target.axes.reads else Skip(f"{self.name}: reads no channels")
 
     def transforms(self, target: Target, setting: Any, seed: int) -> list:
-        """A mask along the axis that reads channels."""
+        """Returns a mask along the axis that reads channels."""
         axis = target.axes.reads[0]
         return [ChannelMask(axis, target.axes)]
 
     def action(self, target: Target, setting: Any) -> str:
-        """Names the end of the schedule and the criterion."""
-        return f"{self.name}: hides channels by a schedule ({self.criterion}), cut at the end"
+        """Says that channels are masked, and names the criterion."""
+        return f"{self.name}: masks channels by a schedule ({self.criterion}), removed at the end"
 
     def remarks(self, model: keras.Model) -> list[str]:
-        """Layers that can lose nothing, whatever the schedule says."""
+        """Names layers that can lose no channels, whatever the schedule."""
         channels = groups(model)
         if not self.is_gradual or not len(channels.groups):
             return []
@@ -171,7 +171,7 @@ class PruneChannels(GraphTechnique):
         return [f"{self.name}: {', '.join(f.layers)}: {_why_all_stay(len(f.groups), self.round_to)}" for f in narrow]
 
     def advance(self, moment: Moment, kernels: list[Kernel], memory: Memory) -> None:
-        """Chooses anew which channels are hidden; once the schedule has reached its end they stay as they are."""
+        """Updates which channels are masked; once the schedule has reached its end the masks stay as they are."""
         if not kernels or memory.is_final:
             return
         first = moment.step if memory.looked is None else memory.looked + 1
@@ -189,7 +189,7 @@ class PruneChannels(GraphTechnique):
             mask.assign((~np.isin(made, gone)).astype("float32").reshape(mask.shape))
 
     def close(self, model: keras.Model, memory: Memory, kernels: list[Kernel]) -> Cut:
-        """The channels that are hidden at the end."""
+        """Returns the channels that are masked at the end, to be removed."""
         channels = memory.found or groups(model)
         gone = [made[np.asarray(mask).reshape(-1) == 0] for mask, made in _masks(channels, kernels)]
         return Cut(channels, np.unique(np.concatenate([[], *gone])).astype(int), self._rows)
@@ -198,10 +198,10 @@ class PruneChannels(GraphTechnique):
         return rows_of(before, after, self.round_to)
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
-        """Cuts channels of a flat model.
+        """Removes channels of a flat model.
 
         Raises:
-            ValueError: If nothing can be cut, a budget can't be kept, or data is missing.
+            ValueError: If no channels can be removed, a budget can't be kept, or data is missing.
         """
         small, note = model, ()
         for step in range(self.steps):
@@ -217,7 +217,7 @@ class PruneChannels(GraphTechnique):
         return Operated(small, (*note, *rows))
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
-        """Returns the families of groups that may be cut, with their scores."""
+        """Returns the families of channel groups that may be removed, with their scores."""
         worth = criteria.scores(self.criterion, scene, self.scope == "global")
         ops = {use.path: use.op for use in channels.uses.values()}
 
@@ -240,7 +240,7 @@ class PruneChannels(GraphTechnique):
         if self.latency is not None:
             return self._by_latency(model, channels, found, evidence)
         if self.amount is not None:
-            # of what was there at first, so that the rounds together cut the amount
+            # a fraction of what is left now, such that all rounds together remove the amount
             share = 1 - (1 - part * self.amount) / (1 - (part - 1 / self.steps) * self.amount)
             return dead(self._pick(found, channels, share)), ()
         name = "macs" if self.macs is not None else "parameters"
@@ -294,17 +294,17 @@ class PruneChannels(GraphTechnique):
 
 
 def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variable, np.ndarray]]:
-    """Returns each mask with the groups along it."""
+    """Returns each channel mask with the numbers of the channel groups along it."""
     read = {id(weight(use.op, path)): made for use in channels.uses.values() for path, _, made in channels.reads(use)}
     found = [(kernel.chain.find(ChannelMask).read, read.get(id(kernel.chain.variable))) for kernel in kernels]
     return [(mask, made) for mask, made in found if made is not None]
 
 
 def rows_of(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple:
-    """Returns a row for every layer that makes channels: how many it had and has, or why it lost none.
+    """Returns a row for every layer that makes channels: their number before and after, or why it lost none.
 
     Args:
-        before: The model before the cut.
+        before: The model before channels were removed.
         after: The model after it.
         round_to: The multiple that every layer keeps.
     """
@@ -328,5 +328,5 @@ def _why_all_stay(count: int, round_to: int) -> str:
     if count <= round_to:
         return f"{stay}, since every layer keeps a multiple of round_to={round_to}; round_to=1 would cut here"
     if round_to > 1:
-        return f"{stay}: fewer than a block of round_to={round_to} were to go"
+        return f"{stay}: fewer than a block of round_to={round_to} were to be removed"
     return f"{stay}: those of other layers are worth less"

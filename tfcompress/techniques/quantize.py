@@ -1,8 +1,8 @@
-"""Quantize: training sees the rounding of the integer file, so that the file is what was trained.
+"""Quantize: quantization-aware training rounds weights and activations as the integer file does.
 
 Fake quantization after Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", 2018. BatchNormalization is folded as in that paper; a scale per
-channel is the same grid before and after folding, so training needs no second pass.
+Integer-Arithmetic-Only Inference", 2018. BatchNormalization is folded as in that paper; with a scale per channel the
+grid is the same before and after folding, so training needs no second pass.
 """
 
 import dataclasses
@@ -22,16 +22,16 @@ from tfcompress.validation import checks
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
 class Quantize(Technique):
-    """Quantization-aware training.
+    """Trains a model under fake quantization, so that weights and ranges fit the integer file.
 
     Args:
         scheme: "int8" (weights and activations), "weights" (weights on the int8 grid, activations
             float: a dynamic-range file), another preset of `tfc.QuantSpec` such as "w4a8", or a
             `QuantSpec`.
-        ranges: How activation ranges are found: "moving", "percentile" or "learned"; None for the
+        ranges: How activation ranges are set: "moving", "percentile" or "learned"; None for the
             scheme's choice.
         per_channel: One weight scale per output channel, per tensor, or "auto": per channel, unless
-            the kernel is clustered; then one scale, which leaves k shared values k codes. A kernel
+            the kernel is clustered; then per tensor, so that k shared values stay k codes. A kernel
             with a BatchNormalization folded into it always has one scale per channel.
         where: Which weights; None for every kernel. Activations follow the layers.
         overrides: Other schemes by layer name or type; None leaves the layer float.
@@ -53,7 +53,7 @@ class Quantize(Technique):
     treats_frozen = True  # rounding leaves weights as they are, and the file needs it
 
     def __post_init__(self) -> None:
-        """Validates."""
+        """Validates the fields."""
         if self.ranges is not None:
             self.set(ranges=checks.choice("Quantize", "ranges", self.ranges, RANGES))
         if self.per_channel is not None:
@@ -69,16 +69,16 @@ class Quantize(Technique):
         return self.accept(self.scheme)
 
     def layer_spec(self, layer: Any) -> QuantSpec | None:
-        """The scheme that holds for a layer."""
+        """Returns the scheme of a layer, None if it stays float."""
         value = resolve(layer, self.scheme, self.overrides)
         return None if value is None else self.accept(value)
 
     def default(self) -> Any:
-        """The scheme."""
+        """Returns the scheme."""
         return self.scheme
 
     def accept(self, value: Any) -> QuantSpec:
-        """Makes a `QuantSpec` of a scheme, a `Quantize` or a spec."""
+        """Converts the name of a preset, a `Quantize` or a `QuantSpec` to a `QuantSpec`."""
         if isinstance(value, Quantize):  # an override with choices of its own
             if value.where is not None or value.overrides is not None:
                 raise ValueError(
@@ -90,20 +90,20 @@ class Quantize(Technique):
         return dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
 
     def setting(self, target: Target) -> Any:
-        """As for every technique; weights of a type that stays float are left alone."""
+        """Returns the scheme for a weight, or a `Skip` where weights stay float."""
         value = super().setting(target)
         if isinstance(value, QuantSpec) and value.weight_bits is None:
             return Skip("Quantize: the scheme leaves weights float")
         return value
 
     def transforms(self, target: Target, setting: QuantSpec, seed: int) -> list:
-        """The grid of the weight."""
+        """Returns the transform that rounds the weight to its integer grid."""
         axes = target.spec.channel_axes(target.weight) if self._by_channel(target, setting) else ()
         return [QuantizeWeight(setting.weight_bits, setting.symmetric_weights, axes, target.axes)]
 
     @staticmethod
     def _by_channel(target: Target, setting: QuantSpec) -> bool:
-        if target.chain.is_borrowed:  # whoever reads it may sum over what are channels here
+        if target.chain.is_borrowed:  # other code reads it too and may sum over what are channels here
             return False
         if target.has_norm:  # folding multiplies every channel by a factor of its own
             return True
@@ -118,7 +118,7 @@ class Quantize(Technique):
         return f"Quantize {setting.weight_bits} bits, {by}" + (", in simulation only" if setting.unstored else "")
 
     def remarks(self, model: keras.Model) -> list[str]:
-        """Schemes that can be trained but not stored."""
+        """Names schemes that can be simulated but not stored in a file."""
         schemes = [self.scheme, *(v for v in (self.overrides or {}).values() if v is not None)]
         lost = dict.fromkeys(what for s in schemes if (what := self.accept(s).unstored))
         return [

@@ -1,4 +1,4 @@
-"""A recipe: a list of techniques that goes to JSON and back."""
+"""Recipe: a list of techniques that can be written to JSON and read again."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class Recipe(list):
     """
 
     def __init__(self, techniques: Technique | Iterable[Technique] = ()) -> None:
-        # an array without dimensions says that it can be iterated, and can't
+        # an array without dimensions is an Iterable by its type, but iter() of it raises an error
         single = isinstance(techniques, Technique | str | bytes) or not _is_iterable(techniques)
         found: list[Any] = [techniques] if single else list(techniques)  # type: ignore[arg-type]  # `single` has looked
         for t in found:
@@ -64,12 +64,12 @@ class Recipe(list):
                 teacher).
         """
         text = json.dumps([keras.saving.serialize_keras_object(t) for t in self], indent=1, allow_nan=False)
-        strict_json.parse(text.encode("utf-8", "surrogatepass"))  # what could not be read again is not written
+        strict_json.parse(text.encode("utf-8", "surrogatepass"))  # refuses text that could not be read again
         return text
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Recipe":
-        """Inverse of `to_json`.
+        """Makes a recipe from JSON text that `to_json` wrote.
 
         Raises:
             TypeError: If it is no text.
@@ -102,14 +102,14 @@ class Recipe(list):
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Returns 16 digits that tell recipes apart; the same for the same recipe in every release.
+    """Returns a hash of 16 digits that identifies a recipe; the same for the same recipe in every release.
 
-    Techniques that are not saved (teachers) come and go, they leave the schedule as it is.
+    Techniques that are not saved (teachers) do not count, since they don't affect the schedule.
     """
     lasting = Recipe([t for t in recipe if t.is_saved])
     try:
         text = lasting.to_json()
-    except ValueError:  # a choice in code has no other name than its own
+    except ValueError:  # a choice in code has no JSON, only its repr
         text = repr(list(lasting))
     for now, then in _MODULES_THEN.items():
         text = text.replace(f'"module": "{now}"', f'"module": "{then}"')
@@ -134,7 +134,7 @@ def _is_iterable(value: Any) -> bool:
 
 
 def _technique(entry: Any, number: int) -> Technique:
-    """One technique of a recipe; only what is registered as one is made, whatever the file says."""
+    """Makes one technique of a recipe; refuses a class that is not registered as a technique."""
     name = entry.get("registered_name") if isinstance(entry, dict) else None
     kind = keras.saving.get_registered_object(name) if isinstance(name, str) else None
     if not (isinstance(kind, type) and issubclass(kind, Technique)):
@@ -152,5 +152,5 @@ def _technique(entry: Any, number: int) -> Technique:
 
 
 def _alike(error: Exception, text: str) -> Exception:
-    """An error with another text; constructors of foreign classes may take anything."""
+    """Returns an error of the same kind with another text; other error classes may not take just a text."""
     return WrongKind(text) if isinstance(error, TypeError) else ValueError(text)

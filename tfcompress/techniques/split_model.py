@@ -1,7 +1,7 @@
-"""split: one network into several models that answer together as it does.
+"""split: cuts one network into several models that together give the same outputs.
 
-`modular` cuts at names, `recursive` halves by weight where few bytes cross, `hierarchical` puts an early exit behind a
-small first part and runs the rest only for samples that the exit is not sure of.
+`modular` cuts at named layers, `recursive` cuts into halves of about equal cost where few bytes cross, `hierarchical`
+adds an early exit to a small first part and runs the rest only for samples that the exit is not sure of.
 """
 
 import math
@@ -56,31 +56,32 @@ def split(
     threshold: float | Sequence[float] | None = None,
     seed: int | None = None,
 ) -> Parts:
-    """Splits one network into several models; chained, they answer as it does, bit for bit.
+    """Splits one network into several models; chained, they give the same outputs as it, bit for bit.
 
-    Skip connections across a boundary are further tensors that the parts hand on by name. An operation that several
+    Skip connections across a boundary are further tensors that the parts pass on by name. An operation that several
     parts use is in each of them.
 
     Args:
         model: A built Functional or Sequential model, or the path of one; it is not changed.
         how: "modular": cut behind named layers, and before and behind named nested models. "recursive": cut the
-            heaviest part in two, again and again; of the places that leave each side a quarter of the weight or more
-            the one where the fewest bytes cross, else the one nearest to the middle. No place parts an operation
-            from a normalization or ReLU that a file fuses into it. "hierarchical": behind a small first part, an
-            early exit that answers what it is sure of.
-        at: Names of layers or nested models, `outer/inner` for those inside; for "hierarchical", what the first parts
-            end with. Default of "modular": all nested models.
+            costliest part in two, again and again. Among the places that leave each side at least a quarter of its
+            cost, the one where the fewest bytes cross is taken; if there is none, the one nearest to the middle. An
+            operation is never cut off from a normalization or ReLU that a file fuses into it. "hierarchical": add an
+            early exit to a small first part, which answers the samples that it is sure of.
+        at: Names of layers or nested models, `outer/inner` for those inside; for "hierarchical", the layers that the
+            first parts end with. Default of "modular": all nested models.
         parts: Number of parts, for "recursive"; default 2 where no budget is given.
-        budget: Most MACs or bytes of a part, for "recursive"; a model within it stays one part.
-        by: What "recursive" weighs: "macs" (default), or "bytes" of weights as Keras holds them.
+        budget: Largest MACs or bytes of a part, for "recursive"; a model within it stays one part.
+        by: The cost for "recursive": "macs" (default), or "bytes" of weights as Keras holds them.
         levels: Number of early exits (1): the rest behind an exit is split again.
-        first: Wanted share of the MACs in the first part, of what is left at each level (0.25); from a quarter of it
-            up to 1.5 times it is taken, where the fewest bytes cross.
-        head: What early exits are: "flatten" or "average" (pooling), then Dense; "auto" (default) flattens where the
-            head then has at most a tenth of the network's MACs.
-        trainable_trunk: Whether fitting `exits` also trains the network (False); then `exits` has its answer as
-            last output, so that all train together, and the parts no longer answer as `model` does.
-        threshold: Confidence in [0, 1] above which a sample leaves (0.9), one or one for each exit; see
+        first: Wanted share of the MACs in the first part, of what is left at each level (0.25). A share between a
+            quarter of it and 1.5 times it is accepted; among these places, the one where the fewest bytes cross is
+            taken.
+        head: Layers of the early exits: "flatten" or "average" (pooling), then Dense; "auto" (default) flattens if
+            the head then has at most a tenth of the network's MACs.
+        trainable_trunk: Whether fitting `exits` also trains the network (False); then `exits` has the network's output
+            as its last one, so that all train together, and the parts no longer give the outputs of `model`.
+        threshold: Confidence in [0, 1] above which an exit answers a sample (0.9), one or one for each exit; see
             `Parts.choose_threshold`.
         seed: Seed of the heads' initial weights (0).
 
@@ -201,7 +202,7 @@ def _modular(course: Course, at: Sequence[str] | None) -> list[set[int]]:
 
 
 def _growing(course: Course, bounds: list[set[int]]) -> list[set[int]]:
-    """Each boundary holds what those before it hold; the last one all."""
+    """Returns boundaries that each include those before; the last one includes all steps."""
     found, done = [], set()
     for bound in sorted(bounds, key=len):
         done = done | bound
@@ -232,13 +233,13 @@ def _line(course: Course, order: list[int], weights: list[int]) -> Line:
 
 
 def _macs(course: Course) -> list[int]:
-    """MACs of each step; calls of one layer have equal shares of the layer's."""
+    """Returns the MACs of each step; the MACs of a layer are divided equally among its calls."""
     rows = {row["name"]: row["macs"] for row in model_macs(course.model)}
     unknown = [name for name, macs in rows.items() if macs is None]
     if unknown:
         raise ValueError(
-            f"split: nobody knows the MACs of {unknown[:5]}: layers that are not in the table of layer facts "
-            "(tfc.describe). Use by='bytes' or how='modular', or describe them."
+            f"split: the MACs of {unknown[:5]} are unknown: layers that are not in the layer table. "
+            "Use by='bytes' or how='modular', or describe them (tfc.describe)."
         )
     paths = [step.path for step in course.steps]
     return [
@@ -248,7 +249,7 @@ def _macs(course: Course) -> list[int]:
 
 
 def _bytes(course: Course) -> list[int]:
-    """Bytes of the weights of each step; a shared layer counts for each call, as it may be in several parts."""
+    """Returns the bytes of the weights of each step; a shared layer counts once per call, as parts may each hold it."""
     return [
         sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in held)
         for held in (getattr(step.op, "variables", ()) for step in course.steps)
@@ -262,7 +263,7 @@ def _pieces(course: Course, bounds: list[set[int]]) -> list[Piece]:
     pieces = course.pieces(bounds)
     if len(pieces) < 2:
         raise ValueError(
-            f"split: these boundaries leave model {course.model.name!r} in one part: it ends, or starts, there. "
+            f"split: these boundaries leave model {course.model.name!r} in one part, because it starts or ends there. "
             "Name others: at=['layer', ...]."
         )
     return pieces

@@ -1,7 +1,7 @@
-"""Checks of what you add: techniques, transforms, layers and criteria of your own.
+"""Checks for techniques, transforms, layers and criteria of your own.
 
-Each function runs what the library promises of its own classes on one of yours, and raises an `AssertionError` whose
-sentence says what does not hold. They need no test framework; call them in a test of any kind, or at a prompt.
+Each function checks on one of your classes what holds for all classes of the library, and raises an `AssertionError`
+that says what does not hold. They need no test framework; call them in a test of any kind, or at a prompt.
 """
 
 from tfcompress.testing.criterion import check_criterion

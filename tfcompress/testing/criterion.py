@@ -1,4 +1,4 @@
-"""The check of a criterion."""
+"""check_criterion: checks a pruning criterion of your own."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def check_criterion(criterion: str, model: keras.Model | None = None) -> None:
     """Checks a criterion of weights (`tfc.criterion`) or of channels (`tfc.channel_criterion`).
 
     Args:
-        criterion: The name it was registered under.
+        criterion: The name under which it is registered.
         model: A built Functional or Sequential model to prune; None for a small convolutional net.
 
     Raises:
@@ -47,16 +47,22 @@ def _check_weight_criterion(name: str, model: keras.Model) -> None:
     noted = np.abs(rng.normal(size=size)).astype("float32") if criteria.needs_gradient(name) else None
     weight = held.copy()
     one, two = (np.asarray(score(criteria.Evidence(weight, noted, np.random.default_rng(1)))) for _ in range(2))
-    hold(np.array_equal(weight, held), f"{who} must not change the weight it looks at")
+    hold(np.array_equal(weight, held), f"{who} must not change the weight that it is given")
     hold(one.shape == size, f"{who} must return one score per weight, shape {size}. Received: shape {one.shape}")
-    hold(not np.isnan(one).any(), f"{who} returns scores that are no numbers")
-    hold(np.array_equal(one, two), f"{who} returns other scores for the same weight; draw by evidence.rng")
+    hold(not np.isnan(one).any(), f"{who} returns scores that are not numbers (NaN)")
+    hold(
+        np.array_equal(one, two),
+        f"{who} returns different scores for the same weight; draw random numbers by evidence.rng",
+    )
     _, compression = short_fit(Prune(0.5, criterion=name), model, 0)
     check_values(compression, who)
     for kernel in compression.plan.kernels["Prune"]:
         value = np.asarray(full_precision(kernel.chain.variable))
         wanted, zeros = round(0.5 * value.size), int((value == 0).sum())
-        hold(zeros == wanted, f"{who}: of {value.size} weights of {kernel.name} {wanted} must go. Received: {zeros}")
+        hold(
+            zeros == wanted,
+            f"{who}: of {value.size} weights of {kernel.name}, {wanted} must become zero. Received: {zeros}",
+        )
 
 
 def _check_channel_criterion(name: str, model: keras.Model) -> None:
@@ -67,7 +73,7 @@ def _check_channel_criterion(name: str, model: keras.Model) -> None:
         return PruneChannels(0.5, criterion=name, round_to=1).apply(model, x, y, "mse")
 
     one, two = cut(), cut()
-    hold(one.count_params() < model.count_params(), f"{who}: nothing was cut")
+    hold(one.count_params() < model.count_params(), f"{who}: no channel was removed")
     pairs = zip(one.variables, two.variables, strict=True)
     same = all(np.array_equal(full_precision(a), full_precision(b)) for a, b in pairs)
-    hold(same, f"{who} chooses other channels for the same model; draw by scene.rng")
+    hold(same, f"{who} chooses different channels for the same model; draw random numbers by scene.rng")

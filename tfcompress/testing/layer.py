@@ -1,4 +1,4 @@
-"""The check of a described layer type."""
+"""check_layer: checks a layer type of your own that `tfc.describe` describes."""
 
 import os
 import tempfile
@@ -28,7 +28,7 @@ def check_layer(
         layer: A layer with one input and one output.
         input_shape: Shape of a sample.
         data: Samples `(n, *input_shape)`; None for random numbers.
-        steps: Steps of the output's scale by which the file may differ from its simulation; 1 is rounding.
+        steps: Steps of the output's scale by which the file may differ from its simulation; 1 allows for rounding.
 
     Raises:
         AssertionError: If something does not hold; the sentence says what.
@@ -52,7 +52,7 @@ def check_layer(
         data = np.random.default_rng(0).normal(size=(SAMPLES, *input_shape)).astype("float32")
     model = _around(layer, input_shape)
     spec = spec_of(layer)
-    hold(spec.is_known, f"{who}: nothing is known of its channels. Describe it: tfc.describe({who}, flow=..., ...)")
+    hold(spec.is_known, f"{who}: its channels are not described. Describe it: tfc.describe({who}, flow=..., ...)")
     for path, letters in spec.axes.items():
         if has_weight(layer, path):
             rank = len(weight(layer, path).shape)
@@ -65,7 +65,7 @@ def check_layer(
         path = os.path.join(folder, "model.keras")
         model.save(path)
         same = np.array_equal(load_model(path).predict(data, verbose=0), model.predict(data, verbose=0))
-    hold(same, f"{who}: saved and loaded it gives other values")
+    hold(same, f"{who}: after saving and loading it gives different values")
     _check_cut(model, data, who)
     compression = Compression(Quantize("int8"), calibration=data, verbose=0)
     compression.set_model(model)
@@ -75,7 +75,7 @@ def check_layer(
 
 
 def _around(layer: keras.layers.Layer, input_shape: tuple[int, ...]) -> keras.Model:
-    """The layer behind one that makes channels, and before one that reads them."""
+    """Returns a model with the layer between a layer that makes channels and one that reads them."""
     x = inputs = keras.Input(input_shape)
     x = layer(keras.layers.Dense(input_shape[-1], name="before")(x) if len(input_shape) < 4 else x)
     x = x if len(x.shape) == 2 else keras.layers.Flatten(name="flat")(x)
@@ -83,7 +83,7 @@ def _around(layer: keras.layers.Layer, input_shape: tuple[int, ...]) -> keras.Mo
 
 
 def _check_cut(model: keras.Model, data: np.ndarray, who: str) -> None:
-    """With every third channel out, the smaller model is the one in which nobody reads these channels."""
+    """Checks that a model without every third channel equals the model that does not read these channels."""
     channels = groups(model)
     dead = channels.groups[::3][: max(len(channels.groups) - 1, 0)]
     if len(dead) < 1 or len(channels.groups) < 2:
@@ -92,12 +92,12 @@ def _check_cut(model: keras.Model, data: np.ndarray, who: str) -> None:
         small, same = (f(model, channels, dead).predict(data, verbose=0) for f in (shrink, zeroed))
     except ValueError as error:
         raise AssertionError(
-            f"{who}: its channels can't be cut out: {error} Check its axis letters, flow, width and resize in "
+            f"{who}: its channels can't be removed: {error} Check its axis letters, flow, width and resize in "
             "tfc.describe"
         ) from error
     gap, most = float(np.abs(small - same).max()), float(np.abs(same).max())
     hold(
         gap <= _ROUNDING * max(most, 1.0),
-        f"{who}: with channels cut out the model differs by {gap:.3g} from the one that does not read them. Check its "
+        f"{who}: with channels removed the model differs by {gap:.3g} from the one that does not read them. Check its "
         "axis letters and flow in tfc.describe",
     )

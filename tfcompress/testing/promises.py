@@ -1,16 +1,16 @@
-"""What every check says where something does not hold."""
+"""Assertions that the checks share."""
 
 import keras
 
 
 def hold(is_true: bool, sentence: str) -> None:
-    """Raises an AssertionError with a sentence, also under `python -O`, which takes `assert` statements out."""
+    """Raises an AssertionError with a sentence unless `is_true`, even under `python -O`, which skips `assert`."""
     if not is_true:
         raise AssertionError(sentence)
 
 
 def check_registered(kind: type) -> None:
-    """Holds that files can name a class; those of Keras they name by module."""
+    """Checks that a class is registered with Keras, so that files can name it; classes of Keras need not be."""
     if kind.__module__.startswith("keras."):
         return
     name = keras.saving.get_registered_name(kind)

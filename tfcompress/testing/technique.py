@@ -1,4 +1,4 @@
-"""The check of a technique."""
+"""check_technique: checks a technique of your own."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ def check_technique(technique: Technique, model: keras.Model | None = None, seed
         technique: The technique.
         model: A built Functional or Sequential model that it treats; None for a small convolutional net.
         seed: Seed of data and weights.
-        steps: Steps of the output's scale by which the file may differ from its simulation; 1 is rounding.
+        steps: Steps of the output's scale by which the file may differ from its simulation; 1 allows for rounding.
 
     Raises:
         AssertionError: If something does not hold; the sentence says what.
@@ -71,24 +71,24 @@ def _check_declaration(technique: Technique) -> None:
     has_fields = bool(vars(kind).get("__annotations__"))
     hold(
         not has_fields or "__dataclass_params__" in vars(kind),
-        f"{who}: its fields are none yet. Write @dataclass(frozen=True) above the class",
+        f"{who}: its fields take effect only in a dataclass. Write @dataclass(frozen=True) above the class",
     )
     hold(kind.__dataclass_params__.frozen, f"{who}: a technique must be frozen. Write @dataclass(frozen=True)")
     check_registered(kind)
-    hold(dataclasses.replace(technique) == technique, f"{who}: made anew of its own fields it is another one")
+    hold(dataclasses.replace(technique) == technique, f"{who}: a copy made from its own fields is not equal to it")
 
 
 def _check_json(technique: Technique) -> None:
     text = Recipe(technique).to_json()
     again = Recipe.from_json(text)
-    hold(again == Recipe(technique), f"{technique.name}: read from JSON it is another one: {again[0]!r}")
-    hold(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is another one")
+    hold(again == Recipe(technique), f"{technique.name}: read from JSON it is not equal to the original: {again[0]!r}")
+    hold(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is different")
 
 
 def _check_zeros(artifact: Any, compression: Compression, who: str) -> None:
     zeros = sum(int((kernel == 0).sum()) for kernel in artifact.kernels().values())
     held = sum(int((np.asarray(full_precision(c.variable)) == 0).sum()) for c in compression.state.chains())
-    hold(zeros >= held, f"{who}: of {held} zeros in the weights {zeros} are in the file")
+    hold(zeros >= held, f"{who}: of {held} zeros in the weights only {zeros} are in the file")
 
 
 def _check_saved(compression: Compression, model: keras.Model, content: bytes, seed: int, who: str) -> None:
@@ -98,8 +98,8 @@ def _check_saved(compression: Compression, model: keras.Model, content: bytes, s
         loaded = Compression.load(path, model)
     mine, theirs = ([np.array(full_precision(v)) for v in c.state.variables] for c in (compression, loaded))
     same = len(mine) == len(theirs) and all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
-    hold(same, f"{who}: state that was saved and loaded is another one")
-    hold(converted(loaded, seed).content == content, f"{who}: saved and loaded it gives another file")
+    hold(same, f"{who}: state is different after saving and loading")
+    hold(converted(loaded, seed).content == content, f"{who}: after saving and loading it gives a different file")
 
 
 def _check_session(technique: Technique, model: keras.Model, seed: int) -> None:
@@ -111,7 +111,7 @@ def _check_session(technique: Technique, model: keras.Model, seed: int) -> None:
         loaded = load_model(path)
     one, two = (keras.tree.flatten(m.predict(x, verbose=0)) for m in (session.model, loaded))
     same = all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    hold(same, f"{technique.name}: a session's model that was saved and loaded gives other values")
+    hold(same, f"{technique.name}: after saving and loading, a session's model gives different values")
 
 
 def _check_shape_change(technique: Technique, model: keras.Model, seed: int) -> None:

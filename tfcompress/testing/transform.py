@@ -1,4 +1,4 @@
-"""The check of a transform."""
+"""check_transform: checks a transform of your own."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
     """Checks a transform: shape, fixed point, gradient, state, configuration.
 
     Args:
-        transform: The transform. One that is built already, with state assigned, is checked as it is.
+        transform: The transform. One that is built already is checked with its state.
         weight: A weight for it, float32; None for random numbers, with as many axes as the transform has letters.
 
     Raises:
@@ -39,7 +39,7 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
         transform.build(weight.shape)
     value = np.asarray(transform(weight))
     hold(value.shape == weight.shape, f"{who}: the shape must stay {weight.shape}. Received: {value.shape}")
-    hold(np.isfinite(value).all(), f"{who}: it makes values that are not finite of finite ones")
+    hold(np.isfinite(value).all(), f"{who}: it turns finite values into values that are not finite")
     transform.settle(tf.constant(weight))
     if transform.lasting:
         _check_fixed_point(transform, value, who)
@@ -57,7 +57,7 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
     twin.load_own_variables(stored)
     hold(
         np.array_equal(np.asarray(twin(weight)), np.asarray(transform(weight))),
-        f"{who}: made anew of its configuration and saved state it gives other values",
+        f"{who}: a copy made from its configuration and saved state gives different values",
     )
 
 
@@ -67,7 +67,8 @@ def _check_fixed_point(transform: Transform, value: np.ndarray, who: str) -> Non
     hold(
         gap <= FIXED_POINT * most,
         f"{who}: a second pass changes values by {gap:.3g}; at most {FIXED_POINT:g} of the largest |w| ({most:.3g}) is "
-        "rounding. What is found in the weight must be found in the result too, or kept as state (`settle`)",
+        "rounding. What is computed from the weight must come out the same from the result, or be stored as state "
+        "(`settle`)",
     )
     hold(np.array_equal(again == 0, value == 0), f"{who}: a second pass changes which values are exactly zero")
 
@@ -79,11 +80,11 @@ def _check_gradient(transform: Transform, weight: np.ndarray, rng: Any, who: str
         value = transform(w)
         total = tf.reduce_sum(value * upstream)
     slope = tape.gradient(total, w)
-    hold(slope is not None, f"{who}: no gradient reaches the weight. Wrap what rounds in self.straight_through")
+    hold(slope is not None, f"{who}: no gradient reaches the weight. Wrap the rounding in self.straight_through")
     slope, value = np.asarray(slope), np.asarray(value)
     passes = np.isclose(slope, upstream, rtol=1e-5, atol=1e-6) | (slope == 0) & (value == 0)
     hold(
         bool(passes.all()),
         f"{who}: the gradient must reach each weight as it is, or be 0 where the value is 0; it does not for "
-        f"{int((~passes).sum())} of {passes.size}. Wrap what rounds in self.straight_through",
+        f"{int((~passes).sum())} of {passes.size}. Wrap the rounding in self.straight_through",
     )

@@ -1,4 +1,4 @@
-"""Short trainings and conversions that the checks look at."""
+"""Runs short trainings and conversions for the checks."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SAMPLES = 64
 
 
 def small_model() -> keras.Model:
-    """Convolution, BatchNormalization, ReLU and two Dense layers, 4 outputs."""
+    """Returns a model of convolution, BatchNormalization, ReLU and two Dense layers, with 4 outputs."""
     layers = keras.layers
     inner = [layers.Conv2D(8, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.Flatten()]
     outer = [layers.Dense(24, activation="relu"), layers.Dense(4)]
@@ -25,7 +25,7 @@ def small_model() -> keras.Model:
 
 
 def data(model: keras.Model, seed: int) -> list[np.ndarray]:
-    """One array of samples per input."""
+    """Returns random samples, one array per input."""
     rng, found = np.random.default_rng(seed), []
     for x in model.inputs:
         shape = (SAMPLES, *(8 if size is None else size for size in x.shape[1:]))
@@ -35,14 +35,14 @@ def data(model: keras.Model, seed: int) -> list[np.ndarray]:
 
 
 def given(model: keras.Model, seed: int) -> Any:
-    """Samples as the model's call takes them."""
+    """Returns random samples in the form that the model's call takes."""
     if len(model.inputs) == 1:
         return data(model, seed)[0]
     return keras.tree.pack_sequence_as(keras.tree.map_structure(lambda _: 0, model.input), data(model, seed))
 
 
 def short_fit(technique: Technique, model: keras.Model, seed: int) -> tuple[keras.Model, Compression]:
-    """A copy of the model that was trained a little under the technique and in int8, with its compression."""
+    """Trains a copy of a model for a short time under a technique and in int8, and returns it with its compression."""
     keras.utils.set_random_seed(seed)
     copy = copied(model)[0]
     copy.compile(keras.optimizers.Adam(1e-3), "mse", jit_compile=False)
@@ -55,11 +55,11 @@ def short_fit(technique: Technique, model: keras.Model, seed: int) -> tuple[kera
 
 
 def check_values(compression: Compression, who: str) -> None:
-    """Values that training ended with are the final ones."""
+    """Checks that weights have their final values at the end of training."""
     told = [note for note in compression.notes if "changed after the training's end" in note]
     hold(
         not told,
-        f"{who}: a second pass through its transforms gives other weights than the first. f(f(w)) must be f(w) to "
+        f"{who}: a second pass through its transforms changes the weights. f(f(w)) must equal f(w) to "
         f"{FIXED_POINT:g} of the largest |w|, and zeros must stay; check them by tfc.testing.check_transform",
     )
     before = [np.array(full_precision(chain.variable)) for chain in compression.state.chains()]
@@ -71,12 +71,12 @@ def check_values(compression: Compression, who: str) -> None:
 
 
 def converted(compression: Compression, seed: int) -> Any:
-    """The integer file of a compression."""
+    """Converts a compression to an integer file."""
     return compression.convert(calibration=given(compression.file_model, seed))
 
 
 def check_equal(artifact: Any, compression: Compression, x: Any, who: str, steps: float) -> None:
-    """The file is integer, and is what the simulation said."""
+    """Checks that a file is fully integer and gives the outputs of its simulation."""
     hold(artifact.is_integer, f"{who}: the file is not fully integer: {artifact.float_ops}")
     theirs = keras.tree.flatten(compression.predict(x))
     for mine, their, spec in zip(keras.tree.flatten(artifact.predict(x)), theirs, artifact.outputs, strict=True):
@@ -84,5 +84,5 @@ def check_equal(artifact: Any, compression: Compression, x: Any, who: str, steps
         hold(
             gap <= steps * 1.001,
             f"{who}: the file differs from its simulation by {gap:.1f} steps of output {spec.name!r}; at most "
-            f"{steps:g} may be rounding",
+            f"{steps:g} can be explained by rounding",
         )

@@ -1,1 +1,1 @@
-"""Recipes meet `fit`: the plan, the one callback, the session."""
+"""Runs a recipe during training: the plan, the callback, the session."""

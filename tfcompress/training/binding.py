@@ -1,4 +1,4 @@
-"""Which model is compressed when `fit` trains one: that model, or a network that it holds.
+"""Finds the model to compress when `fit` trains one: that model itself, or a network that it holds.
 
 A GAN, a contrastive learner, a diffusion model or a distiller is a `keras.Model` with a `train_step` and networks as
 attributes, often without a `call`. `Compression.set_model(network)` before `fit` says which of them is meant.
@@ -15,10 +15,11 @@ def network_of(trained: keras.Model, asked: keras.Model | None) -> keras.Model:
 
     Args:
         trained: The model that `fit` trains.
-        asked: The model that the user named before; None if none was.
+        asked: The model that the user named with `set_model`; None if none was.
 
     Raises:
-        ValueError: If `trained` only holds networks and none of them was named, or the one named is not built.
+        ValueError: If `trained` has no `call` of its own and no network in it was named, or the one named is not
+            built.
     """
     inside = layers_inside(trained)
     if asked is not None and asked is not trained and (not inside or any(layer is asked for layer in inside)):
@@ -34,7 +35,7 @@ def network_of(trained: keras.Model, asked: keras.Model | None) -> keras.Model:
 
 
 def overlap(one: keras.Model, two: keras.Model) -> bool:
-    """Whether two models share layers."""
+    """Returns whether two models share layers."""
     mine = {id(layer) for layer in [one, *layers_inside(one)]}
     return any(id(layer) in mine for layer in [two, *layers_inside(two)])
 

@@ -1,8 +1,8 @@
-"""Compression: the one callback. The model stays the same object, compiled as it was.
+"""Compression: the callback that compresses a model while `fit` trains it.
 
-While `fit` runs, the techniques' transforms lie over the model's layers for the length of each
-step; between steps nothing does. At the end the weights hold their final values, and `convert`
-writes the integer file.
+The model stays the same object, compiled as it was. The techniques' transforms replace the calls of its layers
+during each step and are removed between steps. At the end the weights hold their final values, and `convert` writes
+the integer file.
 """
 
 import copy
@@ -18,7 +18,7 @@ from tfcompress.training.runners.loop import Loop
 
 
 def _of_run(name: str, text: str) -> property:
-    """An attribute of the callback that is one of its run."""
+    """Returns a property of the callback that reads and sets the same attribute of its run."""
     return property(lambda self: getattr(self.run, name), lambda self, value: setattr(self.run, name, value), doc=text)
 
 
@@ -31,9 +31,9 @@ class Compression(RunCallback):
             before the first step; None lets the first batches set them.
         update_every: Steps between two updates of masks and clusters; None for about a hundred
             updates in the training.
-        learning_rate: Of the optimizer that trains what is not the model's: learned ranges,
-            adapters of feature distillation.
-        seed: Seed of what is drawn at random.
+        learning_rate: Learning rate for variables that the techniques add to the model: learned
+            ranges, adapters of feature distillation.
+        seed: Seed of the random numbers that techniques draw.
         verbose: 0 prints nothing; 1 prints the plan before training and one line after it.
 
     Example:
@@ -65,13 +65,13 @@ class Compression(RunCallback):
 
     @classmethod
     def carrying(cls, run: CompressionRun) -> "Compression":
-        """Returns the callback of a run that was made elsewhere, as `tfc.compress` does."""
+        """Returns a callback for a run that already exists, as `tfc.compress` makes one."""
         made = cls.__new__(cls)
         RunCallback.__init__(made, run)
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A callback of the same settings, for another training; model, teachers and data are not copied."""
+        """Returns a callback of the same settings for another training; model, teachers and data are not copied."""
         made = copy.copy(self)
         memo[id(self)] = made
         made.run = self.run.twin()
@@ -80,32 +80,32 @@ class Compression(RunCallback):
     plan = _of_run("plan", "What is done to each weight and activation; None before a model is known.")
     state = _of_run("state", "Step counters, transforms and ranges.")
     clock = _of_run("clock", "How far the training is; None before a model is known.")
-    notes = _of_run("notes", "What is told at the end, one sentence each.")
+    notes = _of_run("notes", "What is printed when training ends, one sentence each.")
     recipe = _of_run("recipe", "The techniques.")
     calibration = _of_run("calibration", "Representative data that sets the activation ranges.")
     update_every = _of_run("update_every", "Steps between two updates of masks and clusters.")
-    learning_rate = _of_run("learning_rate", "Of the optimizer that trains what is not the model's.")
-    seed = _of_run("seed", "Seed of what is drawn at random.")
-    verbose = _of_run("verbose", "Whether the plan and the result are told.")
+    learning_rate = _of_run("learning_rate", "Learning rate for variables that the techniques add to the model.")
+    seed = _of_run("seed", "Seed of the random numbers that techniques draw.")
+    verbose = _of_run("verbose", "Whether the plan and the result are printed.")
     network = _of_run("network", "The model that is compressed.")
     trained = _of_run("trained", "The model that trains: the network, or a model that holds it.")
-    file_model = _of_run("file_model", "The plain model a file is made of.")
+    file_model = _of_run("file_model", "The plain model that is converted to a file.")
     memories = _of_run("memories", "Technique name to what it remembers of the model.")
-    laps = _of_run("laps", "Which weights go through the schedules by which clock.")
+    laps = _of_run("laps", "Which weights follow the schedules by which clock.")
 
     # attaching
 
     def set_model(self, model: keras.Model) -> None:
-        """Makes the plan for a built model and hangs the state on it, so that checkpoints carry it.
+        """Makes the plan for a built model and attaches the state to it, so that checkpoints hold it.
 
         Keras calls this at the start of `fit`; a model that is built by its first batch gets its
         plan then. Call it yourself to see `plan` before training, before `model.load_weights` of
-        a checkpoint whose masks, ranges and schedule shall go on, or to name the network to
+        a checkpoint whose masks, ranges and schedule are to be continued, or to name the network to
         compress inside a model that only holds it (a GAN, a contrastive learner, a distiller):
         `compression.set_model(trainer.network)`, then `trainer.fit(..., callbacks=[compression])`.
 
-        The plan is made anew each time: what began to train meanwhile is treated, and what was
-        there goes on.
+        The plan is made anew each time: layers that have become trainable are included, and
+        masks, clusters and ranges that exist are continued.
 
         Raises:
             TypeError: If it is no model of Keras 3.
@@ -126,7 +126,7 @@ class Compression(RunCallback):
             self.run.bind(model)
 
     def resume(self, model: keras.Model, checkpoint: Any) -> None:
-        """Goes on from a checkpoint written during an earlier training with the same techniques.
+        """Loads a checkpoint of an earlier training with the same techniques, to continue from it.
 
         Args:
             model: The model, built.
@@ -142,7 +142,10 @@ class Compression(RunCallback):
     # training
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Lays the step functions; what `BackupAndRestore` loads is there, or comes right after."""
+        """Installs the step functions on the model.
+
+        A `BackupAndRestore` among the callbacks has loaded its checkpoint by now, or does so right after.
+        """
         if self.run.loop is not None:
             raise RuntimeError("Compression: fit was called inside `with compression.training(...)`. Use one of them.")
         callbacks = running_list(self)
@@ -154,16 +157,16 @@ class Compression(RunCallback):
         self.run.fit.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Tells the clock."""
+        """Passes the number of the epoch to the run."""
         self.run.begin_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Does what stands before all callbacks, where nothing could be put there."""
+        """Ends the epoch, where no callback could be put before all others to do it."""
         if not self.run.is_surrounded:
             self.run.settle_epoch(logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Does what stands around all callbacks, where nothing could be put there."""
+        """Ends the training, where no callbacks could be put around all others to do it."""
         if not self.run.is_surrounded:
             self.run.settle_training()
             self.run.close()
@@ -171,17 +174,17 @@ class Compression(RunCallback):
     def training(self, epochs: int = 1, steps: int | None = None) -> Loop:
         """Compresses a network in a training loop of your own (`GradientTape`, `train_on_batch`).
 
-        While the block runs, each call of the network is one of the compressed network, with
-        `training=True` or without; `step()` moves the schedules. A step function of yours must be
+        While the block runs, each call of the network computes the compressed network, with
+        `training=True` or without; `step()` advances the schedules. A step function of yours must be
         traced inside the block, not before it.
 
         Args:
             epochs: Number of epochs.
-            steps: Steps an epoch; there `step()` is called.
+            steps: Steps per epoch, that is calls of `step()`.
 
         Returns:
-            A context manager. When the block ends the techniques come to their end; after an
-            exception `finish()`, `convert()` or another block goes on.
+            A context manager. When the block ends, the techniques apply their final values; after an
+            exception continue with `finish()`, `convert()` or another block.
 
         Raises:
             ValueError: If no model is known (`set_model`), or a number is below 1.
@@ -224,7 +227,7 @@ class Compression(RunCallback):
     # afterwards
 
     def finish(self) -> keras.Model:
-        """Makes sure the model holds its final weights and no hooks; returns it.
+        """Returns the model with its final weights and without hooks.
 
         Needed after an exception in `fit`, or when something assigned weights afterwards; otherwise
         it changes nothing.
@@ -235,15 +238,15 @@ class Compression(RunCallback):
         return self.run.finish()
 
     def convert(self, path: Any = None, calibration: Any = None, mode: str | None = None, **options: Any) -> Any:
-        """Writes the trained model as a `.tflite` file that is proven to be what was trained.
+        """Converts the trained model to a `.tflite` file and verifies that it computes what was trained.
 
         Args:
             path: Where to save; None to only return the artifact.
             calibration: Representative data; needed without `Quantize`, and where operations have
                 inner values that no range was trained for. The file is compared with the model and
-                with the simulation on it. None for what the compression itself was given.
-            mode: As for `tfc.convert`; None for what the recipe's `Quantize` says, "int8" without
-                one.
+                with the simulation on it. None for the data that the compression itself was given.
+            mode: As for `tfc.convert`; None for the mode that the recipe's `Quantize` asks for,
+                "int8" without one.
             **options: Further options of `tfc.convert`.
 
         Returns:
@@ -255,14 +258,14 @@ class Compression(RunCallback):
         return self.run.convert(path, calibration, mode, **options)
 
     def predict(self, x: Any, batch_size: int = 128) -> Any:
-        """The model's outputs with quantization simulated, dequantized; what the file computes.
+        """Returns the outputs of the model with quantization simulated: what the file computes, dequantized.
 
         Args:
             x: Inputs as the model takes them, `(samples, ...)`.
             batch_size: Samples at a time.
 
         Returns:
-            Outputs as float32 arrays, in the structure of the model's.
+            Outputs as float32 arrays, in the structure of the model's outputs.
 
         Raises:
             ValueError: If the activation ranges have seen no data and there is no `calibration`.
@@ -270,13 +273,13 @@ class Compression(RunCallback):
         return self.run.predict(x, batch_size)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """`model.evaluate` with quantization simulated; same arguments, same result."""
+        """Runs `model.evaluate` with quantization simulated; same arguments, same kind of result."""
         return self.run.evaluate(*args, **kwargs)
 
-    # keeping
+    # saving
 
     def save(self, path: Any) -> None:
-        """Writes techniques, ranges, masks and the place in the schedule beside the model.
+        """Writes techniques, ranges, masks and the progress of the schedules to a file of its own.
 
         Args:
             path: A file name; `.tfc` is usual.
@@ -285,16 +288,16 @@ class Compression(RunCallback):
 
     @classmethod
     def load(cls, path: Any, model: keras.Model | None = None, distill: Any = None) -> "Compression":
-        """Reads what `save` wrote.
+        """Loads a compression that `save` wrote.
 
         Args:
             path: The file.
             model: The model it belongs to (the same architecture); None to give it later with
                 `set_model`.
-            distill: A `Distill` to train on with, for teachers are not in the file; None to train
-                on without.
+            distill: A `Distill` to continue training with, for teachers are not in the file; None to
+                continue without.
 
         Returns:
-            A compression that converts, predicts and trains on as the saved one would.
+            A compression that converts, predicts and continues to train as the saved one would.
         """
         return load_compression(cls, path, model, distill)

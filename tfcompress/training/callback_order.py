@@ -1,7 +1,7 @@
-"""The first and the last word among the callbacks of one training, whatever their order.
+"""Puts one callback before and one behind all other callbacks of a training, whatever their order.
 
-The first one settles weights and logs before any other callback saves or reads them; the last one
-settles what others put back at the end (`EarlyStopping(restore_best_weights=True)`).
+The first one sets the final weights and logs before any other callback saves or reads them; the last one repairs
+weights that others restored at the end (`EarlyStopping(restore_best_weights=True)`).
 """
 
 import sys
@@ -12,10 +12,10 @@ from tfcompress.training.binding import overlap
 
 
 class RunCallback(keras.callbacks.Callback):
-    """A callback of a compression.
+    """A Keras callback that belongs to a compression run.
 
     Args:
-        run: The `CompressionRun` that it serves.
+        run: The `CompressionRun`.
     """
 
     def __init__(self, run):
@@ -24,41 +24,41 @@ class RunCallback(keras.callbacks.Callback):
 
 
 class FirstWord(RunCallback):
-    """Stands before all callbacks of one training."""
+    """Runs before all other callbacks of a training."""
 
     def on_epoch_end(self, epoch, logs=None):
-        """Weights take their lasting values; sparsity and ranges go to `logs`."""
+        """Bakes the weights and adds sparsity and ranges to `logs`."""
         self.run.settle_epoch(logs)
 
     def on_train_end(self, logs=None):
-        """The techniques come to their end."""
+        """Brings the techniques to their final values."""
         self.run.settle_training()
 
 
 class LastWord(RunCallback):
-    """Stands behind all callbacks of one training."""
+    """Runs after all other callbacks of a training."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Looks whether another callback compiled the model anew, or put a train function of its own on it."""
+        """Checks whether another callback compiled the model anew, or gave it another train function."""
         self.run.follow()
 
     on_train_batch_begin = on_epoch_begin
 
     def on_test_begin(self, logs=None):
-        """The same before validation."""
+        """Does the same check before validation."""
         self.run.follow()
 
     def on_train_end(self, logs=None):
-        """Looks whether anybody changed the weights since, and closes."""
+        """Repairs weights that another callback changed since, and closes the run."""
         self.run.close()
 
 
 def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackList | None:
-    """Returns the callback list that is calling `member` now, or None if it was called by hand."""
+    """Returns the callback list that is calling `member` now, or None if user code called it."""
     frame = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self")
-        # the list of a training is known by its class only
+        # fit does not pass its callback list to callbacks, so it is looked up on the stack
         if isinstance(owner, keras.callbacks.CallbackList) and member in owner.callbacks:
             return owner
         frame = frame.f_back
@@ -66,7 +66,7 @@ def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackLi
 
 
 def surround(callbacks: keras.callbacks.CallbackList, run) -> list:
-    """Puts the first and the last word of a run around all other callbacks.
+    """Puts callbacks of a run before and behind all other callbacks.
 
     Args:
         callbacks: The callback list of the training.
@@ -76,7 +76,7 @@ def surround(callbacks: keras.callbacks.CallbackList, run) -> list:
         The other runs of the training, in their order.
 
     Raises:
-        ValueError: If another one is for the same layers.
+        ValueError: If another run compresses the same layers.
     """
     mine = [c for c in callbacks.callbacks if isinstance(c, (FirstWord, LastWord)) and c.run is run]
     others = [c for c in callbacks.callbacks if c not in mine]

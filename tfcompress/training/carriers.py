@@ -1,4 +1,4 @@
-"""What carries the operation plans of a run: hooks on the layers of a live model, or a session's wrapper layers."""
+"""Attaches operation plans to a model: by hooks on the layers of a live model, or by a session's wrapper layers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,44 +15,44 @@ from tfcompress.training.plan import Plan, make_plan, waiting
 
 
 class LiveLayers:
-    """The operation plans are laid over the layers of the live model for as long as a step runs."""
+    """Applies the operation plans to the layers of a live model by hooks, while a step runs."""
 
     is_laid = True
-    """Whether anything is laid over layers; the model computes as in the file only while it is."""
+    """Whether the plans are applied by hooks; the model computes as in the file only while these are installed."""
 
     def plan(self, model: keras.Model, recipe: Recipe, seed: int, before: Plan | None = None) -> Plan:
         """Returns the plan for a built model; `before` itself where nothing has changed since."""
         return make_plan(model, recipe, seed, before=before)
 
     def notes(self) -> list[str]:
-        """Returns what is to be said when the plan is made anew."""
+        """Returns notes for the user when the plan is made anew."""
         return []
 
     def laid(self, state: CompressionState):
-        """Returns what of a state is laid over live layers."""
+        """Returns the state whose plans hooks apply to live layers."""
         return state
 
     def plain(self, network: keras.Model | None) -> keras.Model | None:
-        """Returns the model of ordinary layers that a file is made of."""
+        """Returns the model of ordinary layers that is converted to a file."""
         return network
 
     def finished(self, run) -> keras.Model:
-        """Returns the model of a run whose weights have their final values."""
+        """Returns the model of ordinary layers, whose weights have their final values."""
         return run.network
 
     def facts(self, recipe: Recipe, notes: list[str]) -> dict:
-        """Returns what goes to the metadata of a file."""
+        """Returns the facts about the compression for the metadata of a file."""
         return {"recipe": recipe_facts(recipe), "notes": list(notes)}
 
 
 class WrapperLayers(LiveLayers):
-    """The operation plans lie in the wrapper layers of a session's model, which stay as they are.
+    """Applies the operation plans through the wrapper layers of a session's model, which need no hooks.
 
     Args:
         plan: The plan that was wrapped.
-        plain: The model of the layers inside.
+        plain: The model of the layers inside the wrappers.
         recipe: All techniques of the session, also those that changed the graph before training.
-        operated: `(technique name, rows)` of what these did.
+        operated: `(technique name, rows)` of these graph changes.
     """
 
     is_laid = False
@@ -66,15 +66,15 @@ class WrapperLayers(LiveLayers):
         return self._plan
 
     def notes(self) -> list[str]:
-        """Returns what could be treated now and is not."""
+        """Returns notes on layers that have become trainable since `tfc.compress` and that techniques leave alone."""
         return [
-            f"{', '.join(paths)} began to train after tfc.compress, and {name} does not treat them. Go on with "
+            f"{', '.join(paths)} became trainable after tfc.compress, and {name} leaves them out. Continue with "
             "session = tfc.compress(session.model, recipe), which keeps masks, clusters and ranges"
             for name, paths in waiting(self._plan, self._plain).items()
         ]
 
     def laid(self, state: CompressionState):
-        """Returns a state of nothing: wrapper layers have it in them."""
+        """Returns an empty state: wrapper layers hold the plans and need no hooks."""
         return SimpleNamespace(op_plans=[], inputs=[])
 
     def plain(self, network: keras.Model | None) -> keras.Model:
@@ -82,7 +82,10 @@ class WrapperLayers(LiveLayers):
         return self._plain
 
     def finished(self, run) -> keras.Model:
-        """Cuts the channels that were hidden; the ranges go along, to where `tfc.convert` looks for them."""
+        """Removes the channels that were masked during training, and returns the smaller plain model.
+
+        The ranges are transferred to it, where `tfc.convert` looks for them.
+        """
         plain, state = self._plain, run.state
         self._cuts = []
         for technique in run.recipe:
@@ -92,7 +95,7 @@ class WrapperLayers(LiveLayers):
         return plain
 
     def _cut(self, technique, run, plain, state):
-        """Cuts what a technique has hidden, and takes the state along."""
+        """Removes the channels that a technique masked, and transfers the state to the smaller model."""
         memory = run.memories[technique.name]
         cut = technique.close(plain, memory, run.plan.kernels[technique.name])
         if cut is None or not len(cut.dead):
@@ -102,7 +105,7 @@ class WrapperLayers(LiveLayers):
         return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
 
     def facts(self, recipe: Recipe, notes: list[str]) -> dict:
-        """Returns the same of the whole recipe, and what was done to the graph."""
+        """Returns the facts about the whole recipe, graph changes included."""
         done = [*self.operated, *self._cuts]
         rows = [{"technique": name, **asdict(row)} for name, found in done for row in found]
         return {**super().facts(self._recipe, notes), **({"surgery": rows} if rows else {})}

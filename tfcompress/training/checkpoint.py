@@ -1,4 +1,4 @@
-"""A compression on disk: techniques as JSON and the whole state as arrays, in one `.npz` file beside the model."""
+"""Saves and loads a compression: techniques as JSON and the state as arrays, in one `.npz` file beside the model."""
 
 import io
 import json
@@ -17,14 +17,14 @@ _OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
 
 
 def save_compression(compression, path: str | os.PathLike) -> None:
-    """Writes a compression.
+    """Saves a compression to a file.
 
     Args:
         compression: A `CompressionRun` that has a model.
         path: The file.
 
     Raises:
-        ValueError: If it has no model yet, or a technique can't be written (a user's schedule in code).
+        ValueError: If a technique can't be written (a user's schedule in code).
     """
     lasting, lesson = _variables(compression)
     arrays = {f"v{k}": v.numpy() for k, v in enumerate(lasting)}
@@ -45,7 +45,7 @@ def save_compression(compression, path: str | os.PathLike) -> None:
 
 
 def _variables(compression) -> tuple[list, list]:
-    """The state without what techniques that are not saved keep for training, and that."""
+    """Returns the variables to save, and separately those that unsaved techniques (`Distill`) hold for training."""
     lessons = [e for t in compression.recipe if not t.is_saved for e in compression.plan.extras[t.name]]
     own = {id(v) for lesson in lessons for v in lesson.variables}
     found = compression.state.variables
@@ -53,13 +53,13 @@ def _variables(compression) -> tuple[list, list]:
 
 
 def load_compression(cls, path: str | os.PathLike, model=None, distill=None):
-    """Reads what `save_compression` wrote.
+    """Loads a compression that `save_compression` wrote.
 
     Args:
         cls: `Compression`.
         path: The file.
         model: The model it belongs to, built; None to give it later with `set_model`.
-        distill: Teachers to train on with, which are not in the file; None to train on without.
+        distill: A `Distill` to continue training with, since teachers are not in the file; None to continue without.
 
     Returns:
         The compression.
@@ -106,25 +106,25 @@ def _read(path):
         file = load_arrays(name)
         facts = json.loads(bytes(file["facts"]))
         if facts["format"] != FORMAT:
-            raise ValueError(f"its format is {facts['format']!r}, read is {FORMAT!r}")
+            raise ValueError(f"its format is {facts['format']!r}, this version reads {FORMAT!r}")
         values = [file[f"v{k}"] for k in range(facts["count"])]
         lesson = [file[f"lesson{k}"] for k in range(facts["lesson"])]
         # each fact is needed; one that is missing is a damaged file as well
         _ = facts["recipe"], facts["had_distill"]
         strange = sorted(set(dict(facts["options"])) - set(_OPTIONS))
         if strange or not isinstance(facts["notes"], list):
-            raise ValueError(f"its options are {', '.join(_OPTIONS)}, and its notes a list")
+            raise ValueError(f"its options must be among {', '.join(_OPTIONS)}, and its notes a list")
     except (LookupError, TypeError, ValueError, OSError, RecursionError) as error:
         raise ValueError(f"{name!r} is no compression saved by Compression.save, or is damaged: {error}.") from error
     return facts, values, lesson
 
 
 def restore(compression, saved: dict) -> None:
-    """Fills the state of a compression that has just met its model.
+    """Assigns saved values to the state of a compression that has just got its model.
 
     Args:
         compression: The `CompressionRun`.
-        saved: What `load_compression` kept for it.
+        saved: The values that `load_compression` read.
 
     Raises:
         ValueError: If the state does not fit the model.

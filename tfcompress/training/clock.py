@@ -1,8 +1,7 @@
-"""How far the training is, counted by ourselves: `optimizer.iterations` counts something else.
+"""Counts training steps, because `optimizer.iterations` counts something else.
 
-With gradient accumulation the optimizer counts a quarter of the steps, and a second `fit` does not
-restart it. The count is kept in Python; the state's variables get it when they are saved, and at
-the end of an epoch.
+With gradient accumulation the optimizer counts only every few steps, and a second `fit` does not restart its count.
+The count is a Python number; it is written to the state's variables when they are saved, and at the end of an epoch.
 """
 
 from tfcompress.fake_quant.state import CompressionState
@@ -11,14 +10,14 @@ from tfcompress.techniques.base import Moment
 
 
 class Clock:
-    """Steps done, of how many.
+    """Counts the steps of a training and its progress.
 
     Args:
-        state: Where the count is saved; None for a count that is not.
+        state: The state that the count is saved in; None for a count that is not saved.
 
     Attributes:
         step: Steps done.
-        total: Steps of the training the schedules were laid out for, 0 while unknown.
+        total: Steps of the whole training that the schedules span, 0 while unknown.
         progress: Fraction of it that is done, 0..1.
     """
 
@@ -33,22 +32,22 @@ class Clock:
             state.count_with(self)
 
     def follow(self, state: CompressionState) -> None:
-        """Goes on counting for another state."""
+        """Continues the count in another state."""
         self.state = state
         self.write()
         state.count_with(self)
 
     def read(self) -> None:
-        """Takes the count from the state, which was just loaded."""
+        """Reads the count from the state, after it was loaded."""
         if self.state is None:
             return
-        # replicas of a distribution strategy each hold a copy, which Python can't make a number of
+        # under a distribution strategy a variable has several copies, which int() and float() refuse
         self.step, self.total = (int(full_precision(v)) for v in (self.state.step, self.state.total))
         self.progress = float(full_precision(self.state.progress))
         self._looked = self.step
 
     def write(self) -> None:
-        """Brings the state up to date."""
+        """Writes the count to the state."""
         if self.state is None:
             return
         self.state.step.assign(self.step)
@@ -57,20 +56,20 @@ class Clock:
 
     @property
     def is_over(self) -> bool:
-        """Whether the training that the schedules were laid out for is done."""
+        """Whether the training that the schedules span is done."""
         return self.progress >= 1.0
 
     @property
     def ends_epoch(self) -> bool:
-        """Whether the step just run was the last of its epoch, as far as anybody can know."""
+        """Whether the step just run was the last of its epoch; False while the length of an epoch is unknown."""
         return self.per_epoch is not None and self._seen >= self.per_epoch
 
     def start(self, epochs: int, per_epoch: int | None) -> None:
-        """Begins or goes on with a training; `per_epoch` steps an epoch, None when unknown."""
+        """Begins or continues a training of `epochs` epochs of `per_epoch` steps (None: unknown)."""
         self.epochs, self.per_epoch, self._fresh = epochs, per_epoch, True
 
     def begin_epoch(self, epoch: int) -> None:
-        """Notes the epoch; the first one tells how many are left."""
+        """Notes the epoch; the first one of a training says how many are left."""
         if self._fresh and not self.total and self.per_epoch:
             self.total = max(self.step + (self.epochs - epoch) * self.per_epoch, 1)
         self.epoch, self._seen, self._fresh = epoch, 0, False
@@ -84,7 +83,7 @@ class Clock:
         self._move()
 
     def end_epoch(self) -> None:
-        """Learns the length of an epoch whose length nobody knew."""
+        """Ends the epoch; its number of steps gives the length of the training where that was unknown."""
         if not self.total and self._seen:
             self.total = self.step + (self.epochs - self.epoch - 1) * self._seen
         self._move()
@@ -103,11 +102,11 @@ class Clock:
         self.progress = max(self.progress, now)
 
     def moment(self, last: bool = False) -> Moment:
-        """Returns now, for the techniques."""
+        """Returns the current moment of the training, for the techniques."""
         return Moment(self.step, self.total or None, 1.0 if last else self.progress, last)
 
     def is_due(self, every: int | None) -> bool:
-        """Whether the techniques are to be updated now; asked once before each call.
+        """Returns whether the techniques are to be updated now; called once before each train function call.
 
         Args:
             every: Steps between two updates; None for about a hundred in a training, at most 50
@@ -115,7 +114,7 @@ class Clock:
         """
         if every is None:
             every = min(max(self.total // 100, 1), 50) if self.total else 10
-        # a call may run several steps at once and so jump over the very step
+        # one call may run several steps and so skip the step at which the update was due
         due = self.step % every == 0 or self.step // every > self._looked // every
         self._looked = self.step
         return due

@@ -1,7 +1,7 @@
-"""Laps: which weights go through the schedules by which clock.
+"""Decides which weights follow the schedules by which clock: a lap is a set of weights with a clock.
 
-Normally there is one. Weights that begin to train when its schedules are over (a base that is unfrozen for a second
-`fit`) go through them in a lap of their own, over the training that is left.
+Normally there is one lap. Weights that begin to train when its schedules are over (a base that is unfrozen for a
+second `fit`) get a lap of their own, which runs the schedules over the training that is left.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from tfcompress.training.clock import Clock
 
 
 class Lap:
-    """One way through the schedules.
+    """Runs the schedules once for a set of weights.
 
     Args:
-        clock: How far it is.
-        memories: Technique name to what it remembers.
+        clock: Counts the steps of this lap.
+        memories: Technique name to what it remembers of the model.
         chosen: `(technique name, id of the variable)` of the weights in it; None for all that are in no other lap.
     """
 
@@ -24,15 +24,15 @@ class Lap:
         self.clock, self.memories, self.chosen = clock, memories, chosen
 
     def advance(self, recipe, kernels: dict[str, list[Kernel]], last: bool) -> None:
-        """Moves the transforms of its weights on; techniques of higher order go first."""
+        """Updates the transforms of its weights; techniques of higher order go first."""
         for t in sorted(recipe, key=lambda t: -t.order):
-            # nothing can be chosen by weights of a training that diverged
+            # weights that are NaN or infinite have no meaningful magnitudes to choose by
             found = [k for k in kernels[t.name] if is_finite(k.chain.variable)]
             t.advance(self.clock.moment(last), found, self.memories[t.name])
 
 
 class Laps:
-    """All laps of a compression, the main one first.
+    """Holds all laps of a compression, the main one first.
 
     Args:
         main: The lap whose clock is saved with the model.
@@ -45,7 +45,7 @@ class Laps:
         return iter([self.main, *self.late])
 
     def kernels(self, lap: Lap, plan) -> dict[str, list[Kernel]]:
-        """Returns the weights of a plan that are in a lap, by technique."""
+        """Returns the weights of a plan that belong to a lap, by technique."""
         elsewhere = set().union(*(late.chosen for late in self.late))
 
         def is_here(name, kernel):
@@ -55,19 +55,22 @@ class Laps:
         return {name: [k for k in found if is_here(name, k)] for name, found in plan.kernels.items()}
 
     def welcome(self, plan) -> None:
-        """Takes in the weights that a plan made anew treats for the first time."""
+        """Adds the weights that a plan made anew treats for the first time.
+
+        They join the main lap while its schedules run, and get a lap of their own afterwards.
+        """
         new = {(name, id(k.chain.variable)) for name, found in plan.new.items() for k in found}
         if not new:
             return
         if not self.main.clock.is_over:
             for memory in self.main.memories.values():
-                memory.is_final = False  # masks that were final wait for those of the newcomers
+                memory.is_final = False  # masks are final only once the added weights have theirs too
             return
         memories = {name: Memory(m.model, plain=m.plain) for name, m in self.main.memories.items()}
         self.late.append(Lap(Clock(), memories, new))
 
     def start_late(self) -> None:
-        """Starts the laps of weights that were taken in while a training goes on."""
+        """Starts the laps of weights that were added during a training."""
         main = self.main.clock
         for lap in self.late:
             if not lap.clock.total and not lap.clock.step:
@@ -75,20 +78,20 @@ class Laps:
                 lap.clock.begin_epoch(main.epoch)
 
     def merge(self) -> None:
-        """Ends the late laps: their weights are where those of the main one are."""
+        """Ends the late laps; their weights belong to the main lap from then on."""
         self.late = []
 
     @property
     def progress(self) -> float:
-        """How far the lap is that has most before it."""
+        """Progress of the lap that is furthest behind."""
         return min(lap.clock.progress for lap in self)
 
     @property
     def is_over(self) -> bool:
-        """Whether all are through."""
+        """Whether all laps are done."""
         return all(lap.clock.is_over for lap in self)
 
 
 def is_finite(variable) -> bool:
-    """Whether all numbers of a variable are finite."""
+    """Returns whether all numbers of a variable are finite."""
     return bool(np.isfinite(np.asarray(full_precision(variable))).all())

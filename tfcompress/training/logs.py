@@ -1,4 +1,4 @@
-"""What a compression tells of itself: in `logs`, at the end, in the metadata of a file."""
+"""Reports on a compression: in `logs`, in a line at the end of training, in the metadata of a file."""
 
 import json
 
@@ -8,11 +8,11 @@ from tfcompress.fake_quant.state import CompressionState
 
 
 def facts(state: CompressionState, name: str = "") -> dict[str, float]:
-    """Returns what goes to `logs` after an epoch, so that TensorBoard and CSVLogger show it.
+    """Returns sparsity and activation ranges for `logs` after an epoch, so that TensorBoard and CSVLogger show them.
 
     Args:
         state: The state.
-        name: Stands before every key, where several networks are compressed in one training.
+        name: Prefix of every key, where several networks are compressed in one training.
 
     Returns:
         `sparsity`, the fraction of masked weights among those under a mask, and `range/<name>/low`
@@ -29,19 +29,19 @@ def facts(state: CompressionState, name: str = "") -> dict[str, float]:
 
 
 def masked_of(state: CompressionState) -> tuple[int, int]:
-    """Returns how many weights are masked, and how many are under a mask: the sparsity, in `logs` and at the end."""
+    """Returns how many weights are masked to zero, and how many have a mask at all."""
     masks = [mask for transform in state.transforms if (mask := transform.masked()) is not None]
     return sum(int(np.count_nonzero(mask)) for mask in masks), sum(mask.size for mask in masks)
 
 
 def summary(state: CompressionState) -> str:
-    """Returns how many weights are treated, and the sparsity of those under a mask."""
+    """Returns a sentence: how many weights have transforms, and the sparsity of those with a mask."""
     treated = sum(int(np.prod(chain.variable.shape)) for chain in state.chains())
     masked, under = masked_of(state)
     if not under:
-        return f"{treated:,} treated weights"
+        return f"{treated:,} weights compressed"
     share = masked / under
-    return f"{treated:,} treated weights; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
+    return f"{treated:,} weights compressed; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
 
 
 def recipe_facts(recipe) -> list:

@@ -1,7 +1,7 @@
-"""The loss while training: the model's own, and what techniques add to it.
+"""Adds the losses and penalties of techniques to the loss of a model.
 
-Laid over `compute_loss` only while a train step runs. A custom `train_step` that never calls
-`compute_loss` would train without them, so that is an error after the first step.
+`compute_loss` is replaced only while a train step runs. A custom `train_step` that never calls
+`compute_loss` would train without these terms, so that is an error after the first step.
 """
 
 import inspect
@@ -13,13 +13,13 @@ from tfcompress.training.plan import Plan
 
 
 class Objective:
-    """Adds the techniques' terms to a model's loss.
+    """Adds the losses and penalties of techniques to a model's loss.
 
     Args:
         model: The compiled model.
         techniques: Techniques; those that add a loss or a penalty take part.
-        plan: The plan: its kernels by technique, and its state, in which what is not the model's
-            trains.
+        plan: The plan: its kernels by technique, and its state, which trains variables of its own
+            (learned ranges, adapters).
         memories: Technique name to what it remembers of the model.
     """
 
@@ -32,7 +32,7 @@ class Objective:
         self.was_reached = False
 
     def change(self, plan: Plan) -> None:
-        """Goes on with another plan; a new train function has to ask for the loss anew."""
+        """Continues with another plan; whether the train function calls `compute_loss` is checked again."""
         self.kernels, self.state, self.was_reached = plan.kernels, plan.state, False
 
     @property
@@ -41,10 +41,10 @@ class Objective:
         return bool(self.losses or self.penalized)
 
     def overrides(self, own: bool = True) -> tuple:
-        """Returns what has to be laid over the model during a train step.
+        """Returns the methods to replace during a train step, as `(model, name, function)`.
 
         Args:
-            own: Whether what is not the model's trains in the model's `train_step`.
+            own: Whether the state's own variables (learned ranges, adapters) train in the model's `train_step`.
         """
         changes = []
         if self.is_needed:
@@ -59,7 +59,7 @@ class Objective:
         return self.model.distribute_strategy.num_replicas_in_sync > 1
 
     def _with_own(self, plain):
-        """What is not the model's (learned ranges, adapters) trains in the model's step."""
+        """Returns a train step that trains the state's own variables (learned ranges, adapters) as well."""
 
         def train_step(*args, **kwargs):
             outputs = plain(*args, **kwargs)
@@ -69,17 +69,19 @@ class Objective:
         return train_step
 
     def after_step(self, trains_own: bool = False) -> None:
-        """Looks whether the loss was asked for; trains what the step of replicas, or a loop by hand, could not.
+        """Checks that the step computed the loss, and trains the state's own variables where the step could not.
+
+        The step of several replicas, or of a user's loop, can't train them.
 
         Raises:
-            ValueError: If the loss was not asked for.
+            ValueError: If the step never called `compute_loss`.
         """
         self.check_reached()
         if self._has_replicas or trains_own:
             self.state.train_own()
 
     def check_reached(self) -> None:
-        """Raises if a train step went by without the loss being asked for.
+        """Raises an error if a train step never called `compute_loss` although techniques add to it.
 
         Raises:
             ValueError: In that case.
@@ -119,6 +121,6 @@ class Objective:
             self.state.forget_features()
             return total
 
-        # Keras asks the signature whether `training` may be passed
+        # Keras looks in the signature whether `training` may be passed
         vars(compute_loss)["__signature__"] = signature
         return compute_loss

@@ -1,4 +1,4 @@
-"""The plan: what each technique does to each weight and activation, or why not."""
+"""Makes the plan: what each technique does to each weight and activation, or why it does nothing."""
 
 from dataclasses import dataclass, field
 
@@ -24,11 +24,11 @@ from tfcompress.training.plan_inheritance import Heritage
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the plan: what happens to a weight ("" is an output), or why nothing does.
+    """One row of the plan: what happens to a weight or an output, or why nothing does.
 
     Args:
         layer: Path of the layer.
-        weight: Path of the weight in it.
+        weight: Path of the weight in it; "" for its output.
         action: What is done, or why nothing is.
         is_treated: Whether anything is done.
         left: Why further techniques leave a weight alone that others treat.
@@ -48,17 +48,17 @@ class Row:
 
 @dataclass
 class Plan:
-    """What will be done to a model.
+    """Says what each technique does to each weight and activation of a model.
 
     Args:
         rows: One per layer and weight, in graph order.
-        state: The state that does it.
-        kernels: Technique name to its treated weights.
-        extras: Technique name to further state it keeps.
-        remarks: What else is to be known before training, one sentence each.
-        new: Technique name to the weights it did not treat before, for a plan made anew.
+        state: The operation plans and variables that carry it out.
+        kernels: Technique name to the weights that it treats.
+        extras: Technique name to further layers with state that it needs.
+        remarks: Further facts to know before training, one sentence each.
+        new: Technique name to the weights that it did not treat in the plan before.
         choices: What every technique chose for every weight; equal choices make equal plans.
-        placement: What the ranges were placed for, and where they lie.
+        placement: The operations and schemes that ranges were placed for, and the ranges.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Plan:
         return "\n".join([*lines, *(f"Note: {remark}" for remark in self.remarks)])
 
     def __str__(self) -> str:
-        """The table."""
+        """Returns the plan as a table."""
         return self.text()
 
 
@@ -93,25 +93,24 @@ def make_plan(
     can_cut: bool = False,
     before: Plan | None = None,
 ) -> Plan:
-    """Decides what is done to a built model, and makes the state that does it.
+    """Plans what each technique does to a built model, and makes the state for it.
 
     The model is not changed.
 
     Args:
         model: A built model; Functional, Sequential or subclassed.
         techniques: The recipe.
-        seed: Seed of what is drawn at random.
+        seed: Seed of the random numbers that techniques draw.
         can_cut: Whether shapes may change when training has ended.
-        before: An earlier plan of the same model and techniques; transforms and ranges that it has go on in the new
-            one, and if every technique still chooses the same, it is returned itself.
+        before: An earlier plan of the same model and techniques; the new one takes over its transforms and ranges,
+            and if every technique still chooses the same, it is returned itself.
 
     Returns:
         The plan.
 
     Raises:
-        ValueError: If a technique changes shapes that may not, if nothing at all would be treated, if an
-            override names no layer, or if activations are to be quantized in a model whose graph
-            can't be followed.
+        ValueError: If a technique changes shapes that must stay, if no technique would treat anything, if an
+            override names no layer, or if activations are to be quantized in a model whose graph can't be traced.
     """
     planner = _Planner(model, techniques, seed, can_cut, before)
     return before if before is not None and _same(before.choices, planner.choices) else planner.plan()
@@ -120,12 +119,12 @@ def make_plan(
 def _same(one, two) -> bool:
     try:
         return bool(one == two)
-    except ValueError:  # settings of a technique of the user's that can't be compared at once
+    except ValueError:  # settings of a user's technique whose == gives no single bool, such as arrays
         return False
 
 
 def waiting(plan: Plan, model: keras.Model) -> dict[str, list[str]]:
-    """Returns by technique the layers it left alone because they did not train, and that do train now."""
+    """Returns by technique the layers that it left out because they were frozen, and that are trainable now."""
     still, found = frozen(model), {}
     for path, op, *weights in plan.choices:
         for _, choices in weights:
@@ -151,7 +150,7 @@ class _Planner:
         self.choices = tuple((path, op, *self._choices(path, op)) for path, op in self.leaves)
 
     def _choices(self, path, op) -> list:
-        """What every technique chooses for the weights of an operation."""
+        """Returns what every technique chooses for the weights of an operation."""
         spec = spec_of(op)
         targets = [Target(path, op, n, spec, WeightChain(n, weight(op, n)), False) for n in spec.kernels]
         return [(t.weight, [(x.name, x.setting(t), self._is_stopped(x, op)) for x in self._weighty]) for t in targets]
@@ -179,7 +178,7 @@ class _Planner:
             and not any(t.adds_loss for t in self.techniques)
         ):
             raise ValueError(
-                "Nothing in this model would be treated.\n" + Plan(self.rows).text() + "\n"
+                "Nothing in this model would be compressed.\n" + Plan(self.rows).text() + "\n"
                 "Set `trainable = True` on what you want compressed, loosen `where`, or describe "
                 "your layers (tfc.describe)."
             )
@@ -222,7 +221,7 @@ class _Planner:
             )
 
     def _check_file(self):
-        """A recipe that ends in an integer file refuses what no file can hold; others say so."""
+        """Refuses a model that no file can hold, if the recipe quantizes; otherwise adds rows that say so."""
         refused = refused_parts(self.model, self.own.traced)
         if refused and self.quantize is not None:
             who = self.quantize.name
@@ -243,7 +242,7 @@ class _Planner:
     # activations
 
     def _placement(self):
-        """What the ranges are placed for, with the placements and the ranges of the inputs."""
+        """Returns the operations and schemes that ranges are placed for, the placements and the ranges of inputs."""
         spec = self.quantize.spec if self.quantize else None
         if spec is None or spec.activation_bits is None:
             return None, ({}, [])
@@ -265,7 +264,7 @@ class _Planner:
         return scheme is None or scheme.activation_bits is None or not self._is_chosen(op)
 
     def _is_chosen(self, op) -> bool:
-        """Whether `where` leaves a layer any kernel; without any it goes with its neighbours."""
+        """Returns whether `where` selects a kernel of a layer; a layer without kernels counts as selected."""
         chosen, kernels = where(self.quantize.where), spec_of(op).kernels
         return not kernels or any(chosen(op, name, int(np.prod(weight(op, name).shape))) for name in kernels)
 
@@ -317,17 +316,17 @@ class _Planner:
             self.rows.append(Row(t.path, name, "; ".join(left), bool(chain.transforms)))
 
     def _is_stopped(self, technique, op) -> bool:
-        """Whether a technique leaves a layer alone because it does not train."""
+        """Returns whether a technique leaves a layer out because it is frozen."""
         return id(op) in self.frozen and not technique.treats_frozen and not self._asked(technique, op)
 
     @staticmethod
     def _stay(technique, chain, held) -> str:
-        """Keeps what lies on a weight that no longer trains, and says so."""
+        """Keeps the transforms of a weight that is frozen now, and returns the sentence that says so."""
         if not held or None in held:
-            return f"{technique.name}: trainable=False (name the layer in `where` to treat it)"
+            return f"{technique.name}: trainable=False (name the layer in `where` to include it)"
         for old in held:
             chain.add(old)
-        return f"{technique.name}: trainable=False; what it did to the weight before stays as it is"
+        return f"{technique.name}: trainable=False; the weight keeps the transforms that it has"
 
     def _note_kernel(self, technique, target, setting, is_new):
         number = len(self.kernels[technique.name])
@@ -338,7 +337,7 @@ class _Planner:
 
     @staticmethod
     def _asked(technique, op) -> bool:
-        """Whether the technique's `where` names layers, and this one among them."""
+        """Returns whether the technique's `where` names this layer."""
         return any(matches(op, key) for key in where(technique.where).layers)
 
     def _output_row(self, t: OpPlan):

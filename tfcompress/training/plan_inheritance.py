@@ -1,4 +1,4 @@
-"""What a plan made anew takes over from the one before, so that masks, clusters and ranges go on where they were."""
+"""Takes masks, clusters and ranges over from an earlier plan into one that is made anew."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from tfcompress.techniques.base import Technique
 
 
 class Heritage:
-    """The transforms, ranges and further state of an earlier plan of the same model.
+    """Finds transforms, ranges and further state in an earlier plan of the same model.
 
     Args:
         before: The earlier plan; None if there is none, then nothing is found.
@@ -23,7 +23,7 @@ class Heritage:
             self._ranges[span.title].append(span)
 
     def transforms(self, op, weight: str, made: list) -> list:
-        """Returns for each transform the one of its kind that the weight has already, None where it has none."""
+        """Returns for each new transform an equal one that the weight has already, None where it has none."""
         chain = self._chains.get((id(op), weight))
         held = chain.transforms if chain is not None else []
         return [next((old for old in held if _alike(old, new)), None) for new in made]
@@ -34,12 +34,12 @@ class Heritage:
         return found[1] if found is not None and found[0] == key else None
 
     def range(self, made):
-        """Returns the range that was laid at the same place before, else the one just made."""
+        """Returns the earlier range of the same title and settings, else the one just made."""
         held = self._ranges.get(made.title, [])
         return held.pop(0) if held and _alike(held[0], made) else made
 
     def extras(self, technique: Technique, model: keras.Model) -> list:
-        """Returns a technique's further state, made for the model or what goes on in place of what was there."""
+        """Returns a technique's further state: new, or renewed from that of the earlier plan."""
         if self.before is None:
             return technique.extras(model)
         return [technique.renewed(extra, model) for extra in self.before.extras[technique.name]]

@@ -1,4 +1,4 @@
-"""What a compression does in any training, whoever runs the steps: Keras' `fit`, or a loop written by hand."""
+"""Runs a compression through a training, be it Keras' `fit` or a user's own loop."""
 
 import copy
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ AS_THEY_WERE = (
 
 
 class CompressionRun:
-    """Plan, state and clock of a compression, from the first step to the final weights and the file.
+    """Runs a compression from the plan to the final weights and the file.
 
-    `Compression` and `Session` carry it: they say when steps are run, it says what is done.
+    `Compression` and `Session` hold one: they know when steps run, the run knows what is done then.
 
     Args:
         techniques: One technique, a list of them, or a `Recipe`.
-        carrier: What carries the operation plans, of `training/carriers.py`.
+        carrier: What attaches the operation plans to the model, see `training/carriers.py`.
         **options: `calibration`, `update_every`, `learning_rate`, `seed` and `verbose`, as for `Compression`.
 
     Attributes:
@@ -52,10 +52,10 @@ class CompressionRun:
         trained: The model that trains: the network, or a model that holds it.
         plan: What is done to each weight and activation; None before a model is known.
         clock: How far the training is; None before a model is known.
-        laps: Which weights go through the schedules by which clock.
-        notes: What is told at the end, one sentence each.
-        fit: The `fit` that runs, or that was broken off; None otherwise.
-        loop: The loop of the user's that runs; None otherwise.
+        laps: Which weights follow the schedules by which clock.
+        notes: What is printed when training ends, one sentence each.
+        fit: The `fit` that runs, or that an exception ended; None otherwise.
+        loop: The user's own loop that runs; None otherwise.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class CompressionRun:
         self.loop: Loop | None = None
         self.epoch = 0
         self.is_alone = True  # no other network is compressed in the same training
-        self.is_surrounded = False  # the first and the last word stand around the callbacks of the fit
+        self.is_surrounded = False  # callbacks of this run stand before and behind all others
         self._diverged: str | None = None
         self._is_calibrated, self._looked_at = False, None  # samples that the ranges saw
-        self._baked: int | None = None  # the step whose weights have lasting values
+        self._baked: int | None = None  # the step after which the weights were baked last
         self._is_ending, self._begun_at = False, 0
 
     def twin(self) -> "CompressionRun":
-        """Returns a run of the same settings, for another training; model, teachers and data are not copied."""
+        """Returns a run of the same settings for another training; model, teachers and data are not copied."""
         made = copy.copy(self)
         made.notes, made.recipe = list(self.notes), Recipe(self.recipe)
         made.fit = made.loop = None
@@ -115,16 +115,16 @@ class CompressionRun:
 
     @property
     def file_model(self) -> keras.Model | None:
-        """The plain model a file is made of; for a session the one inside the wrappers."""
+        """The plain model that is converted to a file; for a session the one inside the wrappers."""
         return self.carrier.plain(self.network)
 
     @property
     def is_fitted(self) -> bool:
-        """Whether a `fit` under this run is on the stack."""
+        """Whether a `fit` of this run is running."""
         return self.fit is not None and self.fit.is_running
 
     def need_model(self) -> None:
-        """Raises if no model is known.
+        """Raises an error if no model is known.
 
         Raises:
             ValueError: In that case.
@@ -136,12 +136,15 @@ class CompressionRun:
             )
 
     def note(self, text: str) -> None:
-        """Keeps a sentence for the end, once."""
+        """Adds a sentence to the notes that are printed at the end, once."""
         if text not in self.notes:
             self.notes.append(text)
 
     def bind(self, model: keras.Model) -> None:
-        """Takes the model that trains; makes the plan if the network in it is built, anew if it is known."""
+        """Sets the model that trains, and makes the plan for the network in it if that is built.
+
+        For a network that is known already, the plan is made anew.
+        """
         self.trained, network = model, network_of(model, self.asked)
         if network is self.network:
             self.renew()
@@ -151,7 +154,7 @@ class CompressionRun:
             self.meet(network)
 
     def meet(self, network: keras.Model) -> None:
-        """Makes the plan for a built network and hangs the state on it."""
+        """Makes the plan for a built network and attaches the state to it."""
         plan = self._planned(network)
         self.network, self.plan, self._is_calibrated = network, plan, False
         plan.state.hang(network)
@@ -173,7 +176,7 @@ class CompressionRun:
             self.state.prepare_optimizer(self.learning_rate, before)
 
     def renew(self) -> bool:
-        """Makes the plan anew; returns whether it is another one."""
+        """Makes the plan anew and returns whether it differs from the one before."""
         before, plan = self.plan, self._planned(self.network, self.plan)
         for text in self.carrier.notes():
             self.note(text)
@@ -189,15 +192,15 @@ class CompressionRun:
         return True
 
     def laid(self):
-        """Returns what is laid over live layers; a session's operation plans lie in wrappers."""
+        """Returns the state whose plans hooks apply to live layers; an empty one for a session."""
         return self.carrier.laid(self.plan.state)
 
     def overrides(self, mode: Mode) -> tuple:
-        """Returns what else is laid over the model in passes of a mode."""
+        """Returns the methods of the model to replace in passes of a mode."""
         return self.objective.overrides() if mode.trains else ()
 
     def prepare(self, epochs: int, steps: int | None) -> None:
-        """Gets ready for a training of so many epochs, of so many steps (None: unknown), and shows the plan."""
+        """Prepares a training of `epochs` epochs of `steps` steps (None: unknown), and prints the plan."""
         self.renew()
         was_reached = self.loop is not None and self.objective is not None and self.objective.was_reached
         self.objective = Objective(self.trained, self.recipe, self.plan, self.laps.main.memories)
@@ -212,7 +215,7 @@ class CompressionRun:
             self._calibrate()
 
     def start_late(self) -> None:
-        """Goes on with a plan that was made anew while a training runs."""
+        """Continues a running training with a plan that was made anew."""
         self.laps.start_late()
         self.objective.change(self.plan)
 
@@ -222,19 +225,19 @@ class CompressionRun:
         self._is_calibrated = True
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tells the clocks of an epoch."""
+        """Passes the number of the epoch to the clocks."""
         self.epoch = epoch
         for lap in self.laps or ():
             lap.clock.begin_epoch(epoch)
 
     def before_step(self) -> None:
-        """Moves masks and clusters on when it is time."""
+        """Updates masks and clusters if an update is due."""
         for lap in self.laps:
             if lap.clock.is_due(self.update_every) and not lap.clock.is_over:
                 self._advance(lap, last=False)
 
     def after_step(self, steps: int, trains_own: bool = False) -> None:
-        """Counts steps; at the end of an epoch weights take lasting values, for every checkpoint."""
+        """Counts steps; at the end of an epoch it bakes the weights, so that every checkpoint holds final values."""
         self.objective.after_step(trains_own)
         for lap in self.laps:
             lap.clock.ran(steps)
@@ -247,12 +250,12 @@ class CompressionRun:
             self._baked = self.clock.step
 
     def follow(self) -> None:
-        """Looks whether another callback of the `fit` changed what trains, or the model's train function."""
+        """Checks whether another callback of the `fit` changed which layers train, or the model's train function."""
         if self.fit is not None:
             self.fit.follow()
 
     def settle_epoch(self, logs: dict | None) -> None:
-        """Ends an epoch before any other callback: lasting weights, facts in `logs`."""
+        """Ends an epoch before any other callback does: bakes the weights and adds facts to `logs`."""
         for lap in self.laps:
             lap.clock.end_epoch()
         self._bake()
@@ -263,7 +266,7 @@ class CompressionRun:
         lap.advance(self.recipe, self.laps.kernels(lap, self.plan), last)
 
     def settle_training(self) -> None:
-        """Ends the training before any other callback does: plain functions, final weights."""
+        """Ends the training before any other callback does: removes the step functions, sets final weights."""
         early, self._is_ending = self.laps.progress, True
         self.let_go()
         if self.clock.step == self._begun_at:
@@ -275,18 +278,18 @@ class CompressionRun:
             )
 
     def close(self) -> None:
-        """Settles what other callbacks put back since; called behind all of them."""
+        """Repairs weights that other callbacks restored since; called after all of them."""
         self._settle_changes()
         tell("tfcompress: " + "; ".join([summary(self.state), *self.notes]), self.verbose)
 
     def let_go(self) -> None:
-        """Takes off what a `fit` put on the model."""
+        """Removes the step functions of a `fit` from the model."""
         if self.fit is not None:
             self.fit.remove()
         self.fit = None
 
     def _settle(self):
-        """Brings the techniques to their end and the weights to their final values."""
+        """Brings the techniques to the end of their schedules and the weights to their final values."""
         for lap in self.laps:
             for memory in lap.memories.values():
                 memory.is_final = False
@@ -298,7 +301,7 @@ class CompressionRun:
             self.note(f"the constraints of {', '.join(lost)} can't hold together with the techniques on these weights")
 
     def _settle_changes(self):
-        """Settles anew where the weights no longer hold what was baked."""
+        """Brings weights to their final values again where they no longer hold what was baked."""
         if found := changed(self.state):
             self.note(
                 f"the weights of {len(found)} kernels changed after the training's end "
@@ -312,12 +315,12 @@ class CompressionRun:
             self.note(self._diverged)
 
     def finish(self) -> keras.Model:
-        """Brings techniques and weights to their end and takes everything off the model; returns the plain one."""
+        """Ends the schedules, removes all hooks from the model, and returns the plain model with final weights."""
         self.need_model()
         if self.loop is not None or self.is_fitted and not self._is_ending:
             raise RuntimeError(
                 "Compression.finish and convert end the schedule, so they can't be called while fit "
-                "goes on. Call them after fit, or in on_train_end; predict and evaluate show the "
+                "runs. Call them after fit, or in on_train_end; predict and evaluate show the "
                 "compressed model meanwhile."
             )
         if not self.is_fitted:
@@ -330,13 +333,13 @@ class CompressionRun:
         return self.carrier.finished(self)
 
     def convert(self, path=None, calibration=None, mode: str | None = None, **options):
-        """Writes the finished model as a `.tflite` file; arguments as for `Compression.convert`."""
+        """Converts the finished model to a `.tflite` file; arguments as for `Compression.convert`."""
         model = self.finish()
         if self._diverged:
             raise ValueError(f"Compression.convert: {self._diverged}.")
         is_lasting = calibration is not None and not isinstance(calibration, Iterator)
         if self.calibration is None and is_lasting and not {"scale", "offset"} & options.keys():
-            self.calibration = calibration  # should predict need ranges that no training has set
+            self.calibration = calibration  # predict may need ranges that no training has set
         if calibration is None and not {"scale", "offset"} & options.keys():
             calibration = self._samples_at_hand()
         if self._is_calibrated and not self.clock.step:
@@ -348,7 +351,7 @@ class CompressionRun:
         return artifact
 
     def _samples_at_hand(self):
-        """What the ranges looked at, or the data that were given for it; a generator gives them once."""
+        """Returns the samples that set the ranges, or the data given for that; None if a generator is used up."""
         if self._looked_at is not None:
             return self._looked_at
         return None if isinstance(self.calibration, Iterator) else self.calibration
@@ -364,7 +367,7 @@ class CompressionRun:
         return simulate(self.file_model, self.state, x, batch_size)
 
     def evaluate(self, *args, **kwargs):
-        """Returns what `evaluate` of the model that trains says with quantization simulated."""
+        """Runs `evaluate` of the model that trains with quantization simulated."""
         if not self.carrier.is_laid:  # wrapper layers simulate by themselves
             return self.trained.evaluate(*args, **kwargs)
         self._need_ranges()
@@ -374,7 +377,7 @@ class CompressionRun:
             with laid(self.network, self.laid(), Mode.FOLDED):
                 return model.evaluate(*args, **kwargs)
         finally:
-            # inside fit, validation goes on with the function it has
+            # inside fit, validation continues with the function it had
             model.test_function = held if self.is_fitted else None
 
     def _need_ranges(self):
@@ -389,7 +392,7 @@ class CompressionRun:
         self._calibrate()
 
     def save(self, path) -> None:
-        """Writes techniques, ranges, masks and the place in the schedule to a file."""
+        """Writes techniques, ranges, masks and the progress of the schedules to a file."""
         self.need_model()
         self.clock.write()
         save_compression(self, path)

@@ -1,6 +1,6 @@
-"""compress and Session: the techniques as wrapper layers of an ordinary Keras model, to train, save and share.
+"""compress and Session: compresses a model whose layers are wrapped, so that Keras can train, save and share it.
 
-The same transforms, techniques and clock as in the callback; only what carries them differs.
+Transforms, techniques and clock are the same as in the callback; only wrapper layers take the place of hooks.
 """
 
 import warnings
@@ -28,11 +28,11 @@ _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
 class Session:
-    """A compression under way. Made by `tfc.compress`.
+    """Compresses a model of wrapper layers while it trains; made by `tfc.compress`.
 
     Attributes:
         model: The model to compile and train: wrapper layers, saved and loaded by Keras as it is.
-        callbacks: To be passed to `fit`.
+        callbacks: The callbacks to pass to `fit`.
         plan: What is done to each weight and activation.
     """
 
@@ -47,9 +47,9 @@ class Session:
         self.callback.set_model(self.model)
 
     def finish(self) -> keras.Model:
-        """Brings the techniques to their end and returns the plain model with its final weights.
+        """Brings the techniques to the end of their schedules and returns the plain model with its final weights.
 
-        Channels that were hidden while training went on are cut out.
+        Channels that were masked during training are removed.
 
         Returns:
             An ordinary Keras model of ordinary layers; `tfc.convert` finds the trained activation ranges on it.
@@ -57,40 +57,39 @@ class Session:
         return self.callback.finish()
 
     def convert(self, path: Any = None, calibration: Any = None, **options: Any) -> Any:
-        """`finish`, then the proven `.tflite` file; arguments as for `Compression.convert`."""
+        """Finishes and converts to a verified `.tflite` file; arguments as for `Compression.convert`."""
         return self.callback.convert(path, calibration, **options)
 
     def predict(self, x: Any, batch_size: int = 128) -> Any:
-        """Outputs with quantization simulated as in the file, dequantized."""
+        """Returns the outputs with quantization simulated as in the file, dequantized."""
         return self.callback.predict(x, batch_size)
 
     def training(self, epochs: int = 1, steps: int | None = None) -> Any:
-        """For a training loop of your own around `session.model`; as `Compression.training`."""
+        """Compresses `session.model` in a training loop of your own, as `Compression.training` does."""
         return self.callback.training(epochs, steps)
 
     def step(self) -> None:
-        """Counts one step of such a loop; as `Compression.step`."""
+        """Counts one step of a loop of your own, as `Compression.step` does."""
         self.callback.step()
 
 
 def compress(
     model: Any, recipe: Any, data: Any = None, *, labels: Any = None, loss: Any = None, **options: Any
 ) -> Session:
-    """Prepares a model for a compression that is trained as a model of its own.
+    """Wraps a copy of a model for compression and returns the session to train it with.
 
-    The given model is not changed. Where the callback `tfc.Compression` works on a live model, a session is what can
-    be saved half-way, shared, and given to code that knows nothing of the library.
+    The given model is not changed. The callback `tfc.Compression` works on a live model; take a session for a model
+    that is saved half-way, shared, or given to code that does not know this library.
 
     Args:
         model: A built Functional or Sequential model, the path of one, or a session's model that was saved and
-            loaded. Of the latter masks, clusters and ranges are taken over; with the same recipe the schedule goes on
-            where it was,
-            with
-            another one it starts anew.
-        recipe: A technique, a list of them, or a `Recipe`. Those that change shapes operate at once, in their order.
-        data: Representative data that sets the activation ranges before the first step, and that surgery looks at.
-        labels: Labels of the same samples, for surgery that looks at the loss.
-        loss: Loss that surgery looks at; default: the one the model was compiled with.
+            loaded. Masks, clusters and ranges of the latter are taken over; its schedules continue with the same
+            recipe, and start anew with another one.
+        recipe: A technique, a list of them, or a `Recipe`. Those that change the graph do so at once, in their order.
+        data: Representative data, which sets the activation ranges before the first step; techniques that change the
+            graph may look at it too.
+        labels: Labels of the same samples, for techniques that look at the loss to change the graph.
+        loss: The loss for these; default: the one the model was compiled with.
         **options: Further options of `tfc.Compression` (`update_every`, `learning_rate`, `seed`, `verbose`).
 
     Returns:
@@ -130,7 +129,7 @@ def compress(
         check_no_borrowed(model, "compress")
         plain, _ = copied(model)
         goes_on = clock is not None and clock["recipe"] == fingerprint(recipe)
-        # a session's model that was saved has been operated on
+        # a session's model that was saved has its graph changed already
         operated = [] if goes_on else _operated(model, plain, recipe, data, labels, loss, options)
         plain = operated[-1][1].model if operated else plain
         rows = [(name, done.rows) for name, done in operated]
@@ -154,7 +153,7 @@ def _check_loss(loss: Any) -> None:
 def _operated(
     model: keras.Model, plain: keras.Model, recipe: Any, data: Any, labels: Any, loss: Any, options: Any
 ) -> list[tuple]:
-    """Operates with every technique of a recipe that does so before training."""
+    """Applies every technique of a recipe that changes the graph before training."""
     surgeries = [t for t in recipe if t.shape_changing and not t.is_gradual]
     if not surgeries:
         return []
@@ -185,7 +184,7 @@ def _warn_of_steps(model: keras.Model) -> None:
 
 
 def _carry(before: Any, state: Any, goes_on: bool) -> None:
-    """Takes over masks, clusters and ranges where the same transform treats the same place, and the counters."""
+    """Copies masks, clusters and ranges to the same transforms of the same places, and counters if training goes on."""
     old = _places(before)
     for key, mine in _places(state).items():
         theirs = old.get(key)

@@ -1,4 +1,4 @@
-"""What can be wrong with weights at the end of a training: not finite, put back by somebody, out of a constraint."""
+"""Checks the weights at the end of a training: not finite, changed since they were baked, out of a constraint."""
 
 import keras
 import numpy as np
@@ -22,16 +22,16 @@ def not_finite(model: keras.Model) -> list[str]:
 
 
 def diverged(names: list[str]) -> str:
-    """Returns the sentence about layers that are not finite."""
+    """Returns the sentence that names layers whose weights are not finite."""
     shown = ", ".join(repr(name) for name in names[:5]) + (" and more" if len(names) > 5 else "")
     return (
-        f"weights of {shown} are not finite: the training diverged. Begin anew from weights of before, with a lower "
+        f"weights of {shown} are not finite: the training diverged. Start again from earlier weights, with a lower "
         "learning rate or with clipnorm in the optimizer"
     )
 
 
 def changed(state: CompressionState) -> list[WeightChain]:
-    """Returns the weights that no longer hold what was written into them, to the tolerance of a fixed point."""
+    """Returns the chains of weights that no longer hold what was baked into them, within a tolerance."""
     return [c for c in state.chains() if is_finite(c.variable) and not _is_held(c)]
 
 
@@ -42,7 +42,7 @@ def _is_held(chain: WeightChain) -> bool:
 
 
 def out_of_constraint(state: CompressionState) -> list[str]:
-    """Returns the paths of the weights for which a constraint and the techniques can't both hold."""
+    """Returns the paths of the weights whose values violate their constraint once the techniques are applied."""
     return [
         f"{t.path}/{c.path}"
         for t in state.op_plans

@@ -78,8 +78,8 @@ def test_every_node_of_a_graph_leads_to_a_row():
     ("function", "options", "text"),
     [
         ("linalg.svd", {}, "no keras.ops call is known for tf.linalg.svd"),
-        ("linalg.matmul", {"b": X, "transpose_b": True}, "tf.linalg.matmul has no equal: a transposed factor"),
-        ("nn.relu", {"strange": 1}, "tf.nn.relu has no equal"),
+        ("linalg.matmul", {"b": X, "transpose_b": True}, "tf.linalg.matmul has no equivalent: a transposed factor"),
+        ("nn.relu", {"strange": 1}, "tf.nn.relu has no equivalent"),
         ("nn.silu", {"beta": 2.0}, "beta=2.0"),
     ],
 )

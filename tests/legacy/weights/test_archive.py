@@ -96,8 +96,8 @@ def one_layer_less(parts, weights):
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (no_weights, "does not read.*model.weights.h5"),
-        (no_config, "does not read.*config.json"),
+        (no_weights, "can't be read.*model.weights.h5"),
+        (no_config, "can't be read.*config.json"),
         (no_layer, r"'batch_normalization.*' \(BatchNormalization\).*no weights for it"),
         (no_variable, r"\(Dense\).*weights"),
         (wrong_shape, r"\(Dense\).*do not fit"),

@@ -1,1 +1,1 @@
-"""The layers and calls of a Keras 2 configuration, made again with Keras 3."""
+"""Rebuilds a model from its Keras 2 configuration, layer by layer and call by call, with Keras 3."""

@@ -1,7 +1,7 @@
-"""What became of the arguments of layers between Keras 2 and Keras 3: one row for each class that changed.
+"""Translates arguments of layers from Keras 2 to Keras 3: one row for each class that changed.
 
-A key that Keras 3 does not know is left out only if its value says nothing about the output; all
-else is refused. Where a file is older than a key, the row has the value of that time.
+A key that Keras 3 does not know is left out only if its value does not affect the output; otherwise the layer is
+refused. If a file is older than a key, the row gives the value that was the rule then.
 """
 
 import inspect
@@ -16,14 +16,14 @@ from tfcompress.legacy.refused import NotPorted
 
 @dataclass(frozen=True)
 class Row:
-    """What is different about a class.
+    """Differences of a layer class between Keras 2 and Keras 3.
 
     Args:
-        now: Its name in Keras 3, where that is another one.
+        now: Its name in Keras 3, if it is another one.
         renamed: New names of keys.
         unused: Keys that the class wrote but never read.
         absent: Values of keys that older files don't have.
-        refused: Why there is no port, and the way out, where there is none.
+        refused: Why the class can't be ported, and the way out; empty if it can.
     """
 
     now: str = ""
@@ -78,7 +78,7 @@ ROWS: dict[str, Row] = {
     "QuantizeWrapperV2": Row(refused=_TRAINED_RANGES),
 }
 
-# A key Keras 3 does not know, and the values of it that change nothing.
+# Keys that Keras 3 does not know, and which of their values don't affect the output.
 _HARMLESS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         ("batch_input_shape", "input_length", "implementation", "fused", "softmax_robust_masking", "build_input_shape"),
@@ -127,7 +127,7 @@ def renamed(name: str, class_name: str, config: dict[str, Any]) -> tuple[str, di
 
 
 def known(name: str, class_name: str, layer_class: type, config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments that a class of Keras 3 takes; leaves out what says nothing about the output.
+    """Returns the arguments that a class of Keras 3 takes, without those that don't affect the output.
 
     Args:
         name: The layer's name, for messages.
@@ -136,7 +136,7 @@ def known(name: str, class_name: str, layer_class: type, config: dict[str, Any])
         config: Arguments by their names in Keras 3.
 
     Raises:
-        NotPorted: If an argument would be lost that matters.
+        NotPorted: If an argument that affects the output would be lost.
     """
     accepted = _accepted(layer_class)
     kept = {}
@@ -155,5 +155,5 @@ def _accepted(layer_class: type) -> set[str]:
             parameters = inspect.signature(vars(base)["__init__"]).parameters
             names |= set(parameters)
             if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()) or base is keras.layers.Layer:
-                break  # nothing is handed on
+                break  # this constructor passes no keyword arguments on
     return names - {"self", "args", "kwargs"}

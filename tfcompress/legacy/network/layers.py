@@ -1,4 +1,4 @@
-"""One layer of Keras 2 becomes one layer of Keras 3, from its configuration alone."""
+"""Makes a layer of Keras 3 from the configuration of a layer of Keras 2."""
 
 import inspect
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def layer(entry: dict[str, Any], path: str, asked: Asked, inside: Inside) -> Por
     Args:
         entry: `class_name`, `config` and, in newer files, `module` and `registered_name`.
         path: Names of the models around it and its own, joined by `/`.
-        asked: What the caller gave.
+        asked: The caller's options.
         inside: Builds layers nested in the configuration.
 
     Returns:
@@ -70,7 +70,7 @@ def layer(entry: dict[str, Any], path: str, asked: Asked, inside: Inside) -> Por
 
 
 def _value(name, class_name, key, value, asked, part):
-    """An argument as Keras 3 takes it; `part(key, entry)` builds a nested layer."""
+    """Returns an argument as Keras 3 takes it; `part(key, entry)` builds a nested layer."""
     if key == "dtype":
         return dtype(value)
     if key.endswith("activation"):
@@ -87,7 +87,10 @@ def _value(name, class_name, key, value, asked, part):
 
 
 def _with_parts(name, class_name, made, parts):
-    """Wrappers list the layers inside; Bidirectional makes two of its own out of the one it is given."""
+    """Returns a ported layer, with the layers inside it if it is a wrapper.
+
+    Bidirectional makes two layers of its own out of the one that it is given.
+    """
     if isinstance(made, keras.layers.Bidirectional):
         both = [made.forward_layer, made.backward_layer]
         return Ported(name, class_name, made, [Ported(one.name, parts["layer"].class_name, one) for one in both])

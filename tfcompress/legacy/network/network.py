@@ -1,4 +1,4 @@
-"""A Functional or Sequential model of Keras 2, called again layer by layer with layers of Keras 3."""
+"""Rebuilds a Functional or Sequential model of Keras 2 with layers of Keras 3."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ def network(entry: dict[str, Any], asked: Asked, path: str = "") -> Ported:
 
     Args:
         entry: `class_name` and `config`.
-        asked: What the caller gave.
+        asked: The caller's options.
         path: Names of the models around it, joined by `/`.
 
     Returns:
         The model and the layers in it.
 
     Raises:
-        NotPorted: If something in it has no equal in Keras 3; the layer is named.
+        NotPorted: If something in it has no equivalent in Keras 3; the layer is named.
     """
     config = entry["config"]
     if entry["class_name"] == "Sequential":
@@ -35,7 +35,7 @@ def network(entry: dict[str, Any], asked: Asked, path: str = "") -> Ported:
         raise NotPorted(
             "",
             f"the model of class {entry['class_name']!r}",
-            "a subclassed model is code, which no configuration tells.",
+            "a subclassed model is code, which no configuration contains.",
         )
     return _functional(entry, asked, path)
 
@@ -46,7 +46,7 @@ def inside(entry: dict[str, Any], path: str, asked: Asked) -> Ported:
     Args:
         entry: `class_name` and `config`.
         path: Names of the models around it, joined by `/`.
-        asked: What the caller gave.
+        asked: The caller's options.
     """
     name = _name(entry)
     here = f"{path}/{name}" if path else name
@@ -115,7 +115,7 @@ def _fail_by_name(x, parts):
 
 
 def _start(name, entry, entries, parts):
-    """The input of a Sequential model: an InputLayer, the first layer's shape, or the shape it was built with."""
+    """Returns the input of a Sequential model: from an InputLayer, the first layer's shape, or the built shape."""
     first = entries[0] if entries else {"class_name": "", "config": {}}
     if first["class_name"] == "InputLayer":
         return _input(_name(first), first["config"])
@@ -133,7 +133,7 @@ def _start(name, entry, entries, parts):
         raise NotPorted(
             name,
             "Sequential",
-            "nobody knows the shape of its input: it was stored before it was built.",
+            "the shape of its input is unknown: it was stored before it was built.",
             "Load it where it was made, call it on a batch of data, and store it again.",
         )
     kind = dtype(config.get("dtype")) or "float32"
@@ -155,7 +155,7 @@ def _input(name, config):
 
 
 def _unique(parts, taken):
-    """Two old names may have become one without their slashes."""
+    """Renames layers whose names have become equal, because slashes were replaced."""
     for part in parts:
         name = plain_name(part.name)
         if part.layer is not None:

@@ -1,7 +1,7 @@
-"""Names for the nodes that calls of `keras.ops` leave in a graph, and the masks that travel beside tensors.
+"""Names the graph nodes of `keras.ops` calls, and reads the masks of symbolic tensors.
 
-Keras numbers such nodes by itself and may hit the name of a layer that a file brings, which no graph allows.
-Touches names that Keras does not publish; `tests/legacy/test_nodes.py` pins each of them.
+Keras numbers such nodes by itself and may choose the name of a layer of the file, which no graph allows. Uses private
+names of Keras; `tests/legacy/test_nodes.py` pins each of them.
 """
 
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ import keras
 
 
 def mask_of(tensor: Any) -> Any:
-    """Returns the mask that tells which steps of a symbolic tensor count, or None."""
+    """Returns the mask of a symbolic tensor, which says which steps count, or None."""
     return getattr(tensor, "_keras_mask", None)
 
 
 def name_nodes(tensors: Iterable[Any], name: str, taken: set[str], seen: set[int]) -> None:
-    """Names the operations behind tensors, up to the layers that feed them.
+    """Names the operations that made tensors, back to the layers that feed them.
 
     Args:
-        tensors: Symbolic tensors; what has no history is left alone.
-        name: Name of the last operation; others get a number behind it.
+        tensors: Symbolic tensors; those without history are left alone.
+        name: Name of the last operation; others get a number appended.
         taken: Names in use; the new ones are added.
         seen: Ids of operations that have their name; the new ones are added.
     """

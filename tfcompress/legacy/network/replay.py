@@ -1,4 +1,4 @@
-"""Calls layers in the order a Keras 2 graph tells: each call has the tensors it takes by layer, call and output.
+"""Calls layers in the order of a Keras 2 graph, which refers to each input tensor by layer, call and output.
 
 A reference is `[layer name, number of the call, number of the output, keyword arguments]`. Calls of
 a nested model are numbered from 1, those of other layers from 0; the least number in use is the first.
@@ -23,7 +23,7 @@ _STATES = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
 class Replay:
-    """The calls of one model.
+    """Repeats the layer calls of one model.
 
     Args:
         inputs: Symbolic inputs by the names of their layers.
@@ -48,7 +48,7 @@ class Replay:
         """Calls every layer as often as the graph says.
 
         Raises:
-            NotPorted: If a layer does not take its tensors, or waits for one that no layer makes.
+            NotPorted: If a layer does not accept its tensors, or needs one that no layer makes.
         """
         waiting = [
             (part.name, number, node)
@@ -66,7 +66,7 @@ class Replay:
             waiting = [w for w in waiting if w[:2] not in done]
 
     def structure(self, references: Any) -> Any:
-        """Returns the tensors for the model's inputs or outputs; one alone without a list."""
+        """Returns the tensors of the model's inputs or outputs; a single tensor without a list."""
         made = self._filled(references)
         return made[0] if isinstance(made, list) and len(made) == 1 else made
 
@@ -95,7 +95,7 @@ class Replay:
                 yield from self._references(each)
 
     def _filled(self, data):
-        """The structure with tensors for references."""
+        """Returns a structure with tensors in place of references."""
         if self._is_reference(data):
             if data[0] == _CONSTANT:
                 return plain(data[2])
@@ -107,7 +107,7 @@ class Replay:
         return plain(data)
 
     def _options(self, node):
-        """Keyword arguments of a call; every reference of the call repeats them."""
+        """Returns the keyword arguments of a call, which every reference of the call repeats."""
         if self._is_reference(node):
             return self._filled(node[3]) if len(node) == 4 and node[3] else {}
         each = list(node.values()) if isinstance(node, dict) else list(node)
@@ -127,7 +127,7 @@ class Replay:
         if not takes_training(part.layer):
             options.pop("training", None)
         if isinstance(part.layer, _STATES) and isinstance(given, list):
-            # beside states, Keras 3 passes no mask on by itself
+            # if states are given, Keras 3 does not pass the mask on by itself
             options |= {"initial_state": given[1:], "mask": mask_of(given[0])}
             given = given[0]
         try:

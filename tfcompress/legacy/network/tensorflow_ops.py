@@ -1,6 +1,6 @@
-"""TensorFlow calls in the graph of a Keras 2 model, as the call of `keras.ops` that is equal to each.
+"""Replaces TensorFlow calls in the graph of a Keras 2 model by equivalent calls of `keras.ops`.
 
-Each row has TensorFlow's own argument names, so a call that uses more than the row knows is refused.
+Each row has TensorFlow's own argument names, so that a call with an argument that the row does not know is refused.
 """
 
 import inspect
@@ -24,7 +24,7 @@ def _two(op):
 
 
 def _like(value, other):
-    """A constant as an array of the other side's type."""
+    """Returns a constant as an array of the other operand's dtype."""
     listed = isinstance(value, (list, tuple, np.ndarray))
     return np.asarray(value, other.dtype) if listed and isinstance(other, keras.KerasTensor) else value
 
@@ -84,7 +84,7 @@ def _silu(features, beta=1.0):
 
 
 def _normalize(x, axis=None, epsilon=1e-12):
-    return ops.normalize(x, axis=axis, order=2, epsilon=math.sqrt(epsilon))  # there under the root, here outside
+    return ops.normalize(x, axis=axis, order=2, epsilon=math.sqrt(epsilon))  # TensorFlow's epsilon is of the square
 
 
 # Name of the TensorFlow function -> the same with keras.ops.
@@ -185,7 +185,7 @@ NODES: dict[str, str] = {
 
 
 def call(entry: dict[str, Any], name: str, given: list[Any], options: dict[str, Any]) -> Any:
-    """Calls what a layer around a TensorFlow operation computes.
+    """Calls the equivalent of a layer around a TensorFlow operation.
 
     Args:
         entry: The layer's `class_name` and `config`.
@@ -209,18 +209,18 @@ def call(entry: dict[str, Any], name: str, given: list[Any], options: dict[str, 
     if symbol not in FUNCTIONS:
         raise NotPorted(name, class_name, f"no keras.ops call is known for tf.{function}.", _REMEDY)
     taken = inspect.signature(FUNCTIONS[symbol]).parameters
-    # what is switched off says nothing
+    # arguments that are switched off don't matter
     options = {key: plain(value) for key, value in options.items() if key in taken or value not in (None, False)}
     options.pop("name", None)
     try:
         return FUNCTIONS[symbol](*(plain(each) for each in given), **options)
     except Exception as error:  # each operation has errors of its own; the layer is named
-        reason = f"this call of tf.{function} has no equal: {(str(error).splitlines() or [repr(error)])[0]}."
+        reason = f"this call of tf.{function} has no equivalent: {(str(error).splitlines() or [repr(error)])[0]}."
         raise NotPorted(name, class_name, reason, _REMEDY) from error
 
 
 def _node(name, config, given):
-    """The function and arguments of an operation stored as a node of a TensorFlow graph."""
+    """Returns the function and arguments of an operation that is stored as a node of a TensorFlow graph."""
     node = config["node_def"]
     if not isinstance(node, dict):
         raise NotPorted(name, "TensorFlowOpLayer", "its operation is stored in a binary form.", _REMEDY)

@@ -1,1 +1,1 @@
-"""Stored weights of Keras 2, brought to the layers they belong to."""
+"""Reads stored weights of Keras 2 and assigns them to ported layers."""

@@ -1,4 +1,4 @@
-"""`.keras` files of Keras 2.12 to 2.15 and tf_keras: weights by place, under names made of the classes' names."""
+"""Reads `.keras` files of Keras 2.12 to 2.15 and tf_keras, whose weights are stored under names of layer classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAMAGED = "Store the model again where it was made, or as an .h5 file."
 
 
 def is_old(path: str | os.PathLike) -> bool:
-    """Whether a file is a `.keras` file that a Keras before 3 wrote."""
+    """Returns whether a file is a `.keras` file that a Keras before 3 wrote."""
     if not os.path.isfile(path) or not zipfile.is_zipfile(path):
         return False
     try:
@@ -53,10 +53,10 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def place(model: Ported, path: str | os.PathLike) -> None:
-    """Puts the weights of a file into a ported model.
+    """Assigns the weights of a file to a ported model.
 
     Args:
-        model: The model made of the file's configuration.
+        model: The model made from the file's configuration.
         path: The file.
 
     Raises:
@@ -76,7 +76,7 @@ def place(model: Ported, path: str | os.PathLike) -> None:
 
 
 def _unreadable(path, error):
-    reason = f"a part of the file does not read: {first_line(error)}."
+    reason = f"a part of the file can't be read: {first_line(error)}."
     return NotPorted("", f"the model in {os.fspath(path)!r}", reason, _DAMAGED)
 
 
@@ -96,7 +96,7 @@ def _place(part: Ported, group: h5py.Group) -> list[Ported]:
 
 
 def _place_model(model: Ported, group: h5py.Group) -> list[Ported]:
-    """Places the weights of each layer; returns the layers whose weights are stored at another place."""
+    """Assigns the weights of each layer; returns the layers whose weights are not stored here."""
     within = next((group[key] for key in _LAYERS if key in group and _filled(group[key])), {})
     keys = _keys(model, within)
     elsewhere = []
@@ -112,10 +112,10 @@ def _place_model(model: Ported, group: h5py.Group) -> list[Ported]:
 
 
 def _keys(model, within):
-    """The group of each layer by the id of its port.
+    """Returns the name of the group of each layer, by the id of its port.
 
-    The groups of a class are numbered in the model's order. Where a version wrote layers twice, one of the two is
-    empty, and so are those of layers without weights.
+    The groups of a class are numbered in the model's order. Some versions wrote layers twice; one of the two groups is
+    then empty, and so are those of layers without weights.
     """
     found, classes = {}, {}
     for part in model.inside:
@@ -133,7 +133,7 @@ def _keys(model, within):
 
 
 def _place_twins(model: Ported, elsewhere: list[Ported]) -> None:
-    """A layer that two models share is stored in one of them: the other gets the weights of its namesake."""
+    """Copies weights to layers that are stored elsewhere: a layer that two models share is stored in one of them."""
     everywhere = list(_parts(model))
     lacking = {id(part) for part in elsewhere}
     for part in elsewhere:
@@ -154,7 +154,7 @@ def _parts(model):
 
 
 def _place_object(part: Ported, owner: Any, group: h5py.Group) -> int:
-    """Puts the weights of one object and of those it holds as attributes or in lists; returns how many."""
+    """Assigns the weights of an object and of the objects in its attributes and lists; returns their number."""
     stored = {key: _array(key, value) for key, value in group.get("vars", {}).items()}
     try:
         if stored:
@@ -186,7 +186,7 @@ def _array(key, dataset):
 
 
 def _numbered(objects):
-    """Yields what is in a list with its name in the file: `lstm_cell`, `lstm_cell_1`..."""
+    """Yields the objects of a list with their names in the file: `lstm_cell`, `lstm_cell_1`..."""
     taken: dict[str, int] = {}
     for each in objects:
         name = snake_case(type(each).__name__)
@@ -200,7 +200,7 @@ def _number(key):
 
 
 def _filled(group) -> bool:
-    """Whether a group holds a value anywhere."""
+    """Returns whether a group holds a value at any level."""
     if isinstance(group, h5py.Dataset):
         return True
     return any(_filled(group[key]) for key in group)

@@ -1,4 +1,4 @@
-"""`.h5` files of Keras 2: the configuration in attributes, the weights in one group for each layer."""
+"""Reads `.h5` files of Keras 2: the configuration from attributes, the weights from one group for each layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfcompress.legacy.weights.placing import Stored
 
 
 def is_old(path: str | os.PathLike) -> bool:
-    """Whether a file is a model in HDF5 form that a Keras before 3 wrote."""
+    """Returns whether a file is an HDF5 model that a Keras before 3 wrote."""
     if not os.path.isfile(path) or not h5py.is_hdf5(path):
         return False
     try:
@@ -26,13 +26,13 @@ def is_old(path: str | os.PathLike) -> bool:
 
 
 def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Stored], dict[str, Any] | None]:
-    """Reads a model.
+    """Reads configuration and weights of a model.
 
     Args:
         path: An `.h5` file of a whole model.
 
     Returns:
-        The configuration, the weights by layer, and how it was compiled, None if it was not.
+        The configuration, the weights by layer, and the training configuration, None if it was not compiled.
 
     Raises:
         NotPorted: If the file is damaged, or of a Keras before 2, or of another backend.
@@ -49,7 +49,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Stored], di
     except DAMAGE as error:
         if isinstance(error, NotPorted):
             raise
-        reason = f"a part of the file does not read: {first_line(error)}."
+        reason = f"a part of the file can't be read: {first_line(error)}."
         raise NotPorted("", f"the model in {os.fspath(path)!r}", reason, "Copy or store the file again.") from error
 
 
@@ -63,7 +63,7 @@ def _check_writer(file, group):
         raise NotPorted(
             "",
             "the model",
-            f"it was written with the backend {backend}, which turned kernels around.",
+            f"it was written with the backend {backend}, which stored kernels in another order.",
             "Load it with Keras 2 on TensorFlow and store it again.",
         )
 
@@ -72,7 +72,7 @@ def _weights(layer: str, group: h5py.Group) -> Stored:
     try:
         return [(name, _array(group[layer][name])) for name in _names(group[layer], "weight_names")]
     except DAMAGE as error:
-        reason = f"a weight of it does not read: {first_line(error)}."
+        reason = f"one of its weights can't be read: {first_line(error)}."
         raise NotPorted(layer, "in the file", reason, "Copy or store the file again.") from error
 
 
@@ -84,7 +84,7 @@ def _array(dataset):
 
 
 def _names(group, attribute):
-    """A list of names; Keras 2 cut long ones into `attribute0`, `attribute1`..."""
+    """Returns a list of names from attributes; Keras 2 split long lists into `attribute0`, `attribute1`..."""
     if attribute in group.attrs:
         return [_text(name) for name in group.attrs[attribute]]
     names, number = [], 0

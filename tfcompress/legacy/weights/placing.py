@@ -1,7 +1,7 @@
-"""Stored weights go to the layers they belong to: all of them, by order, count, shape and name.
+"""Assigns stored weights to the layers of a ported model, all of them, by order, count, shape and name.
 
-Keras 2 stored a layer's trainable weights before the others, in a nested model those of all its
-layers; some versions stored layer by layer. The order that agrees with shapes and names is taken.
+Keras 2 stored trainable weights before the others, for a nested model those of all its layers; some versions stored
+layer by layer. The order that agrees with shapes and names is taken.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DAMAGED = "The file is damaged, or its layers and weights are of two models: st
 
 
 def place(model: Ported, stored: dict[str, Stored]) -> None:
-    """Puts weights into a model.
+    """Assigns stored weights to a model.
 
     Args:
         model: A ported model.
@@ -62,19 +62,19 @@ def _place_layer(part: Ported, weights: Stored) -> None:
 
 
 def finish(part: Ported) -> None:
-    """Lets layers that compute with their weights beforehand do so again."""
+    """Updates values that layers compute from their weights (Normalization)."""
     for leaf in part.leaves():
         if isinstance(leaf.layer, keras.layers.Normalization):
             leaf.layer.finalize_state()
 
 
 def _orders(part: Ported) -> list[list[tuple[Ported, keras.Variable]]]:
-    """The orders in which a layer's weights may have been stored, the usual one first."""
+    """Returns the orders in which a layer's weights may have been stored, the usual one first."""
     leaves = part.leaves()
     train = [(leaf, v) for leaf in leaves for v in leaf.layer.trainable_weights]
     still = [(leaf, v) for leaf in leaves for v in leaf.layer.non_trainable_weights]
     whole = [(leaf, v) for leaf in leaves for v in leaf.layer.weights]
-    # a model that was frozen as a whole: first what trains in each layer by itself
+    # a model that was frozen as a whole: first the weights that are trainable in a layer that is not frozen
     able = [pair for pair in whole if not _is_statistic(pair[1])]
     rest = [pair for pair in whole if _is_statistic(pair[1])]
     return [train + still, whole, able + rest]
@@ -85,7 +85,7 @@ def _is_statistic(variable):
 
 
 def _fault(order, weights):
-    """The first layer whose weight does not fit and why, or None."""
+    """Returns the first layer whose weight does not fit and why, or None."""
     names = {leaf.name for leaf, _ in order}
     for (leaf, variable), (name, value) in zip(order, weights, strict=True):
         words = re.sub(r":\d+$", "", name).split("/")
@@ -103,7 +103,7 @@ def _fault(order, weights):
 
 
 def _value(leaf: Ported, variable: keras.Variable, value: np.ndarray) -> np.ndarray:
-    """The weight as Keras 3 has it; only cuDNN's layers kept theirs in another form."""
+    """Returns a weight in the form of Keras 3; only the layers of cuDNN stored theirs in another form."""
     gates = {"CuDNNLSTM": 4, "CuDNNGRU": 3}.get(leaf.class_name)
     if gates is None:
         return value

@@ -1,1 +1,1 @@
-"""What techniques share: what hooks are given and give back, when a schedule wants something, changes of the graph."""
+"""Shared parts of techniques: values that hooks take and return, the timing of schedules, graph techniques."""

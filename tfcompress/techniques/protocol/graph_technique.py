@@ -1,6 +1,6 @@
-"""Techniques that change the graph or the shapes of a network, once, before training or after it.
+"""GraphTechnique: the base class of techniques that change the graph or shapes of a network once.
 
-What such a technique says it leaves equal is equal; what it can't treat stays as it was and is named in a row.
+A layer that such a technique can't change stays as it was and is named in a row with the reason.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from tfcompress.validation import checks
 
 @dataclass(frozen=True)
 class GraphTechnique(Technique):
-    """Base class of techniques that change the network's shape; they take `tfc.compress`, or `apply` by themselves.
+    """Base class of techniques that change the graph or shapes; use them in `tfc.compress` or by their `apply`.
 
     One of your own overrides `operate`, which gets a flat model and returns `self.result(new_model, ...)`.
 
@@ -52,7 +52,7 @@ class GraphTechnique(Technique):
     def result(
         model: keras.Model, changed: Mapping[str, str] | None = None, left: Mapping[str, str] | None = None
     ) -> Operated:
-        """Returns what `operate` gives back.
+        """Builds the return value of `operate`.
 
         Args:
             model: The new model.
@@ -65,14 +65,14 @@ class GraphTechnique(Technique):
     def apply(
         self, model: keras.Model, data: Any = None, labels: Any = None, loss: Any = None, seed: int = 0
     ) -> keras.Model:
-        """Changes a model by itself, without training and recipe.
+        """Applies the technique to a model, without training and without a recipe.
 
         Args:
             model: A built Functional or Sequential model; it is not changed.
             data: Representative samples, for techniques that look at activations or gradients.
             labels: Their labels, for techniques that look at the loss.
             loss: The loss; default: the one the model was compiled with.
-            seed: Seed of what is drawn at random.
+            seed: Seed of the random numbers that the technique draws.
 
         Returns:
             A new model, not compiled.
@@ -87,7 +87,7 @@ Surgery = GraphTechnique  # the name of release 0.1
 
 
 def setting_of(technique: GraphTechnique, layer: Any, weight: str = "", size: int = 0) -> Any | None:
-    """Returns the setting that holds for a layer; None if it is to be left alone.
+    """Returns the setting for a layer; None if it is to be left alone.
 
     Args:
         technique: The technique.
@@ -102,7 +102,7 @@ def setting_of(technique: GraphTechnique, layer: Any, weight: str = "", size: in
 
 
 def check_names(technique: GraphTechnique, layers: Iterable[Any]) -> None:
-    """Makes sure that every key of `where` and `overrides` names a layer.
+    """Checks that every key of `where` and `overrides` names a layer.
 
     Raises:
         ValueError: If one does not.

@@ -1,4 +1,4 @@
-"""What the hooks of a technique are given, and what they give back."""
+"""Values that the hooks of a technique take and return."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from tfcompress.layer_table.lookup import LayerSpec
 
 @dataclass(frozen=True)
 class Target:
-    """One weight of one operation, as a technique meets it when the plan is made.
+    """A weight of an operation that a technique may treat, given to it when the plan is made.
 
     Args:
         path: Unique path of the operation in the model.
         layer: The operation.
         weight: Path of the weight in the layer.
         spec: Facts about the layer type.
-        chain: The chain as the techniques before left it.
+        chain: The chain with the transforms of earlier techniques.
         has_norm: Whether a BatchNormalization is folded into this weight in the file.
     """
 
@@ -35,33 +35,33 @@ class Target:
 
     @property
     def axes(self) -> Axes:
-        """What the axes of the weight mean."""
+        """The meaning of the weight's axes."""
         return self.spec.axes[self.weight]
 
     @property
     def channel_axes(self) -> tuple[int, ...]:
-        """Positions of the axes along which the file has one scale each."""
+        """Positions of the axes along which the file has a scale for each index."""
         return self.spec.channel_axes(self.weight)
 
 
 @dataclass(frozen=True)
 class Skip:
-    """A target that is left alone, and why."""
+    """Says that a technique leaves a weight alone, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A treated weight with the setting that holds for it.
+    """A weight that a technique treats, with its setting.
 
     Args:
         name: Path of the layer and of the weight in it.
         chain: The weight with its transforms: `chain.variable`, `chain.plain()` (its value), `chain.find(kind)` (the
             transform of a class, or None).
         axes: What the axes of the weight mean.
-        setting: What `Technique.setting` said of it.
-        number: Its place among the weights of the technique.
+        setting: The setting that `Technique.setting` returned.
+        number: Its index among the weights of the technique.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Moment:
-    """When: the step about to run, of how many, and the fraction of the training that is done."""
+    """A moment of the training: the step about to run, the number of steps, and the fraction that is done."""
 
     step: int
     total: int | None
@@ -83,19 +83,19 @@ class Moment:
 
 @dataclass
 class Memory:
-    """What a technique remembers of one model between steps."""
+    """Stores what a technique remembers of one model between steps."""
 
     model: keras.Model
     extras: list = field(default_factory=list)
     is_final: bool = False
-    looked: int | None = None  # the step of the last look at a schedule
+    looked: int | None = None  # the step at which a schedule was last read
     plain: keras.Model | None = None  # the model of ordinary layers; in a session the one inside the wrappers
-    found: Any = None  # what the technique found out about the model, once
+    found: Any = None  # what the technique computed about the model once, such as channel groups
 
 
 @dataclass(frozen=True)
 class Change:
-    """A layer that was changed: what was done, and a figure of it before and after (channels, parameters, rank)."""
+    """Row for a layer that was changed: what was done, and a number before and after (channels, parameters)."""
 
     layer: str
     what: str
@@ -105,7 +105,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Left:
-    """A layer that was left as it is, and why."""
+    """Row for a layer that was left as it is, with the reason."""
 
     layer: str
     reason: str
@@ -113,11 +113,11 @@ class Left:
 
 @dataclass(frozen=True)
 class Operated:
-    """A model after its graph was changed.
+    """The result of a graph change: the new model, and a row for each layer.
 
     Args:
-        model: The new model; the old one is as it was.
-        rows: What was done to which layer, and what was not.
+        model: The new model; the old one is unchanged.
+        rows: What was done to each layer, or why nothing was.
     """
 
     model: keras.Model
@@ -138,12 +138,12 @@ class Operated:
 
 @dataclass(frozen=True)
 class Cut:
-    """Groups of channels that training has made ready to go: nobody reads them any more.
+    """Channel groups to remove after training, which masks have hidden from all layers that read them.
 
     Args:
-        channels: All groups of the model.
-        dead: Numbers of those that go.
-        rows: Function `(model before, model after) -> rows` that says what was cut.
+        channels: All channel groups of the model.
+        dead: Numbers of the groups to remove.
+        rows: Function `(model before, model after) -> rows` that says what was removed.
     """
 
     channels: Channels

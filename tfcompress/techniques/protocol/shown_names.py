@@ -1,18 +1,20 @@
-"""What `help` and `dir` show of a technique: its settings and what its users call, not the hooks of a training."""
+"""Hides hooks from `help` and `dir` of a technique, so that they show its settings and the methods that users call."""
 
 import dataclasses
 from collections.abc import Iterable
 
 
 class TechniqueType(type):
-    """Metaclass of techniques. A class with `hooks_are_shown` in its own body, a base for authors, shows everything.
+    """Metaclass of techniques that hides hooks from `dir`, except on base classes for authors.
+
+    Such a base class has `hooks_are_shown` in its own body and shows everything.
 
     Python's `help` lists what `dir` lists. The hooks that a technique overrides are documented where they are declared,
     on the base class; in a technique's own help they would bury its settings.
     """
 
     def __dir__(cls) -> Iterable[str]:
-        """Names of the class without hooks, capabilities and what `dataclass` adds."""
+        """Lists the names of the class without hooks, capabilities and methods that `dataclass` adds."""
         names = super().__dir__()
         if "hooks_are_shown" in vars(cls):
             return names

@@ -1,14 +1,14 @@
-"""What a schedule says at a moment of the training, and whether it wants to be asked."""
+"""Evaluates a schedule at a moment of the training, and says whether it is due."""
 
 from tfcompress.techniques.protocol.hook_values import Moment
 from tfcompress.text.printable import shown
 
 
 def level_at(plan, moment: Moment) -> float:
-    """Returns the value of a schedule at a moment; at the end its last one, however early that came.
+    """Returns the value of a schedule at a moment; at the end of training its final value, even if it ended early.
 
     Raises:
-        ValueError: If it is no fraction below 1, which a function of the user's tells only now.
+        ValueError: If it is no fraction below 1; the values of a user's function are known only now.
     """
     if moment.last:
         level = plan.value(max(moment.total or 0, moment.step), moment.total, 1.0)
@@ -23,12 +23,12 @@ def level_at(plan, moment: Moment) -> float:
 
 
 def is_due(plan, first: int, step: int) -> bool:
-    """Whether the schedule wants a look at one of the steps since the last one."""
+    """Returns whether the schedule is due at one of the steps from `first` to `step`."""
     return any(plan.due(k) for k in range(first, step + 1))
 
 
 def is_reached(plan, moment: Moment) -> bool:
-    """Whether a schedule with an end is past it."""
+    """Returns whether a schedule that has an end has reached it."""
     if plan.stop is None:
         return False
     return (moment.step if plan.unit == "steps" else moment.progress) >= plan.stop

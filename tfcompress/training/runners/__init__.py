@@ -1,1 +1,1 @@
-"""Who runs the steps of a training: Keras' `fit`, or a loop written by hand."""
+"""Runs the steps of a training under a compression: Keras' `fit`, or a user's own loop."""

@@ -1,4 +1,4 @@
-"""One `fit` under a run: the step functions of the model that trains, and what the run adds to them."""
+"""Installs step functions on a model for one `fit`, so that its steps run under the operation plans."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,15 +10,15 @@ from tfcompress.text.log import tell
 
 
 class Fit:
-    """A `fit` under way; it puts step functions on the model that run under the operation plans.
+    """Manages one running `fit`: installs and removes step functions that run under the operation plans.
 
     Args:
         run: The run.
         model: The compiled model that `fit` trains.
-        callbacks: The callback list of the training; None if nobody knows one.
-        others: The other runs of the same training; their step functions are used if they have some.
+        callbacks: The callback list of the training; None if unknown.
+        others: The other runs of the same training; their step functions are shared if they have some.
         epochs: Number of epochs.
-        steps: Steps an epoch; None if unknown.
+        steps: Steps per epoch; None if unknown.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Fit:
 
     @property
     def is_running(self) -> bool:
-        """Whether this `fit` is on the stack; after an exception it no longer is."""
+        """Whether this `fit` is running; after an exception it no longer is."""
         return self.functions.is_running
 
     def start(self) -> None:
-        """Puts the step functions on the model; where only its first batch can build it, they come with that."""
+        """Installs the step functions; on a model that only its first batch can build, at that batch."""
         if self.run.network is not None:
             self._begin()
         else:
@@ -60,7 +60,7 @@ class Fit:
         self._known = self.model.train_function
 
     def _meet(self, batch):
-        """Meets a model that only its first batch could build."""
+        """Builds a model with its first batch, and makes the plan for it."""
         build(self.model, batch)
         self.run.meet(self.model)
         self._begin()
@@ -70,7 +70,10 @@ class Fit:
         self.run.after_step(self.model.steps_per_execution)
 
     def follow(self) -> None:
-        """Goes on where another callback compiled the model anew, or changed what trains and made a new function."""
+        """Installs the step functions again if another callback compiled the model anew or changed which layers train.
+
+        If layers have become trainable, the plan is made anew and printed.
+        """
         if self._member is None or self.model.train_function is self._known:
             return
         if self.run.renew():
@@ -83,5 +86,5 @@ class Fit:
         self._install()
 
     def remove(self) -> None:
-        """Takes the step functions away."""
+        """Removes the step functions from the model."""
         self.functions.remove()

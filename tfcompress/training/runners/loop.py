@@ -1,4 +1,4 @@
-"""Training loops written by hand: `with compression.training(epochs, steps): ... compression.step()`."""
+"""Compresses a model in a user's own loop: `with compression.training(epochs, steps): ... compression.step()`."""
 
 import contextlib
 import warnings
@@ -11,17 +11,17 @@ from tfcompress.graph.keras_private import overridden
 
 
 class Loop:
-    """A loop under way: techniques lie over the network while the block runs, and `step` moves the schedules.
+    """Applies the techniques to a network during a user's own loop; `step` advances the schedules.
 
     Args:
         run: The run; it has a model.
         epochs: Number of epochs.
-        steps: Steps an epoch.
-        given: What the `with` block gets.
+        steps: Steps per epoch.
+        given: The value that `with ... as` binds.
 
     Raises:
-        TypeError: If a number is none.
-        ValueError: If it is below 1.
+        TypeError: If `epochs` or `steps` is no whole number.
+        ValueError: If one of them is below 1.
     """
 
     def __init__(self, run, epochs: int, steps: int, given: object = None):
@@ -38,7 +38,7 @@ class Loop:
         self.count, self._was_called = 0, False
 
     def __enter__(self):
-        """Lays the techniques over the network."""
+        """Installs the hooks of the techniques on the network."""
         run = self.run
         run.loop = self
         try:
@@ -58,7 +58,7 @@ class Loop:
         return self.given
 
     def step(self) -> None:
-        """Counts a step; what the loop's own optimizer does not train is trained, masks move on."""
+        """Counts a step, trains variables that only the techniques have, and updates masks if an update is due."""
         run = self.run
         if not self.count and not self._was_called:
             warnings.warn(
@@ -75,7 +75,7 @@ class Loop:
         run.before_step()
 
     def __exit__(self, kind, error, trace):
-        """Takes everything off; without an error the techniques come to their end."""
+        """Removes all hooks; without an error the techniques are brought to their final values."""
         run = self.run
         self._stack.close()
         self._forget_functions()
@@ -86,7 +86,7 @@ class Loop:
         return False
 
     def _noting(self, plain):
-        """A call that notes that the techniques had their say, in Python or in the trace of a function."""
+        """Returns a layer call that notes that it ran, in Python or in the trace of a function."""
 
         def call(*args, **kwargs):
             self._was_called = True
@@ -97,7 +97,7 @@ class Loop:
         return call
 
     def _forget_functions(self):
-        """Step functions that Keras has made (for `train_on_batch`) were traced under other circumstances."""
+        """Discards step functions of Keras (of `train_on_batch`), which were traced with other hooks installed."""
         model = self.run.trained
         if isinstance(model, keras.Model):
             for name in ("train", "test", "predict"):
