@@ -318,7 +318,7 @@ def security():
                 "passphrase": passphrase,
                 "salt": header["kdf"]["salt"],
                 "iterations": iterations,
-                "key": text(secure.derived_key(passphrase, salt, iterations)),
+                "key": text(secure.derive_key(passphrase, salt, iterations)),
                 "nonce": header["nonce"],
                 "aad": aad,
                 "plain": text(plain),

@@ -23,7 +23,7 @@ def key():
 @pytest.fixture
 def cached(monkeypatch):
     """The same derivation of keys, computed once for the same passphrase and salt: faults are tried by the hundred."""
-    monkeypatch.setattr(secure, "derived_key", functools.cache(secure.derived_key))
+    monkeypatch.setattr(secure, "derive_key", functools.cache(secure.derive_key))
 
 
 def test_a_signature_holds_for_its_bytes_and_key_alone(key):

@@ -98,7 +98,7 @@ def test_security():
     })  # fmt: skip
     for case in found["encryption"]:
         plain, salt = (base64.b64decode(case[key]) for key in ("plain", "salt"))
-        key = secure.derived_key(case["passphrase"], salt, case["iterations"])
+        key = secure.derive_key(case["passphrase"], salt, case["iterations"])
         assert key == base64.b64decode(case["key"])
         header = {
             "alg": secure.CIPHER,

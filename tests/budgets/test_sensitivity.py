@@ -6,7 +6,7 @@ import pytest
 
 from tfcompress.budgets.sensitivity import Sensitivity
 from tfcompress.calibration.evidence import evidence
-from tfcompress.rewrites.residual_blocks import droppable, without
+from tfcompress.rewrites.residual_blocks import droppable, remove_operations
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -28,7 +28,7 @@ def data():
 def both(model, data):
     """What the model gives, what it gives without its block, and the block."""
     block = next(d for d in droppable(model)[0] if d.path == "s")
-    a, b = model(data[0]), without(model, block.picks)(data[0])
+    a, b = model(data[0]), remove_operations(model, block.picks)(data[0])
     return [[np.array(y, "float64") for y in keras.tree.flatten(ys)] for ys in (a, b)], block.picks
 
 

@@ -7,7 +7,7 @@ import pytest
 from tfcompress.channels.dependency import groups
 from tfcompress.channels.shrink import shrink, zeroed
 from tfcompress.layer_table.activations import elementwise
-from tfcompress.layer_table.lookup import describe, forget, spec_of
+from tfcompress.layer_table.lookup import describe, remove_rows, spec_of
 
 L = keras.layers
 
@@ -114,7 +114,7 @@ def test_described_layers_are_cut_and_others_kept(graph_models):
         dead = graph_models.some(found)
         assert graph_models.gap(shrink(made, found, dead)(x), zeroed(made, found, dead)(x)) <= 1e-5
     finally:
-        forget(Scale)
+        remove_rows(Scale)
 
 
 def test_trainable_and_names_stay(graph_models):

@@ -7,7 +7,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.export.post_training import quantized_state
 from tfcompress.fake_quant.forward_pass import Mode
-from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.graph.keras_private import float32
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table import lookup
@@ -40,7 +40,7 @@ def test_an_operation_plan_that_does_nothing_changes_nothing(case):
     model, x = case.model(between=True), case.data(8)
     treated = make_plan(model, [tfc.Prune(0.0)]).state
     plain = np.asarray(model(x, training=False))
-    with laid(model, treated, Mode.TEST):
+    with patched_calls(model, treated, Mode.TEST):
         assert np.array_equal(np.asarray(model(x, training=False)), plain)
     assert np.array_equal(np.asarray(model(x, training=False)), plain)
 

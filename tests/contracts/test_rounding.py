@@ -22,7 +22,7 @@ from tfcompress.export.simulate import observe, simulate
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
 from tfcompress.system.silence import quiet
-from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 from tfcompress.tflite.schema.flatbuffer import read
 
 pytestmark = pytest.mark.sampled(4)
@@ -168,7 +168,7 @@ def real(tensor, codes):
 
 def apart(content: bytes, in_floats: bool) -> tuple[bytes, dict[int, int]]:
     """A file of the same operations, each reading an input of the file; and the new tensors by the old ones."""
-    model, (facts, *_) = unpacked(content), read(content).graphs
+    model, (facts, *_) = unpack_file(content), read(content).graphs
     model.signatureDefs, graph = [], model.subgraphs[0]
     for tensor, fact in zip(graph.tensors, facts.tensors, strict=True):
         if in_floats and fact.scale is not None:
@@ -185,7 +185,7 @@ def apart(content: bytes, in_floats: bool) -> tuple[bytes, dict[int, int]]:
         ops.append(op)
     graph.operators, graph.inputs = ops, np.array(list(dict.fromkeys(given)), np.int32)
     graph.outputs = np.array(list(names.values()), np.int32)
-    return packed(model), names
+    return pack_model(model), names
 
 
 def as_floats(model, tensor, fact) -> None:

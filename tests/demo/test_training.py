@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tfcompress.demo import training
-from tfcompress.demo.training import MNIST_IMAGES, Stage, train
+from tfcompress.demo.training import MNIST_IMAGES, TrainingStage, train
 
 
 def test_small_sets_are_passed_over_more_often_up_to_three_times():
-    stage = Stage(epochs=4, batch=8, rate=1e-3)
+    stage = TrainingStage(epochs=4, batch=8, rate=1e-3)
     assert stage.scaled(1.0, MNIST_IMAGES).epochs == 4
     assert stage.scaled(1.0, 10 * MNIST_IMAGES).epochs == 4
     assert stage.scaled(1.0, MNIST_IMAGES // 2).epochs == 8
@@ -27,7 +27,7 @@ def test_it_learns_and_tells(logits, tiny_data):
     x, y = tiny_data
     lines = []
     data = tf.constant(x[:192]), tf.constant(y[:192])
-    history = train("tiny", logits, Stage(6, 16, 1e-2), data, (x[192:], y[192:]), say=lines.append)
+    history = train("tiny", logits, TrainingStage(6, 16, 1e-2), data, (x[192:], y[192:]), say=lines.append)
     assert len(history["loss"]) == len(history["val_loss"]) == len(lines) == 6
     assert history["loss"][-1] < 0.7 * history["loss"][0]
     assert lines[-1].startswith(f"tiny 6/6: loss {history['loss'][-1]:.4f}")
@@ -53,6 +53,6 @@ def test_a_batch_is_moved_as_a_whole_by_one_pixel_at_most():
 @pytest.mark.parametrize("effort", [0.01, 1.0])
 def test_at_least_one_epoch_runs(effort, logits, tiny_data):
     x, y = tiny_data
-    stage = Stage(0.3, 1_000, 1e-2).scaled(effort, len(x))
+    stage = TrainingStage(0.3, 1_000, 1e-2).scaled(effort, len(x))
     history = train("t", logits, stage, (tf.constant(x), tf.constant(y)), (x, y))
     assert len(history["loss"]) == 1

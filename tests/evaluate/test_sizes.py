@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcompress.evaluate.sizes import holdings
+from tfcompress.evaluate.sizes import count_sizes
 from tfcompress.tflite.artifact import Artifact
 
 
@@ -44,12 +44,12 @@ def sparse():
 
 def test_zeros_and_parameters_agree_between_model_and_files(sparse):
     model, files = sparse
-    expected = holdings(model)
+    expected = count_sizes(model)
     assert (expected.kernel_weights, expected.zeros) == (96, 30)
     assert expected.parameters == model.count_params() == 104
     assert expected.sparsity == 30 / 96
     for mode, artifact in files.items():
-        held = holdings(artifact)
+        held = count_sizes(artifact)
         assert (held.kernel_weights, held.zeros) == (96, 30), mode
         assert held.parameters == 104, mode
         assert held.size == len(artifact.content)
@@ -59,12 +59,12 @@ def test_zeros_and_parameters_agree_between_model_and_files(sparse):
 def test_bytes_of_a_model_are_those_of_its_weights(sparse):
     model, _ = sparse
     content = b"".join(value.tobytes() for value in model.get_weights())
-    held = holdings(model)
+    held = count_sizes(model)
     assert held.size == len(content) == 4 * 104
     assert held.gzip_size == len(gzip.compress(content, 9, mtime=0))
 
 
 def test_a_model_without_kernels_has_no_sparsity():
     model = keras.Sequential([keras.Input((4,)), keras.layers.LayerNormalization()])
-    held = holdings(model)
+    held = count_sizes(model)
     assert held.sparsity is None and held.parameters == 8

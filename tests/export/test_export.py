@@ -64,7 +64,7 @@ def test_a_large_model_goes_by_a_saved_model_and_keeps_its_order(monkeypatch):
     plain = tfc.convert(model, calibration=x, mode="int16x8")
     monkeypatch.setattr(export, "LARGE_MODEL", 0)
     large = tfc.convert(model, calibration=x, mode="int16x8")
-    assert export.exported(model, None, Draws()).module is not None
+    assert export.export_model(model, None, Draws()).module is not None
     assert [(s.name, s.shape, s.scale) for s in large.inputs] == [(s.name, s.shape, s.scale) for s in plain.inputs]
     for name, value in large.predict(x).items():
         np.testing.assert_array_equal(value, plain.predict(x)[name])

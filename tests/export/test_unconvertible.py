@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.export.unconvertible import NotConvertible, shortened
+from tfcompress.export.unconvertible import NotConvertible, shorten_message
 
 L, ops = keras.layers, keras.ops
 
@@ -36,8 +36,10 @@ def test_a_kernel_that_refuses_its_values_is_named_with_its_layer():
 
 
 def test_a_message_is_shortened():
-    assert shortened('<unknown>:0: error: loc(callsite("a" at "b")): no kernel\n' + "x" * 900).startswith("<unknown>:0")
-    assert len(shortened("x" * 900)) == 300
+    assert shorten_message('<unknown>:0: error: loc(callsite("a" at "b")): no kernel\n' + "x" * 900).startswith(
+        "<unknown>:0"
+    )
+    assert len(shorten_message("x" * 900)) == 300
 
 
 @pytest.mark.parametrize("function", [ops.floor, ops.sign, lambda x: ops.cumsum(x, axis=-1)])

@@ -8,7 +8,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.export.simulate import observe, simulate
-from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, Prepared
+from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, PreparedWeights
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.treated_call import run
@@ -24,7 +24,7 @@ def test_modes_differ_by_their_flags():
 
 def test_what_is_prepared_is_found_by_its_plan():
     one, two = OpPlan("a", keras.layers.ReLU()), OpPlan("a", keras.layers.ReLU())
-    made = Prepared([])
+    made = PreparedWeights([])
     forward = ForwardPass(Mode.FOLDED, {id(one): made})
     assert forward.prepared_for(one) is made and forward.prepared_for(two) is None
 

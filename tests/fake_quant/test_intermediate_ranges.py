@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcompress.fake_quant.intermediate_ranges import Inside, scaled
+from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges, scale_channels
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange
 
 
@@ -15,7 +15,7 @@ def inside(how=APPLY, exports=False, folds=False, **spans):
         ranges[name].low.assign(low)
         ranges[name].high.assign(high)
         ranges[name].seen.assign(1.0)
-    return Inside(ranges, 8, how, exports, folds)
+    return IntermediateRanges(ranges, 8, how, exports, folds)
 
 
 def codes(values, low, high):
@@ -68,7 +68,7 @@ def test_an_export_gets_numbers():
 def test_a_pair_per_channel(shape):
     rng = np.random.default_rng(0)
     x, factor, shift = (rng.normal(size=s).astype("float32") for s in (shape, 5, 5))
-    assert np.allclose(scaled(tf.constant(x), factor, shift), x * factor + shift, atol=1e-5)
+    assert np.allclose(scale_channels(tf.constant(x), factor, shift), x * factor + shift, atol=1e-5)
     grid = inside(a=(-4.0, 4.0))
     assert np.allclose(grid.by_channel(tf.constant(x), None, shift, "a"), x + shift, atol=1e-5)
     assert np.allclose(grid.by_channel(tf.constant(x), factor, None, "a"), x * factor, atol=1e-5)
@@ -76,7 +76,7 @@ def test_a_pair_per_channel(shape):
 
 def test_averages_are_on_the_grid_of_the_input():
     x = tf.linspace(-1.0, 1.55, 60)
-    grid = Inside({}, 8, APPLY, exports=False, folds=True, source=(-1.0, 1.55))  # steps of 0.01
+    grid = IntermediateRanges({}, 8, APPLY, exports=False, folds=True, source=(-1.0, 1.55))  # steps of 0.01
     got = codes(grid.average(x), -1.0, 1.55)
     assert np.abs(got - np.round(got)).max() < 1e-3 and np.abs(grid.average(x) - x).max() < 0.0051
     assert np.array_equal(inside().average(x), x)

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import pytest
 
-from tfcompress.fake_quant.op_plan import Holds, OpPlacement, OpPlan, held_by
+from tfcompress.fake_quant.op_plan import FieldKind, OpPlacement, OpPlan, kind_of_field
 
 
 def test_ranges_come_in_the_order_that_saved_states_have():
@@ -39,8 +39,8 @@ def test_a_plan_takes_over_all_that_placement_found():
 def test_what_is_only_known_does_nothing(field):
     value = {"key": 1} if field.name in ("chains", "inside", "outputs", "features") else (0.0, 1.0)
     plan = dataclasses.replace(OpPlan("a", keras.layers.ReLU()), **{field.name: value})
-    inert = (Holds.FACT, Holds.SCALE, Holds.SCALES, Holds.LIVE)
-    assert plan.does_something() is (held_by(field) not in inert)
+    inert = (FieldKind.FACT, FieldKind.SCALE, FieldKind.SCALES, FieldKind.LIVE)
+    assert plan.does_something() is (kind_of_field(field) not in inert)
     assert not OpPlan("a", keras.layers.ReLU()).does_something()
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.fake_quant.range_requests import ranged
+from tfcompress.fake_quant.range_requests import make_ranges
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.graph.tree import leaves
 
@@ -22,7 +22,7 @@ def two_inputs(join):
 @pytest.mark.parametrize("join", [L.Multiply, L.Add, L.Subtract, L.Maximum])
 def test_every_input_is_a_range_where_it_is_read(join):
     model = two_inputs(join)
-    placed, inputs = ranged(model, lambda span, op: ActivationRange(), lambda op: False, "test")
+    placed, inputs = make_ranges(model, lambda span, op: ActivationRange(), lambda op: False, "test")
     joined = placed[id(dict(leaves(model))["joined"])]
     assert joined.sources == tuple(inputs)
     for placement in placed.values():

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfcompress.graph.custom_code import own_code
+from tfcompress.graph.custom_code import find_custom_code
 
 L, ops = keras.layers, keras.ops
 
@@ -18,12 +18,12 @@ class Mine(L.Layer):
 
 def test_plain_layers_need_no_trace():
     model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dropout(0.5), L.Dense(2)])
-    assert own_code(model).traced is None
+    assert find_custom_code(model).traced is None
 
 
 def test_reader_owner_and_draws_are_named():
     i = keras.Input((4,))
     d = L.Dense(3, name="owner")
-    found = own_code(keras.Model(i, Mine(d, name="reader")(d(i))))
+    found = find_custom_code(keras.Model(i, Mine(d, name="reader")(d(i))))
     assert found.borrowed == {id(d.kernel): ("owner", "reader")}
     assert found.draws == {"reader": ["uniform"]}

@@ -7,7 +7,7 @@ import keras
 from tfcompress.graph.graph import Graph
 from tfcompress.graph.trace import trace
 from tfcompress.rewrites.editable_graph import Draft
-from tfcompress.rewrites.residual_blocks import Layout
+from tfcompress.rewrites.residual_blocks import ReducedGraph
 
 
 def node(op, inputs, outputs):
@@ -47,7 +47,7 @@ def residual():
 
 def test_views_of_one_model_agree():
     model = residual()
-    traced, draft, layout = trace(model).graph, Draft(model), Layout(model, {})
+    traced, draft, layout = trace(model).graph, Draft(model), ReducedGraph(model, {})
     wanted = {"a": [], "drop": ["a"], "b": ["a"], "sum": ["a", "b"], "end": ["sum"]}
     found = {n.op.name: [m.op.name for t in n.inputs if (m := traced.maker(t))] for n in traced.nodes}
     assert found == wanted

@@ -141,14 +141,14 @@ def test_frozen_containers_freeze_what_is_inside():
     inner = sequential()
     outer = keras.Sequential([keras.Input((4,)), inner, L.Dense(1, name="end")])
     inner.trainable = False
-    off = tree.frozen(outer)
+    off = tree.frozen_ids(outer)
     assert id(inner.get_layer("d")) in off and id(outer.get_layer("end")) not in off
 
 
 def test_overrides_are_taken_off_also_after_an_error():
     layer = L.Dense(2)
     plain = layer.call
-    with pytest.raises(RuntimeError), keras_private.overridden([(layer, "call", lambda x: x)]):
+    with pytest.raises(RuntimeError), keras_private.override_attributes([(layer, "call", lambda x: x)]):
         assert layer.call(5) == 5
         raise RuntimeError
     assert layer.call == plain and "call" not in vars(layer)
@@ -207,9 +207,9 @@ def test_pin_functions_that_an_export_replaces(monkeypatch):
 
 def test_pin_inputs_are_converted_in_one_place():
     for model in (functional(), sequential()):
-        ((owner, name, _),) = keras_private.unconverted(model)
+        ((owner, name, _),) = keras_private.keep_input_dtypes(model)
         assert callable(getattr(owner, name))
-    assert keras_private.unconverted(subclassed()) == []
+    assert keras_private.keep_input_dtypes(subclassed()) == []
 
 
 def test_trace_knows_inputs_of_integers_that_are_only_cast():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcompress.fake_quant.intermediate_ranges import Inside
+from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges
 from tfcompress.fake_quant.transforms.ranges import OBSERVE, ActivationRange
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table.activations import activation_spec
@@ -35,7 +35,7 @@ NORMS = {
 
 def watching(names):
     """A grid whose ranges look on and round nothing."""
-    return Inside({n: ActivationRange() for n in names}, 8, OBSERVE, exports=False, folds=False)
+    return IntermediateRanges({n: ActivationRange() for n in names}, 8, OBSERVE, exports=False, folds=False)
 
 
 def built(make, shape):

@@ -7,7 +7,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.distillation.teachers import LOGITS, answers
 from tfcompress.evaluate.macs import macs
-from tfcompress.fake_quant.input_scaling import one_factor
+from tfcompress.fake_quant.input_scaling import factor_and_offset
 from tfcompress.rewrites.editable_graph import Draft
 from tfcompress.rewrites.residual_blocks import BLOCK, droppable
 
@@ -111,7 +111,7 @@ def test_an_inherited_name_says_nothing_either():
         def call(self, x):
             return -super().call(x)
 
-    assert one_factor(L.Rescaling(0.5)) == (0.5, 0.0) and one_factor(Shifted(0.5)) is None
+    assert factor_and_offset(L.Rescaling(0.5)) == (0.5, 0.0) and factor_and_offset(Shifted(0.5)) is None
     model = keras.Sequential([keras.Input((64,)), Squared(64, name="q"), Probable(name="p")])
     with pytest.raises(ValueError, match="'?q'?.*describe"):
         macs(model)

@@ -8,7 +8,7 @@ from tfcompress.legacy.network.network import network
 from tfcompress.legacy.port import port
 from tfcompress.legacy.proof import prove
 from tfcompress.legacy.refused import NotPorted
-from tfcompress.legacy.values import Asked
+from tfcompress.legacy.values import PortOptions
 from tfcompress.legacy.weights.placing import place
 
 tf_keras = pytest.importorskip("tf_keras")
@@ -58,7 +58,7 @@ def test_a_layer_behind_a_mask_is_named():
 
 def test_a_weight_that_is_off_is_seen():
     model = tf_keras.Sequential([tf_keras.Input((4,)), L.Dense(3, name="one"), L.Dense(2, name="two")])
-    found = network({"class_name": "Sequential", "config": model.get_config()}, Asked())
+    found = network({"class_name": "Sequential", "config": model.get_config()}, PortOptions())
     weights = {layer.name: [(w.name, np.asarray(w)) for w in layer.weights] for layer in model.layers}
     place(found, weights)
     assert prove(model, found) <= 1e-6

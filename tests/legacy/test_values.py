@@ -8,7 +8,7 @@ from tfcompress.legacy import values
 from tfcompress.legacy.refused import NotPorted
 
 pytestmark = pytest.mark.legacy
-ASKED = values.Asked()
+ASKED = values.PortOptions()
 
 
 def test_hard_sigmoid_is_that_of_keras_2():
@@ -28,7 +28,7 @@ def test_activations_by_name(value):
 def test_unknown_activations_are_refused_and_own_ones_taken():
     with pytest.raises(NotPorted, match=r"'a' \(Dense\).*no activation 'mine'.*custom_objects"):
         values.activation("a", "Dense", "mine", ASKED)
-    assert values.activation("a", "Dense", "mine", values.Asked({"mine": abs})) is abs
+    assert values.activation("a", "Dense", "mine", values.PortOptions({"mine": abs})) is abs
 
 
 def test_initializers_that_nobody_knows_are_left_out_but_not_regularizers():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfcompress.partition.graph_cut import LEAST, Line, first_part, halved, parted
+from tfcompress.partition.graph_cut import LEAST, Line, cut_places, first_part, halving_place
 
 
 def line_of(weights, crossing=None, whole=None):
@@ -19,7 +19,7 @@ def random_line(seed, count=12):
 @pytest.mark.parametrize("seed", range(20))
 def test_no_fair_place_has_fewer_bytes(seed):
     line = random_line(seed)
-    place = halved(line, 0, len(line.weights))
+    place = halving_place(line, 0, len(line.weights))
     shares = line.shares(0, len(line.weights))
     fair = {k: line.crossing[k] for k, share in shares.items() if LEAST <= share <= 1 - LEAST}
     if fair:
@@ -29,21 +29,21 @@ def test_no_fair_place_has_fewer_bytes(seed):
 
 
 def test_without_a_fair_place_the_middle_counts():
-    assert halved(line_of([1, 9, 1, 90], [0, 5, 1, 9, 0]), 0, 4) == 3
-    assert halved(line_of([0, 7, 0]), 0, 3) is None
+    assert halving_place(line_of([1, 9, 1, 90], [0, 5, 1, 9, 0]), 0, 4) == 3
+    assert halving_place(line_of([0, 7, 0]), 0, 3) is None
 
 
 def test_what_belongs_together_is_parted_only_where_nothing_else_is_left():
     weights = [4, 4, 4, 4]
-    assert halved(line_of(weights, whole=[True, True, False, True, True]), 0, 4) in (1, 3)
-    assert halved(line_of(weights, whole=[True, False, False, False, True]), 0, 4) == 2
+    assert halving_place(line_of(weights, whole=[True, True, False, True, True]), 0, 4) in (1, 3)
+    assert halving_place(line_of(weights, whole=[True, False, False, False, True]), 0, 4) == 2
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_budget_is_kept(seed):
     line = random_line(seed)
     budget = max(line.weights) + 20
-    places, stuck = parted(line, budget=budget)
+    places, stuck = cut_places(line, budget=budget)
     assert stuck is None and places == sorted(set(places))
     ends = [0, *places, len(line.weights)]
     assert all(line.weight(a, b) <= budget for a, b in zip(ends, ends[1:], strict=False))
@@ -51,9 +51,9 @@ def test_a_budget_is_kept(seed):
 
 def test_the_number_of_parts_and_what_is_stuck():
     line = line_of([5, 1, 1, 1])
-    assert len(parted(line, parts=4)[0]) == 3
-    assert parted(line_of([5, 0]), parts=2) == ([], (0, 2))
-    places, stuck = parted(line, budget=4)
+    assert len(cut_places(line, parts=4)[0]) == 3
+    assert cut_places(line_of([5, 0]), parts=2) == ([], (0, 2))
+    places, stuck = cut_places(line, budget=4)
     assert line.weight(*stuck) == 5 and places
 
 

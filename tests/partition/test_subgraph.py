@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.partition.subgraph import Course
+from tfcompress.partition.subgraph import StepGraph
 
 L = keras.layers
 
@@ -66,7 +66,7 @@ def twice():
 
 
 def test_cut_at_every_place_the_answers_are_equal(cuttable, graph_models):
-    course = Course(cuttable)
+    course = StepGraph(cuttable)
     pieces = course.pieces(everywhere(course))
     assert len(pieces) == len(course.steps)
     assert largest_gap(cuttable, pieces, course, graph_models.batch(cuttable)) == 0.0
@@ -75,14 +75,14 @@ def test_cut_at_every_place_the_answers_are_equal(cuttable, graph_models):
 @pytest.mark.parametrize("build", [dense_net, side_head, masked, given_back, twice])
 def test_so_are_those_of_nets_with_skips_side_heads_and_masks(build, graph_models):
     model = graph_models.shaken(build())
-    course = Course(model)
+    course = StepGraph(model)
     pieces = course.pieces(everywhere(course))
     assert largest_gap(model, pieces, course, graph_models.batch(model)) == 0.0
 
 
 def test_a_skip_connection_is_a_further_tensor(graph_models):
     model = graph_models.shaken(dense_net())
-    course = Course(model)
+    course = StepGraph(model)
     norm_relu_conv = {0, 1, 2}
     first, second = course.pieces([norm_relu_conv, set(range(len(course.steps)))])
     assert second.takes == (course.inputs[0], *first.gives) and len(first.gives) == 1
@@ -91,7 +91,7 @@ def test_a_skip_connection_is_a_further_tensor(graph_models):
 
 def test_layers_are_copies_with_their_names():
     model = side_head()
-    course = Course(model)
+    course = StepGraph(model)
     first, second = course.pieces([course.before(course.named("first")[0]), set(range(len(course.steps)))])
     assert [layer.name for layer in first.model.layers] == ["image", "first"]
     copy, original = first.model.get_layer("first"), model.get_layer("first")
@@ -102,7 +102,7 @@ def test_layers_are_copies_with_their_names():
 
 
 def test_a_line_runs_a_side_head_before_what_is_large():
-    course = Course(side_head())
+    course = StepGraph(side_head())
     order = course.line()
     assert sorted(order) == list(range(len(course.steps)))
     assert all(course.before(order[:k]) == set(order[:k]) for k in range(len(order)))
@@ -111,20 +111,20 @@ def test_a_line_runs_a_side_head_before_what_is_large():
 
 
 def test_crossing_tensors_and_their_bytes():
-    course = Course(side_head())
+    course = StepGraph(side_head())
     done = course.before(course.named("pool")[0])
     assert {t.name: t.bytes for t in course.crossing(done)} == {"first_out": 4 * 6 * 6 * 8, "pool_out": 4 * 8}
     assert course.crossing(set(range(len(course.steps)))) == []
 
 
 def test_fused_operations_belong_together():
-    course = Course(dense_net())
+    course = StepGraph(dense_net())
     norm, relu = (course.before([k]) for k in (0, 1))
     assert course.fuses(norm) and not course.fuses(relu)
 
 
 def test_each_call_of_a_nested_model_is_a_run():
-    course = Course(twice())
+    course = StepGraph(twice())
     first, second = course.named("block")
     assert len(first) == len(second) == 2 and course.nested() == ["block"]
     assert course.before(second) == set(first) | set(second)
@@ -132,13 +132,13 @@ def test_each_call_of_a_nested_model_is_a_run():
 
 def test_a_shared_layer_serves_all_parts(graph_models):
     model = graph_models.shaken(twice())
-    course = Course(model)
+    course = StepGraph(model)
     pieces = course.pieces(everywhere(course))
     assert pieces[0].model.layers[-1] is pieces[2].model.layers[-1]
 
 
 def test_wrong_names_boundaries_and_models_are_refused():
-    course = Course(side_head())
+    course = StepGraph(side_head())
     with pytest.raises(ValueError, match="no layer or nested model 'frist'. It has: first"):
         course.named("frist")
     everything = set(range(len(course.steps)))
@@ -154,4 +154,4 @@ def test_wrong_names_boundaries_and_models_are_refused():
             return x
 
     with pytest.raises(ValueError, match="no graph"):
-        Course(Own())
+        StepGraph(Own())

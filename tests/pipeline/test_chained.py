@@ -10,7 +10,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.graph.keras_private import input_triples
-from tfcompress.pipeline.chain_conversion import Link, convert_links
+from tfcompress.pipeline.chain_conversion import PartToConvert, convert_links
 from tfcompress.pipeline.chained import INDEX, ChainedArtifact, ChainedPart
 from tfcompress.tflite.artifact import Artifact
 
@@ -227,7 +227,7 @@ def test_parts_that_do_not_fit_are_refused(residual):
 def test_integer_parts_need_data(residual):
     model, _, _ = residual
     with pytest.raises(ValueError, match="needs calibration data"):
-        convert_links([Link(model, ("x",), ("y",))], None)
+        convert_links([PartToConvert(model, ("x",), ("y",))], None)
 
 
 def test_a_chain_is_whole_at_every_moment_of_a_save(residual, tmp_path, monkeypatch):

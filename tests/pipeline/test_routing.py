@@ -12,7 +12,7 @@ from tfcompress.pipeline.routing import (
     classes,
     confidence,
     lowest_threshold,
-    routed,
+    run_stages,
 )
 
 
@@ -37,7 +37,7 @@ def two_stages(seen):
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_only_unsure_samples_go_on_and_all_keep_their_place(batch_size):
     x, seen = np.array([0.1, 5.0, -0.2, -5.0, 0.0, 4.0, 0.3]), []
-    found = routed(two_stages(seen), {"x": x}, ["end"], real, [0.9], LOGITS, batch_size)
+    found = run_stages(two_stages(seen), {"x": x}, ["end"], real, [0.9], LOGITS, batch_size)
     sure = np.abs(x) > 3
     expected = np.where(sure[:, None], np.stack([x, -x], 1), np.stack([6 * x, 0 * x], 1))
     np.testing.assert_array_equal(found.outputs["end"], expected)
@@ -49,7 +49,7 @@ def test_only_unsure_samples_go_on_and_all_keep_their_place(batch_size):
 @pytest.mark.parametrize("threshold, share", [(1.0, 0.0), (0.0, 1.0)])
 def test_the_ends_of_the_threshold(threshold, share):
     x = np.linspace(-50, 50, 21)
-    found = routed(two_stages([]), {"x": x}, ["end"], real, [threshold], LOGITS)
+    found = run_stages(two_stages([]), {"x": x}, ["end"], real, [threshold], LOGITS)
     assert found.share_early == share
     assert found.outputs["end"].shape == (21, 2)
 

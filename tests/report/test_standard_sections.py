@@ -12,7 +12,7 @@ from tfcompress.report.sections import Figure, Table
 from tfcompress.report.standard_sections import (
     Contents,
     Curves,
-    Samples,
+    PredictedImages,
     add_comparison,
     add_file,
     add_samples,
@@ -122,7 +122,7 @@ def test_sections_stand_in_reading_order(made):
         seconds={"training": 1.0},
         plan="conv",
         recipe="Prune(0.5)",
-        samples=Samples(x, y, y),
+        samples=PredictedImages(x, y, y),
         artifact=artifact,
         curves=[Curves("Loss", {"loss": [2.0, 1.0]})],
         measured_elsewhere=[lambda report: report.add_text("On a phone", "fast")],

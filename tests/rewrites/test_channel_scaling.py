@@ -14,9 +14,9 @@ from tfcompress.rewrites.channel_scaling import (
     response,
     scale_inputs,
     scale_outputs,
-    uneven,
+    uneven_reason,
 )
-from tfcompress.rewrites.constant_folding import Constants, unread
+from tfcompress.rewrites.constant_folding import Constants, unread_groups
 from tfcompress.rewrites.cross_layer_equalization import input_ranges, link, ranges
 from tfcompress.rewrites.editable_graph import Draft
 
@@ -56,7 +56,7 @@ def test_outputs_and_inputs_scale_and_shift(make, shape):
     assert is_linear(node) and inputs_of(node) == shape[-1] and outputs_of(node) == model.output_shape[-1]
     into, shift_in = rng.uniform(0.5, 2, shape[-1]), rng.normal(size=shape[-1])
     out, shift_out = rng.uniform(0.5, 2, outputs_of(node)), rng.normal(size=outputs_of(node))
-    even = uneven(node, (None, *shape)) is None
+    even = uneven_reason(node, (None, *shape)) is None
     assert even == (type(model.layers[0]) is not L.Conv2DTranspose)
     shift_in = shift_in if even else 0 * shift_in
     at = response(node, shift_in)
@@ -95,7 +95,7 @@ def test_ranges_are_those_of_one_channel(make, shape):
 )
 def test_padding_is_uneven_where_it_puts_zeros(options, size, even):
     _, _, node = single(L.Conv2D(3, **options), (size, size, 2))
-    assert (uneven(node, (None, size, size, 2)) is None) == even
+    assert (uneven_reason(node, (None, size, size, 2)) is None) == even
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_unread_groups_leave_one_channel_to_each_layer():
     kernel = np.array(model.get_layer("b").kernel)
     kernel[[0, 2]] = 0
     model.get_layer("b").kernel.assign(kernel)
-    assert len(unread(groups(model))) == 2
+    assert len(unread_groups(groups(model))) == 2
     model.get_layer("b").kernel.assign(kernel * 0)
-    assert len(unread(groups(model))) == 3
+    assert len(unread_groups(groups(model))) == 3
 
 
 def test_a_link_ends_where_a_function_does_not_scale():

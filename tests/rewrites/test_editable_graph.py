@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.graph.activation_probe import answers, watch
+from tfcompress.graph.activation_probe import iterate_outputs, show_activations
 from tfcompress.rewrites.editable_graph import Draft
 
 L = keras.layers
@@ -70,17 +70,19 @@ def test_a_shared_layer_has_a_node_for_each_call():
 def test_watching_shows_and_replaces(model):
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     seen = []
-    watch(model, [model.get_layer("a")], [x], lambda op, given, made: seen.append((op.name, given, made)), batch=2)
+    show_activations(
+        model, [model.get_layer("a")], [x], lambda op, given, made: seen.append((op.name, given, made)), batch=2
+    )
     assert [given.shape for _, given, _ in seen] == [(2, 4), (2, 4), (1, 4)]
     np.testing.assert_allclose(np.concatenate([m for _, _, m in seen]), model.get_layer("a")(x), rtol=1e-6)
     ends = []
-    watch(
+    show_activations(
         model,
         [model.get_layer("a"), model.get_layer("b")],
         [x],
         lambda op, given, made: made * 0 if op.name == "a" else ends.append(given),
     )
     assert not ends[0].any()
-    (one, two), *_ = answers(model, [x])
+    (one, two), *_ = iterate_outputs(model, [x])
     np.testing.assert_allclose(one, model(x)[0], rtol=1e-6)
-    assert len(list(answers(model, [x], batch=2))) == 3 and two.shape == (5, 5)
+    assert len(list(iterate_outputs(model, [x], batch=2))) == 3 and two.shape == (5, 5)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, droppable, outputs_without, without
+from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, droppable, outputs_without, remove_operations
 
 L = keras.layers
 
@@ -48,7 +48,7 @@ def test_dropped_equals_a_branch_of_zeros(name, model, graph_models):
     x = graph_models.batch(model)
     block = named(droppable(model)[0])[name]
     before = [np.array(w) for w in model.weights]
-    small = without(model, block.picks)
+    small = remove_operations(model, block.picks)
     gone = sum(model.get_layer(n).count_params() for n in block.inside if n != block.path)
     assert small.count_params() == model.count_params() - gone
     assert not set(block.inside) & {layer.name for layer in small.layers}
@@ -64,7 +64,7 @@ def test_blocks_go_one_after_the_other(model, graph_models):
     x, picks = graph_models.batch(model), {}
     for name in ("s3", "s1", "s4", "add"):
         picks |= named(droppable(model, picks)[0])[name].picks
-    small = without(model, picks)
+    small = remove_operations(model, picks)
     names = [layer.name for layer in small.layers]
     assert not [d for d in droppable(small)[0] if d.kind == BLOCK]
     assert len(names) == 5 and {"stem", "r1", "head"} <= set(names)
@@ -84,7 +84,7 @@ def test_what_others_read_stays(graph_models):
     model = graph_models.shaken(keras.Model(inputs, [L.Dense(2, name="a")(x), L.Dense(2, name="b")(shared(x))]))
     (block,) = [d for d in droppable(model)[0] if d.kind == BLOCK]
     assert set(block.inside) == {"s", "own"}
-    small, given = without(model, block.picks), graph_models.batch(model)
+    small, given = remove_operations(model, block.picks), graph_models.batch(model)
     assert small.get_layer("shared").count_params() == 42
     model.get_layer("own").set_weights([np.zeros((6, 6)), np.zeros(6)])
     for a, b in zip(small(given), model(given), strict=True):
@@ -112,7 +112,7 @@ def test_layers_are_found_with_normalization_and_activation(graph_models):
     assert {d.kind for d in found} == {LAYER}
     assert reasons == {"b": "it makes (2, 2, 3) of (4, 4, 3)", "e": "it makes an output of the model"}
     x, picks = graph_models.batch(model), found[0].picks | found[2].picks
-    small = without(model, picks)
+    small = remove_operations(model, picks)
     assert [layer.name for layer in small.layers[1:]] == ["b", "c", "flatten", "e"] or len(small.layers) == 5
     np.testing.assert_array_equal(outputs_without(model, picks, [x])[0], small(x))
 
@@ -143,7 +143,7 @@ def test_nested_models_are_opened(graph_models):
     model = graph_models.shaken(keras.Model(inputs, L.Dense(2, name="head")(body(inputs))))
     (block,) = [d for d in droppable(model)[0] if d.kind == BLOCK]
     assert block.path == "body/s" and block.inside == ("body/d", "body/s")
-    small, x = without(model, block.picks), graph_models.batch(model)
+    small, x = remove_operations(model, block.picks), graph_models.batch(model)
     np.testing.assert_allclose(small(x), model.get_layer("head")(x), rtol=1e-6)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.fake_quant.op_plan import Holds, OpPlan, WeightChain, held_by, holding
+from tfcompress.fake_quant.op_plan import FieldKind, OpPlan, WeightChain, kind_of_field, plan_field
 from tfcompress.fake_quant.transforms.mask import Mask
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
-from tfcompress.session_layers.plan_config import RangeNumber, from_config, resolved, to_config
-from tfcompress.session_layers.wrapping import is_wrapped, unwrapped
+from tfcompress.session_layers.plan_config import RangeNumber, from_config, resolve_references, to_config
+from tfcompress.session_layers.wrapping import is_wrapped, unwrap_layers
 
 SAVED = pathlib.Path(__file__).parent / "saved"
 RECIPE = [tfc.Prune(0.5), tfc.Quantize("int8", overrides={"thin": None})]
@@ -25,13 +25,13 @@ class Longer(OpPlan):
 
     factor: float = 1.0
     limits: tuple | None = None
-    noticed: str = holding(Holds.FACT, default="")
-    middle: object = holding(Holds.RANGE, default=None)
-    gates: dict = holding(Holds.RANGE, default_factory=dict)
-    origin: object = holding(Holds.SCALE, default=None)
-    origins: tuple = holding(Holds.SCALES, default=())
-    partner: object = holding(Holds.LAYER, default=None)
-    cache: object = holding(Holds.LIVE, default=None)
+    noticed: str = plan_field(FieldKind.FACT, default="")
+    middle: object = plan_field(FieldKind.RANGE, default=None)
+    gates: dict = plan_field(FieldKind.RANGE, default_factory=dict)
+    origin: object = plan_field(FieldKind.SCALE, default=None)
+    origins: tuple = plan_field(FieldKind.SCALES, default=())
+    partner: object = plan_field(FieldKind.LAYER, default=None)
+    cache: object = plan_field(FieldKind.LIVE, default=None)
 
 
 def test_only_what_belongs_to_the_live_model_is_not_saved():
@@ -69,7 +69,7 @@ def test_a_new_field_is_saved_without_a_line_elsewhere():
     assert found.origin == RangeNumber(2, 16) and found.origins == ((0.0, 6.0), None, RangeNumber(0, 4))
     assert [type(t) for t in found.chains["kernel"].transforms] == [Mask]
     assert json.dumps(to_config(found, again)) == text
-    whole = resolved(found, {0: here, 2: elsewhere}, {"other": other})
+    whole = resolve_references(found, {0: here, 2: elsewhere}, {"other": other})
     assert (whole.origin, whole.origins, whole.partner) == (elsewhere, ((0.0, 6.0), None, here), other)
 
 
@@ -78,7 +78,7 @@ def test_a_file_without_a_field_has_its_default():
     assert all(
         getattr(found, f.name) == f.default
         for f in dataclasses.fields(found)
-        if f.default is not dataclasses.MISSING and held_by(f) is not Holds.LIVE
+        if f.default is not dataclasses.MISSING and kind_of_field(f) is not FieldKind.LIVE
     )
 
 
@@ -91,7 +91,7 @@ def test_a_session_that_release_0_1_saved_goes_on():
     """Trained for two epochs and saved there, with what its session then said of eight samples."""
     said = np.load(SAVED / "release_0_1.npz")
     loaded = tfc.load_model(SAVED / "release_0_1.keras")
-    _, state = unwrapped(loaded)
+    _, state = unwrap_layers(loaded)
     plans = {t.path: t for t in state.op_plans}
     assert plans["conv"].norm.name == "norm" and plans["norm"].folds and plans["half"].affine
     assert plans["side"].before is not None and plans["head"].fixed == (0.0, 0.99609375)

@@ -11,7 +11,7 @@ from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.graph.clone import copied
 from tfcompress.graph.tree import leaves
 from tfcompress.session_layers.wrapper import Compressed, Ranged
-from tfcompress.session_layers.wrapping import counted, finished, is_wrapped, unwrapped, wrapped
+from tfcompress.session_layers.wrapping import finish_model, is_wrapped, read_counters, unwrap_layers, wrap_layers
 from tfcompress.training.plan import make_plan
 
 pytestmark = pytest.mark.sampled(4)
@@ -58,7 +58,7 @@ def session_model(model, techniques=(KEEP,)):
     """The model in wrappers, and its state; the layers inside are copies."""
     plain, _ = copied(model)
     state = make_plan(plain, list(techniques)).state
-    return wrapped(plain, state), state
+    return wrap_layers(plain, state), state
 
 
 def random_masks(state):
@@ -109,7 +109,7 @@ def test_unwrapped_gives_the_plain_model_back():
         model, x = single(name)
         wrap, state = session_model(model)
         random_masks(state)
-        plain, found = unwrapped(wrap)
+        plain, found = unwrap_layers(wrap)
         assert not is_wrapped(plain) and is_wrapped(wrap)
         np.testing.assert_array_equal(plain(x), model(x))  # not baked
         found.bake()
@@ -171,23 +171,23 @@ def test_everything_a_file_needs_comes_back(form, tmp_path):
     plain, _ = copied(model)
     state = make_plan(plain, [KEEP, tfc.Quantize("int8", overrides={"thin": None})]).state
     observed(state, plain, x)
-    wrap = wrapped(plain, state, "recipe")
+    wrap = wrap_layers(plain, state, "recipe")
     if form == "loaded":
         wrap.save(tmp_path / "wrap.keras")
         wrap = tfc.load_model(tmp_path / "wrap.keras")
     elif form == "cloned":
         wrap = keras.models.clone_model(wrap)
-        twin = wrapped(plain, state)
+        twin = wrap_layers(plain, state)
         for a, b in zip(leaves(wrap), leaves(twin), strict=True):
             for mine, theirs in zip(*(getattr(o[1], "variables", []) for o in (a, b)), strict=True):
                 mine.assign(theirs)
-    _, found = unwrapped(wrap)
+    _, found = unwrap_layers(wrap)
     assert len(found.ranges) == len(state.ranges) > 5
     wanted, got = told(state), told(found)
     for path, facts in wanted.items():
         assert got[path] == facts, path
     assert any(facts[5] for facts in wanted.values())  # a folded normalization is among them
-    assert counted(wrap) == {"step": 0, "total": 0, "progress": 0.0, "recipe": "recipe"}
+    assert read_counters(wrap) == {"step": 0, "total": 0, "progress": 0.0, "recipe": "recipe"}
 
 
 def test_finished_leaves_the_wrapped_model_as_it_is():
@@ -196,7 +196,7 @@ def test_finished_leaves_the_wrapped_model_as_it_is():
     random_masks(state)
     before = wrap.get_weights()
     said = wrap(x).numpy()
-    final = finished(wrap)
+    final = finish_model(wrap)
     np.testing.assert_allclose(final(x), said, atol=1e-6)
     kernel = final.get_layer("it").kernel.numpy()
     assert (kernel == 0).sum() == sum((np.asarray(m.mask) == 0).sum() for _, _, m in state.find(Mask))
@@ -349,7 +349,7 @@ def called_by_names():
 @pytest.mark.parametrize("make", [residual, tagger, called_by_names])
 def test_the_wrapper_and_the_hook_compute_the_same(make):
     """Also where a range makes a new tensor of one that carries a mask."""
-    from tfcompress.fake_quant.patching import laid
+    from tfcompress.fake_quant.patching import patched_calls
 
     model = make()
     images = np.random.default_rng(0).normal(size=(6, 8, 8, 2)).astype("float32")
@@ -358,24 +358,24 @@ def test_the_wrapper_and_the_hook_compute_the_same(make):
     state = make_plan(plain, [KEEP, tfc.Quantize("int8")]).state
     observed(state, plain, x)
     random_masks(state)
-    wrap = wrapped(plain, state)
-    with laid(plain, state, Mode.TEST):
+    wrap = wrap_layers(plain, state)
+    with patched_calls(plain, state, Mode.TEST):
         expected = plain(x).numpy()
     np.testing.assert_allclose(wrap(x), expected, atol=1e-6)
 
 
 def test_a_fixed_range_has_the_width_of_the_activations_also_in_a_session(tmp_path):
     """Four bits in front of a sigmoid: 16 answers, by the hook, by the wrapper, and by the wrapper that was saved."""
-    from tfcompress.fake_quant.patching import laid
+    from tfcompress.fake_quant.patching import patched_calls
 
     inputs = keras.Input((8,), name="x")
     model = keras.Model(inputs, L.Flatten()(L.Activation("sigmoid", name="gate")(L.Dense(8, name="it")(inputs))))
     x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
     state = make_plan(model, [tfc.Quantize("w4a4")]).state
     observed(state, model, x)
-    with laid(model, state, Mode.TEST):
+    with patched_calls(model, state, Mode.TEST):
         hook = model(x).numpy()
-    wrap = wrapped(model, state)
+    wrap = wrap_layers(model, state)
     wrap.save(tmp_path / "wrap.keras")
     assert len(np.unique(hook)) <= 16
     np.testing.assert_array_equal(wrap(x), hook)

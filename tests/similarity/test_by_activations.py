@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tfcompress.channels.dependency import groups
-from tfcompress.similarity.by_activations import ByActivity, Moments, coactivity, is_seen
-from tfcompress.similarity.by_weights import likeness
+from tfcompress.similarity.by_activations import CompareActivations, Moments, collect_moments, reads_op_input
+from tfcompress.similarity.by_weights import collect_features
 from tfcompress.similarity.candidates import alike
 
 pytestmark = pytest.mark.sampled(3)
@@ -47,13 +47,13 @@ def inputs_of(model, n=6):
 def test_sums_are_those_of_what_comes_in(cuttable):
     """Checked on every reader whose input is what a model up to there returns."""
     channels = groups(cuttable)
-    found = likeness(cuttable, channels)
+    found = collect_features(cuttable, channels)
     sets, x = alike(channels, found), inputs_of(cuttable)
-    sums = coactivity(cuttable, found.reads, sets, x)
+    sums = collect_moments(cuttable, found.reads, sets, x)
     seen = 0
     for (n, _), moments in sums.items():
         op = found.reads[n].use.op
-        assert is_seen(found.reads[n]) and moments.count and np.isfinite(moments.second).all()
+        assert reads_op_input(found.reads[n]) and moments.count and np.isfinite(moments.second).all()
         plain = isinstance(op, (L.Dense, L.Conv1D, L.Conv2D, L.Conv3D))
         if not plain or op not in cuttable.layers or len(op._inbound_nodes) > 1:
             continue
@@ -69,10 +69,10 @@ def test_sums_are_those_of_what_comes_in(cuttable):
 def test_batches_do_not_matter(graph_models, monkeypatch):
     model = graph_models.shaken(graph_models.ALL["flattened"]())
     channels = groups(model)
-    found = likeness(model, channels)
+    found = collect_features(model, channels)
     sets, x = alike(channels, found), inputs_of(model)
-    whole = ByActivity(model, found.reads, sets, x)
+    whole = CompareActivations(model, found.reads, sets, x)
     monkeypatch.setattr("tfcompress.similarity.by_activations.BATCH", 2)
-    parts = ByActivity(model, found.reads, sets, x)
+    parts = CompareActivations(model, found.reads, sets, x)
     for a, b in zip([*whole.like, *whole.matter], [*parts.like, *parts.matter], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

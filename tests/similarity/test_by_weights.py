@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tfcompress.channels.dependency import groups
-from tfcompress.layer_table.lookup import describe, forget
-from tfcompress.similarity.by_weights import likeness
-from tfcompress.similarity.candidates import ByWeights, alike
+from tfcompress.layer_table.lookup import describe, remove_rows
+from tfcompress.similarity.by_weights import collect_features
+from tfcompress.similarity.candidates import CompareWeights, alike
 from tfcompress.similarity.linear_forms import scales
 
 L = keras.layers
@@ -15,9 +15,9 @@ L = keras.layers
 
 def compared(model):
     channels = groups(model)
-    found = likeness(model, channels)
+    found = collect_features(model, channels)
     sets = alike(channels, found)
-    return found, sets, ByWeights(channels, found, sets)
+    return found, sets, CompareWeights(channels, found, sets)
 
 
 def test_every_set_of_random_weights_is_alike_to_itself_only(cuttable):
@@ -94,7 +94,7 @@ def test_channels_of_your_own_layers_count_with_their_size():
         _, (only,), by = compared(model)
         assert only.exact == ("s",) and by.like[0][0, 1] == pytest.approx(0.8)
     finally:
-        forget(Square)
+        remove_rows(Square)
 
 
 @pytest.mark.parametrize("name", ["relu", "linear", "leaky_relu"])

@@ -6,8 +6,14 @@ import pytest
 
 from tfcompress.channels.dependency import groups
 from tfcompress.channels.shrink import shrink
-from tfcompress.similarity.by_weights import likeness
-from tfcompress.similarity.merge import Take, merged, merges, representatives, takes_constant
+from tfcompress.similarity.by_weights import collect_features
+from tfcompress.similarity.merge import (
+    ChannelReplacement,
+    merge_channel_groups,
+    merges,
+    representatives,
+    takes_constant,
+)
 
 pytestmark = pytest.mark.sampled(4)
 
@@ -58,9 +64,9 @@ def pairs(channels):
 def test_taking_nothing_over_is_cutting(cuttable, graph_models):
     found = groups(cuttable)
     into, x = pairs(found), graph_models.batch(cuttable)
-    reads = likeness(cuttable, found).reads
+    reads = collect_features(cuttable, found).reads
     before = [np.array(w) for w in cuttable.weights]
-    small = merged(cuttable, found, reads, into, lambda n, gone, kept: Take(0.0))
+    small = merge_channel_groups(cuttable, found, reads, into, lambda n, gone, kept: ChannelReplacement(0.0))
     assert graph_models.gap(small(x), shrink(cuttable, found, np.array(sorted(into)))(x)) <= 1e-6
     assert all(np.array_equal(a, np.array(w)) for a, w in zip(before, cuttable.weights, strict=True))
 
@@ -72,7 +78,13 @@ def test_what_a_reader_takes_over():
     model.layers[1].set_weights([kernel])
     found = groups(model)
     a, b, c = found.groups.tolist()
-    small = merged(model, found, likeness(model, found).reads, {b: a, c: a}, lambda n, g, k: Take(2.0, 0.5 * (g == c)))
+    small = merge_channel_groups(
+        model,
+        found,
+        collect_features(model, found).reads,
+        {b: a, c: a},
+        lambda n, g, k: ChannelReplacement(2.0, 0.5 * (g == c)),
+    )
     new_kernel, bias = small.get_layer("b").get_weights()
     np.testing.assert_allclose(new_kernel, [kernel[0] + 2 * kernel[1] + 2 * kernel[2]])
     np.testing.assert_allclose(bias, 0.5 * kernel[2])
@@ -95,7 +107,7 @@ def test_where_a_constant_can_go(layer, expected, graph_models):
     model = keras.Model(inputs, L.Dense(2)(made if len(made.shape) == 2 else L.Flatten()(made)))
     graph_models.shaken(model)
     found = groups(model)
-    reads = likeness(model, found).reads
+    reads = collect_features(model, found).reads
     (number,) = [n for n, r in enumerate(reads) if r.use.op is layer and len(r.roots) == 4]
     assert takes_constant(reads[number]) is expected
     if not expected:
@@ -107,6 +119,8 @@ def test_where_a_constant_can_go(layer, expected, graph_models):
     model.get_layer("a").set_weights([kernel, bias])
     # the pointwise half of a separable convolution reads what the depthwise half makes of it
     times = np.array(layer.depthwise_kernel)[:, 1].sum() if isinstance(layer, L.SeparableConv1D) else 1.0
-    small = merged(model, found, reads, {own[1]: own[0]}, lambda n, g, k: Take(0.0, 0.7 * times))
+    small = merge_channel_groups(
+        model, found, reads, {own[1]: own[0]}, lambda n, g, k: ChannelReplacement(0.0, 0.7 * times)
+    )
     x = graph_models.batch(model)
     assert graph_models.gap(small(x), model(x)) <= 1e-5

@@ -7,7 +7,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.evaluate.macs import macs
-from tfcompress.graph.clone import copied, rewritten
+from tfcompress.graph.clone import copied, copy_with_changes
 from tfcompress.low_rank.candidates import factorings
 from tfcompress.techniques.protocol.graph_technique import Left
 
@@ -46,7 +46,7 @@ def factored(model, name, rank, *methods, x=None):
     """A model with one layer factored, whether that pays or not."""
     (factoring,) = factorings(model, {id(model.get_layer(name))}, *methods, x).values()
     made = factoring.layers(factoring.parts(factoring.full if rank is None else rank))
-    return rewritten(model, lambda path, op: made if op.name == name else None)[0]
+    return copy_with_changes(model, lambda path, op: made if op.name == name else None)[0]
 
 
 GEOMETRIES = [

@@ -10,7 +10,7 @@ from tfcompress.channels.dependency import groups
 from tfcompress.demo.networks import lenet300
 from tfcompress.graph.clone import copied
 from tfcompress.layer_table.lookup import spec_of, weight
-from tfcompress.similarity.by_weights import likeness
+from tfcompress.similarity.by_weights import collect_features
 from tfcompress.similarity.candidates import alike
 from tfcompress.similarity.linear_forms import value_of
 from tfcompress.techniques.merge_channels import MergeChannels
@@ -28,7 +28,7 @@ def operated(technique, model, data=None):
 def twin(model):
     """Writes the last channel of every set over by the first; returns how wide layers are without it."""
     channels = groups(model)
-    sets = alike(channels, likeness(model, channels))
+    sets = alike(channels, collect_features(model, channels))
     for use in channels.uses.values():
         for path, vectors in use.weights.items():
             letters = spec_of(use.op).axes[path].rjust(len(vectors), "j")

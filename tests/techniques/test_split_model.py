@@ -6,7 +6,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress.demo import networks
-from tfcompress.session_layers.wrapping import finished, is_wrapped
+from tfcompress.session_layers.wrapping import finish_model, is_wrapped
 
 L = keras.layers
 
@@ -164,7 +164,7 @@ def test_parts_of_a_session_are_those_of_its_plain_model():
     assert is_wrapped(session.model)
     parts = tfc.split(session.model, "recursive")
     assert not any(is_wrapped(part) for part in parts.models)
-    assert gap(parts, finished(session.model), images()) == 0.0
+    assert gap(parts, finish_model(session.model), images()) == 0.0
 
 
 def test_the_table_adds_up():

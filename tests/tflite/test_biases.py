@@ -5,13 +5,13 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
-from tfcompress.export.export import exported, run_converter
+from tfcompress.export.export import export_model, run_converter
 from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import observe
 from tfcompress.graph.random_ops import Draws
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.biases import mistaken_biases
-from tfcompress.tflite.edits import rewritten
+from tfcompress.tflite.edits import rewrite_file
 
 
 def recurrent():
@@ -33,7 +33,7 @@ def raw_file(model, x):
         ops = tf.lite.OpsSet
         converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8, ops.TFLITE_BUILTINS]
 
-    return run_converter(exported(model, state, Draws()), setup, samples)
+    return run_converter(export_model(model, state, Draws()), setup, samples)
 
 
 def test_biases_of_unrolled_steps_are_mended():
@@ -42,7 +42,7 @@ def test_biases_of_unrolled_steps_are_mended():
     raw = raw_file(model, x)
     found = mistaken_biases(Artifact(raw).model)
     assert found, "TensorFlow's converter has been mended: tflite/biases.py can go"
-    fixed = Artifact(rewritten(raw, {}, found))
+    fixed = Artifact(rewrite_file(raw, {}, found))
     assert mistaken_biases(fixed.model) == {}
     plain = model.predict(x, verbose=0)
     before, after = (np.abs(a.predict(x) - plain).mean() for a in (Artifact(raw), fixed))
@@ -81,7 +81,7 @@ def test_rewriting_changes_names_and_nothing_else():
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5)])
     x = np.random.default_rng(0).normal(size=(32, 8)).astype("float32")
     artifact = tfc.convert(model, calibration=x)
-    other = Artifact(rewritten(artifact.content, {artifact.outputs[0].index: "answer"}, {}))
+    other = Artifact(rewrite_file(artifact.content, {artifact.outputs[0].index: "answer"}, {}))
     assert np.array_equal(other.predict(x), artifact.predict(x))
     names = [t.name for t in other.model.graphs[0].tensors]
     assert "answer" in names and other.inputs[0].name == artifact.inputs[0].name

@@ -161,7 +161,7 @@ def test_reduce_lr_on_plateau_reads_the_sparsity_and_acts(is_first, dense_net, p
 
 def test_validation_during_fit_sees_the_compressed_model(dense_net, points):
     from tfcompress.fake_quant.forward_pass import Mode
-    from tfcompress.fake_quant.patching import laid
+    from tfcompress.fake_quant.patching import patched_calls
 
     x, y = points
     seen, plain = [], []
@@ -171,7 +171,7 @@ def test_validation_during_fit_sees_the_compressed_model(dense_net, points):
 
         def on_epoch_end(self, epoch, logs=None):
             loss = self.model.loss
-            with laid(self.model, compression.state, Mode.TEST):
+            with patched_calls(self.model, compression.state, Mode.TEST):
                 under = float(loss(y, self.model(x, training=False)))
             seen.append((logs["val_loss"], under))
             plain.append(float(loss(y, self.model(x, training=False))))

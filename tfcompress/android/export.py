@@ -19,7 +19,7 @@ from tfcompress.android.monitor.monitor import reference as reference_of
 from tfcompress.android.phone_variant import PhoneVariant, check_name, phone_variant, runs_in
 from tfcompress.android.secure import new_key
 from tfcompress.benchmarking.benchmark import benchmark
-from tfcompress.benchmarking.environment import surroundings
+from tfcompress.benchmarking.environment import host_facts
 from tfcompress.calibration.image_folder import evenly
 from tfcompress.datasets.mnist import Digits
 from tfcompress.evaluate.kernels import kernel_table
@@ -317,9 +317,7 @@ def _generator(artifact: Artifact) -> dict[str, str]:
 
 
 def _notes(out, place, variants, runtime, key, encrypt, digits) -> tuple[str, ...]:
-    notes = [
-        f"Measured on {digits.label}; times on {surroundings()['device']['name']}, which are not those of a phone."
-    ]
+    notes = [f"Measured on {digits.label}; times on {host_facts()['device']['name']}, which are not those of a phone."]
     late = [v.name for v in variants if runtime and not runs_in(v.artifact.min_runtime, runtime)]
     if late:
         notes.append(f"Not for runtime {runtime}, shown there with the reason and not run: {', '.join(late)}.")

@@ -117,7 +117,7 @@ def verify(content: bytes, signature: bytes, public_key: bytes) -> None:
         raise SignatureError("The signature does not belong to these bytes and this public key.") from None
 
 
-def derived_key(passphrase: str, salt: bytes, iterations: int) -> bytes:
+def derive_key(passphrase: str, salt: bytes, iterations: int) -> bytes:
     """Derives a 256-bit key from a passphrase: PBKDF2-HMAC-SHA256 (RFC 8018) of its NFC form in UTF-8.
 
     Args:
@@ -132,7 +132,7 @@ def derived_key(passphrase: str, salt: bytes, iterations: int) -> bytes:
         ValueError: If the passphrase is empty.
 
     Example:
-        >>> derived_key("é", b"salt", 1000) == derived_key("é", b"salt", 1000)  # one letter or two marks
+        >>> derive_key("é", b"salt", 1000) == derive_key("é", b"salt", 1000)  # one letter or two marks
         True
     """
     if not passphrase:
@@ -168,7 +168,7 @@ def encrypt(plain: bytes, passphrase: str, aad: str, iterations: int = ITERATION
 
     _check_iterations(iterations)
     nonce, salt = os.urandom(_NONCE_BYTES), os.urandom(_SALT_BYTES)
-    key = derived_key(passphrase, salt, iterations)
+    key = derive_key(passphrase, salt, iterations)
     cipher = AESGCM(key).encrypt(nonce, plain, aad.encode("utf-8"))
     return cipher, {
         "alg": CIPHER,
@@ -202,7 +202,7 @@ def decrypt(cipher: bytes, header: dict[str, Any], passphrase: str) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce, salt, iterations = _read_header(header)
-    key = derived_key(passphrase, salt, iterations)
+    key = derive_key(passphrase, salt, iterations)
     try:
         if len(cipher) < _TAG_BYTES:
             raise InvalidTag

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfcompress.benchmarking.bench_report import BenchReport
 from tfcompress.benchmarking.bench_schema import SCHEMA_NAME
-from tfcompress.benchmarking.environment import surroundings
+from tfcompress.benchmarking.environment import host_facts
 from tfcompress.benchmarking.memory import PeakMemory, peak_memory
 from tfcompress.benchmarking.named_artifacts import Artifacts, lineup
 from tfcompress.benchmarking.timing import LoopRule, Stopwatch, statistics
@@ -110,7 +110,7 @@ def benchmark(
     say.end()
     source = {"mode": protocol.mode, "input": "seeded" if data is None else "given"}
     document["protocol"] = {**asdict(protocol), **source}
-    return BenchReport({"schema": SCHEMA_NAME, **surroundings(), **document})
+    return BenchReport({"schema": SCHEMA_NAME, **host_facts(), **document})
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import Any
 _RUNTIME = "ai-edge-litert"
 
 
-def surroundings() -> dict[str, Any]:
+def host_facts() -> dict[str, Any]:
     """Returns the parts of a benchmark report that describe the host.
 
     Returns:
         `created` (UTC, ISO 8601), `generator`, `device` and `runtime`, as in `bench_schema.json`.
 
     Example:
-        >>> surroundings()["device"]["cores"] >= 1
+        >>> host_facts()["device"]["cores"] >= 1
         True
     """
     return {

@@ -84,7 +84,7 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
     return found
 
 
-def dead(chosen: list[tuple[Family, int]]) -> np.ndarray:
+def removed_groups(chosen: list[tuple[Family, int]]) -> np.ndarray:
     """Returns the numbers of the groups to remove, given how many of each family."""
     parts = [family.groups[:cut] for family, cut in chosen]
     return np.sort(np.concatenate(parts)) if parts else np.array([], int)
@@ -134,18 +134,18 @@ def by_budget(
     Raises:
         ValueError: If the budget can't be kept.
     """
-    least = cost(dead(pick(1.0)))
+    least = cost(removed_groups(pick(1.0)))
     if least > budget:
         raise ValueError(
             f"PruneChannels: {name} can't fall to {budget:g}; with all removable channels removed, {least:g} are left. "
             "Raise the budget, lower round_to, or cut layers and ranks as well (tfc.DropLayers, tfc.LowRank)."
         )
     low, high = 0.0, 1.0
-    if cost(dead(pick(0.0))) <= budget:
+    if cost(removed_groups(pick(0.0))) <= budget:
         return pick(0.0)
     for _ in range(24):
         middle = (low + high) / 2
-        low, high = (low, middle) if cost(dead(pick(middle))) <= budget else (middle, high)
+        low, high = (low, middle) if cost(removed_groups(pick(middle))) <= budget else (middle, high)
     return pick(high)
 
 
@@ -170,7 +170,7 @@ def by_latency(
         ValueError: If the latency can't be reached.
     """
     points = [(k, cut) for k, f in enumerate(found) for cut in sorted({f.allowed(_cut(f, w)) for w in LEVELS} - {0})]
-    whole, *times = measure([dead([]), *(dead([(found[k], cut)]) for k, cut in points)])
+    whole, *times = measure([removed_groups([]), *(removed_groups([(found[k], cut)]) for k, cut in points)])
     saved = [_savings(f, [(c, whole - t) for (j, c), t in zip(points, times, strict=True) if j == k])
              for k, f in enumerate(found)]  # fmt: skip
     goal = aim = budget(whole)
@@ -178,7 +178,7 @@ def by_latency(
     for _ in range(TRIES):
         before, chosen = chosen, _greedy(found, saved, whole - aim)
         if chosen != before:  # families keep whole blocks: a lower aim may choose the same again
-            again, now = measure([dead([]), dead(chosen)])
+            again, now = measure([removed_groups([]), removed_groups(chosen)])
             now *= whole / again
             best = min(best, now)
         if now <= goal:

@@ -12,7 +12,7 @@ RUNS = 50
 SECONDS = 0.2
 
 
-def converted(model: keras.Model, x: list[np.ndarray] | None, mode: str, seed: int = 0) -> Artifact:
+def convert_for_latency(model: keras.Model, x: list[np.ndarray] | None, mode: str, seed: int = 0) -> Artifact:
     """Converts a model so that its latency can be measured.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.calibration.image_folder import evenly
-from tfcompress.graph.keras_private import float32, full_precision, input_specs, overridden
+from tfcompress.graph.keras_private import float32, full_precision, input_specs, override_attributes
 from tfcompress.graph.trace import Trace, trace
 from tfcompress.layer_table.lookup import FOLD, spec_of
 from tfcompress.system.silence import quiet
@@ -131,7 +131,7 @@ def _distance(model, norm, x) -> float:
         model(keras.tree.pack_sequence_as(input_specs(model), [given]), training=False)
         return found[0]
 
-    with quiet(), float32(model), overridden([(norm, "call", recorded)]):
+    with quiet(), float32(model), override_attributes([(norm, "call", recorded)]):
         observed = np.asarray(forward(tf.convert_to_tensor(x, tf.float32)), np.float64)
     moving = np.asarray(full_precision(norm.moving_variance), np.float64) + norm.epsilon
     return float(np.mean(np.abs(0.5 * np.log((observed + norm.epsilon) / moving))))

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.channels.dependency import Channels
-from tfcompress.graph.keras_private import full_precision, overridden
+from tfcompress.graph.keras_private import full_precision, override_attributes
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.validation import checks
 
@@ -300,7 +300,7 @@ def _read(scene: Scene) -> Iterator[tuple[np.ndarray, _Seen, np.ndarray]]:
                 wanted.setdefault(id(use.op), (use, path, axis, made))
     seen = {key: _Seen() for key in wanted}
     inputs = keras.tree.flatten(scene.x)
-    with overridden([(use.op, "call", _looking(use.op, seen)) for use, _, _, _ in wanted.values()]):
+    with override_attributes([(use.op, "call", _looking(use.op, seen)) for use, _, _, _ in wanted.values()]):
         for first in range(0, len(inputs[0]), BATCH):
             part = [x[first : first + BATCH] for x in inputs]
             scene.model(keras.tree.pack_sequence_as(scene.x, part), training=False)

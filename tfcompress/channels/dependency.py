@@ -11,7 +11,7 @@ import numpy as np
 
 from tfcompress.channels import rules_composite  # noqa: F401 (more rules)
 from tfcompress.channels.labels import KEPT, Labels, Signal
-from tfcompress.channels.rules import INPUT, OUTPUT, STILL, UNDESCRIBED, Call, Use, rule_of
+from tfcompress.channels.rules import INPUT, OUTPUT, STILL, UNDESCRIBED, ChannelUse, LabelCall, rule_of
 from tfcompress.graph.keras_private import check_graph
 from tfcompress.graph.rebuild import walk
 from tfcompress.layer_table.lookup import has_weight, spec_of, weight
@@ -27,7 +27,7 @@ class Channels:
         reasons: For each label that can't be removed, which operation prevents it and why.
     """
 
-    uses: dict[int, Use]
+    uses: dict[int, ChannelUse]
     roots: np.ndarray
     reasons: dict[int, tuple[str, str]]
 
@@ -61,7 +61,7 @@ class Channels:
         """Returns for each label whether it stays when the groups `dead` are removed."""
         return ~np.isin(self.roots, dead)
 
-    def reads(self, use: Use) -> list[tuple[str, int, np.ndarray]]:
+    def reads(self, use: ChannelUse) -> list[tuple[str, int, np.ndarray]]:
         """Returns `(weight path, axis, groups along it)` of every axis of weights that reads channels."""
         spec = spec_of(use.op)
         found = []
@@ -75,7 +75,7 @@ class Channels:
         return found
 
 
-def _made(use: Use) -> np.ndarray | None:
+def _made(use: ChannelUse) -> np.ndarray | None:
     """Returns the labels of channels that an operation computes itself: its weights have an axis for them."""
     makes = any(axes.output_channel is not None for axes in spec_of(use.op).axes.values())
     return use.output.vector() if use.output is not None and makes else None
@@ -106,7 +106,7 @@ def groups(model: keras.Model) -> Channels:
 
     def visit(path, op, args, kwargs, outputs):
         spec = spec_of(op)
-        call = Call(path, op, spec, args, kwargs, [tuple(x.shape[1:]) for x in outputs], labels, uses)
+        call = LabelCall(path, op, spec, args, kwargs, [tuple(x.shape[1:]) for x in outputs], labels, uses)
         rule = rule_of(spec.flow if call.inputs else "unknown")
         made = rule(call) if _is_described(op, spec) else call.kept(UNDESCRIBED)
         sources.update({id(x): (x, path) for x in made})

@@ -34,7 +34,7 @@ WIDTH = "has no argument for its number of channels"
 
 
 @dataclass
-class Use:
+class ChannelUse:
     """How one operation uses channels: the labels along the axes of its weights and output.
 
     Args:
@@ -55,7 +55,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Call:
+class LabelCall:
     """One call of an operation, with channel labels in place of tensors."""
 
     path: str
@@ -65,16 +65,16 @@ class Call:
     kwargs: dict
     shapes: list[tuple[int | None, ...]]
     labels: Labels
-    uses: dict[int, Use]
+    uses: dict[int, ChannelUse]
 
     @property
     def inputs(self) -> list[Signal]:
         """Labels of all input tensors."""
         return [x for x in keras.tree.flatten((self.args, self.kwargs)) if isinstance(x, Signal)]
 
-    def use(self) -> Use:
+    def use(self) -> ChannelUse:
         """Returns the notes on how the operation uses channels, made at its first call."""
-        return self.uses.setdefault(id(self.op), Use(self.path, self.op))
+        return self.uses.setdefault(id(self.op), ChannelUse(self.path, self.op))
 
     def keep(self, labels: np.ndarray, why: str) -> None:
         """Marks labels as not removable because of this operation."""
@@ -95,7 +95,7 @@ class Call:
         weights.setdefault(path, vectors)
 
 
-Rule = Callable[[Call], list[Signal]]
+Rule = Callable[[LabelCall], list[Signal]]
 _rules: dict[str, Rule] = {}
 
 
@@ -118,7 +118,7 @@ def _whole(shape) -> Signal:
     return Signal(np.full((1,) * len(shape), KEPT), tuple(shape))
 
 
-def last_labels(call: Call, given: Signal) -> np.ndarray | None:
+def last_labels(call: LabelCall, given: Signal) -> np.ndarray | None:
     """Returns the labels along the last axis.
 
     If channels lie on another axis they can't be removed, and all labels of the last axis are 0 (None if it is open).
@@ -130,25 +130,25 @@ def last_labels(call: Call, given: Signal) -> np.ndarray | None:
 
 
 @flow("still")
-def still(call: Call) -> list[Signal]:
+def still(call: LabelCall) -> list[Signal]:
     """Marks all channels as not removable."""
     return call.kept(STILL)
 
 
 @flow("unknown")
-def unknown(call: Call) -> list[Signal]:
+def unknown(call: LabelCall) -> list[Signal]:
     """Marks all channels as not removable, because the operation is not in the layer table."""
     return call.kept(f"{type(call.op).__name__} is not in the table of layers (tfc.describe adds it)")
 
 
 @flow("whole")
-def whole(call: Call) -> list[Signal]:
+def whole(call: LabelCall) -> list[Signal]:
     """Marks all channels as not removable, because each value depends on all of them."""
     return call.kept(ACROSS)
 
 
 @flow("mix")
-def mix(call: Call) -> list[Signal]:
+def mix(call: LabelCall) -> list[Signal]:
     """Makes new channels as weighted sums over all input channels (Dense, convolution)."""
     old = last_labels(call, call.inputs[0])
     use, shape = call.use(), call.shapes[0]
@@ -164,7 +164,7 @@ def mix(call: Call) -> list[Signal]:
     return [signal(new, shape) for shape in call.shapes]
 
 
-def _new(call: Call, count: int) -> np.ndarray:
+def _new(call: LabelCall, count: int) -> np.ndarray:
     """Returns new labels, marked as not removable if the layer can't be made narrower."""
     new = call.labels.fresh(count)
     function = activation(call.op)
@@ -176,7 +176,7 @@ def _new(call: Call, count: int) -> np.ndarray:
 
 
 @flow("grouped")
-def grouped(call: Call) -> list[Signal]:
+def grouped(call: LabelCall) -> list[Signal]:
     """Joins the input and output channels of each group of a grouped convolution."""
     old = last_labels(call, call.inputs[0])
     (made,) = mix(call)
@@ -189,7 +189,7 @@ def grouped(call: Call) -> list[Signal]:
 
 
 @flow("pass")
-def passed(call: Call) -> list[Signal]:
+def passed(call: LabelCall) -> list[Signal]:
     """Passes each channel on by itself; a depthwise kernel may make several out of one."""
     shape = call.shapes[0]
     if not shape or len(call.inputs) != 1 or len(call.shapes) != 1:
@@ -207,7 +207,7 @@ def passed(call: Call) -> list[Signal]:
     return [signal(new, shape)]
 
 
-def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> None:
+def note_weights(call: LabelCall, spec: LayerSpec, prefix: str, old, new, inner) -> None:
     """Notes the labels along the axes of all weights of a layer, by the meaning of the axes."""
     for path, axes in spec.axes.items():
         if not has_weight(call.op, prefix + path):
@@ -215,7 +215,7 @@ def note_weights(call: Call, spec: LayerSpec, prefix: str, old, new, inner) -> N
         note_weight(call, prefix + path, axes, old, new, inner)
 
 
-def note_weight(call: Call, path: str, axes: Axes, old, new, inner) -> None:
+def note_weight(call: LabelCall, path: str, axes: Axes, old, new, inner) -> None:
     """Notes the labels along the axes of one weight: input channels, output channels, units or heads inside."""
     sizes = weight(call.op, path).shape
     axes = axes.filled(len(sizes))  # PReLU: a slope for every place and channel
@@ -244,7 +244,7 @@ def attention_inputs(args: tuple, kwargs: dict) -> tuple:
 
 
 @flow("merge")
-def merge(call: Call) -> list[Signal]:
+def merge(call: LabelCall) -> list[Signal]:
     """Joins the channels of all inputs of an operation that works value by value, with broadcasting."""
     (shape,) = call.shapes
     given = call.inputs
@@ -275,7 +275,7 @@ def merge(call: Call) -> list[Signal]:
     return [_noted(call, signal(result, shape, axis))]
 
 
-def _noted(call: Call, made: Signal) -> Signal:
+def _noted(call: LabelCall, made: Signal) -> Signal:
     use = call.use()
     if use.output is not None:
         # a shared operation has one set of sizes, so the outputs of both calls must have the same
@@ -289,7 +289,7 @@ def _noted(call: Call, made: Signal) -> Signal:
 
 
 @flow("concat")
-def concat(call: Call) -> list[Signal]:
+def concat(call: LabelCall) -> list[Signal]:
     """Concatenates the labels of the inputs."""
     (shape,) = call.shapes
     axis = call.op.axis
@@ -303,7 +303,7 @@ def concat(call: Call) -> list[Signal]:
     return [_noted(call, signal(vector, shape, axis))]
 
 
-def _along_another(call: Call, shape, axis) -> list[Signal]:
+def _along_another(call: LabelCall, shape, axis) -> list[Signal]:
     """Joins the channels of inputs that are concatenated along another axis than that of channels."""
     axes = {x.axis for x in call.inputs}
     if len(axes) > 1 or axis in axes:
@@ -315,7 +315,7 @@ def _along_another(call: Call, shape, axis) -> list[Signal]:
 
 
 @flow("move")
-def move(call: Call) -> list[Signal]:
+def move(call: LabelCall) -> list[Signal]:
     """Applies an operation that only rearranges values (reshape, transpose, slice) to the labels."""
     (given,) = call.inputs[:1]
     (shape,) = call.shapes
@@ -340,7 +340,7 @@ def move(call: Call) -> list[Signal]:
 
 
 @flow("reduce")
-def reduced(call: Call) -> list[Signal]:
+def reduced(call: LabelCall) -> list[Signal]:
     """Removes reduced axes from the labels; if the channel axis is reduced, no channel can be removed."""
     (given,), (shape,) = call.inputs, call.shapes
     rank = len(given.shape) + 1

@@ -7,7 +7,7 @@ from tfcompress.channels.rules import (
     ACROSS,
     STATES,
     STILL,
-    Call,
+    LabelCall,
     attention_inputs,
     flow,
     last_labels,
@@ -18,7 +18,7 @@ from tfcompress.layer_table.lookup import activation, is_elementwise, spec_of
 
 
 @flow("both")
-def both(call: Call) -> list[Signal]:
+def both(call: LabelCall) -> list[Signal]:
     """Labels a bidirectional layer, whose two recurrent layers keep the same number of units."""
     layer, shape = call.op, call.shapes[0]
     if layer.merge_mode is None or len(call.shapes) > 1 or len(call.inputs) > 1:
@@ -35,7 +35,7 @@ def both(call: Call) -> list[Signal]:
 
 
 @flow("each step")
-def each_step(call: Call) -> list[Signal]:
+def each_step(call: LabelCall) -> list[Signal]:
     """Labels a layer that applies the layer inside it at every step."""
     inner, (shape,) = call.op.layer, call.shapes
     spec = spec_of(inner)
@@ -56,7 +56,7 @@ def each_step(call: Call) -> list[Signal]:
 
 
 @flow("attention")
-def attention(call: Call) -> list[Signal]:
+def attention(call: LabelCall) -> list[Signal]:
     """Labels attention: its heads are removed as a whole, and its output has new channels."""
     layer, shape = call.op, call.shapes[0]
     query, value, key = attention_inputs(call.args, call.kwargs)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from tfcompress.channels.dependency import Channels
-from tfcompress.channels.rules import Use
-from tfcompress.graph.clone import New, config_of, renamed, rewritten
+from tfcompress.channels.rules import ChannelUse
+from tfcompress.graph.clone import New, config_of, copy_with_changes, flat_name
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.layer_table.lookup import Left, arguments, weight
 
@@ -36,10 +36,10 @@ def shrink(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         >>> [tuple(w.shape) for w in shrink(model, found, found.groups[:3]).get_layer("b").weights]
         [(1, 2), (2,)]
     """
-    return shrunk(model, channels, dead)[0]
+    return shrink_with_map(model, channels, dead)[0]
 
 
-def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[keras.Model, dict[int, Any]]:
+def shrink_with_map(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[keras.Model, dict[int, Any]]:
     """Returns a smaller model as `shrink` does, and the new operation for each old one.
 
     Returns:
@@ -54,10 +54,10 @@ def shrunk(model: keras.Model, channels: Channels, dead: np.ndarray) -> tuple[ke
         changed = arguments(op, _left(use, alive))
         if not isinstance(op, keras.layers.Layer) and not changed:
             return None  # a node without sizes of its own
-        config = {**config_of(op), "name": renamed(path), **changed}
+        config = {**config_of(op), "name": flat_name(path), **changed}
         return [New(type(op).from_config(config), _sliced(op, use, alive), getattr(op, "trainable", True))]
 
-    small, made = rewritten(model, change)
+    small, made = copy_with_changes(model, change)
     return small, {key: layers[0] for key, layers in made.items()}
 
 
@@ -83,13 +83,13 @@ def zeroed(model: keras.Model, channels: Channels, dead: np.ndarray) -> keras.Mo
         for name, axis, roots in reads:
             value = values[id(weight(op, name))]
             np.moveaxis(value, axis, 0)[np.isin(roots, dead)] = 0.0
-        config = {**config_of(op), "name": renamed(path)}
+        config = {**config_of(op), "name": flat_name(path)}
         return [New(type(op).from_config(config), [values[id(v)] for v in op.variables], op.trainable)]
 
-    return rewritten(model, change)[0]
+    return copy_with_changes(model, change)[0]
 
 
-def kept(channels: Channels, dead: np.ndarray, op: Any, path: str) -> list[np.ndarray | None]:
+def remaining_entries(channels: Channels, dead: np.ndarray, op: Any, path: str) -> list[np.ndarray | None]:
     """Returns, for each axis of a weight, which entries stay when groups are removed; None for axes without any."""
     alive, use = channels.alive(dead), channels.uses.get(id(op))
     return [] if use is None else [None if v is None else alive[v] for v in use.weights.get(path, [])]
@@ -107,13 +107,13 @@ def _alive(channels: Channels, dead) -> np.ndarray:
     return alive
 
 
-def _touched(use: Use, alive) -> bool:
+def _touched(use: ChannelUse, alive) -> bool:
     vectors = [v for entry in use.weights.values() for v in entry] + [use.inner]
     vectors += [use.output.vector()] if use.output is not None else []
     return any(v is not None and not alive[v].all() for v in vectors)
 
 
-def _left(use: Use, alive) -> Left:
+def _left(use: ChannelUse, alive) -> Left:
     outputs = alive[use.output.vector()] if use.output is not None else np.array([], bool)
     shape = list(use.output.shape) if use.output is not None else []
     if shape:
@@ -123,7 +123,7 @@ def _left(use: Use, alive) -> Left:
     return Left(int(outputs.sum()), inner, groups, tuple(shape))
 
 
-def _sliced(op, use: Use, alive) -> list[np.ndarray]:
+def _sliced(op, use: ChannelUse, alive) -> list[np.ndarray]:
     vectors = {id(weight(op, path)): entry for path, entry in use.weights.items()}
     values = []
     for variable in getattr(op, "variables", ()):

@@ -11,7 +11,7 @@ from tfcompress.validation import checks
 MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
-def asked(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, Any]:
+def check_options(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, Any]:
     """Checks the arguments that say what the file shall be like.
 
     Args:

@@ -105,7 +105,7 @@ class Conversion:
         """Whether the state simulates what the file computes."""
         return self.state is not None and self.ranges is not Ranges.BY_CONVERTER
 
-    def simulated(self) -> dict[str, np.ndarray]:
+    def simulated_outputs(self) -> dict[str, np.ndarray]:
         """Returns the outputs of the simulation by name, on the samples."""
         return named_outputs(self.model, simulate(self.model, self.state, self.packed))
 

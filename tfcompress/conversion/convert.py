@@ -15,7 +15,7 @@ from tfcompress.conversion import arguments
 from tfcompress.conversion.conversion import Conversion
 from tfcompress.conversion.measuring import measure, note_uncompressed
 from tfcompress.conversion.ranges import find_ranges
-from tfcompress.conversion.scale_choice import with_better_scales
+from tfcompress.conversion.scale_choice import choose_scales
 from tfcompress.conversion.writing import check_integer, write
 from tfcompress.export.check import check_exportable
 from tfcompress.export.export import DEFAULT_SIGNATURE, check_batched, check_static
@@ -24,12 +24,12 @@ from tfcompress.export.float_fallback import check_names
 from tfcompress.export.loading import load_model
 from tfcompress.export.saved_model import Signature, check_no_layers, signature_of
 from tfcompress.export.verify import check_loads
-from tfcompress.fidelity.judging import judged
+from tfcompress.fidelity.judging import judge_fidelity
 from tfcompress.graph.clone import copied
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.plain_layers import is_quantized_by_keras
 from tfcompress.graph.tree import leaves
-from tfcompress.session_layers.wrapping import counted, finished, is_wrapped
+from tfcompress.session_layers.wrapping import finish_model, is_wrapped, read_counters
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.fidelity import Fidelity
 from tfcompress.validation import checks
@@ -110,7 +110,7 @@ def convert(
         (True, (32, 2))
     """
     began = time.perf_counter()
-    asked = arguments.asked(mode, io, scales, signature, percentile, allow_float, leave_float)
+    asked = arguments.check_options(mode, io, scales, signature, percentile, allow_float, leave_float)
     arguments.check_data(calibration, value_range, limit, require, facts)
     diagnose = checks.flag("convert", "diagnose", diagnose)
     model, notes = _final_model(model)
@@ -125,7 +125,7 @@ def convert(
     _warn_of_draws(conversion)
     if "fidelity" in artifact.metadata:
         _warn_of_scaling(conversion, artifact, is_told=scale is not None or offset is not None)
-        judged(artifact, conversion, require, diagnose, lambda **changes: _made(conversion.changed(**changes)))
+        judge_fidelity(artifact, conversion, require, diagnose, lambda **changes: _made(conversion.changed(**changes)))
     _describe(artifact, conversion, facts, time.perf_counter() - began)
     return artifact
 
@@ -133,10 +133,10 @@ def convert(
 def _made(conversion: Conversion) -> Artifact:
     """Finds the ranges, writes and measures the file, and chooses its weight scales."""
     find_ranges(conversion)
-    return with_better_scales(conversion, _proven(conversion), _proven)
+    return choose_scales(conversion, _write_and_measure(conversion), _write_and_measure)
 
 
-def _proven(conversion: Conversion) -> Artifact:
+def _write_and_measure(conversion: Conversion) -> Artifact:
     """Writes the file from ranges that were found, checks it for float operations, runs and measures it."""
     artifact = write(conversion)
     check_integer(conversion, artifact)
@@ -151,7 +151,7 @@ def _final_model(model: Any) -> tuple[keras.Model, list[str]]:
     model, notes = load_model(model), []
     if is_wrapped(model):
         notes = [_session_note(model)]
-        model = finished(model)
+        model = finish_model(model)
     if any(is_quantized_by_keras(op) for _, op in leaves(model)):
         notes.append("weights that Keras quantized were read back, and are quantized by the rules of this file")
         model = copied(model)[0]
@@ -159,7 +159,7 @@ def _final_model(model: Any) -> tuple[keras.Model, list[str]]:
 
 
 def _session_note(model: Any) -> str:
-    clock = counted(model)
+    clock = read_counters(model)
     at = f" at {clock['progress']:.0%} of its schedule" if clock is not None else ""
     return f"a session's model{at}, converted as its layers are now"
 

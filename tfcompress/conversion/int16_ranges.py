@@ -26,7 +26,7 @@ _CODES = FORMATS["int16x8"].activations
 _SAME = 2e-4  # between a bound that TensorFlow saw and the same one here; float sums differ by less
 
 
-def masks_only(model: keras.Model, file_format: FileFormat, samples):
+def attention_plans(model: keras.Model, file_format: FileFormat, samples):
     """Returns the operation plans that a file calibrated for 16 bits needs: those of attention layers.
 
     With them the large negative numbers of an attention mask do not widen the range of the scores.
@@ -55,7 +55,7 @@ def masks_only(model: keras.Model, file_format: FileFormat, samples):
     return found
 
 
-def observed(model: keras.Model, state, samples) -> dict[int, float]:
+def observe_largest_values(model: keras.Model, state, samples) -> dict[int, float]:
     """Returns the largest absolute value that calibration samples show at each range, by `id(range)`.
 
     New ranges observe in place of the trained ones, which stay as they are.
@@ -71,13 +71,13 @@ def observed(model: keras.Model, state, samples) -> dict[int, float]:
     return {id(span): max(abs(bound) for bound in twin(span).limits()) for span in state.ranges}
 
 
-def with_trained(content: bytes, state, seen: Mapping[int, float], layers: Mapping[str, str]) -> bytes:
+def write_trained_scales(content: bytes, state, seen: Mapping[int, float], layers: Mapping[str, str]) -> bytes:
     """Gives the activations of a calibrated file the scales that were trained.
 
     Args:
         content: The file.
         state: The operation plans, with trained symmetric ranges.
-        seen: What `observed` returned for the samples the file was calibrated with.
+        seen: What `observe_largest_values` returned for the samples the file was calibrated with.
         layers: Index of an operation (as text) to the path of its layer.
 
     Returns:

@@ -27,7 +27,7 @@ def measure(conversion: Conversion, artifact: Artifact) -> None:
     references = {FLOAT_MODEL: c.float_outputs}
     found_losses = losses(c.model, list(c.float_outputs))
     if c.is_simulated:
-        simulated = c.simulated()
+        simulated = c.simulated_outputs()
         artifact.metadata["parity"] = [parity(artifact, simulated, got[x], x).facts() for x in (True, False)]
         if c.is_trained:
             references = {SIMULATION: simulated, **references}

@@ -1,14 +1,14 @@
 """Finds a file's activation ranges: from training, calibration of the simulation, or TensorFlow's calibrator."""
 
 from tfcompress.conversion.conversion import Conversion, Ranges
-from tfcompress.conversion.int16_ranges import masks_only, observed
+from tfcompress.conversion.int16_ranges import attention_plans, observe_largest_values
 from tfcompress.export.export import float_inputs
 from tfcompress.export.finite import check_ranges
 from tfcompress.export.float_fallback import matches_any
 from tfcompress.export.post_training import channels, quantized_state, tensors
 from tfcompress.export.simulate import observe
 from tfcompress.export.unconvertible import NotConvertible
-from tfcompress.fake_quant.range_floors import lift
+from tfcompress.fake_quant.range_floors import widen_narrow_ranges
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.file_formats import ALWAYS
@@ -65,7 +65,7 @@ def _take_trained(c: Conversion, trained: CompressionState) -> None:
     if c.file_format.reads_ranges:
         c.notes.append("activation ranges were trained (quantization-aware training)")
         return
-    c.seen = observed(c.model, trained, c.samples)
+    c.seen = observe_largest_values(c.model, trained, c.samples)
     bits = c.file_format.activations.bits
     c.notes.append(f"activation ranges were trained for {bits} bits (quantization-aware training)")
 
@@ -101,7 +101,7 @@ def _calibrate(c: Conversion) -> None:
     if c.source is not None:
         return
     if not c.file_format.reads_ranges:
-        c.state = masks_only(c.model, c.file_format, c.samples)
+        c.state = attention_plans(c.model, c.file_format, c.samples)
         return
     try:
         rule = tensors if c.scales == "tensor" else channels
@@ -124,6 +124,6 @@ def left_out(c: Conversion):
 def check_state(c: Conversion) -> None:
     """Checks that ranges are finite, and widens those that are too narrow for the operations before them."""
     check_ranges(c.state)
-    if dead := lift(c.model, c.state):
+    if dead := widen_narrow_ranges(c.model, c.state):
         shown = ", ".join(map(repr, dead[:4])) + (" and more" if len(dead) > 4 else "")
         c.notes.append(f"only zeros were seen at {shown}: its range was set by the ranges before it")

@@ -13,9 +13,7 @@ from tfcompress.tflite.fidelity import FLOAT_MODEL, Fidelity
 _TOLERATED = 1.1  # times the error that a smaller download may cost where no class changes
 
 
-def with_better_scales(
-    conversion: Conversion, by_channel: Artifact, prove: Callable[[Conversion], Artifact]
-) -> Artifact:
+def choose_scales(conversion: Conversion, by_channel: Artifact, prove: Callable[[Conversion], Artifact]) -> Artifact:
     """Returns the file with one scale for each clustered kernel, if it zips smaller and is no less accurate.
 
     With one scale, k shared values are k codes; with one scale per channel they are many more, which zip worse.

@@ -4,14 +4,14 @@ import tensorflow as tf
 
 from tfcompress.conversion.conversion import Conversion, Ranges
 from tfcompress.conversion.packers import PACKERS
-from tfcompress.export.export import exported, run_converter
-from tfcompress.export.float_fallback import table_says, with_left
-from tfcompress.export.saved_model import without_layers
+from tfcompress.export.export import export_model, run_converter
+from tfcompress.export.float_fallback import add_leave_float_remedy, table_float_ops
+from tfcompress.export.saved_model import add_keras_model_remedy
 from tfcompress.export.verify import NotFullyInteger, float_operations, layer_names, predicted_float_ops
 from tfcompress.graph.random_ops import Draws
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.biases import mistaken_biases
-from tfcompress.tflite.edits import ends_in_order, rewritten
+from tfcompress.tflite.edits import find_ends, rewrite_file
 from tfcompress.tflite.tensor_names import tensor_names
 
 
@@ -32,9 +32,9 @@ def write(conversion: Conversion) -> Artifact:
     """
     c = conversion
     if c.ranges is Ranges.BY_CONVERTER:
-        return _converted(c, calibrates=True)
+        return _convert_once(c, calibrates=True)
     if not c.file_format.only_integer:
-        return _converted(c, calibrates=c.ranges is not Ranges.NONE)
+        return _convert_once(c, calibrates=c.ranges is not Ranges.NONE)
     artifact = _first_try(c)
     lost = float_operations(artifact, c.allowed(), drags=c.samples is None)
     if not lost or c.samples is None or c.left():
@@ -45,9 +45,9 @@ def write(conversion: Conversion) -> Artifact:
 def _first_try(c: Conversion) -> Artifact:
     """Writes the file without the calibrator; if the converter fails, names the cause by the layer table."""
     try:
-        return _converted(c, calibrates=False)
+        return _convert_once(c, calibrates=False)
     except RuntimeError as error:
-        refused = predicted_float_ops(table_says(c.model)) if c.source is None else []
+        refused = predicted_float_ops(table_float_ops(c.model)) if c.source is None else []
         if not refused:
             raise
         raise NotFullyInteger(refused) from error
@@ -55,12 +55,12 @@ def _first_try(c: Conversion) -> Artifact:
 
 def _with_calibrator(c: Conversion, lost: list) -> Artifact:
     """Writes the file again, with ranges of the calibrator for the operations that stayed float without."""
-    known = table_says(c.model) if c.source is None else {}
+    known = table_float_ops(c.model) if c.source is None else {}
     hopeless = [f for f in lost if f.op in known.get(f.layer, ())]
     if len(hopeless) == len(lost):
         raise NotFullyInteger(lost)
     try:
-        artifact = _converted(c, calibrates=True)
+        artifact = _convert_once(c, calibrates=True)
     except RuntimeError:  # the converter fails at its own float operations; the first file names them
         raise NotFullyInteger(hopeless or lost) from None
     c.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
@@ -82,10 +82,12 @@ def check_integer(conversion: Conversion, artifact: Artifact) -> None:
         return
     lost = float_operations(artifact, c.allowed(), c.samples is not None)
     if lost:
-        raise NotFullyInteger(without_layers(lost) if c.source is not None else with_left(lost, c.left()))
+        raise NotFullyInteger(
+            add_keras_model_remedy(lost) if c.source is not None else add_leave_float_remedy(lost, c.left())
+        )
 
 
-def _converted(c: Conversion, calibrates: bool) -> Artifact:
+def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
     def setup(converter):
         _set_up(converter, c, calibrates)
 
@@ -94,14 +96,14 @@ def _converted(c: Conversion, calibrates: bool) -> Artifact:
         export, found = c.source.converted(setup, data, c.mode)
     else:
         draws = Draws.of(c.mode, c.allow_float)
-        export = exported(c.model, c.state, draws)
+        export = export_model(c.model, c.state, draws)
         found = Artifact(run_converter(export, setup, data), {})
         found.metadata["layers"] = layer_names(found, export.paths)
         c.notes.extend(note for note in draws.notes(export.paths) if note not in c.notes)
     if c.mode in PACKERS:
         found = Artifact(PACKERS[c.mode](found.content, c, found.metadata["layers"]), found.metadata)
-    ends = ends_in_order(found.model, c.signature, export.inputs, export.outputs)
-    content = rewritten(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
+    ends = find_ends(found.model, c.signature, export.inputs, export.outputs)
+    content = rewrite_file(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     made = Artifact(content, found.metadata)
     if c.file_format.may_abort:
         made.distrust()

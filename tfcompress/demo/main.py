@@ -22,7 +22,7 @@ from tfcompress.datasets.mnist import Digits, load_mnist
 from tfcompress.demo import networks
 from tfcompress.demo.reference_models import save_models
 from tfcompress.demo.report import demo_report
-from tfcompress.demo.training import Stage, train
+from tfcompress.demo.training import TrainingStage, train
 from tfcompress.evaluate.compare import Comparison, compare
 from tfcompress.system.atomic import whole_file, write_files
 from tfcompress.text.log import tell
@@ -42,10 +42,10 @@ VARIANTS = {
 """Files of the reference models, without their ending."""
 HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) are for the validation loss
 CALIBRATION = 500  # images
-TEACHER = Stage(epochs=5, batch=128, rate=2e-3)
-STUDENT = Stage(epochs=8, batch=256, rate=1e-2)
-QAT = Stage(epochs=2, batch=256, rate=2e-3)
-COMPRESS = Stage(epochs=6, batch=256, rate=3e-3)
+TEACHER = TrainingStage(epochs=5, batch=128, rate=2e-3)
+STUDENT = TrainingStage(epochs=8, batch=256, rate=1e-2)
+QAT = TrainingStage(epochs=2, batch=256, rate=2e-3)
+COMPRESS = TrainingStage(epochs=6, batch=256, rate=3e-3)
 
 
 @dataclass
@@ -183,7 +183,7 @@ class _Job:
         self.say(f"{name} took {self.result.seconds[name]:.0f} s")
         return value
 
-    def fit(self, name: str, model: keras.Model, stage: Stage, callbacks=()) -> None:
+    def fit(self, name: str, model: keras.Model, stage: TrainingStage, callbacks=()) -> None:
         self.result.history[name] = train(
             name,
             model,

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfcompress.benchmarking.environment import surroundings
+from tfcompress.benchmarking.environment import host_facts
 from tfcompress.report.report import Report
-from tfcompress.report.standard_sections import Contents, Curves, Samples, add_standard_sections
+from tfcompress.report.standard_sections import Contents, Curves, PredictedImages, add_standard_sections
 
 if TYPE_CHECKING:
     from tfcompress.demo.main import DemoResult
@@ -23,7 +23,7 @@ def demo_report(result: "DemoResult") -> Report:
         The report; `save(folder)` writes it as text and as an HTML page.
     """
     digits, final = result.digits, result.comparison.rows[-1]
-    where = surroundings()["device"]
+    where = host_facts()["device"]
     report = Report(
         f"A digit classifier in {final['bytes']:,} bytes, integer only",
         f"Data: {digits.label}; {len(digits.x_test):,} test images that no training has seen. "
@@ -45,7 +45,7 @@ def _contents(result: "DemoResult") -> Contents:
             for key, title, note in _LOSSES
         ],
         artifact=result.artifact,
-        samples=Samples(digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test),
+        samples=PredictedImages(digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test),
         recipe="\n".join(map(_brief, result.recipe)),
         plan=result.plan,
         seconds=result.seconds,

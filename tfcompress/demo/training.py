@@ -14,7 +14,7 @@ SHIFT = 1  # pixels of the augmentation; larger shifts would need longer trainin
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """Length, batch size and learning rate of one training.
 
     Attributes:
@@ -23,7 +23,7 @@ class Stage:
         rate: Highest learning rate.
 
     Example:
-        >>> Stage(epochs=5, batch=128, rate=2e-3).scaled(effort=1.0, images=11_600).epochs
+        >>> TrainingStage(epochs=5, batch=128, rate=2e-3).scaled(effort=1.0, images=11_600).epochs
         15.0
     """
 
@@ -31,7 +31,7 @@ class Stage:
     batch: int
     rate: float
 
-    def scaled(self, effort: float, images: int) -> "Stage":
+    def scaled(self, effort: float, images: int) -> "TrainingStage":
         """Returns the stage with a length that fits the data.
 
         Args:
@@ -49,7 +49,7 @@ class Stage:
 def train(
     name: str,
     model: keras.Model,
-    stage: Stage,
+    stage: TrainingStage,
     data: tuple[tf.Tensor, tf.Tensor],
     validation: tuple[np.ndarray, np.ndarray],
     callbacks: Sequence[keras.callbacks.Callback] = (),

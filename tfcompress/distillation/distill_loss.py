@@ -17,7 +17,7 @@ from tfcompress.distillation.teachers import (
     weighted_mean,
 )
 from tfcompress.export.loading import load_model
-from tfcompress.fake_quant.transforms.taps import note_gradient
+from tfcompress.fake_quant.transforms.taps import record_gradient
 from tfcompress.graph.keras_private import full_precision, input_triples
 from tfcompress.graph.tree import is_built, leaves
 
@@ -125,7 +125,7 @@ class Lesson(keras.layers.Layer):
         """Returns the mean squared difference of a pair of features, the student's through its adapter."""
         theirs, mine = tf.cast(theirs, tf.float32), tf.cast(mine, tf.float32)
         if self.kernels[k] is not None:
-            kernel = note_gradient(full_precision(self.kernels[k]), self.gradients[k])
+            kernel = record_gradient(full_precision(self.kernels[k]), self.gradients[k])
             mine = tf.tensordot(mine, kernel, 1)
         return tf.reduce_mean(tf.square(theirs - mine))
 

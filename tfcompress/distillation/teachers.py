@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tfcompress.graph.keras_private import overridden
+from tfcompress.graph.keras_private import override_attributes
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import SAME, SIGMOID, SOFTMAX, is_of_keras, probabilities, spec_of
@@ -143,7 +143,7 @@ def run_teacher(model: keras.Model, x, wanted: tuple[str, ...]):
     """
     features: dict[str, object] = {}
     ops = dict(leaves(model)) if wanted else {}
-    with overridden([(ops[p], "call", _keeping(ops[p].call, p, features)) for p in wanted]):
+    with override_attributes([(ops[p], "call", _keeping(ops[p].call, p, features)) for p in wanted]):
         outputs = model(x, training=False)
     stop = tf.stop_gradient
     return [stop(y) for y in keras.tree.flatten(outputs)], {p: stop(f) for p, f in features.items()}

@@ -13,7 +13,7 @@ from tfcompress.benchmarking.benchmark import benchmark
 from tfcompress.benchmarking.named_artifacts import ArtifactLike, Artifacts, lineup
 from tfcompress.evaluate.macs import macs
 from tfcompress.evaluate.scores import accuracy, classes, labels, macro_f1, mean_gap
-from tfcompress.evaluate.sizes import holdings
+from tfcompress.evaluate.sizes import count_sizes
 from tfcompress.graph.keras_private import input_specs
 from tfcompress.text.log import tell
 from tfcompress.text.table import markdown_table, number, text_table
@@ -273,7 +273,7 @@ def _scores(
 
 
 def _sizes(name: str, model: keras.Model | Artifact, notes: list[str]) -> dict[str, Any]:
-    held = holdings(model)
+    held = count_sizes(model)
     try:
         count = macs(model)
     except ValueError as error:

@@ -18,7 +18,7 @@ from tfcompress.tflite.weight_tensors import kernel_tensors
 
 @dataclass(frozen=True)
 class Holdings:
-    """Counts of a model or a file, as `holdings` returns them.
+    """Counts of a model or a file, as `count_sizes` returns them.
 
     Attributes:
         size: Bytes of the file; of a Keras model, the bytes of its weights alone.
@@ -40,7 +40,7 @@ class Holdings:
         return self.zeros / self.kernel_weights if self.kernel_weights else None
 
 
-def holdings(subject: keras.Model | Artifact) -> Holdings:
+def count_sizes(subject: keras.Model | Artifact) -> Holdings:
     """Counts bytes, parameters and zeros of a model or a file.
 
     In a file, a kernel value is zero if its code is the zero point, and parameters are the
@@ -55,9 +55,9 @@ def holdings(subject: keras.Model | Artifact) -> Holdings:
 
     Example:
         >>> import keras
-        >>> from tfcompress.evaluate.sizes import holdings
+        >>> from tfcompress.evaluate.sizes import count_sizes
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-        >>> holdings(model).parameters
+        >>> count_sizes(model).parameters
         10
     """
     return _of_artifact(subject) if isinstance(subject, Artifact) else _of_model(subject)

@@ -7,8 +7,8 @@ import re
 
 import keras
 
-from tfcompress.export.float_reasons import named, never_integer
-from tfcompress.export.unconvertible import NotConvertible, Refused, behind, lacking
+from tfcompress.export.float_reasons import named, never_integer_reason
+from tfcompress.export.unconvertible import NotConvertible, Refused, dependent_operations, lacking_operations
 from tfcompress.fake_quant.quantizer_placement import float_reasons
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.trace import Trace
@@ -43,7 +43,7 @@ def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
         numbers = re.findall(r"tfc(\d+)_", name)
         return paths[int(numbers[-1])] if numbers else model.name
 
-    return lacking(traced.function.graph, layer)
+    return lacking_operations(traced.function.graph, layer)
 
 
 def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refused]:
@@ -56,7 +56,7 @@ def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refus
     places = leaves(model)
     known = float_reasons(op for _, op in places) if traced is None else float_reasons(c.op for c in traced.calls)
     found = {(op, path): None for path, layer in places for op in known.get(id(layer), ())}
-    for op in behind(traced.function.graph.inputs) if traced is not None else ():
+    for op in dependent_operations(traced.function.graph.inputs) if traced is not None else ():
         number = re.findall(r"tfc(\d+)_", op.name)
         name = named(op.type) if any(x.dtype.is_floating for x in op.inputs) else None
         if name is None or not number or int(number[-1]) >= len(places):
@@ -64,7 +64,7 @@ def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refus
         path, layer = places[int(number[-1])]
         if not spec_of(layer).is_known:  # for known layers the layer table has said it above
             found[name, path] = None
-    return [Refused(op, path, never_integer(op)) for op, path in found]
+    return [Refused(op, path, never_integer_reason(op)) for op, path in found]
 
 
 def check_exportable(model: keras.Model, traced: Trace | None = None) -> None:

@@ -16,23 +16,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcompress.export.unconvertible import NotConvertible, converter_failure, lacking
+from tfcompress.export.unconvertible import NotConvertible, converter_failure, lacking_operations
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.op_plan import OpPlan
-from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.weight_reads import prepare_export
-from tfcompress.graph.export_substitutes import convertible
+from tfcompress.graph.export_substitutes import substitute_operations
 from tfcompress.graph.keras_private import (
     float32,
     has_graph,
-    inference,
     input_specs,
+    keep_input_dtypes,
+    no_dropout_masks,
     output_names,
-    overridden,
+    override_attributes,
     recurrent,
-    unconverted,
 )
-from tfcompress.graph.random_ops import Draws, drawing
+from tfcompress.graph.random_ops import Draws, replace_draws
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.graph.variable_reads import Constants
@@ -56,7 +56,7 @@ class Export:
         outputs: Names of the outputs, in that order.
         held: The variables that the function refers to, which it does not keep alive.
         module: Module that the converter stores as a SavedModel and reads; None where it takes the function frozen.
-        paths: What `numbered` returned.
+        paths: What `paths_by_number` returned.
         floats: Names of the inputs of integers or float64 that are float32 in it.
     """
 
@@ -78,16 +78,16 @@ class Export:
 def float_inputs(model: keras.Model) -> set[str]:
     """Returns the names of inputs that are float32 in integer files: those of float64, and integers only cast."""
     if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
-        return doubles(model)
-    return doubles(model) | set(trace(model).float_inputs.values())
+        return float64_inputs(model)
+    return float64_inputs(model) | set(trace(model).float_inputs.values())
 
 
-def doubles(model: keras.Model) -> set[str]:
+def float64_inputs(model: keras.Model) -> set[str]:
     """Returns the names of the float64 inputs, which are float32 in every file."""
     return {s.name for s in keras.tree.flatten(input_specs(model)) if s.dtype == tf.float64}
 
 
-def traced(serve, specs, held, module: tf.Module | None = None) -> tuple:
+def trace_for_converter(serve, specs, held, module: tf.Module | None = None) -> tuple:
     """Traces a function for an `Export`.
 
     Args:
@@ -107,7 +107,7 @@ def traced(serve, specs, held, module: tf.Module | None = None) -> tuple:
     return function, module
 
 
-def exported(model: keras.Model, state, draws: Draws) -> Export:
+def export_model(model: keras.Model, state, draws: Draws) -> Export:
     """Traces a model for the converter.
 
     Args:
@@ -125,12 +125,12 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model)
-    floats = float_inputs(model) if draws.is_integer else doubles(model)
+    floats = float_inputs(model) if draws.is_integer else float64_inputs(model)
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     outputs, prepared = [], {}
 
     def serve(*tensors):
-        with constants, tf.name_scope(_token(root)), overridden(unconverted(model) if floats else []):
+        with constants, tf.name_scope(_token(root)), override_attributes(keep_input_dtypes(model) if floats else []):
             made = model(keras.tree.pack_sequence_as(specs, list(tensors)), training=False)
         named = named_outputs(model, made)
         outputs[:] = named
@@ -138,19 +138,19 @@ def exported(model: keras.Model, state, draws: Draws) -> Export:
 
     with (
         float32(model),
-        unrolled(model),
-        drawing(draws),
-        convertible(draws.is_integer),
-        overridden(_scoped(model, every := complete(model, state))),
-        laid(model, every, Mode.EXPORT, prepared=prepared),
+        unroll_recurrent(model),
+        replace_draws(draws),
+        substitute_operations(draws.is_integer),
+        override_attributes(_scoped(model, every := complete_plans(model, state))),
+        patched_calls(model, every, Mode.EXPORT, prepared=prepared),
         quiet(),
     ):
-        paths = numbered(model, every)
+        paths = paths_by_number(model, every)
         root = max(paths)
         prepared |= {id(t): prepare_export(t) for t in every.op_plans}
         held = [v for p in prepared.values() for _, _, v in p.values if isinstance(v, tf.Variable)]
         constants = Constants({id(c.variable): c.value for t in every.op_plans for c in t.chains.values()}, held)
-        function, module = traced(serve, flat, held)
+        function, module = trace_for_converter(serve, flat, held)
         refuse_lacking(function.graph, paths)
         # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
         held += function.graph.variables
@@ -175,12 +175,12 @@ def _scoped(model: keras.Model, every) -> list[tuple]:
     return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(containers(model))]
 
 
-def numbered(model: keras.Model, every) -> dict[int, str]:
+def paths_by_number(model: keras.Model, every) -> dict[int, str]:
     """Maps each number in the exported names to the path of the operation, of the container or of the model.
 
     Args:
         model: The model.
-        every: What `complete` made of it.
+        every: What `complete_plans` made of it.
     """
     first = len(every.op_plans) + max((t.index for t in every.op_plans), default=0)
     held = [*(path for path, _ in containers(model)), model.name]
@@ -192,7 +192,7 @@ def refuse_lacking(graph, paths: dict[int, str]) -> None:
 
     Args:
         graph: The graph.
-        paths: What `numbered` returned.
+        paths: What `paths_by_number` returned.
 
     Raises:
         NotConvertible: In that case.
@@ -202,7 +202,7 @@ def refuse_lacking(graph, paths: dict[int, str]) -> None:
         numbers = re.findall(r"tfc(\d+)_", name)
         return paths.get(int(numbers[-1]), "") if numbers else ""
 
-    refused = lacking(graph, layer)
+    refused = lacking_operations(graph, layer)
     if refused:
         raise NotConvertible("LiteRT has no operation for a part of the model", refused)
 
@@ -269,7 +269,7 @@ def _paths(places, count: int) -> list[str]:
     return [found[k] for k in range(count)]
 
 
-def complete(model: keras.Model, state):
+def complete_plans(model: keras.Model, state):
     """Returns a plan for every operation: those of the state, and empty plans for the others.
 
     An empty plan turns the weights into constants and names the tensors. Integer rewrites without values to round
@@ -289,9 +289,9 @@ def complete(model: keras.Model, state):
 
 
 @contextlib.contextmanager
-def unrolled(model: keras.Model) -> Iterator[None]:
+def unroll_recurrent(model: keras.Model) -> Iterator[None]:
     """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow, and int8 has none."""
-    with overridden([*inference(model), *((layer, "unroll", True) for layer in recurrent(model))]):
+    with override_attributes([*no_dropout_masks(model), *((layer, "unroll", True) for layer in recurrent(model))]):
         yield
 
 

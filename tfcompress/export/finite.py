@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.graph.keras_private import float32, full_precision, input_specs, overridden
+from tfcompress.graph.keras_private import float32, full_precision, input_specs, override_attributes
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import FOLD, spec_of
 
@@ -100,7 +100,7 @@ def _first_overflow(model: keras.Model, sample: Mapping[str, np.ndarray]) -> str
 
     specs = input_specs(model)
     x = [tf.convert_to_tensor(sample[spec.name]) for spec in keras.tree.flatten(specs)]
-    with float32(model), overridden([(op, "call", looking(path, op.call)) for path, op in leaves(model)]):
+    with float32(model), override_attributes([(op, "call", looking(path, op.call)) for path, op in leaves(model)]):
         model.call(keras.tree.pack_sequence_as(specs, x))
     return found[0] if found else None
 

@@ -74,7 +74,7 @@ def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[st
     }
 
 
-def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
+def add_leave_float_remedy(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
     """Adds the way out to operations that are float because layers were left out of int8."""
     if not left:
         return lost
@@ -84,7 +84,7 @@ def with_left(lost: list[FloatOp], left: set[str]) -> list[FloatOp]:
     return [replace(f, remedy=(own if f.layer in left else fed).format(f.layer, listed)) for f in lost]
 
 
-def table_says(model: keras.Model) -> dict[str, tuple[str, ...]]:
+def table_float_ops(model: keras.Model) -> dict[str, tuple[str, ...]]:
     """Returns the operations that stay float according to the layer table, by path of their layer."""
     reasons = float_reasons(call.op for call in trace(model).calls)
     return {path: reasons[id(op)] for path, op in leaves(model) if id(op) in reasons}

@@ -53,13 +53,13 @@ def is_never_integer(op: str) -> bool:
     return op in _NEVER or op in _PLAIN
 
 
-def never_integer(op: str) -> str:
+def never_integer_reason(op: str) -> str:
     """Returns reason and remedy for an operation that has no integer kernel."""
     reason = _NEVER.get(op, "LiteRT has no int8 kernel for it: replace it, or move it out of the model")
     return f"{reason}, {_ALLOW.format(op)}"
 
 
-def unranged(op: str, calibrated: bool) -> str:
+def stayed_float_reason(op: str, calibrated: bool) -> str:
     """Returns reason and remedy for an operation that has an integer kernel and stayed float.
 
     Args:

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
-from tfcompress.fake_quant.range_requests import ranged
+from tfcompress.fake_quant.range_requests import make_ranges
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, PercentileRange
 from tfcompress.file_formats import INT8, Codes, FileFormat
-from tfcompress.graph.custom_code import own_code
+from tfcompress.graph.custom_code import find_custom_code
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 
@@ -64,8 +64,8 @@ def quantized_state(
         return made
 
     _check_inside(model)
-    placements, inputs = ranged(model, make, left_out, "convert")
-    borrowed = own_code(model).borrowed
+    placements, inputs = make_ranges(model, make, left_out, "convert")
+    borrowed = find_custom_code(model).borrowed
     plans = []
     for index, (path, op) in enumerate(leaves(model)):
         t = OpPlan.of(path, op, index, placements.get(id(op)))

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.export.export import Export, run_converter, traced
+from tfcompress.export.export import Export, run_converter, trace_for_converter
 from tfcompress.export.loading import SavedModelSignature
 from tfcompress.export.simulate import BATCH
 from tfcompress.export.verify import FloatOp
@@ -84,7 +84,7 @@ class Signature:
             return [made[n] for n in self.outputs]
 
         with quiet():
-            function, module = traced(serve, specs, self.function.graph.variables, module)
+            function, module = trace_for_converter(serve, specs, self.function.graph.variables, module)
         return Export(function, self.inputs, self.outputs, self.owner, module)
 
     @property
@@ -300,7 +300,7 @@ def _check_loop(error: RuntimeError, mode: str) -> None:
         ) from error
 
 
-def without_layers(lost: list[FloatOp]) -> list[FloatOp]:
+def add_keras_model_remedy(lost: list[FloatOp]) -> list[FloatOp]:
     """Adds to operations that stay float in a SavedModel what converting the Keras model would change."""
     way = "or convert the Keras model it was exported from, whose layers tfcompress writes with integers where it can"
     return [replace(f, remedy=f"{f.remedy}; {way}") for f in lost]

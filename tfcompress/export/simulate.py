@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.forward_pass import Mode
-from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.weight_reads import prepare
-from tfcompress.graph.keras_private import float32, inference, input_specs, overridden
-from tfcompress.graph.random_ops import Draws, drawing
+from tfcompress.graph.keras_private import float32, input_specs, no_dropout_masks, override_attributes
+from tfcompress.graph.random_ops import Draws, replace_draws
 from tfcompress.system.silence import quiet
 
 BATCH = 128  # samples at a time
@@ -60,8 +60,8 @@ def _batches(model, state, x, batch_size, mode):
     count = len(keras.tree.flatten(x)[0])
     draws, parts, prepared = Draws(), [], {}
     # TensorFlow warns of functions that are traced again; this one is, for every state of the model
-    random = drawing(draws) if mode.simulates else contextlib.nullcontext()
-    run = (random, overridden(inference(model)), laid(model, state, mode, prepared=prepared))
+    random = replace_draws(draws) if mode.simulates else contextlib.nullcontext()
+    run = (random, override_attributes(no_dropout_masks(model)), patched_calls(model, state, mode, prepared=prepared))
     with quiet(), float32(model), contextlib.ExitStack() as stack:
         for each in run:
             stack.enter_context(each)

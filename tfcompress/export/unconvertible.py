@@ -68,11 +68,11 @@ class NotConvertible(ValueError, RuntimeError):
     def __init__(self, what: str, refused: Iterable[Refused] = (), error: object = None) -> None:
         self.refused = tuple(refused)
         lines = "".join(f"\n  {r}" for r in self.refused)
-        said = "" if error is None else f"\n(It said: {shortened(str(error))})"
+        said = "" if error is None else f"\n(It said: {shorten_message(str(error))})"
         super().__init__(f"{what}{':' if lines else '.'}{lines}{said}")
 
 
-def shortened(text: str, limit: int = 300) -> str:
+def shorten_message(text: str, limit: int = 300) -> str:
     """Returns the first lines of a message, without the stacks of locations that the converter prints."""
     plain = " ".join(line.strip() for line in re.sub(r"loc\(.*?\)+:?", "", text).splitlines()[:4] if line.strip())
     return plain if len(plain) <= limit else plain[: limit - 3] + "..."
@@ -83,18 +83,18 @@ def remedy(op: str) -> str | None:
     return next((way for pattern, way in _COMPILED if pattern.fullmatch(op)), None)
 
 
-def lacking(graph: Any, layer: Callable[[str], str]) -> list[Refused]:
+def lacking_operations(graph: Any, layer: Callable[[str], str]) -> list[Refused]:
     """Returns the operations of a graph that LiteRT lacks, each kind once per layer.
 
     Args:
         graph: A graph of TensorFlow; what does not depend on its inputs is a constant to the converter.
         layer: Function from the name of an operation to the path of its Keras layer.
     """
-    found = {(op.type, layer(op.name)): remedy(op.type) for op in behind(graph.inputs)}
+    found = {(op.type, layer(op.name)): remedy(op.type) for op in dependent_operations(graph.inputs)}
     return [Refused(kind, path, way) for (kind, path), way in found.items() if way is not None]
 
 
-def behind(tensors: Any) -> list:
+def dependent_operations(tensors: Any) -> list:
     """Returns the operations that depend on one of the tensors, directly or through others."""
     waiting, found = list(tensors), {}
     while waiting:

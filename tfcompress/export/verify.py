@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress.export.float_reasons import is_never_integer, never_integer, unranged
+from tfcompress.export.float_reasons import is_never_integer, never_integer_reason, stayed_float_reason
 from tfcompress.export.unconvertible import NotConvertible, runtime_failure
 from tfcompress.file_formats import INT8
 from tfcompress.tflite.artifact import Artifact
@@ -104,7 +104,9 @@ def predicted_float_ops(reasons: dict[str, tuple[str, ...]]) -> list[FloatOp]:
     Args:
         reasons: Path of a layer to its float operations.
     """
-    return [FloatOp(None, name, layer, never_integer(name)) for layer, names in reasons.items() for name in names]
+    return [
+        FloatOp(None, name, layer, never_integer_reason(name)) for layer, names in reasons.items() for name in names
+    ]
 
 
 def float_operations(
@@ -155,11 +157,11 @@ def _remedy(op: Op, lost: list[Op], calibrated: bool) -> str:
     if op.is_custom:
         return "a custom operation, which the stock interpreter lacks: write the layer with Keras layers"
     if is_never_integer(op.name):
-        return never_integer(op.name)
+        return never_integer_reason(op.name)
     beside = next((o.name for o in lost if is_never_integer(o.name) and _touch(o, op)), None)
     if beside is not None:
         return f"LiteRT has an integer kernel for it, but {beside} beside it has none and hands it floats"
-    return unranged(op.name, calibrated)
+    return stayed_float_reason(op.name, calibrated)
 
 
 def _touch(a: Op, b: Op) -> bool:
@@ -235,10 +237,10 @@ def check_loads(artifact: Artifact, samples: Any = None) -> None:
     """
     x = _chosen(samples) if samples else {s.name: _plausible(s) for s in artifact.inputs}
     for xnnpack in (True, False):
-        ran(artifact, x, xnnpack)
+        run_file(artifact, x, xnnpack)
 
 
-def ran(artifact: Artifact, x: Any, xnnpack: bool = True) -> Any:
+def run_file(artifact: Artifact, x: Any, xnnpack: bool = True) -> Any:
     """Runs a file and returns its outputs.
 
     Args:

@@ -21,7 +21,7 @@ _WITHIN: dict[str, Callable] = {}
 Changes = list[tuple[Any, str, Any]]
 
 
-def within(name: str) -> Callable:
+def register_inner_parts(name: str) -> Callable:
     """Registers a function `(layer, grid) -> changes` under the name that rows of the layer table use."""
 
     def register(function):
@@ -35,7 +35,7 @@ def inner_parts(name: str, layer, grid) -> Changes:
     """Returns `(owner, attribute, value)` of every part of a layer that is replaced during one call.
 
     Args:
-        name: Field `within` of the layer's row.
+        name: Field `register_inner_parts` of the layer's row.
         layer: The layer.
         grid: What rounds values in between, `fake_quant/intermediate_ranges.py`.
     """
@@ -61,7 +61,7 @@ class _Typed:
         return tf.cast(self.grid.known(tf.cast(x, tf.float32), limits), x.dtype)
 
 
-@within("masked softmax")
+@register_inner_parts("masked softmax")
 def _softmax(layer, grid) -> Changes:
 
     def call(inputs, mask=None):
@@ -72,7 +72,7 @@ def _softmax(layer, grid) -> Changes:
     return [(layer, "call", call)]
 
 
-@within("unit length")
+@register_inner_parts("unit length")
 def _unit_length(layer, grid) -> Changes:
     """Scales each input of Dot(normalize=True) to length one along the axis that is summed over, on its own range."""
     plain = layer._merge_function
@@ -114,7 +114,7 @@ def _boolean(mask):
     return mask if mask.dtype in (bool, tf.bool) else ops.greater(mask, ops.cast(0.5, mask.dtype))
 
 
-@within("heads")
+@register_inner_parts("heads")
 def _heads(layer, grid) -> Changes:
     """Rounds the values inside MultiHeadAttention and GroupQueryAttention."""
     parts = attention_parts(layer)
@@ -190,7 +190,7 @@ def _product(sizes):
     return product
 
 
-@within("dot")
+@register_inner_parts("dot")
 def _dot(layer, grid) -> Changes:
     """Computes attention scores by dot products; a learned scale is applied to the query."""
 
@@ -201,7 +201,7 @@ def _dot(layer, grid) -> Changes:
     return [(layer, "_calculate_scores", scores), *_applied(layer, grid)]
 
 
-@within("additive")
+@register_inner_parts("additive")
 def _additive(layer, grid) -> Changes:
     """Computes additive attention scores (Bahdanau et al., 2015): a weighted sum of tanh(query + key)."""
 
@@ -214,7 +214,7 @@ def _additive(layer, grid) -> Changes:
     return [(layer, "_calculate_scores", scores), *_applied(layer, grid)]
 
 
-@within("joined")
+@register_inner_parts("joined")
 def _joined(layer, grid) -> Changes:
     """Computes attention scores by a sum of tanh(query + key), both multiplied by one learned factor."""
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 _ROUNDS = 20
 
 
-def is_kept(variable: keras.Variable, value) -> bool:
+def meets_constraint(variable: keras.Variable, value) -> bool:
     """Whether a value meets the constraint of its variable."""
     rule = getattr(variable, "constraint", None)
     if rule is None:
@@ -19,7 +19,7 @@ def is_kept(variable: keras.Variable, value) -> bool:
     return np.allclose(np.asarray(rule(tf.convert_to_tensor(value))), np.asarray(value), rtol=1e-4, atol=1e-6)
 
 
-def constrained(chain, value):
+def apply_constraint(chain, value):
     """Returns the value of a weight to bake, changed to meet the weight's constraint where that is possible.
 
     Zeros stay zeros and shared values stay shared: constraint and transforms are applied in turns until both hold;
@@ -29,14 +29,14 @@ def constrained(chain, value):
         chain: The chain of the weight.
         value: What its lasting transforms make of the weight.
     """
-    if is_kept(chain.variable, value):
+    if meets_constraint(chain.variable, value):
         return value
     rule, turned = chain.variable.constraint, value
     for _ in range(_ROUNDS):
         turned = chain.through(tf.convert_to_tensor(rule(turned)), lasting=True)
-        if is_kept(chain.variable, turned):
+        if meets_constraint(chain.variable, turned):
             return turned
     given, wanted = np.asarray(value), np.asarray(rule(tf.convert_to_tensor(value)))
     shares = np.abs(wanted[given != 0] / given[given != 0])
     smaller = value * float(shares.min()) if shares.size else value
-    return smaller if is_kept(chain.variable, smaller) else value
+    return smaller if meets_constraint(chain.variable, smaller) else value

@@ -48,7 +48,7 @@ Mode.EXPORT = Mode(folds=True, exports=True, rounds_fixed=False)  # the converte
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedWeights:
     """The weight values of one operation, computed before the graph of a pass without training is traced.
 
     Args:
@@ -72,9 +72,9 @@ class ForwardPass:
     """
 
     mode: Mode
-    prepared: Mapping[int, Prepared] = field(default_factory=dict)
+    prepared: Mapping[int, PreparedWeights] = field(default_factory=dict)
 
-    def prepared_for(self, plan: object) -> Prepared | None:
+    def prepared_for(self, plan: object) -> PreparedWeights | None:
         """Returns the values computed in advance for an operation, or None."""
         return self.prepared.get(id(plan))
 

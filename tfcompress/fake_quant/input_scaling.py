@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfcompress.layer_table.lookup import spec_of
 
 
-def one_factor(op) -> tuple[float, float] | None:
+def factor_and_offset(op) -> tuple[float, float] | None:
     """Returns factor and offset of a layer that computes `x * factor + offset` with two numbers; None for others."""
     constants = spec_of(op).scale_and_shift
     pair = None if constants is None else constants(op)
@@ -20,7 +20,7 @@ def one_factor(op) -> tuple[float, float] | None:
     return (factor, offset) if np.isfinite([factor, offset]).all() and factor > 0 else None
 
 
-def takes_front(op, factor: float, offset: float) -> bool:
+def can_fold_scaling(op, factor: float, offset: float) -> bool:
     """Whether factor and offset of a layer's input can be folded into the layer's kernel and bias."""
     spec = spec_of(op)
     if not spec.is_linear or spec.is_table:
@@ -34,12 +34,12 @@ def takes_front(op, factor: float, offset: float) -> bool:
     return offset == 0.0 or getattr(op, "padding", "valid") == "valid"
 
 
-def moves_front(op, factor: float, offset: float) -> bool:
+def commutes_with_scaling(op, factor: float, offset: float) -> bool:
     """Whether a layer that picks or moves values gives the same result before factor and offset as after them."""
     return offset == 0.0 or not spec_of(op).pads_zeros
 
 
-def scaled_kernel(op, front, kernel):
+def fold_scaling(op, front, kernel):
     """Folds the input scaling into a kernel: returns the kernel for raw inputs, and what the offset adds to the bias.
 
     Args:
@@ -50,7 +50,7 @@ def scaled_kernel(op, front, kernel):
     Returns:
         The kernel, and the addition to the bias per output channel (None without an offset).
     """
-    factor, offset = one_factor(front)
+    factor, offset = factor_and_offset(front)
     spec = spec_of(op)
     shift = None
     if offset:

@@ -9,7 +9,14 @@ import math
 
 import tensorflow as tf
 
-from tfcompress.fake_quant.litert_rounding import accumulated, averaged, on_bias_grid, rescaled, scale_of, weight_step
+from tfcompress.fake_quant.litert_rounding import (
+    convert_scale,
+    round_averages,
+    round_bias,
+    round_sums,
+    scale_of,
+    weight_step,
+)
 from tfcompress.fake_quant.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.file_formats import FORMATS, INT8
 
@@ -19,7 +26,7 @@ HIDDEN = -1e9
 """Value of a masked logit while ranges only observe."""
 
 
-class Inside:
+class IntermediateRanges:
     """Rounds the values inside one layer in one pass.
 
     Args:
@@ -122,19 +129,19 @@ class Inside:
         """Rounds averages of the layer's input to the grid of that input, as LiteRT does."""
         if not self.simulates or self.source is None:
             return x
-        return averaged(x, self.source)
+        return round_averages(x, self.source)
 
     def product(self, x, y, limits: tuple[float, float]):
         """Returns the layer's input times a value whose range LiteRT fixes, rounded as in XNNPACK."""
         if not self.simulates or self.source is None or self.target is None:
             return x * y
-        return accumulated(x * y, self.source, scale_of(limits), self.target)
+        return round_sums(x * y, self.source, scale_of(limits), self.target)
 
     def bent(self, x, slope: float):
         """Returns the leaky ReLU of the layer's input, rounded as in XNNPACK where all scales are known."""
         if not self.simulates or self.source is None or self.target is None:
             return tf.nn.leaky_relu(x, slope)
-        return rescaled(x, self.source, self.target, slope)
+        return convert_scale(x, self.source, self.target, slope)
 
     def rsqrt(self, x, square):
         """Returns `1 / sqrt(x)`, at most `sqrt(square)`, on the grid between zero and that limit.
@@ -159,10 +166,10 @@ class Inside:
         factor = tf.ones((channels,)) if factor is None else _float(factor)
         shift = tf.zeros((channels,)) if shift is None else _float(shift)
         if not self.simulates:
-            return scaled(x, factor, shift)
+            return scale_channels(x, factor, shift)
         source = self.ranges[name]
-        y = scaled(x, factor, on_bias_grid(shift, factor, (0,), source))
-        return y if self.target is None else accumulated(y, source, weight_step(factor, (0,)), self.target)
+        y = scale_channels(x, factor, round_bias(shift, factor, (0,), source))
+        return y if self.target is None else round_sums(y, source, weight_step(factor, (0,)), self.target)
 
 
 def fixed_limits(limits: tuple[float, float], bits: int) -> tuple[float, float]:
@@ -196,7 +203,7 @@ def _float(variable):
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
-def scaled(x, factor, shift):
+def scale_channels(x, factor, shift):
     """Returns `x * factor + shift` per channel of the last axis, computed as the file does: a depthwise convolution.
 
     Args:

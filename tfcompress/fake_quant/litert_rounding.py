@@ -21,7 +21,7 @@ def is_int8(span) -> bool:
     return getattr(span, "bits", None) == INT8.activations.bits
 
 
-def on_bias_grid(bias, kernel, channel_axes: tuple[int, ...], source, codes: Codes = INT8.weights):
+def round_bias(bias, kernel, channel_axes: tuple[int, ...], source, codes: Codes = INT8.weights):
     """Rounds a bias to the grid of the file's 32-bit integers.
 
     Args:
@@ -47,13 +47,13 @@ def on_bias_grid(bias, kernel, channel_axes: tuple[int, ...], source, codes: Cod
     return tf.where(step > 0, tf.round(bias / safe) * safe, bias)
 
 
-def quantized(x, span):
+def round_input(x, span):
     """Rounds a model's input as callers of the file quantize it: times one float32 factor, halves to even."""
     scale, (_, zero) = scale_of(span), _grid(*_bounds(span))
     return (tf.clip_by_value(tf.round(x * (1.0 / scale)) + zero, _LOWEST, _HIGHEST) - zero) * scale
 
 
-def averaged(x, span):
+def round_averages(x, span):
     """Rounds averages of int8 values to the grid of a range; halves of signed codes are rounded away from zero."""
     scale, zero = _grid(*_bounds(span))
     code = x / scale + zero
@@ -61,7 +61,7 @@ def averaged(x, span):
     return (tf.clip_by_value(code, _LOWEST, _HIGHEST) - zero) * scale
 
 
-def rescaled(x, source, target, below: float = 1.0):
+def convert_scale(x, source, target, below: float = 1.0):
     """Converts int8 values to another scale as XNNPACK does, within the factors that it supports.
 
     Args:
@@ -83,7 +83,7 @@ def rescaled(x, source, target, below: float = 1.0):
     return tf.where(taken, moved, tf.where(x < 0, below * x, x))
 
 
-def accumulated(y, source, step, target):
+def round_sums(y, source, step, target):
     """Rounds the sums of a kernel as XNNPACK does: integer sums times one float32 factor, halves to even.
 
     Sums computed in floats are slightly off, and now and then fall on the other side of a half.

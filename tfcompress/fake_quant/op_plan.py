@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import keras
 
-from tfcompress.fake_quant.constraints import constrained
+from tfcompress.fake_quant.constraints import apply_constraint
 from tfcompress.graph.adapters import Adapter, adapter_of, with_adapter
 from tfcompress.layer_table.lookup import weight
 
@@ -60,7 +60,7 @@ class WeightChain:
         return next((t for t in self.transforms if isinstance(t, kind)), None)
 
 
-class Holds(enum.Enum):
+class FieldKind(enum.Enum):
     """The kind of a field of an operation plan, which decides how the field is copied and saved."""
 
     SETTING = "setting"  # a flag or numbers that change the call
@@ -74,17 +74,17 @@ class Holds(enum.Enum):
 
 
 Map = Callable[[object], object]
-_INERT = (Holds.FACT, Holds.SCALE, Holds.SCALES, Holds.LIVE)
+_INERT = (FieldKind.FACT, FieldKind.SCALE, FieldKind.SCALES, FieldKind.LIVE)
 
 
-def holding(kind: Holds, **options) -> Any:
+def plan_field(kind: FieldKind, **options) -> Any:
     """Returns a dataclass field of the given kind; further options as for `dataclasses.field`."""
     return field(metadata={"holds": kind}, **options)
 
 
-def held_by(f: Field) -> Holds:
+def kind_of_field(f: Field) -> FieldKind:
     """Returns the kind of a field of an operation plan."""
-    return f.metadata.get("holds", Holds.SETTING)
+    return f.metadata.get("holds", FieldKind.SETTING)
 
 
 @dataclass(kw_only=True)
@@ -110,19 +110,19 @@ class OpPlacement:
         table: Range that gives the entries of a lookup table their scale; in the file the table is stored on it.
     """
 
-    before: Any = holding(Holds.RANGE, default=None)
-    inside: dict[str, Any] = holding(Holds.RANGE, default_factory=dict)
-    outputs: dict[int, Any] = holding(Holds.RANGE, default_factory=dict)
+    before: Any = plan_field(FieldKind.RANGE, default=None)
+    inside: dict[str, Any] = plan_field(FieldKind.RANGE, default_factory=dict)
+    outputs: dict[int, Any] = plan_field(FieldKind.RANGE, default_factory=dict)
     fixed: tuple[float, float] | None = None
-    is_last: bool = holding(Holds.FACT, default=False)
+    is_last: bool = plan_field(FieldKind.FACT, default=False)
     written: bool = False
-    norm: Any = holding(Holds.LAYER, default=None)
+    norm: Any = plan_field(FieldKind.LAYER, default=None)
     folds: bool = False
-    front: Any = holding(Holds.LAYER, default=None)
+    front: Any = plan_field(FieldKind.LAYER, default=None)
     affine: bool = False
-    sources: tuple = holding(Holds.SCALES, default=())
-    target: Any = holding(Holds.SCALE, default=None)
-    table: Any = holding(Holds.SCALE, default=None)
+    sources: tuple = plan_field(FieldKind.SCALES, default=())
+    target: Any = plan_field(FieldKind.SCALE, default=None)
+    table: Any = plan_field(FieldKind.SCALE, default=None)
 
     @property
     def source(self) -> Any:
@@ -133,7 +133,7 @@ class OpPlacement:
         """Returns the ranges at the operation by `(field, key)`; the key is None for a single range."""
         found = {}
         for f in fields(self):
-            if held_by(f) is Holds.RANGE:
+            if kind_of_field(f) is FieldKind.RANGE:
                 value = getattr(self, f.name)
                 each = value if isinstance(value, dict) else {None: value}
                 found |= {(f.name, key): span for key, span in each.items() if span is not None}
@@ -147,19 +147,19 @@ class OpPlacement:
             scales: Function of the origin of a scale, a range or fixed limits; None keeps these.
             layers: Function of another operation; None keeps these.
         """
-        by_kind = {Holds.RANGE: ranges, Holds.SCALE: scales, Holds.SCALES: scales, Holds.LAYER: layers}
+        by_kind = {FieldKind.RANGE: ranges, FieldKind.SCALE: scales, FieldKind.SCALES: scales, FieldKind.LAYER: layers}
         changes = {}
         for f in fields(self):
-            if (change := by_kind.get(held_by(f))) is not None:
-                changes[f.name] = _each(held_by(f), getattr(self, f.name), change)
+            if (change := by_kind.get(kind_of_field(f))) is not None:
+                changes[f.name] = _each(kind_of_field(f), getattr(self, f.name), change)
         return replace(self, **changes)
 
 
-def _each(kind: Holds, value, change: Map):
+def _each(kind: FieldKind, value, change: Map):
     def changed(x):
         return None if x is None else change(x)
 
-    if kind is Holds.SCALES:  # fixed limits are a tuple as well
+    if kind is FieldKind.SCALES:  # fixed limits are a tuple as well
         return tuple(changed(x) for x in value)
     return {key: changed(x) for key, x in value.items()} if isinstance(value, dict) else changed(value)
 
@@ -180,12 +180,12 @@ class OpPlan(OpPlacement):
         features: The kept output by thread; each replica of a distribution strategy traces in a thread of its own.
     """
 
-    path: str = holding(Holds.FACT)
-    op: Any = holding(Holds.LIVE)
-    index: int = holding(Holds.LIVE, default=0)
-    chains: dict[str, WeightChain] = holding(Holds.CHAINS, default_factory=dict)
+    path: str = plan_field(FieldKind.FACT)
+    op: Any = plan_field(FieldKind.LIVE)
+    index: int = plan_field(FieldKind.LIVE, default=0)
+    chains: dict[str, WeightChain] = plan_field(FieldKind.CHAINS, default_factory=dict)
     captures: bool = False
-    features: dict[int, object] = holding(Holds.LIVE, default_factory=dict)
+    features: dict[int, object] = plan_field(FieldKind.LIVE, default_factory=dict)
 
     @classmethod
     def of(cls, path: str, op: object, index: int, placement: OpPlacement | None = None) -> "OpPlan":
@@ -195,13 +195,13 @@ class OpPlan(OpPlacement):
 
     def does_something(self) -> bool:
         """Whether the plan changes the operation in any way."""
-        values = (getattr(self, f.name) for f in fields(self) if held_by(f) not in _INERT)
+        values = (getattr(self, f.name) for f in fields(self) if kind_of_field(f) not in _INERT)
         return any(value is not None and value is not False and value != {} for value in values)
 
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""
         for chain in self.chains.values():
-            value = constrained(chain, chain.value(lasting=True))
+            value = apply_constraint(chain, chain.value(lasting=True))
             for transform in chain.transforms:
                 transform.settle(chain.plain())
             chain.variable.assign(value)

@@ -14,17 +14,21 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tfcompress.fake_quant.forward_pass import TESTING, TRAINING, ForwardPass, Mode, Prepared
-from tfcompress.fake_quant.litert_rounding import is_int8, quantized
+from tfcompress.fake_quant.forward_pass import TESTING, TRAINING, ForwardPass, Mode, PreparedWeights
+from tfcompress.fake_quant.litert_rounding import is_int8, round_input
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
-from tfcompress.graph.keras_private import is_training, overridden, unconverted
-from tfcompress.graph.variable_reads import Reading
+from tfcompress.graph.keras_private import is_training, keep_input_dtypes, override_attributes
+from tfcompress.graph.variable_reads import ReplacedReads
 
 
 @contextlib.contextmanager
-def laid(
-    model: keras.Model, state, mode: Mode | None, extra: tuple = (), prepared: Mapping[int, Prepared] | None = None
+def patched_calls(
+    model: keras.Model,
+    state,
+    mode: Mode | None,
+    extra: tuple = (),
+    prepared: Mapping[int, PreparedWeights] | None = None,
 ) -> Iterator[None]:
     """Patches the model's operations with the plans of a state while the block runs.
 
@@ -36,7 +40,7 @@ def laid(
         prepared: By `id(operation plan)` the values computed in advance; may be filled while the block runs.
     """
     forward = None if mode is None else ForwardPass(mode, {} if prepared is None else prepared)
-    with overridden([*_changes(model, state, forward), *extra]):
+    with override_attributes([*_changes(model, state, forward), *extra]):
         yield
 
 
@@ -56,7 +60,7 @@ def _lending(model, plain: Callable, chains: list) -> Callable:
 
     def call(*args, **kwargs):
         values = [(c.variable, c.value()) for c in chains]
-        with Reading(values, collect_losses=True) as scope:
+        with ReplacedReads(values, collect_losses=True) as scope:
             outputs = plain(*args, **kwargs)
         for loss in scope.losses:
             model.add_loss(loss)
@@ -96,7 +100,7 @@ def _entrance(model, plain: Callable, spans: list, given: ForwardPass | None) ->
                 x = tf.convert_to_tensor(flat[k])
                 dtype = x.dtype if x.dtype.is_floating else tf.float32
                 flat[k] = tf.cast(_entered(tf.cast(x, dtype), span, mode), dtype)
-        with overridden(unconverted(model)):
+        with override_attributes(keep_input_dtypes(model)):
             return plain(keras.tree.pack_sequence_as(inputs, flat), *args, **kwargs)
 
     vars(call)["tfcompress_plain"] = plain
@@ -106,11 +110,11 @@ def _entrance(model, plain: Callable, spans: list, given: ForwardPass | None) ->
 def _entered(x, span, mode: Mode):
     """Rounds an input to the grid of its range."""
     if mode.simulates and is_int8(span):
-        return quantized(tf.cast(x, tf.float32), span)
+        return round_input(tf.cast(x, tf.float32), span)
     return span(x, how=mode.ranges, export=mode.exports)
 
 
-class Training:
+class RunningFit:
     """The running training, recognized by its frame on the call stack.
 
     It is the nearest frame that has the callback list among its variables: that of `fit`, or of a
@@ -154,7 +158,7 @@ class Member:
 
     Args:
         network: The model it compresses: the one that trains, or one inside it.
-        state: As for `laid`.
+        state: As for `patched_calls`.
         extra: Function that returns further patches for a mode; called when the step functions are made.
         before: Called before each call of the train function.
         after: Called after it.
@@ -177,7 +181,7 @@ class StepFunctions:
 
     _names = {"train": Mode.TRAIN, "test": Mode.TEST, "predict": Mode.TEST}
 
-    def __init__(self, model: keras.Model, training: Training):
+    def __init__(self, model: keras.Model, training: RunningFit):
         self.model, self.training = model, training
         self.members: list[Member] = []
         self._made: list[Callable] = []
@@ -205,7 +209,7 @@ class StepFunctions:
 
     def are_installed(self) -> bool:
         """Whether the model's train function is the one set here, or a wrapper that calls it."""
-        return bool(self._made) and calls(self.model.train_function, self._made[0])
+        return bool(self._made) and is_or_wraps(self.model.train_function, self._made[0])
 
     def remove(self) -> None:
         """Removes the functions; Keras makes plain ones when it needs them."""
@@ -216,13 +220,13 @@ class StepFunctions:
         """Returns the patches of all members; each member patches what those before it patched."""
         changes = []
         for member in self.members:
-            with overridden(changes):
+            with override_attributes(changes):
                 changes += [*_changes(member.network, member.state, ForwardPass(mode)), *member.extra(mode)]
         return changes
 
     def _wrap(self, name, mode) -> Callable:
         changes = self._overrides(mode)
-        with overridden(changes):
+        with override_attributes(changes):
             plain = self._plain(name)
 
         def function(*args, **kwargs):
@@ -231,7 +235,7 @@ class StepFunctions:
                 return self._plain(name)(*args, **kwargs)
             if mode.trains:
                 return self._step(changes, plain, args, kwargs)
-            with overridden(changes):
+            with override_attributes(changes):
                 return plain(*args, **kwargs)
 
         setattr(self.model, f"{name}_function", function)
@@ -244,14 +248,14 @@ class StepFunctions:
     def _step(self, changes, plain, args, kwargs):
         for member in self.members:
             member.before()
-        with overridden(changes):
+        with override_attributes(changes):
             outputs = plain(*args, **kwargs)
         for member in self.members:
             member.after()
         return outputs
 
 
-def calls(function: object, wanted: Callable, depth: int = 3) -> bool:
+def is_or_wraps(function: object, wanted: Callable, depth: int = 3) -> bool:
     """Whether a function is `wanted`, or a wrapper that holds it in a closure or attribute."""
     if function is wanted:
         return True
@@ -263,10 +267,10 @@ def calls(function: object, wanted: Callable, depth: int = 3) -> bool:
             held.append(cell.cell_contents)
     if not isinstance(function, keras.Model):
         held += list(getattr(function, "__dict__", {}).values())
-    return any(callable(x) and calls(x, wanted, depth - 1) for x in held)
+    return any(callable(x) and is_or_wraps(x, wanted, depth - 1) for x in held)
 
 
-def at_first_step(model: keras.Model, training: Training, start: Callable[[object], None]) -> None:
+def call_before_first_step(model: keras.Model, training: RunningFit, start: Callable[[object], None]) -> None:
     """Calls a function before the first step of a training, for a model that is built by its first batch.
 
     Args:

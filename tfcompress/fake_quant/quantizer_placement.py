@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress.fake_quant.input_scaling import moves_front, one_factor, takes_front
+from tfcompress.fake_quant.input_scaling import can_fold_scaling, commutes_with_scaling, factor_and_offset
 from tfcompress.fake_quant.op_plan import OpPlacement
 from tfcompress.fake_quant.weight_reads import fold_target
 from tfcompress.graph.trace import Call, Trace
@@ -147,7 +147,7 @@ class _Placer:
         """Plans to fold input scaling into the layers that read it; an offset only where nothing pads with zeros."""
         if self.left_out(call.op) or self.graph.times(call.op) > 1 or not call.dtypes[0].startswith("float"):
             return
-        pair = one_factor(call.op)
+        pair = factor_and_offset(call.op)
         readers = None if pair is None else self._readers(call.outputs[0], pair)
         if readers:
             self.placements[id(call.op)].folds = True
@@ -163,10 +163,10 @@ class _Placer:
                 continue
             if self.left_out(user.op) or self.graph.times(user.op) > 1 or user.inputs.count(tensor) > 1:
                 return None
-            if takes_front(user.op, *pair) and not self.placements[id(user.op)].folds:
+            if can_fold_scaling(user.op, *pair) and not self.placements[id(user.op)].folds:
                 found.append(user)
             elif spec.grid == SAME and spec.flow in ("move", "pass") and len(user.outputs) == 1 and not spec.written:
-                behind = self._readers(user.outputs[0], pair) if moves_front(user.op, *pair) else None
+                behind = self._readers(user.outputs[0], pair) if commutes_with_scaling(user.op, *pair) else None
                 if behind is None:
                     return None
                 found += behind

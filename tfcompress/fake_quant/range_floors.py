@@ -20,7 +20,7 @@ _RATIO = 128.0  # largest ratio of input scale times weight scale to output scal
 _ALONE = 1.0  # width of the range of an input that is always zero, or whose source is unknown
 
 
-def lift(model: keras.Model, state) -> list[str]:
+def widen_narrow_ranges(model: keras.Model, state) -> list[str]:
     """Widens the activation ranges of a model that are narrower than integer kernels accept.
 
     Args:

@@ -15,7 +15,7 @@ from tfcompress.graph.tree import leaves
 MakeRange = Callable[[RangeRequest, object], ActivationRange]
 
 
-def ranged(
+def make_ranges(
     model: keras.Model, make: MakeRange, left_out: Callable[[Any], bool], who: str
 ) -> tuple[dict[int, OpPlacement], list]:
     """Creates the activation ranges of a model.

@@ -55,7 +55,7 @@ class CompressionState(keras.layers.Layer):
             spans += t.ranges().values()
         return list({id(s): s for s in spans if s is not None}.values())
 
-    def hang(self, model: keras.Model) -> None:
+    def attach_to(self, model: keras.Model) -> None:
         """Attaches the state to a model."""
         attach(model, NAME, self)
 
@@ -109,7 +109,7 @@ class CompressionState(keras.layers.Layer):
             (t, c, x) for t in self.op_plans for c in t.chains.values() for x in c.transforms if isinstance(x, kind)
         ]
 
-    def count_with(self, counter) -> None:
+    def set_counter(self, counter) -> None:
         """Sets the step counter: its `write` is called before the counters are saved, its `read` after loading.
 
         Assigning variables in every step would cost more than a small step itself.

@@ -14,22 +14,22 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.attention import inner_parts
 from tfcompress.fake_quant.forward_pass import ForwardPass
-from tfcompress.fake_quant.intermediate_ranges import Inside, fixed_limits, scaled
+from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges, fixed_limits, scale_channels
 from tfcompress.fake_quant.litert_rounding import (
-    accumulated,
-    averaged,
+    convert_scale,
     is_int8,
-    on_bias_grid,
-    rescaled,
+    round_averages,
+    round_bias,
+    round_sums,
     scale_of,
     weight_step,
 )
 from tfcompress.fake_quant.op_plan import OpPlan
-from tfcompress.fake_quant.weight_reads import late_bias, norm_constants, values_of
+from tfcompress.fake_quant.weight_reads import bias_from_folding, norm_constants, weights_to_read
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
-from tfcompress.graph.keras_private import overridden
-from tfcompress.graph.variable_reads import Reading
+from tfcompress.graph.keras_private import override_attributes
+from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
 
 
@@ -55,7 +55,7 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
         args, kwargs = _on_one_scale(t, args, kwargs)
     outputs = _through(t, call, args, kwargs, forward)
     if is_known and spec_of(t.op).product and len(t.sources) == 2 and all(t.sources):
-        outputs = accumulated(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
+        outputs = round_sums(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
     return _finished(t, outputs, forward)
 
 
@@ -69,7 +69,7 @@ def _on_one_scale(t, args, kwargs):
         source = next(sources, None)
         if source is None or source is t.target:
             return x
-        return tf.cast(rescaled(tf.cast(x, tf.float32), source, t.target), x.dtype)
+        return tf.cast(convert_scale(tf.cast(x, tf.float32), source, t.target), x.dtype)
 
     return keras.tree.map_structure(moved, (args, kwargs))
 
@@ -80,15 +80,15 @@ def _through(t, call, args, kwargs, forward):
         return args[0]
     if t.affine and forward.mode.folds:
         return _scaled(t, call, args[0], forward)
-    values = values_of(t, forward)
+    values = weights_to_read(t, forward)
     inner = _laid_over(t, call, forward)
     if not values:
         return inner(*args, **kwargs)
-    with overridden([adapter.off for adapter in adapters(t.op).values()]):
+    with override_attributes([adapter.off for adapter in adapters(t.op).values()]):
         outputs = _stateless(t.op, values, inner, args, kwargs)
     prepared = forward.prepared_for(t)
     is_late = prepared is None or forward.mode.exports
-    bias = late_bias(t, forward.mode, values) if is_late else prepared.bias
+    bias = bias_from_folding(t, forward.mode, values) if is_late else prepared.bias
     outputs = outputs if bias is None else outputs + bias
     return outputs if t.before is not None else _summed(t, outputs, forward, t.target)
 
@@ -99,7 +99,7 @@ def _summed(t, y, forward, target):
     step = prepared.step if prepared is not None else None
     if step is None or not is_int8(target) or step.shape[0] not in (1, y.shape[-1]):
         return y
-    return tf.cast(accumulated(tf.cast(y, tf.float32), t.source, step, target), y.dtype)
+    return tf.cast(round_sums(tf.cast(y, tf.float32), t.source, step, target), y.dtype)
 
 
 def _laid_over(t, call, forward):
@@ -113,7 +113,7 @@ def _laid_over(t, call, forward):
 
     def inner(*args, **kwargs):
         parts = inner_parts(spec.within, t.op, _inside(t, forward)) if t.written and spec.within is not None else []
-        with overridden([*changes, *(p for p in parts if p[0] is not t.op or p[1] != "call")]):
+        with override_attributes([*changes, *(p for p in parts if p[0] is not t.op or p[1] != "call")]):
             found = [value for owner, name, value in parts if owner is t.op and name == "call"]
             return (found[0] if found else form)(*args, **kwargs)
 
@@ -155,9 +155,9 @@ def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
     return formed
 
 
-def _inside(t: OpPlan, forward: ForwardPass) -> Inside:
+def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:
     how, folds = forward.mode.ranges, forward.mode.folds
-    return Inside(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target)
+    return IntermediateRanges(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target)
 
 
 def _bits(t: OpPlan) -> int:
@@ -172,7 +172,7 @@ def _stateless(layer, values, call, args, kwargs):
     own = {id(v): (v, v.value) for v in layer.variables}
     own |= {id(v): (v, tf.cast(value, own[id(v)][1].dtype) if id(v) in own else value) for v, value in values}
     before = {key: value for key, (_, value) in own.items()}
-    with Reading(own.values(), collect_losses=True) as scope:
+    with ReplacedReads(own.values(), collect_losses=True) as scope:
         outputs = call(*args, **kwargs)
     for loss in scope.losses:
         layer.add_loss(loss)
@@ -198,12 +198,12 @@ def _scaled(t, call, x, forward):
     else:
         factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
     if not forward.mode.simulates:
-        return scaled(x, factor, shift)
+        return scale_channels(x, factor, shift)
     factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)
-    y = scaled(x, factor, on_bias_grid(shift, factor, (0,), t.source))
+    y = scale_channels(x, factor, round_bias(shift, factor, (0,), t.source))
     if t.source is None or not is_int8(t.target):
         return y
-    return accumulated(y, t.source, weight_step(factor, (0,)), t.target)
+    return round_sums(y, t.source, weight_step(factor, (0,)), t.target)
 
 
 def _finished(t: OpPlan, outputs, forward: ForwardPass):
@@ -212,11 +212,11 @@ def _finished(t: OpPlan, outputs, forward: ForwardPass):
     flat = keras.tree.flatten(outputs)
     for k, span in t.outputs.items():
         if forward.mode.simulates and span is t.source and is_int8(span) and _averages(t):
-            flat[k] = tf.cast(averaged(flat[k], span), flat[k].dtype)
+            flat[k] = tf.cast(round_averages(flat[k], span), flat[k].dtype)
             continue
         flat[k] = tf.cast(span(flat[k], how=how, export=_knows_bounds(t, forward, span)), flat[k].dtype)
     if t.fixed is not None and forward.mode.simulates and _bits(t) == INT8.activations.bits and _averages(t):
-        flat = [tf.cast(averaged(x, t.fixed), x.dtype) for x in flat]
+        flat = [tf.cast(round_averages(x, t.fixed), x.dtype) for x in flat]
     elif t.fixed is not None and _shows_fixed(t, forward):
         flat = [tf.cast(_fixed(tf.cast(x, tf.float32), t.fixed, _bits(t)), x.dtype) for x in flat]
     if t.captures:

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, Prepared
-from tfcompress.fake_quant.input_scaling import scaled_kernel
-from tfcompress.fake_quant.litert_rounding import on_bias_grid, weight_step
+from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, PreparedWeights
+from tfcompress.fake_quant.input_scaling import fold_scaling
+from tfcompress.fake_quant.litert_rounding import round_bias, weight_step
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.file_formats import INT8, is_stored
@@ -17,7 +17,7 @@ from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import FOLD, spec_of, weight
 
 
-def values_of(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, object]]:
+def weights_to_read(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, object]]:
     """Returns pairs of a variable of the layer and the value that its call reads instead.
 
     Args:
@@ -32,7 +32,7 @@ def values_of(t: OpPlan, forward: ForwardPass) -> list[tuple[keras.Variable, obj
     return [(v, tf.convert_to_tensor(value)) for v, value, _ in prepared.values]
 
 
-def prepare(t: OpPlan, mode: Mode) -> Prepared:
+def prepare(t: OpPlan, mode: Mode) -> PreparedWeights:
     """Computes the weights that an operation reads before its graph is traced, for passes without training.
 
     In the graph this would take some thirty nodes for each kernel, computed again for every batch.
@@ -43,10 +43,10 @@ def prepare(t: OpPlan, mode: Mode) -> Prepared:
     """
     values = list(_read(t, mode).values())
     step = _weight_step(t, values) if mode.simulates else None
-    return Prepared([(v, value, value) for v, value in values], late_bias(t, mode, values), step)
+    return PreparedWeights([(v, value, value) for v, value in values], bias_from_folding(t, mode, values), step)
 
 
-def prepare_export(t: OpPlan) -> Prepared:
+def prepare_export(t: OpPlan) -> PreparedWeights:
     """Computes the constants of an operation in the file before its graph is traced.
 
     Large ones are held in variables that the converter freezes; as constants of the graph they would be copied often.
@@ -58,7 +58,7 @@ def prepare_export(t: OpPlan) -> Prepared:
     def holder(value):
         return tf.Variable(value, trainable=False) if value.size >= LARGE else value
 
-    return Prepared([(variable, value, holder(value)) for variable, value in values.values()])
+    return PreparedWeights([(variable, value, holder(value)) for variable, value in values.values()])
 
 
 def _on_one_scale(t: OpPlan, variable, value, held):
@@ -108,7 +108,7 @@ def _rounded_bias(t: OpPlan, bias, values: dict):
     path = spec_of(t.op).kernels[0]
     chain = t.chains[path]
     kernel, codes = values[id(chain.variable)][1], chain.find(QuantizeWeight).codes
-    return on_bias_grid(bias, kernel, axes, t.source, codes)
+    return round_bias(bias, kernel, axes, t.source, codes)
 
 
 def _scaled_axes(t: OpPlan) -> tuple[int, ...] | None:
@@ -147,7 +147,7 @@ def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
 
 def _fronted(t: OpPlan, values: dict) -> dict:
     """Folds input scaling: returns the kernel for raw inputs, and the bias with the share of the offset added."""
-    kernel, shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])
+    kernel, shift = fold_scaling(t.op, t.front, _first_kernel(t, values)[1])
     new = {id(variable): (variable, kernel) for variable in [_first_kernel(t, values)[0]]}
     bias = getattr(t.op, "bias", None)
     if shift is not None and bias is not None:
@@ -176,7 +176,7 @@ def _folded(t: OpPlan, values: dict) -> dict:
     return new
 
 
-def late_bias(t: OpPlan, mode: Mode, values: list):
+def bias_from_folding(t: OpPlan, mode: Mode, values: list):
     """Returns the bias that folding gives a layer without a bias of its own; None where there is none.
 
     Args:
@@ -201,7 +201,7 @@ def _shift(t: OpPlan):
     shift = None
     if t.front is not None:
         values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
-        shift = scaled_kernel(t.op, t.front, _first_kernel(t, values)[1])[1]
+        shift = fold_scaling(t.op, t.front, _first_kernel(t, values)[1])[1]
     if t.norm is None:
         return shift
     factor, own = norm_constants(t.norm)

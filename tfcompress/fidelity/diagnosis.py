@@ -14,10 +14,10 @@ import tensorflow as tf
 from tfcompress.export.simulate import simulate
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.op_plan import WeightChain
-from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fidelity.noise import LayerNoise
-from tfcompress.graph.keras_private import float32, overridden
+from tfcompress.graph.keras_private import float32, override_attributes
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
 from tfcompress.system.silence import quiet
@@ -66,7 +66,7 @@ def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:
     @tf.function(autograph=False)
     def both(inputs):
         plain = _recorded(model, ops, inputs)
-        with laid(model, state, Mode.FOLDED):
+        with patched_calls(model, state, Mode.FOLDED):
             rounded = _recorded(model, ops, inputs)
         return {path: _powers(plain[path], rounded[path]) for path in plain if _fit(plain, rounded, path)}
 
@@ -88,7 +88,7 @@ def _recorded(model, ops, inputs) -> dict:
 
         return recorded
 
-    with overridden([(op, "call", recording(path, op.call)) for path, op in ops]):
+    with override_attributes([(op, "call", recording(path, op.call)) for path, op in ops]):
         model(inputs, training=False)
     return found
 
@@ -122,7 +122,7 @@ def _with_inputs(model, operations, errors) -> list[LayerNoise]:
     return list(found.values())
 
 
-def culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit | None:
+def find_culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Culprit | None:
     """Finds the layer or input that causes the loss of an output.
 
     Args:

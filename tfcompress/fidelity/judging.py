@@ -10,7 +10,7 @@ import numpy as np
 from tfcompress.calibration.image_folder import evenly
 from tfcompress.export.export import named_outputs
 from tfcompress.export.simulate import float_outputs
-from tfcompress.fidelity.diagnosis import SAMPLES, Culprit, culprit
+from tfcompress.fidelity.diagnosis import SAMPLES, Culprit, find_culprit
 from tfcompress.fidelity.file_noise import file_noise
 from tfcompress.fidelity.remedies import Loss, Remedy, try_remedies
 from tfcompress.tflite.artifact import Artifact
@@ -21,7 +21,7 @@ _LONGER = "train longer, with tfc.Quantize(..., ranges='learned'), or leave laye
 SHOWN = 2  # remedies in a warning; all of them stand in the metadata
 
 
-def judged(
+def judge_fidelity(
     artifact: Artifact, job, require: Mapping[str, float] | None, diagnose: bool, again: Callable[..., Artifact]
 ) -> None:
     """Warns of a loss of fidelity, or refuses a file that misses what was required.
@@ -52,7 +52,7 @@ def judged(
         remedies = try_remedies(_loss(job, row, place), measured)
         fidelity = replace(fidelity, lost_at=_facts(place), remedies=tuple(asdict(r) for r in remedies))
         artifact.metadata["fidelity"] = fidelity.facts()
-    told = _told(job, row, place, remedies)
+    told = _warning_text(job, row, place, remedies)
     if diagnose and remedies is None:
         told += (
             " The model mixes the samples of a batch (an operation goes over the first axis), and a file takes one "
@@ -83,7 +83,7 @@ def _place(job, row: OutputFidelity) -> Culprit | None:
         got = compare_output(row.output, named_outputs(job.model, outputs)[row.output], wanted, row.kind)
         return got.channel_error if row.has_lost_channel else got.error
 
-    return culprit(job.model, job.state, x, error_of, names.index(row.output))
+    return find_culprit(job.model, job.state, x, error_of, names.index(row.output))
 
 
 def _place_in_file(artifact: Artifact, job, again: Callable[..., Artifact]) -> Culprit | None:
@@ -119,7 +119,7 @@ def _facts(place: Culprit | None) -> dict:
     return {"layer": place.path, **without, **noise}
 
 
-def _told(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy] | None) -> str:
+def _warning_text(job, row: OutputFidelity, place: Culprit | None, remedies: list[Remedy] | None) -> str:
     lines = [_what(job, row)]
     if place is not None:
         lines.append(_where(job, row, place))

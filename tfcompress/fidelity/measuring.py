@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfcompress.export.verify import ran
+from tfcompress.export.verify import run_file
 from tfcompress.fidelity.answers import kind_of
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.fidelity import Fidelity, compare_output
@@ -25,7 +25,7 @@ def answers(artifact: Artifact, x: Mapping[str, np.ndarray]) -> dict[bool, Outpu
     """
     found = {}
     for xnnpack in (True, False):
-        got = ran(artifact, dict(x), xnnpack)
+        got = run_file(artifact, dict(x), xnnpack)
         found[xnnpack] = got if isinstance(got, dict) else {artifact.outputs[0].name: got}
     return found
 

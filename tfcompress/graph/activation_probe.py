@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from tfcompress.graph.keras_private import float32, input_specs, overridden
+from tfcompress.graph.keras_private import float32, input_specs, override_attributes
 
 
-def watch(
+def show_activations(
     model: keras.Model,
     ops: list[keras.Operation],
     x: list[np.ndarray],
@@ -27,9 +27,10 @@ def watch(
 
     Example:
         >>> import keras, numpy as np
-        >>> from tfcompress.graph.activation_probe import watch
+        >>> from tfcompress.graph.activation_probe import show_activations
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.ReLU()])
-        >>> watch(model, model.layers[1:], [np.ones((5, 2))], lambda op, a, b: print(a.shape, (b >= 0).all()))
+        >>> x = [np.ones((5, 2))]
+        >>> show_activations(model, model.layers[1:], x, lambda op, a, b: print(a.shape, (b >= 0).all()))
         (5, 3) True
     """
 
@@ -41,12 +42,12 @@ def watch(
 
         return shown
 
-    with float32(model), overridden([(op, "call", showing(op, op.call)) for op in ops]):
-        for _ in answers(model, x, batch):
+    with float32(model), override_attributes([(op, "call", showing(op, op.call)) for op in ops]):
+        for _ in iterate_outputs(model, x, batch):
             pass
 
 
-def answers(model: keras.Model, x: list[np.ndarray], batch: int = 64) -> Iterator[list[np.ndarray]]:
+def iterate_outputs(model: keras.Model, x: list[np.ndarray], batch: int = 64) -> Iterator[list[np.ndarray]]:
     """Yields a model's outputs at inference, batch by batch, run eagerly: for a model that runs only once.
 
     Args:

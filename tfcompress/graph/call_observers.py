@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from tfcompress.graph.variable_reads import Reading
+from tfcompress.graph.variable_reads import ReplacedReads
 
 
-class Noticing(Reading):
+class CallObserver(ReplacedReads):
     """A scope that records which operations draw random numbers or read weights of other operations.
 
     Args:

@@ -29,7 +29,7 @@ class New:
     trainable: bool = True
 
 
-def renamed(path: str) -> str:
+def flat_name(path: str) -> str:
     """Converts a path in a nested model to a layer name in a flat model."""
     return path.replace("/", "_").replace(":", "_")
 
@@ -50,7 +50,7 @@ def _is_yours(value) -> bool:
     return inspect.isfunction(value) and not value.__module__.startswith("keras.")
 
 
-def rewritten(
+def copy_with_changes(
     model: keras.Model, change: Callable[[str, Any], list[New] | None]
 ) -> tuple[keras.Model, dict[int, tuple]]:
     """Copies a Functional or Sequential model and replaces some of its layers.
@@ -71,10 +71,10 @@ def rewritten(
 
     Example:
         >>> import keras
-        >>> from tfcompress.graph.clone import rewritten
+        >>> from tfcompress.graph.clone import copy_with_changes
         >>> layers = [keras.layers.Dense(3), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
         >>> model = keras.Sequential([keras.Input((4,)), *layers])
-        >>> flat, _ = rewritten(model, lambda path, op: [] if "dropout" in path else None)
+        >>> flat, _ = copy_with_changes(model, lambda path, op: [] if "dropout" in path else None)
         >>> [type(layer).__name__ for layer in flat.layers]
         ['InputLayer', 'Dense', 'Dense']
     """
@@ -109,14 +109,14 @@ def copied(model: keras.Model) -> tuple[keras.Model, dict[int, Any]]:
     Raises:
         ValueError: If the model is subclassed, so that it has no graph to rebuild.
     """
-    flat, made = rewritten(model, _plain)
+    flat, made = copy_with_changes(model, _plain)
     return flat, {key: layers[0] for key, layers in made.items()}
 
 
 def _plain(path, op) -> list[New] | None:
     if not is_special(op):
         return None
-    layer, weights = plain_layer(op, {**config_of(op), "name": renamed(path)})
+    layer, weights = plain_layer(op, {**config_of(op), "name": flat_name(path)})
     return [New(layer, weights, op.trainable)]
 
 
@@ -133,7 +133,7 @@ def _copy(path, op):
     # a Lambda or an operation holds code, which no configuration can copy, and no state
     if not isinstance(op, keras.layers.Layer) or isinstance(op, keras.layers.Lambda):
         return op
-    return type(op).from_config({**config_of(op), "name": renamed(path)})
+    return type(op).from_config({**config_of(op), "name": flat_name(path)})
 
 
 def _take_over(copy, op) -> None:

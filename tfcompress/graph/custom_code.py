@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import keras
 
-from tfcompress.graph.export_substitutes import convertible
+from tfcompress.graph.export_substitutes import substitute_operations
 from tfcompress.graph.keras_private import has_graph
-from tfcompress.graph.random_ops import Draws, drawing
+from tfcompress.graph.random_ops import Draws, replace_draws
 from tfcompress.graph.trace import Trace, trace
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.layer_table.lookup import spec_of
 
 
 @dataclass(frozen=True)
-class OwnCode:
+class UserCode:
     """Weights of other layers that custom code of a model reads, and random numbers that it draws.
 
     Args:
@@ -30,15 +30,15 @@ class OwnCode:
     traced: Trace | None = None
 
 
-def own_code(model: keras.Model) -> OwnCode:
+def find_custom_code(model: keras.Model) -> UserCode:
     """Finds what custom code does in a built model, by a trace of it as in an export."""
     if not _has_unknown(model):
-        return OwnCode()
-    with drawing(Draws()), convertible(is_integer=True):
+        return UserCode()
+    with replace_draws(Draws()), substitute_operations(is_integer=True):
         traced = trace(model)
     paths = {id(op): path for path, op in (*containers(model), *leaves(model))}
     noticed = traced.noticed
-    return OwnCode(
+    return UserCode(
         {id(v): (paths[id(owner)], paths.get(id(reader), model.name)) for v, owner, reader in noticed.borrowed},
         {paths.get(key, model.name): sorted(names) for key, names in noticed.drawing.items()},
         traced,
@@ -55,7 +55,7 @@ def check_no_borrowed(model: keras.Model, who: str) -> None:
     Raises:
         ValueError: If one does; the message names both layers.
     """
-    found = list(own_code(model).borrowed.values())
+    found = list(find_custom_code(model).borrowed.values())
     if found:
         owner, reader = found[0]
         raise ValueError(

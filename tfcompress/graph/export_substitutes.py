@@ -5,10 +5,10 @@ import contextlib
 import tensorflow as tf
 
 from tfcompress.graph.call_observers import SAME_NUMBERS
-from tfcompress.graph.keras_private import ENCODING, NUMPY, overridden
+from tfcompress.graph.keras_private import ENCODING, NUMPY, override_attributes
 
 
-def convertible(is_integer: bool) -> contextlib.AbstractContextManager:
+def substitute_operations(is_integer: bool) -> contextlib.AbstractContextManager:
     """Makes Keras compute in operations of LiteRT while the block runs.
 
     Args:
@@ -19,7 +19,7 @@ def convertible(is_integer: bool) -> contextlib.AbstractContextManager:
     changes.append((ENCODING, "tf_encode_categorical_inputs", _by_comparison))
     if is_integer:
         changes += [(tf, "cast", _cast(tf.cast)), (tf, "one_hot", _one_hot(tf.one_hot)), (NUMPY, "digitize", _digitize)]
-    return overridden(changes)
+    return override_attributes(changes)
 
 
 def _index(plain):

@@ -55,7 +55,7 @@ def float32(model: keras.Model) -> Iterator[None]:
     for layer, _ in before:
         layer._dtype_policy = keras.DTypePolicy("float32")
     try:
-        with read if read.others else contextlib.nullcontext(), overridden(_NARROWED):
+        with read if read.others else contextlib.nullcontext(), override_attributes(_NARROWED):
             yield
     finally:
         for layer, policy in before:
@@ -76,7 +76,7 @@ _NARROWED = [(owner, "result_type", _narrowed(dtypes.result_type)) for owner in 
 
 
 @contextlib.contextmanager
-def overridden(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
+def override_attributes(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
     """Overrides attributes of objects while the block runs, without Keras' attribute tracking."""
     held = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changes]
     try:
@@ -170,7 +170,7 @@ def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
 
 
-def inference(model: keras.Model) -> list[tuple[Any, str, Any]]:
+def no_dropout_masks(model: keras.Model) -> list[tuple[Any, str, Any]]:
     """Returns overrides that keep recurrent layers from drawing dropout masks, which they do at inference too."""
     cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
     return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
@@ -234,7 +234,7 @@ def output_names(model: keras.Model) -> list[str]:
     return list(names) if names else []
 
 
-def unconverted(model: keras.Model) -> list[tuple[Any, str, Any]]:
+def keep_input_dtypes(model: keras.Model) -> list[tuple[Any, str, Any]]:
     """Returns overrides with which a model does not convert the dtype of its inputs."""
     graph = getattr(model, "_functional", model) if isinstance(model, keras.Sequential) else model
     name = "_convert_inputs_to_tensors"

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.adapters import adapters, with_adapter
-from tfcompress.graph.keras_private import full_precision, layers_inside, overridden
+from tfcompress.graph.keras_private import full_precision, layers_inside, override_attributes
 from tfcompress.layer_table.lookup import spec_of, weight
 
 _OWN = ("lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size")
@@ -63,7 +63,7 @@ def _dense(layer) -> np.ndarray:
 
 
 def _linear(layer, x) -> np.ndarray:
-    with overridden([(layer, "activation", None), (layer, "bias", None)]):
+    with override_attributes([(layer, "activation", None), (layer, "bias", None)]):
         return np.asarray(layer(x), "float32")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.file_formats import FORMATS
-from tfcompress.graph.keras_private import DRAWN, RANDOM, overridden
+from tfcompress.graph.keras_private import DRAWN, RANDOM, override_attributes
 
 NORMAL, UNIFORM = "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"
 ANEW = {"normal": NORMAL, "uniform": UNIFORM, "dropout": UNIFORM}
@@ -143,7 +143,7 @@ def _spread(x, factor, shift, dtype):
 
 
 @contextlib.contextmanager
-def drawing(draws: Draws) -> Iterator[Draws]:
+def replace_draws(draws: Draws) -> Iterator[Draws]:
     """Replaces Keras' random functions by those of `draws` while the block runs."""
-    with overridden([(RANDOM, name, draws.replacement(name)) for name in DRAWN]):
+    with override_attributes([(RANDOM, name, draws.replacement(name)) for name in DRAWN]):
         yield draws

@@ -7,9 +7,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcompress.graph.call_observers import Noticing, is_only_cast
+from tfcompress.graph.call_observers import CallObserver, is_only_cast
 from tfcompress.graph.graph import Graph
-from tfcompress.graph.keras_private import DRAWN, RANDOM, Operation, float32, inference, input_specs, overridden
+from tfcompress.graph.keras_private import (
+    DRAWN,
+    RANDOM,
+    Operation,
+    float32,
+    input_specs,
+    no_dropout_masks,
+    override_attributes,
+)
 from tfcompress.graph.tree import containers, leaves
 
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
@@ -49,7 +57,7 @@ class Trace:
     outputs: list[int | None] = field(default_factory=list)
     input_dtypes: list[str] = field(default_factory=list)
     float_inputs: dict[int, str] = field(default_factory=dict)
-    noticed: Noticing | None = None
+    noticed: CallObserver | None = None
     function: Any = None
 
     @cached_property
@@ -101,7 +109,7 @@ def trace(model: keras.Model) -> Trace:
     laid = [(op, "call", recorder.recording(op, op.call)) for _, op in known]
     laid += [(op, "call", noticed.wrapped(op, op.call, places[id(op)])) for _, op in containers(model)]
     random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
-    with float32(model), overridden([*laid, *random, *inference(model)]), noticed:
+    with float32(model), override_attributes([*laid, *random, *no_dropout_masks(model)]), noticed:
         found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
     tensors = zip(flat, found.function.inputs, strict=False)
     found.float_inputs = {k: s.name for k, (s, x) in enumerate(tensors) if is_only_cast(x)}
@@ -114,7 +122,7 @@ class _Recorder:
     def __init__(self, model: keras.Model):
         known = leaves(model)
         self.found, self.numbers, self.kept = Trace(), {}, []
-        self.found.noticed = Noticing({id(v): op for _, op in known for v in getattr(op, "variables", [])})
+        self.found.noticed = CallObserver({id(v): op for _, op in known for v in getattr(op, "variables", [])})
         self.places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
 
     def number(self, x, new: bool = False) -> int | None:

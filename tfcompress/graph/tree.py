@@ -56,7 +56,7 @@ def containers(model: keras.Model) -> list[tuple[str, Operation]]:
     return list(found.values())
 
 
-def frozen(model: keras.Model) -> set[int]:
+def frozen_ids(model: keras.Model) -> set[int]:
     """Returns the ids of the leaf operations that are not trainable, by their own flag or that of a container."""
     ids = set()
 

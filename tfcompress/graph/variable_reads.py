@@ -13,7 +13,7 @@ NOT_FLOAT32 = ("float16", "bfloat16", "float64")
 LARGE = 1024  # size from which a constant is held in a variable that the converter freezes
 
 
-class Reading(keras.StatelessScope):
+class ReplacedReads(keras.StatelessScope):
     """A stateless scope with values for some variables; an outer scope still gives the values of others.
 
     Args:
@@ -47,7 +47,7 @@ class Reading(keras.StatelessScope):
         return [(v, self.state_mapping[k]) for k, v in found.items() if self.state_mapping[k] is not before.get(k)]
 
 
-class Constants(Reading):
+class Constants(ReplacedReads):
     """A scope in which every Keras variable is read as a constant.
 
     Args:
@@ -90,7 +90,7 @@ class Constants(Reading):
             self._looks = False
 
 
-class InFloat32(Reading):
+class InFloat32(ReplacedReads):
     """A scope in which float16, bfloat16 and float64 variables are read as float32.
 
     Args:

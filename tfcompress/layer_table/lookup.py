@@ -12,7 +12,7 @@ from tfcompress.layer_table.activations import (
     is_elementwise,
     probabilities,
 )
-from tfcompress.layer_table.registry import arguments, describe, forget, is_of_keras, rows, spec_of
+from tfcompress.layer_table.registry import arguments, describe, is_of_keras, remove_rows, rows, spec_of
 from tfcompress.layer_table.spec import (
     AVERAGE,
     BLEND,
@@ -51,7 +51,7 @@ __all__ = [
     "activation_spec",
     "arguments",
     "describe",
-    "forget",
+    "remove_rows",
     "has_weight",
     "is_elementwise",
     "is_of_keras",

@@ -124,7 +124,7 @@ def arguments(layer: object, left: Left) -> dict:
     return {spec.width: left.outputs} if spec.width else {}
 
 
-def forget(*types: type) -> None:
+def remove_rows(*types: type) -> None:
     """Removes the rows of some types from the layer table."""
     for cls in types:
         _table.pop(cls, None)

@@ -20,7 +20,7 @@ from tfcompress.legacy.ported import Ported
 from tfcompress.legacy.proof import prove
 from tfcompress.legacy.refused import NotPorted
 from tfcompress.legacy.training import compile_as_before
-from tfcompress.legacy.values import Asked
+from tfcompress.legacy.values import PortOptions
 from tfcompress.legacy.weights import archive, hdf5, placing
 
 
@@ -79,7 +79,7 @@ def port(
     """
     if isinstance(source, str | os.PathLike):
         check_file(source)
-    asked = Asked(dict(custom_objects or {}), safe_mode)
+    asked = PortOptions(dict(custom_objects or {}), safe_mode)
     if not is_old(source):
         raise TypeError(
             "port: a live tf_keras model or a file that Keras 2 wrote is accepted. Received: "
@@ -107,7 +107,7 @@ def port(
     return ported.layer
 
 
-def _live(model: Any, asked: Asked, seed: int) -> tuple[Ported, dict[str, Any] | None]:
+def _live(model: Any, asked: PortOptions, seed: int) -> tuple[Ported, dict[str, Any] | None]:
     try:
         config = {"class_name": type(model).__name__, "config": model.get_config()}
     except NotImplementedError as error:
@@ -115,14 +115,14 @@ def _live(model: Any, asked: Asked, seed: int) -> tuple[Ported, dict[str, Any] |
             "", f"the model {model.name!r}", "a subclassed model is code, which no configuration contains."
         ) from error
     functions = dict(_functions(model, ""))
-    ported = _network(config, Asked(asked.custom_objects, asked.safe_mode, functions))
+    ported = _network(config, PortOptions(asked.custom_objects, asked.safe_mode, functions))
     weights = {layer.name: _weights(layer) for layer in model.layers}
     placing.place(ported, weights)
     prove(model, ported, seed)
     return ported, model.get_compile_config() if model.optimizer is not None else None
 
 
-def _network(config: dict[str, Any], asked: Asked) -> Ported:
+def _network(config: dict[str, Any], asked: PortOptions) -> Ported:
     try:
         return network(config, asked)
     except NotPorted:

@@ -38,7 +38,7 @@ _BEHAVIOURS = {"initializer": keras.initializers, "regularizer": keras.regulariz
 
 
 @dataclass(frozen=True)
-class Asked:
+class PortOptions:
     """Options that the caller of a port gives.
 
     Args:
@@ -91,7 +91,7 @@ def dtype(value: Any) -> Any:
     return value
 
 
-def activation(name: str, class_name: str, value: Any, asked: Asked) -> Any:
+def activation(name: str, class_name: str, value: Any, asked: PortOptions) -> Any:
     """Returns an activation as Keras 3 takes it.
 
     Args:
@@ -115,7 +115,7 @@ def activation(name: str, class_name: str, value: Any, asked: Asked) -> Any:
         raise NotPorted(name, class_name, f"Keras 3 has no activation {value!r}.", _OWN) from error
 
 
-def behaviour(name: str, class_name: str, key: str, value: Any, asked: Asked) -> Any:
+def behaviour(name: str, class_name: str, key: str, value: Any, asked: PortOptions) -> Any:
     """Returns an initializer, regularizer or constraint of Keras 3.
 
     An initializer that Keras 3 does not know is left out: the weights come from the file.

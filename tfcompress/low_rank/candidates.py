@@ -5,8 +5,8 @@ import math
 import keras
 import numpy as np
 
-from tfcompress.graph.activation_probe import watch
-from tfcompress.graph.clone import renamed
+from tfcompress.graph.activation_probe import show_activations
+from tfcompress.graph.clone import flat_name
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import is_of_keras, spec_of
@@ -83,7 +83,7 @@ def _unfit(node: Node, convolution: str) -> str | None:
 
 def _factoring(draft, nodes, convolution, seed) -> Factoring:
     op = nodes[0].op
-    name, kernel = renamed(nodes[0].path), nodes[0].weights["kernel"]
+    name, kernel = flat_name(nodes[0].path), nodes[0].weights["kernel"]
     sizes = [_sizes(op, draft.shapes[n.inputs[0]], n.shapes[0]) for n in nodes]
     is_matrix = not nodes[0].spec.axes["kernel"].space or math.prod(op.kernel_size) == 1
     kind = Matrix if is_matrix else CONVOLUTION[convolution]
@@ -114,7 +114,7 @@ def _look(model, found, x) -> None:
 
     if not dense:
         return
-    watch(model, [f.op for f in found.values() if not isinstance(f, str) and id(f.op) in dense], x, look)
+    show_activations(model, [f.op for f in found.values() if not isinstance(f, str) and id(f.op) in dense], x, look)
     for path, (count, total, squares) in sums.items():
         f = found[path]
         found[path] = Principal(

@@ -13,7 +13,7 @@ _POINTS = 16  # ranks tried per layer
 
 
 @dataclass(frozen=True)
-class Step:
+class RankStep:
     """A step that lowers the rank of one layer.
 
     Args:
@@ -29,7 +29,7 @@ class Step:
     lost: float
 
 
-def steps(factorings: dict[str, Factoring], lost) -> list[Step]:
+def steps(factorings: dict[str, Factoring], lost) -> list[RankStep]:
     """Returns the steps from the original layers to the lowest ranks, in the order of least error per MAC saved.
 
     Args:
@@ -43,7 +43,7 @@ def steps(factorings: dict[str, Factoring], lost) -> list[Step]:
             points.append((factoring.own_macs - factoring.macs(rank), lost(path, rank), rank))
         hull = _hull(points)
         for (saved, loss, _), (more, worse, rank) in zip(hull, hull[1:], strict=False):
-            found.append(Step(path, rank, more - saved, worse - loss))
+            found.append(RankStep(path, rank, more - saved, worse - loss))
     order = {path: k for k, path in enumerate(factorings)}
     return sorted(found, key=lambda s: (s.lost / s.saved, order[s.path], -s.saved))
 

@@ -1,7 +1,8 @@
 """Decides where to cut a sequence of steps, such that few bytes cross and both sides have a fair share of the cost.
 
-Rule of `halved`: among the places that leave each side at least a quarter of the cost, the one where the fewest bytes
-cross; if there is none, the place nearest to the middle. Rule of `first_part`: the same in a window of small shares.
+Rule of `halving_place`: among the places that leave each side at least a quarter of the cost, the one where the fewest
+bytes cross; if there is none, the place nearest to the middle. Rule of `first_part`: the same in a window of small
+shares.
 """
 
 from collections.abc import Sequence
@@ -43,13 +44,13 @@ class Line:
         return whole or found
 
 
-def halved(line: Line, start: int, stop: int) -> int | None:
+def halving_place(line: Line, start: int, stop: int) -> int | None:
     """Returns the place that halves the steps from `start` up to `stop`, or None if one step has all the cost.
 
     Example:
-        >>> from tfcompress.partition.graph_cut import Line, halved
+        >>> from tfcompress.partition.graph_cut import Line, halving_place
         >>> line = Line(weights=[4, 4, 4, 4], crossing=[0, 9, 5, 1, 0], whole=[True] * 5)
-        >>> halved(line, 0, 4)
+        >>> halving_place(line, 0, 4)
         3
     """
     shares = line.shares(start, stop)
@@ -81,7 +82,9 @@ def first_part(line: Line, start: int, share: float) -> int | None:
     return min(shares, key=lambda k: (round(abs(shares[k] - share), 9), line.crossing[k], -k), default=None)
 
 
-def parted(line: Line, parts: int | None = None, budget: int | None = None) -> tuple[list[int], tuple[int, int] | None]:
+def cut_places(
+    line: Line, parts: int | None = None, budget: int | None = None
+) -> tuple[list[int], tuple[int, int] | None]:
     """Halves the costliest segment again and again, until there are enough parts or all are within the budget.
 
     Args:
@@ -101,7 +104,7 @@ def parted(line: Line, parts: int | None = None, budget: int | None = None) -> t
             heavy = [s for s in heavy if line.weight(*s) > budget]
             if not heavy:
                 return [stop for _, stop in segments[:-1]], None
-        places = {s: halved(line, *s) for s in heavy}
+        places = {s: halving_place(line, *s) for s in heavy}
         divisible = [s for s in heavy if places[s] is not None]
         if not divisible or (budget is not None and len(divisible) < len(heavy)):
             stuck = next(s for s in heavy if places[s] is None)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfcompress.graph.clone import copied, renamed
+from tfcompress.graph.clone import copied, flat_name
 from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import check_graph, input_specs
 from tfcompress.graph.rebuild import walk
@@ -19,7 +19,7 @@ from tfcompress.layer_table.lookup import FOLD, FUSE, spec_of
 
 
 @dataclass(frozen=True)
-class Tensor:
+class StepTensor:
     """A tensor between steps; `name` is unique in the model, and the input's name in the parts that read it."""
 
     number: int
@@ -37,15 +37,15 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """One call of an operation, whose arguments hold `Tensor` objects."""
+class GraphStep:
+    """One call of an operation, whose arguments hold `StepTensor` objects."""
 
     path: str
     op: Any
     args: tuple
     kwargs: dict
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[StepTensor, ...]
+    outputs: tuple[StepTensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,12 @@ class Piece:
     """
 
     model: keras.Model
-    takes: tuple[Tensor, ...]
-    gives: tuple[Tensor, ...]
+    takes: tuple[StepTensor, ...]
+    gives: tuple[StepTensor, ...]
     steps: tuple[int, ...]
 
 
-class Course:
+class StepGraph:
     """The steps of a model, including those of nested models.
 
     Args:
@@ -82,9 +82,9 @@ class Course:
 
     Example:
         >>> import keras
-        >>> from tfcompress.partition.subgraph import Course
+        >>> from tfcompress.partition.subgraph import StepGraph
         >>> layers = [keras.layers.Dense(3, name="a"), keras.layers.Dense(2, name="b")]
-        >>> course = Course(keras.Sequential([keras.Input((4,)), *layers]))
+        >>> course = StepGraph(keras.Sequential([keras.Input((4,)), *layers]))
         >>> first, second = course.pieces([{0}, {0, 1}])
         >>> second.takes[0].name, second.model.count_params()
         ('a_out', 8)
@@ -93,7 +93,7 @@ class Course:
     def __init__(self, model: keras.Model):
         check_graph(model)
         self.model = model
-        self.steps: list[Step] = []
+        self.steps: list[GraphStep] = []
         self._count = 0
         specs = keras.tree.flatten(input_specs(model))
         self._names = {s.name for s in specs}
@@ -102,30 +102,30 @@ class Course:
         self.graph = Graph(self.steps, self.inputs, keras.tree.flatten(self.outputs))
         self._numbers = {id(step): k for k, step in enumerate(self.steps)}
 
-    def _makers(self, tensors: Iterable[Tensor]) -> list[int]:
+    def _makers(self, tensors: Iterable[StepTensor]) -> list[int]:
         """Returns the numbers of the steps that make tensors; no step makes an input of the model."""
         return [self._numbers[id(step)] for t in tensors if (step := self.graph.maker(t)) is not None]
 
-    def _readers(self, tensor: Tensor) -> list[int]:
+    def _readers(self, tensor: StepTensor) -> list[int]:
         """Returns the numbers of the steps that read a tensor."""
         return [self._numbers[id(step)] for step in self.graph.readers(tensor)]
 
-    def _tensor(self, name, shape, dtype) -> Tensor:
+    def _tensor(self, name, shape, dtype) -> StepTensor:
         self._count += 1
-        return Tensor(self._count, name, tuple(shape), dtype)
+        return StepTensor(self._count, name, tuple(shape), dtype)
 
     def _visit(self, path, op, args, kwargs, outputs):
-        takes = tuple(x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Tensor))
-        names = [f"{renamed(path)}_out{f'_{k}' if len(outputs) > 1 else ''}" for k in range(len(outputs))]
+        takes = tuple(x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, StepTensor))
+        names = [f"{flat_name(path)}_out{f'_{k}' if len(outputs) > 1 else ''}" for k in range(len(outputs))]
         gives = [
             self._tensor(self._unique(name), x.shape, keras.backend.standardize_dtype(x.dtype))
             for name, x in zip(names, outputs, strict=True)
         ]
-        self.steps.append(Step(path, op, args, kwargs, tuple(dict.fromkeys(takes)), tuple(gives)))
+        self.steps.append(GraphStep(path, op, args, kwargs, tuple(dict.fromkeys(takes)), tuple(gives)))
         return gives
 
     def _unique(self, name: str) -> str:
-        taken = self._names | {renamed(step.path) for step in self.steps}
+        taken = self._names | {flat_name(step.path) for step in self.steps}
         found, number = name, 1
         while found in taken:
             number += 1
@@ -143,7 +143,7 @@ class Course:
                 open_ += self._makers(self.steps[k].inputs)
         return found
 
-    def crossing(self, done: set[int]) -> list[Tensor]:
+    def crossing(self, done: set[int]) -> list[StepTensor]:
         """Returns the tensors that the remaining steps still read when some steps are done, in the order of making."""
         made = [*self.inputs, *(t for k in sorted(done) for t in self.steps[k].outputs)]
         return [t for t in made if any(k not in done for k in self._readers(t))]
@@ -244,7 +244,7 @@ class Course:
         for k in inside:
             step = self.steps[k]
             args, kwargs = keras.tree.map_structure(
-                lambda x: values[x] if isinstance(x, Tensor) else x, (step.args, step.kwargs)
+                lambda x: values[x] if isinstance(x, StepTensor) else x, (step.args, step.kwargs)
             )
             outputs = keras.tree.flatten(layers[id(step.op)](*args, **kwargs))
             values.update(zip(step.outputs, outputs, strict=True))

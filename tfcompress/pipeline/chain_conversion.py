@@ -18,7 +18,7 @@ from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import simulate
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.op_plan import OpPlan
-from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import FORMATS, INT8
 from tfcompress.graph.clone import copied
@@ -31,7 +31,7 @@ _BATCH = 32  # samples at a time
 
 
 @dataclass(frozen=True)
-class Link:
+class PartToConvert:
     """A part to convert.
 
     Args:
@@ -50,7 +50,7 @@ class Link:
 
 
 def convert_links(
-    links: Sequence[Link],
+    links: Sequence[PartToConvert],
     values: Mapping[str, np.ndarray] | None,
     mode: str = "int8",
     trained: Mapping[str, OpPlan] | None = None,
@@ -129,7 +129,7 @@ def outputs_of(model: keras.Model, arrays: list[np.ndarray], batch_size: int = _
     return [np.concatenate(ys) for ys in zip(*batches, strict=True)]
 
 
-def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, CompressionState | None]:
+def _ranges(model, link: PartToConvert, flow: _Flow, trained) -> tuple[str | None, CompressionState | None]:
     """Attaches calibrated ranges to a part; returns a note about them, and the state.
 
     Both are None where the part's graph can't be followed: TensorFlow's calibrator then sets the ranges.
@@ -138,7 +138,7 @@ def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, Compre
         state = quantized_state(model, lambda op: False)
     except ValueError:
         return None, None
-    with float32(model), laid(model, state, Mode.OBSERVE):
+    with float32(model), patched_calls(model, state, Mode.OBSERVE):
         outputs = outputs_of(model, [flow.plain[name] for name in link.takes])
     flow.plain.update(zip(link.gives, outputs, strict=True))
     if not all(r.is_set for r in state.ranges):
@@ -150,7 +150,7 @@ def _ranges(model, link: Link, flow: _Flow, trained) -> tuple[str | None, Compre
             low, high = ((code - spec.zero_point) * spec.scale for code in INT8.activations.limits)
             span.low.assign(low)
             span.high.assign(high)
-    state.hang(model)
+    state.attach_to(model)
     how = "were trained, those between parts come from calibration" if taken else "come from calibration"
     return f"activation ranges {how}; inputs have the scales of the outputs before them", state
 
@@ -168,7 +168,7 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=model.name)
 
 
-def _pass_on(link: Link, model, state: CompressionState | None, flow: _Flow) -> None:
+def _pass_on(link: PartToConvert, model, state: CompressionState | None, flow: _Flow) -> None:
     """Runs the data through a part."""
     given = [flow.rounded[name] for name in link.takes]
     if state is None:

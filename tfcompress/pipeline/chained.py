@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.pipeline.chain_folder import write_chain
-from tfcompress.pipeline.routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, routed
+from tfcompress.pipeline.routing import LOGITS, PROBABILITIES, Arrays, Run, Stage, checked_thresholds, run_stages
 from tfcompress.text.log import tell
 from tfcompress.tflite.artifact import Artifact, Samples
 from tfcompress.tflite.runner import Runner, check_inputs
@@ -169,7 +169,7 @@ class ChainedArtifact:
         arrays = check_inputs(x, specs)
         stages = [self._stage(k, threads, xnnpack) for k in range(len(self.parts))]
         wanted = list(dict.fromkeys(self.outputs.values()))
-        found = routed(
+        found = run_stages(
             stages,
             dict(zip(self.inputs, arrays, strict=True)),
             wanted,

@@ -8,14 +8,14 @@ import math
 import keras
 
 from tfcompress.layer_table.lookup import probabilities
-from tfcompress.partition.subgraph import Course, Piece, Tensor
+from tfcompress.partition.subgraph import Piece, StepGraph, StepTensor
 from tfcompress.pipeline.routing import LOGITS, PROBABILITIES
 
 HEADS = ("auto", "flatten", "average")
 DEAREST = 0.1  # share of the network's MACs that a flattened head may have with head="auto"
 
 
-def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
+def answer_of(course: StepGraph) -> tuple[StepTensor, str, str | None]:
     """Returns a classifier's output, its kind ("logits" or "probabilities") and the activation that makes it.
 
     Raises:
@@ -37,7 +37,7 @@ def answer_of(course: Course) -> tuple[Tensor, str, str | None]:
     return outputs[0], LOGITS, None
 
 
-def read_at(course: Course, piece: Piece) -> Tensor:
+def head_input(course: StepGraph, piece: Piece) -> StepTensor:
     """Returns the tensor of a part that its head reads: the last one made of those that are float features.
 
     Raises:
@@ -54,8 +54,8 @@ def read_at(course: Course, piece: Piece) -> Tensor:
     return max(fitting, key=lambda t: t.number)
 
 
-def head_on(
-    tensor: Tensor, classes: int, activation: str | None, how: str, name: str, macs: int | None, seed: int
+def make_head(
+    tensor: StepTensor, classes: int, activation: str | None, how: str, name: str, macs: int | None, seed: int
 ) -> keras.Model:
     """Makes a head: features are flattened or averaged, and a Dense layer classifies them.
 

@@ -11,10 +11,10 @@ from tfcompress.export.export import named_outputs
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.file_formats import MODES
 from tfcompress.graph.keras_private import input_triples
-from tfcompress.partition.subgraph import Course, Tensor
-from tfcompress.pipeline.chain_conversion import Link, convert_links, outputs_of
+from tfcompress.partition.subgraph import StepGraph, StepTensor
+from tfcompress.pipeline.chain_conversion import PartToConvert, convert_links, outputs_of
 from tfcompress.pipeline.chained import ChainedArtifact
-from tfcompress.pipeline.routing import LOGITS, Run, Stage, checked_thresholds, lowest_threshold, routed
+from tfcompress.pipeline.routing import LOGITS, Run, Stage, checked_thresholds, lowest_threshold, run_stages
 from tfcompress.text.log import tell
 from tfcompress.tflite.runner import check_inputs
 from tfcompress.tflite.tensor_spec import TensorSpec
@@ -59,9 +59,9 @@ class Parts:
 
     def __init__(
         self,
-        course: Course,
-        links: Sequence[Link],
-        crossing: Sequence[Sequence[Tensor]],
+        course: StepGraph,
+        links: Sequence[PartToConvert],
+        crossing: Sequence[Sequence[StepTensor]],
         exits: keras.Model | None = None,
         threshold: float | Sequence[float] = (),
         kind: str = LOGITS,
@@ -125,7 +125,7 @@ class Parts:
         ]
         arrays = dict(zip([s.name for s in given], check_inputs(x, given), strict=True))
         wanted = wanted or list(dict.fromkeys(self._outputs().values()))
-        return routed(stages, arrays, wanted, lambda name, value: value, self.threshold, self.kind, batch_size)
+        return run_stages(stages, arrays, wanted, lambda name, value: value, self.threshold, self.kind, batch_size)
 
     def _stages(self, leave: bool = True) -> list[Stage]:
         def caller(link):
@@ -225,13 +225,13 @@ class Parts:
         return "\n".join(lines)
 
     @staticmethod
-    def _figures(link: Link) -> tuple[str, str, str]:
+    def _figures(link: PartToConvert) -> tuple[str, str, str]:
         operations = sum(not isinstance(op, keras.layers.InputLayer) for op in link.model.operations)
         macs = "?" if link.macs is None else f"{link.macs:,}"
         return f"{operations:,}", f"{link.model.count_params():,}", macs
 
 
-def _crosses(tensors: Sequence[Tensor], leaving: str | None) -> str:
+def _crosses(tensors: Sequence[StepTensor], leaving: str | None) -> str:
     shown = ", ".join(t.name for t in tensors[:3]) + (f" and {len(tensors) - 3} more" if len(tensors) > 3 else "")
     text = f"{sum(t.bytes for t in tensors):,} bytes: {shown}" if tensors else "-"
     return f"{text}; exit" if leaving else text

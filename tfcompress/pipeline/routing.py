@@ -84,7 +84,7 @@ class Run:
         return f"{line}, {self.mean_macs:,.0f} of {sum(self.macs):,} MACs in the mean"
 
 
-def routed(
+def run_stages(
     stages: Sequence[Stage],
     inputs: Arrays,
     wanted: Sequence[str],

@@ -35,7 +35,7 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class Samples:
+class PredictedImages:
     """Images with a model's predictions.
 
     Attributes:
@@ -77,7 +77,7 @@ class Contents:
     measured_elsewhere: Sequence[Callable[[Report], None]] = ()
     curves: Sequence[Curves] = ()
     artifact: Artifact | None = None
-    samples: Samples | None = None
+    samples: PredictedImages | None = None
     recipe: str = ""
     plan: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
-from tfcompress.graph.activation_probe import watch
-from tfcompress.graph.clone import New, rewritten
+from tfcompress.graph.activation_probe import show_activations
+from tfcompress.graph.clone import New, copy_with_changes
 from tfcompress.rewrites.channel_scaling import add_bias, is_linear, is_open
 from tfcompress.rewrites.editable_graph import Draft, Node
 
@@ -46,7 +46,7 @@ def correct(model: keras.Model, chosen, x: list[np.ndarray], bits: int, per_chan
         return made - off[op.name].astype(made.dtype)
 
     for copy, look in ((floats, note), (rounded, make_good)):
-        watch(copy, [copy.get_layer(name) for name in nodes], x, look, batch=_SAMPLES)
+        show_activations(copy, [copy.get_layer(name) for name in nodes], x, look, batch=_SAMPLES)
     for name, gap in off.items():
         add_bias(nodes[name], -gap)
     return draft.built(), {name: float(np.abs(gap).max()) for name, gap in off.items()}
@@ -73,7 +73,7 @@ def _opened(model, nodes: dict[str, Node], rounding) -> keras.Model:
         )
         return [made, *behind]
 
-    return rewritten(model, change)[0]
+    return copy_with_changes(model, change)[0]
 
 
 def _rounded(node, bits, per_channel) -> dict[str, np.ndarray]:

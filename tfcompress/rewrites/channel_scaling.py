@@ -119,7 +119,7 @@ def _summed(kernel, axes):
     return kernel.sum(axis=axes.inputs).reshape(-1)
 
 
-def uneven(node: Node, shape: tuple[int | None, ...]) -> str | None:
+def uneven_reason(node: Node, shape: tuple[int | None, ...]) -> str | None:
     """Returns why a constant input would not give a constant output over all positions, or None if it would.
 
     Args:
@@ -158,8 +158,8 @@ def is_affine(node: Node) -> bool:
 def affine_constants(draft: Draft, node: Node) -> tuple[np.ndarray, np.ndarray]:
     """Returns factor and shift of an affine node, both `(channels,)`, measured on zeros and on a large number."""
     shape = (1,) * (len(node.shapes[0]) - 1) + (node.shapes[0][-1],)
-    shift = draft.probed(node, np.zeros(shape)).reshape(-1)
-    factor = (draft.probed(node, np.full(shape, _PROBE)).reshape(-1) - shift) / _PROBE
+    shift = draft.run_node(node, np.zeros(shape)).reshape(-1)
+    factor = (draft.run_node(node, np.full(shape, _PROBE)).reshape(-1) - shift) / _PROBE
     return factor, shift
 
 
@@ -203,7 +203,7 @@ def fold_ahead(draft: Draft, node: Node) -> list[Node] | str:
         return found
     factor, shift = affine_constants(draft, node)
     if np.any(shift):
-        why = next((w for n in found if (w := uneven(n, draft.shapes[n.inputs[0]]))), None)
+        why = next((w for n in found if (w := uneven_reason(n, draft.shapes[n.inputs[0]]))), None)
         if why:
             return f"its shift can't be folded into the layers behind it: {why}"
     for reader in found:

@@ -2,7 +2,7 @@
 
 A channel whose incoming weights are all zero equals its bias; behind activations, normalizations and pooling it stays a
 constant c. A linear layer that reads it adds `W c` to its bias and sets W to zero there, which is exact unless padding
-puts zeros beside the constant. Channels that no weight reads any more can then be removed (`unread`).
+puts zeros beside the constant. Channels that no weight reads any more can then be removed (`unread_groups`).
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tfcompress.rewrites.channel_scaling import (
     is_linear,
     outputs_of,
     response,
-    uneven,
+    uneven_reason,
 )
 from tfcompress.rewrites.editable_graph import Draft, Node
 
@@ -104,7 +104,7 @@ class Constants:
         times = inputs_of(node) // len(constant.known)
         value = np.tile(constant.value, times)
         known = np.tile(constant.known, times) & _read(node)
-        why = uneven(node, self.draft.shapes[node.inputs[0]]) if np.any(value[known]) else None
+        why = uneven_reason(node, self.draft.shapes[node.inputs[0]]) if np.any(value[known]) else None
         if why:
             self.kept[node.path] = f"{np.count_nonzero(value[known])} constant input channels stay: {why}"
             known &= value == 0
@@ -152,7 +152,7 @@ class Constants:
             np.broadcast_to(c.value, [1, *(n or _OPEN for n in s[1:-1]), s[-1]])
             for c, s in zip(given, shapes, strict=True)
         ]
-        y = self.draft.probed(node, *tensors)
+        y = self.draft.run_node(node, *tensors)
         y = y.reshape(-1, y.shape[-1])
         same = np.ptp(y, axis=0) <= _SAME * np.abs(y[0])
         known = np.logical_and.reduce([same, *(c.known for c in given)])
@@ -181,7 +181,7 @@ def _unfed(node: Node) -> np.ndarray:
     return ~reached
 
 
-def unread(channels: Channels) -> np.ndarray:
+def unread_groups(channels: Channels) -> np.ndarray:
     """Returns the channel groups whose readers' weights are all zero.
 
     At least one group of each layer is left out, since a layer needs one channel.

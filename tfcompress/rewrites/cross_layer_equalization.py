@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.graph.clone import New, renamed
+from tfcompress.graph.clone import New, flat_name
 from tfcompress.layer_table.lookup import activation_spec
 from tfcompress.rewrites.channel_scaling import is_linear, outputs_of, readers, scale_inputs, scale_outputs
 from tfcompress.rewrites.editable_graph import Draft, Node
@@ -24,7 +24,7 @@ _OPEN = 32  # replaces an open size
 
 
 @dataclass(eq=False)
-class Link:
+class EqualizationLink:
     """A linear layer and the layers that read it through functions f with f(s x) = s f(x).
 
     Args:
@@ -38,7 +38,7 @@ class Link:
     clipped: list[Node]
 
 
-def link(draft: Draft, first: Node, takes_relu6: bool = False) -> Link | str:
+def link(draft: Draft, first: Node, takes_relu6: bool = False) -> EqualizationLink | str:
     """Finds the layers whose inputs can be scaled with the outputs of a linear layer.
 
     Args:
@@ -65,10 +65,10 @@ def link(draft: Draft, first: Node, takes_relu6: bool = False) -> Link | str:
     seconds = readers(draft, first.outputs[0], passes)
     if isinstance(seconds, str):
         return f"its channels can't be scaled behind it: {seconds}"
-    return Link(first, seconds, clipped)
+    return EqualizationLink(first, seconds, clipped)
 
 
-def equalize(links: list[Link]) -> int:
+def equalize(links: list[EqualizationLink]) -> int:
     """Scales the channels of all links, round after round, until the ranges no longer change.
 
     Returns:
@@ -80,7 +80,7 @@ def equalize(links: list[Link]) -> int:
     return _ROUNDS
 
 
-def unclipped(links: list[Link]) -> list[Node]:
+def replace_relu6(links: list[EqualizationLink]) -> list[Node]:
     """Replaces ReLU6 in links by ReLU and returns the changed nodes."""
     found = list(dict.fromkeys(node for each in links for node in each.clipped))
     for node in found:
@@ -89,7 +89,7 @@ def unclipped(links: list[Link]) -> list[Node]:
         elif "activation" in node.config:
             node.configure(activation="relu")
         else:  # a node of keras.ops
-            node.instead = [New(keras.layers.ReLU(name=renamed(node.path)))]
+            node.instead = [New(keras.layers.ReLU(name=flat_name(node.path)))]
     return found
 
 
@@ -114,7 +114,7 @@ def input_ranges(node: Node, channels: int) -> np.ndarray:
     return found.reshape(-1, channels).max(axis=0)
 
 
-def _scaled(each: Link) -> float:
+def _scaled(each: EqualizationLink) -> float:
     """Equalizes the ranges of one link and returns the largest |log s|."""
     before = ranges(each.first)
     behind = np.max([input_ranges(node, outputs_of(each.first)) for node in each.seconds], axis=0)
@@ -133,7 +133,7 @@ def _is_homogeneous(draft: Draft, node: Node) -> bool:
     if node.spec.flow != "pass" or node.spec.kernels or len(node.inputs) != 1 or is_linear(node):
         return False
     shape = draft.shapes[node.inputs[0]]
-    return _scales(lambda x: draft.probed(node, x), (1, *(n or _OPEN for n in shape[1:])))
+    return _scales(lambda x: draft.run_node(node, x), (1, *(n or _OPEN for n in shape[1:])))
 
 
 def _scales(function: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]) -> bool:

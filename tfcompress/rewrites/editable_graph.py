@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.graph.clone import New, config_of, renamed, rewritten
+from tfcompress.graph.clone import New, config_of, copy_with_changes, flat_name
 from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import float32, full_precision, takes_training
 from tfcompress.graph.trace import trace
@@ -135,7 +135,7 @@ class Draft:
             other.inputs = [new if t == old else t for t in other.inputs]
         self.outputs = [new if t == old else t for t in self.outputs]
 
-    def probed(self, node: Node, *tensors: np.ndarray) -> np.ndarray:
+    def run_node(self, node: Node, *tensors: np.ndarray) -> np.ndarray:
         """Runs an operation, as it is in the model now, on tensors at inference in float32."""
         keywords = {"training": False} if takes_training(node.op) else {}
         given = [np.asarray(x, "float32") for x in tensors]
@@ -154,7 +154,7 @@ class Draft:
                 changes[id(node.op)] = node.instead
             elif node.is_changed:
                 changes[id(node.op)] = [_layer(node)]
-        return rewritten(self.model, lambda path, op: changes.get(id(op)))[0]
+        return copy_with_changes(self.model, lambda path, op: changes.get(id(op)))[0]
 
 
 def _node(call, path, is_single):
@@ -172,6 +172,6 @@ def _node(call, path, is_single):
 
 
 def _layer(node: Node) -> New:
-    layer = node.kind.from_config({**node.config, "name": renamed(node.path)})
+    layer = node.kind.from_config({**node.config, "name": flat_name(node.path)})
     values = [node.weights[name] for name in node.spec.axes if name in node.weights]
     return New(layer, values or None, getattr(node.op, "trainable", True))

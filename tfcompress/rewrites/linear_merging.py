@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tfcompress.rewrites.channel_scaling import add_bias, is_linear, is_open, response, uneven
+from tfcompress.rewrites.channel_scaling import add_bias, is_linear, is_open, response, uneven_reason
 from tfcompress.rewrites.editable_graph import Draft, Node
 
 _OF_ITS_OWN = (
@@ -89,7 +89,7 @@ def _ahead(draft, first, second):
         return f"merged with {first.path} it would take more MACs"
     bias = first.weights.get("bias", np.zeros(1))
     if np.any(bias):
-        why = uneven(second, draft.shapes[second.inputs[0]])
+        why = uneven_reason(second, draft.shapes[second.inputs[0]])
         if why:
             return f"the bias of {first.path} can't be folded into it: {why}"
         add_bias(second, response(second, bias))

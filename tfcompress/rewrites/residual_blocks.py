@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.graph.clone import New, rewritten
+from tfcompress.graph.clone import New, copy_with_changes
 from tfcompress.graph.graph import Graph
 from tfcompress.graph.keras_private import check_graph, float32, takes_training
 from tfcompress.graph.rebuild import walk
@@ -54,7 +54,7 @@ class _Node:
     outputs: tuple[_Tensor, ...]
 
 
-class Layout:
+class ReducedGraph:
     """The graph of a model without some operations.
 
     Args:
@@ -123,7 +123,7 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
         [('block', 'sum', ('a', 'b', 'sum'))]
     """
     picks = picks or {}
-    layout = Layout(model, picks)
+    layout = ReducedGraph(model, picks)
     found, reasons = [], {}
     for node in layout.nodes:
         if node.path not in layout.alive:
@@ -135,7 +135,7 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
         if isinstance(chosen, str):
             reasons[node.path] = chosen
             continue
-        after = Layout(model, picks | chosen)
+        after = ReducedGraph(model, picks | chosen)
         if after.read != layout.read:
             reasons[node.path] = "an input of the model would not be read any more"
             continue
@@ -144,13 +144,13 @@ def droppable(model: keras.Model, picks: Picks | None = None) -> tuple[list[Drop
     return found, reasons
 
 
-def _barred(layout: Layout, node: _Node) -> str | None:
+def _barred(layout: ReducedGraph, node: _Node) -> str | None:
     if layout.graph.times(node.op) > 1:
         return "it is called more than once"
     return "it makes an output of the model" if layout.is_output(node) else None
 
 
-def _block(layout: Layout, node: _Node) -> Picks | str:
+def _block(layout: ReducedGraph, node: _Node) -> Picks | str:
     """Returns the operand of a sum that replaces it, or why there is none."""
     a, b = node.inputs
     if why := _barred(layout, node):
@@ -162,7 +162,7 @@ def _block(layout: Layout, node: _Node) -> Picks | str:
     return {id(node.op): 0 if layout.graph.is_before(a, b) else 1}
 
 
-def _layer(layout: Layout, node: _Node) -> Picks | str:
+def _layer(layout: ReducedGraph, node: _Node) -> Picks | str:
     """Returns a layer with the normalization and activation that only it feeds, or why it can't be removed."""
     given, (made, *more) = set(node.inputs), node.outputs
     if why := _barred(layout, node):
@@ -184,7 +184,7 @@ def _layer(layout: Layout, node: _Node) -> Picks | str:
     return {id(n.op): 0 for n in unit}
 
 
-def _following(layout: Layout, node: _Node) -> _Node | None:
+def _following(layout: ReducedGraph, node: _Node) -> _Node | None:
     readers = layout.readers(node.outputs[0])
     if len(readers) != 1 or layout.is_output(node):
         return None
@@ -200,7 +200,7 @@ def _shown(shape) -> str:
     return "(" + ", ".join("?" if n is None else str(n) for n in shape[1:]) + ")"
 
 
-def without(model: keras.Model, picks: Picks) -> keras.Model:
+def remove_operations(model: keras.Model, picks: Picks) -> keras.Model:
     """Returns a flat model without some operations and without those that only they needed.
 
     Args:
@@ -211,7 +211,7 @@ def without(model: keras.Model, picks: Picks) -> keras.Model:
     def change(path, op):
         return [New(_picking(picks[id(op)]))] if id(op) in picks else None
 
-    return rewritten(model, change)[0]
+    return copy_with_changes(model, change)[0]
 
 
 def _picking(number: int) -> Callable:

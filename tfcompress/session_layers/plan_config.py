@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from tfcompress.fake_quant.op_plan import Holds, OpPlan, WeightChain, held_by
+from tfcompress.fake_quant.op_plan import FieldKind, OpPlan, WeightChain, kind_of_field
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,25 @@ def to_config(plan: OpPlan, numbers: Mapping[int, int]) -> dict:
         numbers: By `id(range)` its number in the state.
     """
     return {
-        f.name: _written(held_by(f), getattr(plan, f.name), numbers)
+        f.name: _written(kind_of_field(f), getattr(plan, f.name), numbers)
         for f in fields(plan)
-        if held_by(f) is not Holds.LIVE
+        if kind_of_field(f) is not FieldKind.LIVE
     }
 
 
-def _written(kind: Holds, value, numbers):
-    if kind is Holds.SCALES:
-        return [_written(Holds.SCALE, each, numbers) for each in value]
-    if kind is Holds.CHAINS:
+def _written(kind: FieldKind, value, numbers):
+    if kind is FieldKind.SCALES:
+        return [_written(FieldKind.SCALE, each, numbers) for each in value]
+    if kind is FieldKind.CHAINS:
         save = keras.saving.serialize_keras_object
         return {path: [save(transform) for transform in chain.transforms] for path, chain in value.items()}
     if isinstance(value, dict):
         return {str(key): _written(kind, each, numbers) for key, each in value.items()}
-    if kind is Holds.SCALE:
+    if kind is FieldKind.SCALE:
         return _scale(value, numbers)
-    if kind is Holds.LAYER:
+    if kind is FieldKind.LAYER:
         return None if value is None else _name(value)
-    if kind is Holds.RANGE and value is not None:
+    if kind is FieldKind.RANGE and value is not None:
         return {"number": numbers.get(id(value)), "range": keras.saving.serialize_keras_object(value)}
     return list(value) if isinstance(value, tuple) else value
 
@@ -85,7 +85,7 @@ def from_config(config: Mapping, layer: Any, kind: type[OpPlan] = OpPlan) -> tup
     Raises:
         ValueError: If there are fields that this version does not know.
     """
-    known = {f.name: held_by(f) for f in fields(kind) if held_by(f) is not Holds.LIVE}
+    known = {f.name: kind_of_field(f) for f in fields(kind) if kind_of_field(f) is not FieldKind.LIVE}
     if strange := sorted(set(config) - set(known)):
         raise ValueError(
             f"Layer {layer.name!r} of a session was saved by a later version of tfcompress: its "
@@ -96,19 +96,22 @@ def from_config(config: Mapping, layer: Any, kind: type[OpPlan] = OpPlan) -> tup
     return kind(op=layer, **found), numbers
 
 
-def _read(kind: Holds, value, numbers):
+def _read(kind: FieldKind, value, numbers):
     load = keras.saving.deserialize_keras_object
-    if kind is Holds.SCALES:
-        return tuple(_read(Holds.SCALE, each, numbers) for each in value)
-    if kind is Holds.CHAINS:
+    if kind is FieldKind.SCALES:
+        return tuple(_read(FieldKind.SCALE, each, numbers) for each in value)
+    if kind is FieldKind.CHAINS:
         return {path: WeightChain(path, None, [load(each) for each in made]) for path, made in value.items()}
-    if value is None or kind is Holds.LAYER:
+    if value is None or kind is FieldKind.LAYER:
         return value
-    if kind is Holds.SCALE:
+    if kind is FieldKind.SCALE:
         return tuple(value["limits"]) if "limits" in value else RangeNumber(**value)
-    if kind is Holds.RANGE and set(value) != {"number", "range"}:  # several; the numbers of outputs are text in JSON
+    if kind is FieldKind.RANGE and set(value) != {
+        "number",
+        "range",
+    }:  # several; the numbers of outputs are text in JSON
         return {int(key) if key.isdigit() else key: _read(kind, each, numbers) for key, each in value.items()}
-    if kind is Holds.RANGE:
+    if kind is FieldKind.RANGE:
         span = load(value["range"])
         if value["number"] is not None:
             numbers[id(span)] = value["number"]
@@ -116,7 +119,7 @@ def _read(kind: Holds, value, numbers):
     return tuple(value) if isinstance(value, list) else value
 
 
-def resolved(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, object]) -> OpPlan:
+def resolve_references(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, object]) -> OpPlan:
     """Replaces the numbers and names in a plan by ranges and operations; by None where there is none.
 
     Args:
@@ -134,7 +137,7 @@ def resolved(plan: OpPlan, ranges: Mapping[int, object], layers: Mapping[str, ob
     return plan.mapped(scales=scale, layers=layer)
 
 
-def of_first_release(config: Mapping) -> dict:
+def upgrade_config(config: Mapping) -> dict:
     """Converts the configuration of a wrapper layer that release 0.1 wrote to the form of today.
 
     That release wrote the fields of the plan among the layer's own arguments, and its references under `place`.

@@ -12,7 +12,9 @@ from tfcompress.graph.keras_private import full_precision
 Kept = Callable[[object, str], list[np.ndarray | None]]
 
 
-def moved(state: CompressionState, places: dict[int, object], kept: Kept = lambda op, path: []) -> CompressionState:
+def transfer_state(
+    state: CompressionState, places: dict[int, object], kept: Kept = lambda op, path: []
+) -> CompressionState:
     """Copies the state of a compression to a copied model; activation ranges stay the same objects.
 
     Args:

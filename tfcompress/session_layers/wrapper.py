@@ -14,7 +14,7 @@ from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
 from tfcompress.graph.keras_private import takes_training
 from tfcompress.layer_table.lookup import describe
-from tfcompress.session_layers.plan_config import from_config, of_first_release, to_config
+from tfcompress.session_layers.plan_config import from_config, to_config, upgrade_config
 
 
 class SharedRanges(keras.layers.Layer):
@@ -132,7 +132,7 @@ class Compressed(SharedRanges, keras.layers.Wrapper):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Inverse of `get_config`; reads what release 0.1 wrote as well."""
-        config = dict(config) if "plan" in config else of_first_release(config)
+        config = dict(config) if "plan" in config else upgrade_config(config)
         layer = keras.saving.deserialize_keras_object(config.pop("layer"), custom_objects=custom_objects)
         plan, numbers = from_config(config.pop("plan"), layer)
         return cls(layer, plan, numbers, **config)

@@ -16,12 +16,12 @@ from tfcompress.graph.rebuild import rebuild
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import is_container, leaves
 from tfcompress.layer_table.lookup import spec_of
-from tfcompress.session_layers.plan_config import resolved
-from tfcompress.session_layers.state_transfer import moved
+from tfcompress.session_layers.plan_config import resolve_references
+from tfcompress.session_layers.state_transfer import transfer_state
 from tfcompress.session_layers.wrapper import Compressed, Ranged
 
 
-def wrapped(model: keras.Model, state: CompressionState, recipe: str = "") -> keras.Model:
+def wrap_layers(model: keras.Model, state: CompressionState, recipe: str = "") -> keras.Model:
     """Wraps the layers of a model in wrapper layers with their operation plans.
 
     Args:
@@ -89,13 +89,13 @@ def is_wrapped(model: keras.Model) -> bool:
     return any(isinstance(op, (Compressed, Ranged)) for _, op in leaves(model))
 
 
-def counted(model: keras.Model) -> dict | None:
+def read_counters(model: keras.Model) -> dict | None:
     """Returns "step", "total", "progress" and "recipe" of a session's model; None where they were not saved."""
     found = (op.counted() for _, op in leaves(model) if isinstance(op, Compressed))
     return next((c for c in found if c is not None), None)
 
 
-def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
+def unwrap_layers(model: keras.Model) -> tuple[keras.Model, CompressionState]:
     """Removes the wrappers from a session's model, also from one that was saved and loaded.
 
     Returns:
@@ -110,7 +110,7 @@ def unwrapped(model: keras.Model) -> tuple[keras.Model, CompressionState]:
 
     plain = rebuild(model, in_place_of)
     state = _Gatherer(model, plain).state()
-    clock = counted(model)
+    clock = read_counters(model)
     for name in _COUNTERS if clock else ():
         getattr(state, name).assign(clock[name])
     return plain, state
@@ -145,7 +145,7 @@ class _Gatherer:
         plans = [self._op_plan(k, path, op) for k, (path, op) in enumerate(self.plain)]
         layers = {op.name: op for _, op in self.plain}
         return CompressionState(
-            [resolved(plan, self.real, layers) for plan in plans], self.inputs if any(self.inputs) else []
+            [resolve_references(plan, self.real, layers) for plan in plans], self.inputs if any(self.inputs) else []
         )
 
     def _op_plan(self, index, path, op) -> OpPlan:
@@ -158,7 +158,7 @@ class _Gatherer:
         return replace(one, index=index, path=path)
 
 
-def finished(model: keras.Model) -> keras.Model:
+def finish_model(model: keras.Model) -> keras.Model:
     """Returns the finished plain model of a session's model, as if training ended now; the session's is unchanged.
 
     Args:
@@ -167,10 +167,10 @@ def finished(model: keras.Model) -> keras.Model:
     Returns:
         A model of ordinary layers with baked weights, on which `tfc.convert` finds the activation ranges.
     """
-    plain, state = unwrapped(model)
+    plain, state = unwrap_layers(model)
     copy, copies = copied(plain)
 
-    final = moved(state, copies)
+    final = transfer_state(state, copies)
     final.bake()
-    final.hang(copy)
+    final.attach_to(copy)
     return copy

@@ -12,9 +12,9 @@ import numpy as np
 from tfcompress.graph.keras_private import float32, takes_training
 from tfcompress.graph.rebuild import walk
 from tfcompress.layer_table.lookup import has_weight, spec_of
-from tfcompress.similarity.candidates import Alike, places, reach
-from tfcompress.similarity.linear_forms import Read
-from tfcompress.similarity.merge import Take, takes_constant
+from tfcompress.similarity.candidates import ComparableGroups, places, reach
+from tfcompress.similarity.linear_forms import ChannelReader
+from tfcompress.similarity.merge import ChannelReplacement, takes_constant
 
 BATCH = 64
 _STILL = 1e-12  # a variance below this share of the mean square is rounding error
@@ -57,23 +57,23 @@ class Moments:
         value[np.ix_(still, still)] = 1.0
         return np.clip(value, -1.0, 1.0)
 
-    def take(self, gone: int, kept: int) -> Take:
+    def take(self, gone: int, kept: int) -> ChannelReplacement:
         """Returns the factor and offset by which the reader approximates the group `gone` from the group `kept`."""
         j, k = (int(np.flatnonzero(self.groups == g)[0]) for g in (gone, kept))
         mean = self.first / self.count
         shift = np.outer(mean[[j, k]], mean[[k]])[:, 0] if self.is_free else np.zeros(2)
         both, square = self.second[[j, k], k] / self.count - shift
         factor = both / square if square > _STILL * self.second[k, k] / self.count else 0.0
-        return Take(factor, mean[j] - factor * mean[k] if self.is_free else 0.0)
+        return ChannelReplacement(factor, mean[j] - factor * mean[k] if self.is_free else 0.0)
 
 
-def is_seen(read: Read) -> bool:
+def reads_op_input(read: ChannelReader) -> bool:
     """Returns whether a weight reads the input of its operation, not a state inside."""
     return spec_of(read.use.op).axes[read.path].input_channel == read.axis
 
 
-def coactivity(
-    model: keras.Model, reads: list[Read], families: list[Alike], x: list[np.ndarray]
+def collect_moments(
+    model: keras.Model, reads: list[ChannelReader], families: list[ComparableGroups], x: list[np.ndarray]
 ) -> dict[tuple[int, int], Moments]:
     """Runs a model on data and sums moments of the channels that its weights read.
 
@@ -91,7 +91,7 @@ def coactivity(
     for n, read in enumerate(reads):
         for f, family in enumerate(families):
             at = places(read.roots, family.groups)
-            if at is not None and is_seen(read):
+            if at is not None and reads_op_input(read):
                 size = len(family.groups)
                 where[n, f] = at
                 found[n, f] = Moments(family.groups, takes_constant(read), 0, np.zeros(size), np.zeros((size, size)))
@@ -112,7 +112,7 @@ def coactivity(
     return found
 
 
-def _read(op, read: Read, args, kwargs) -> np.ndarray:
+def _read(op, read: ChannelReader, args, kwargs) -> np.ndarray:
     """Returns the values that a weight multiplies at each position of its axis: `(n, positions)`."""
     name, place = _SOURCES.get(read.path.split("/")[0], ("", 0))
     if name == "key" and len(args) < 3 and kwargs.get("key") is None:
@@ -142,7 +142,7 @@ def _add(moments: Moments, values: np.ndarray, at: np.ndarray) -> None:
     moments.second += rows.T @ rows
 
 
-class ByActivity:
+class CompareActivations:
     """Compares channels by their values on data.
 
     Args:
@@ -152,8 +152,10 @@ class ByActivity:
         x: One array `(n, ...)` per input, in the order of the model's call.
     """
 
-    def __init__(self, model: keras.Model, reads: list[Read], families: list[Alike], x: list[np.ndarray]):
-        self._moments = coactivity(model, reads, families, x)
+    def __init__(
+        self, model: keras.Model, reads: list[ChannelReader], families: list[ComparableGroups], x: list[np.ndarray]
+    ):
+        self._moments = collect_moments(model, reads, families, x)
         self._family = {int(g): f for f, family in enumerate(families) for g in family.groups}
         self.like, self.matter = [], []
         for f, family in enumerate(families):
@@ -163,6 +165,6 @@ class ByActivity:
             own = reach(reads, family, lambda n, at, spread=spread: spread[n])  # type: ignore[misc]  # of this round
             self.matter.append(own)
 
-    def take(self, number: int, gone: int, kept: int) -> Take:
+    def take(self, number: int, gone: int, kept: int) -> ChannelReplacement:
         """Returns the factor and constant of least squared error by which a reader replaces a removed channel."""
         return self._moments[number, self._family[gone]].take(gone, kept)

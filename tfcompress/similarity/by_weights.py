@@ -14,14 +14,14 @@ from tfcompress.graph.keras_private import check_graph, float32, takes_training
 from tfcompress.graph.rebuild import walk
 from tfcompress.layer_table.lookup import activation, has_weight, is_of_keras, spec_of
 from tfcompress.similarity.linear_forms import (
+    ChannelReader,
     Feature,
-    Read,
     Stream,
     StreamCall,
     along,
-    parted,
     plain,
     scales,
+    split_direction,
     taps,
     value_of,
 )
@@ -30,14 +30,14 @@ _PROBE = 2.0**20  # so large that a layer's shift does not disturb the measured 
 
 
 @dataclass
-class Likeness:
-    """The features that channels are compared by, and the weights that read them; made by `likeness`."""
+class SimilarityFeatures:
+    """The features that channels are compared by, and the weights that read them; made by `collect_features`."""
 
     features: list[Feature] = field(default_factory=list)
-    reads: list[Read] = field(default_factory=list)
+    reads: list[ChannelReader] = field(default_factory=list)
 
 
-def likeness(model: keras.Model, channels: Channels) -> Likeness:
+def collect_features(model: keras.Model, channels: Channels) -> SimilarityFeatures:
     """Collects the features that channels are compared by.
 
     Args:
@@ -52,7 +52,7 @@ def likeness(model: keras.Model, channels: Channels) -> Likeness:
         >>> from tfcompress.channels.dependency import groups
         >>> layers = [keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)]
         >>> model = keras.Sequential([keras.Input((3,)), *layers])
-        >>> found = likeness(model, groups(model))
+        >>> found = collect_features(model, groups(model))
         >>> [f.rows.shape for f in found.features], [r.roots.shape for r in found.reads]
         ([(4, 4)], [(3,), (4,)])
     """
@@ -64,9 +64,11 @@ def likeness(model: keras.Model, channels: Channels) -> Likeness:
         for path, axis, roots in channels.reads(use):
             sizes = follower.sizes.get((id(use.op), path, axis), [np.ones(len(roots))])
             if len(sizes) > 1:  # called several times: the factor must be the same in each
-                features.append(Feature(use.path, use.weights[path][axis], parted(np.stack(sizes, 1))[0], False))
-            reads.append(Read(use, path, axis, roots, np.linalg.norm(sizes, axis=0)))
-    return Likeness(features, reads)
+                features.append(
+                    Feature(use.path, use.weights[path][axis], split_direction(np.stack(sizes, 1))[0], False)
+                )
+            reads.append(ChannelReader(use, path, axis, roots, np.linalg.norm(sizes, axis=0)))
+    return SimilarityFeatures(features, reads)
 
 
 class _Follower:
@@ -93,7 +95,7 @@ class _Follower:
     def _directed(self, call: StreamCall, stream: Stream) -> Stream:
         """Adds a feature that compares channels by direction; the stream continues with their sizes."""
         rows = stream.rows
-        directions, size = parted(rows)
+        directions, size = split_direction(rows)
         tells = (rows[:, 1:] != 0).any() or not (rows[:, 0] > 0).all()
         if stream.labels is not None and tells:
             self.features.append(Feature(call.path, stream.labels, directions, False))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfcompress.channels.dependency import Channels
-from tfcompress.similarity.by_weights import Likeness
-from tfcompress.similarity.linear_forms import Read, along, value_of
-from tfcompress.similarity.merge import Take
+from tfcompress.similarity.by_weights import SimilarityFeatures
+from tfcompress.similarity.linear_forms import ChannelReader, along, value_of
+from tfcompress.similarity.merge import ChannelReplacement
 
 
 @dataclass(frozen=True)
-class Alike:
+class ComparableGroups:
     """A set of channel groups that can be compared, because they occur along the same axes of weights.
 
     Args:
@@ -26,12 +26,12 @@ class Alike:
     exact: tuple[str, ...]
 
 
-def alike(channels: Channels, likeness: Likeness) -> list[Alike]:
+def alike(channels: Channels, likeness: SimilarityFeatures) -> list[ComparableGroups]:
     """Returns sets of channel groups that can be compared: those that occur along the same axes of weights.
 
     Args:
         channels: Channel groups of a model.
-        likeness: Result of `likeness(model, channels)`.
+        likeness: Result of `collect_features(model, channels)`.
 
     Returns:
         Sets of two groups or more, in order of the graph.
@@ -52,7 +52,9 @@ def alike(channels: Channels, likeness: Likeness) -> list[Alike]:
         sets.setdefault((tuple(layers[group]), tuple(where[group])), []).append(group)
     features = likeness.features
     return [
-        Alike(paths, np.array(found), tuple(dict.fromkeys(features[k].path for k, _ in at if _is_exact(features, k))))
+        ComparableGroups(
+            paths, np.array(found), tuple(dict.fromkeys(features[k].path for k, _ in at if _is_exact(features, k)))
+        )
         for (paths, at), found in sets.items()
         if len(found) > 1 and paths
     ]
@@ -69,7 +71,7 @@ def places(roots: np.ndarray, found: np.ndarray) -> np.ndarray | None:
     return order.reshape(len(found), -1) if len(order) else None
 
 
-def similarity(channels: Channels, likeness: Likeness, family: Alike) -> np.ndarray:
+def similarity(channels: Channels, likeness: SimilarityFeatures, family: ComparableGroups) -> np.ndarray:
     """Returns the similarity of groups by their weights, `(groups, groups)`, at most 1.
 
     It is the cosine of directions; where magnitude counts, `2 a.b / (a.a + b.b)`, which is 1 for equal vectors only.
@@ -89,7 +91,9 @@ def similarity(channels: Channels, likeness: Likeness, family: Alike) -> np.ndar
     return least
 
 
-def reach(reads: list[Read], family: Alike, spread: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+def reach(
+    reads: list[ChannelReader], family: ComparableGroups, spread: Callable[[int, np.ndarray], np.ndarray]
+) -> np.ndarray:
     """Returns the effect of groups on their readers, `(groups,)`: squared weights times squared values.
 
     Args:
@@ -106,22 +110,22 @@ def reach(reads: list[Read], family: Alike, spread: Callable[[int, np.ndarray], 
     return total
 
 
-class ByWeights:
+class CompareWeights:
     """Compares channels by the weights that make them.
 
     Args:
         channels: Channel groups of a model.
-        likeness: Result of `likeness(model, channels)`.
+        likeness: Result of `collect_features(model, channels)`.
         families: Sets of channel groups to compare.
     """
 
-    def __init__(self, channels: Channels, likeness: Likeness, families: list[Alike]):
+    def __init__(self, channels: Channels, likeness: SimilarityFeatures, families: list[ComparableGroups]):
         self._reads = likeness.reads
         self.like = [similarity(channels, likeness, f) for f in families]
         self.matter = [reach(self._reads, f, lambda n, at: self._reads[n].size[at] ** 2) for f in families]
         self._at = {int(g): (f, k) for f, family in enumerate(families) for k, g in enumerate(family.groups)}
 
-    def take(self, number: int, gone: int, kept: int) -> Take:
+    def take(self, number: int, gone: int, kept: int) -> ChannelReplacement:
         """Returns the factor by which a reader replaces a removed channel: the ratio of its size to that of the other.
 
         Channels that are only similar get the full ratio too, because behind ReLU all channels are positive and
@@ -131,4 +135,4 @@ class ByWeights:
         large, small = (read.size[read.roots == g] for g in (gone, kept))
         (f, j), (_, k) = self._at[gone], self._at[kept]
         is_alike = self.like[f][j, k] > 0
-        return Take(is_alike * np.divide(large, small, out=np.zeros(len(small)), where=small > 0))
+        return ChannelReplacement(is_alike * np.divide(large, small, out=np.zeros(len(small)), where=small > 0))

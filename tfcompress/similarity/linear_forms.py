@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.channels.rules import Use
+from tfcompress.channels.rules import ChannelUse
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.layer_table.lookup import LayerSpec, weight
 
@@ -33,7 +33,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Read:
+class ChannelReader:
     """An axis of a weight that reads channels.
 
     Args:
@@ -44,7 +44,7 @@ class Read:
         size: `(positions,)`: size of the channel read there, relative to others of the same direction.
     """
 
-    use: Use
+    use: ChannelUse
     path: str
     axis: int
     roots: np.ndarray
@@ -95,7 +95,7 @@ class StreamCall:
     path: str
     op: Any
     spec: LayerSpec
-    use: Use
+    use: ChannelUse
     args: tuple
     kwargs: dict
     shapes: list[tuple[int | None, ...]]
@@ -116,7 +116,7 @@ class StreamCall:
         return keras.tree.map_structure(lambda x: tensor if isinstance(x, Stream) else x, (self.args, self.kwargs))
 
 
-def parted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_direction(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the direction and size of each row; the direction of a zero row is zero."""
     size = np.linalg.norm(rows, axis=1)
     return rows / np.where(size > 0, size, 1.0)[:, None], size

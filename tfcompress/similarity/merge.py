@@ -12,14 +12,14 @@ import numpy as np
 
 from tfcompress.channels.dependency import Channels, groups
 from tfcompress.channels.shrink import shrink
-from tfcompress.graph.clone import New, config_of, renamed, rewritten
+from tfcompress.graph.clone import New, config_of, copy_with_changes, flat_name
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.layer_table.lookup import has_weight, spec_of, weight
-from tfcompress.similarity.linear_forms import Read, value_of
+from tfcompress.similarity.linear_forms import ChannelReader, value_of
 
 
 @dataclass(frozen=True)
-class Take:
+class ChannelReplacement:
     """How a reader replaces a removed channel: by `factor` times the channel that stays, plus a constant."""
 
     factor: np.ndarray | float
@@ -72,7 +72,7 @@ def representatives(likeness: np.ndarray, weight: np.ndarray, joined: list[tuple
     return into
 
 
-def takes_constant(read: Read) -> bool:
+def takes_constant(read: ChannelReader) -> bool:
     """Returns whether a reader's bias can take the constant that replaces a channel; exact except at padding."""
     axes = spec_of(read.use.op).axes[read.path]
     if axes.input_channel != read.axis or axes.is_transposed:
@@ -80,7 +80,7 @@ def takes_constant(read: Read) -> bool:
     return has_weight(read.use.op, _bias(read)) or _can_get_bias(read.use.op)
 
 
-def _bias(read: Read) -> str:
+def _bias(read: ChannelReader) -> str:
     return read.path[: read.path.rfind("/") + 1] + "bias"
 
 
@@ -94,12 +94,12 @@ def _can_get_bias(op) -> bool:
     )
 
 
-def merged(
+def merge_channel_groups(
     model: keras.Model,
     channels: Channels,
-    reads: list[Read],
+    reads: list[ChannelReader],
     into: dict[int, int],
-    take: Callable[[int, int, int], Take],
+    take: Callable[[int, int, int], ChannelReplacement],
 ) -> keras.Model:
     """Returns a model in which some channel groups are merged into others.
 
@@ -124,14 +124,14 @@ def merged(
             return None
         new = values[id(op)]
         kept = {id(weight(op, name)): value for name, value in new.items() if has_weight(op, name)}
-        config = {**config_of(op), "name": renamed(path)}
+        config = {**config_of(op), "name": flat_name(path)}
         weights = [kept.get(id(v), np.asarray(full_precision(v))) for v in op.variables]
         if "bias" in new and not has_weight(op, "bias"):
             config["use_bias"] = True
             weights.append(new["bias"])
         return [New(type(op).from_config(config), weights, op.trainable)]
 
-    wide, made = rewritten(model, change)
+    wide, made = copy_with_changes(model, change)
     found = groups(wide)
     return shrink(wide, found, _same(channels, found, made, list(into)))
 

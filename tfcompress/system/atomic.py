@@ -56,7 +56,7 @@ class Staged:
             _check(path, content)
         try:
             for path, content in targets.items():
-                if is_straight(path):
+                if is_written_directly(path):
                     self._straight[path] = content
                 else:
                     self._waiting[path] = _written(path, content)
@@ -137,12 +137,12 @@ def whole_file(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
     path = os.fsdecode(os.fspath(path))
     _check(path, b"")
     folder = os.path.dirname(os.path.realpath(path))
-    if is_straight(path):
+    if is_written_directly(path):
         folder = "."
     temporary, handle = temporary_file(folder, suffix=suffix)
     try:
         yield temporary
-        if is_straight(path):
+        if is_written_directly(path):
             with open(temporary, "rb") as source, open(path, "wb", buffering=0) as target:
                 shutil.copyfileobj(source, target)
             return
@@ -155,7 +155,7 @@ def whole_file(path: str | os.PathLike, suffix: str = "") -> Iterator[str]:
         os.close(handle)
 
 
-def is_straight(path: str | os.PathLike) -> bool:
+def is_written_directly(path: str | os.PathLike) -> bool:
     """Whether a path must be written directly, not replaced: a device, a FIFO, or an open file such as /dev/stdout.
 
     Raises:

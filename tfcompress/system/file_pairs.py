@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tfcompress.system.atomic import Staged, is_straight, write_files
+from tfcompress.system.atomic import Staged, is_written_directly, write_files
 
 _LONGEST_NAME = 255  # bytes, on every file system in common use
 _TRIES = 10
@@ -42,7 +42,7 @@ def write_pair(path: str | os.PathLike, content: bytes, facts: dict[str, Any], t
         text: a function that makes JSON text of facts.
     """
     path = os.fsdecode(os.fspath(path))
-    if is_straight(path):
+    if is_written_directly(path):
         write_files({path: content})
         return
     sidecars = _sidecars(path)
@@ -77,7 +77,7 @@ def read_pair(path: str | os.PathLike) -> tuple[bytes, str, bytes | None]:
         sha256 = hashlib.sha256(content).hexdigest()
         found = [(each, text) for each in _sidecars(path) if (text := _read_if_any(each)) is not None]
         for each, text in found:
-            if entry(_parsed(text), sha256) is not None:
+            if matching_facts(_parsed(text), sha256) is not None:
                 return content, each, text
         if before == (content, found):  # no writer was active, so another try would find the same
             break
@@ -85,7 +85,7 @@ def read_pair(path: str | os.PathLike) -> tuple[bytes, str, bytes | None]:
     return (content, *found[0]) if found else (content, sidecar_path(path), None)
 
 
-def entry(sidecar: Any, sha256: str) -> dict[str, Any] | None:
+def matching_facts(sidecar: Any, sha256: str) -> dict[str, Any] | None:
     """Returns the part of a sidecar that describes the content with a SHA-256; None if none does."""
     for part in (sidecar, sidecar.get("previous") if isinstance(sidecar, dict) else None):
         if isinstance(part, dict) and part.get("sha256") == sha256:
@@ -109,7 +109,7 @@ def _previous(path: str, sidecars: list[str]) -> dict[str, Any] | None:
         return None
     sha256 = hashlib.sha256(content).hexdigest()
     for each in sidecars:
-        part = entry(_parsed(_read_if_any(each)), sha256)
+        part = matching_facts(_parsed(_read_if_any(each)), sha256)
         if part is not None and isinstance(part.get("metadata"), dict):
             return {"sha256": sha256, "bytes": len(content), "metadata": part["metadata"]}
     return {"sha256": sha256, "bytes": len(content), "metadata": {}}

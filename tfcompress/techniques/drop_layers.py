@@ -14,7 +14,7 @@ from tfcompress.budgets.sensitivity import MEASURES, Sensitivity
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
-from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, Droppable, Picks, droppable, without
+from tfcompress.rewrites.residual_blocks import BLOCK, LAYER, Droppable, Picks, droppable, remove_operations
 from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.log import tell
@@ -112,7 +112,7 @@ class DropLayers(GraphTechnique):
         picks, done = (
             self._named(model, ops, found, rows) if self.names else self._measured(model, ops, found, evidence)
         )
-        small = without(model, picks) if picks else model
+        small = remove_operations(model, picks) if picks else model
         return Operated(small, (*done, *rows))
 
     def _may(self, op: Any) -> bool:

@@ -13,7 +13,14 @@ from tfcompress.calibration.evidence import Evidence
 from tfcompress.graph.tree import leaves
 from tfcompress.rewrites.bias_correction import correct
 from tfcompress.rewrites.channel_scaling import fold_back, is_affine, is_linear
-from tfcompress.rewrites.cross_layer_equalization import Link, equalize, input_ranges, link, ranges, unclipped
+from tfcompress.rewrites.cross_layer_equalization import (
+    EqualizationLink,
+    equalize,
+    input_ranges,
+    link,
+    ranges,
+    replace_relu6,
+)
 from tfcompress.rewrites.editable_graph import Draft, Node
 from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
@@ -83,7 +90,7 @@ class Equalize(GraphTechnique):
         self._fold(draft, rows)
         links = self._links(draft, rows)
         before = [_spread(each) for each in links]
-        rows += [Change(node.path, "ReLU6 became ReLU") for node in unclipped(links)]
+        rows += [Change(node.path, "ReLU6 became ReLU") for node in replace_relu6(links)]
         equalize(links)
         for each, was in zip(links, before, strict=True):
             behind = ", ".join(node.path for node in each.seconds)
@@ -110,7 +117,7 @@ class Equalize(GraphTechnique):
             if maker is not None and self._may(maker) and isinstance(fold_back(draft, node), Node):
                 rows.append(Change(node.path, f"folded into {maker.path} before it"))
 
-    def _links(self, draft: Any, rows: Any) -> list[Link]:
+    def _links(self, draft: Any, rows: Any) -> list[EqualizationLink]:
         links = []
         for node in [n for n in draft.nodes if is_linear(n) and self._may(n)]:
             found = link(draft, node, self.relu6)
@@ -123,7 +130,7 @@ class Equalize(GraphTechnique):
         return links
 
 
-def _spread(each: Link) -> float:
+def _spread(each: EqualizationLink) -> float:
     """Returns the largest ratio of two channels' ranges, in the first layer or those behind it."""
     vectors = [ranges(each.first)]
     vectors += [input_ranges(node, len(vectors[0])) for node in each.seconds]

@@ -14,7 +14,7 @@ from tfcompress.channels.dependency import groups
 from tfcompress.channels.shrink import shrink
 from tfcompress.graph.tree import leaves
 from tfcompress.rewrites.channel_scaling import fold_ahead, fold_back, is_affine
-from tfcompress.rewrites.constant_folding import Constants, unread
+from tfcompress.rewrites.constant_folding import Constants, unread_groups
 from tfcompress.rewrites.editable_graph import Draft, Node
 from tfcompress.rewrites.linear_merging import merge
 from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
@@ -119,7 +119,7 @@ class Fold(GraphTechnique):
     def _cut(self, model: keras.Model, rows: Any) -> keras.Model:
         """Removes channels that no layer reads."""
         channels = groups(model)
-        dead = unread(channels)
+        dead = unread_groups(channels)
         for use in channels.uses.values():
             if use.output is not None and setting_of(self, use.op) is None:
                 dead = np.setdiff1d(dead, channels.roots[use.output.vector()])

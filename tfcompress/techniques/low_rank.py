@@ -13,8 +13,8 @@ import numpy as np
 
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.evaluate.macs import macs as macs_of
-from tfcompress.graph.activation_probe import answers, watch
-from tfcompress.graph.clone import rewritten
+from tfcompress.graph.activation_probe import iterate_outputs, show_activations
+from tfcompress.graph.clone import copy_with_changes
 from tfcompress.graph.tree import leaves
 from tfcompress.low_rank.candidates import CONVOLUTION, MATRIX, factorings
 from tfcompress.low_rank.factoring import Factoring, Rank
@@ -250,12 +250,12 @@ def _losses(model: keras.Model, fit: Any, evidence: Any) -> Callable[[str, Rank]
     def look(op: Any, given: Any, _: Any) -> None:
         seen.setdefault(paths[id(op)], given)
 
-    watch(model, [f.op for f in fit.values()], [a[:_LOOKS] for a in evidence.x], look, batch=_LOOKS)
+    show_activations(model, [f.op for f in fit.values()], [a[:_LOOKS] for a in evidence.x], look, batch=_LOOKS)
     return lambda path, rank: fit[path].lost_on(rank, seen[path])
 
 
 def _outputs(model: keras.Model, x: Any) -> list[np.ndarray]:
-    made = zip(*answers(model, x), strict=True)
+    made = zip(*iterate_outputs(model, x), strict=True)
     return [np.concatenate(parts).astype("float64") for parts in made]
 
 
@@ -268,4 +268,4 @@ def _error(before: Any, after: Any) -> float:
 
 def _factored(model: keras.Model, fit: Any, ranks: Any) -> keras.Model:
     made = {id(fit[path].op): fit[path].layers(fit[path].parts(rank)) for path, rank in ranks.items()}
-    return rewritten(model, lambda path, op: made.get(id(op)))[0]
+    return copy_with_changes(model, lambda path, op: made.get(id(op)))[0]

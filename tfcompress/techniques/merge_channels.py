@@ -15,10 +15,10 @@ import numpy as np
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.channels.dependency import Channels, groups
 from tfcompress.layer_table.lookup import spec_of
-from tfcompress.similarity.by_activations import ByActivity, is_seen
-from tfcompress.similarity.by_weights import Likeness, likeness
-from tfcompress.similarity.candidates import Alike, ByWeights, alike
-from tfcompress.similarity.merge import merged, merges, representatives
+from tfcompress.similarity.by_activations import CompareActivations, reads_op_input
+from tfcompress.similarity.by_weights import SimilarityFeatures, collect_features
+from tfcompress.similarity.candidates import ComparableGroups, CompareWeights, alike
+from tfcompress.similarity.merge import merge_channel_groups, merges, representatives
 from tfcompress.techniques.base import percent
 from tfcompress.techniques.protocol.graph_technique import GraphTechnique, check_names, setting_of
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
@@ -33,7 +33,7 @@ _LEAST = 1e-30
 class _Family:
     """Groups of channels that may merge with one another: their similarity, their weight, and the merges so far."""
 
-    alike: Alike
+    alike: ComparableGroups
     like: np.ndarray
     matter: np.ndarray
     level: float
@@ -127,7 +127,7 @@ class MergeChannels(GraphTechnique):
         channels = groups(model)
         ops = {use.path: use.op for use in channels.uses.values()}
         check_names(self, ops.values())
-        found = likeness(model, channels)
+        found = collect_features(model, channels)
         kept = channels.kept().items()
         rows: list[Change | Left] = [
             Left(path, why if who in ("", path) else f"{who}: {why}") for path, (who, why) in kept
@@ -150,23 +150,25 @@ class MergeChannels(GraphTechnique):
             merging = {numbers[j]: numbers[k] for j, k in sorted(chosen.items())}
             into |= merging
             rows.append(_row(channels, family, merging))
-        return Operated(merged(model, channels, found.reads, into, compared.take) if into else model, tuple(rows))
+        return Operated(
+            merge_channel_groups(model, channels, found.reads, into, compared.take) if into else model, tuple(rows)
+        )
 
-    def _level(self, candidate: Alike, ops: Any) -> float | None:
+    def _level(self, candidate: ComparableGroups, ops: Any) -> float | None:
         """Returns the level that all layers of a set allow: the smallest amount or the largest threshold."""
         levels = [_setting(self, ops[path]) for path in candidate.layers]
         if None in levels:
             return None
         return max(levels) if self.amount is None else min(levels)
 
-    def _barred(self, candidate: Alike, ops: Any, found: Likeness) -> str | None:
+    def _barred(self, candidate: ComparableGroups, ops: Any, found: SimilarityFeatures) -> str | None:
         """Returns why no channels of a set may merge, None if they may."""
         if self._level(candidate, ops) is None:
             return "left out by `where` or `overrides`"
         reads = [r for r in found.reads if np.isin(candidate.groups, r.roots).any()]
         if not reads:
             return "no weight reads its channels"
-        hidden = [r.use.path for r in reads if not is_seen(r)]
+        hidden = [r.use.path for r in reads if not reads_op_input(r)]
         if self.similarity == "activation" and hidden:
             return (
                 f"{hidden[0]} reads them inside itself, where activations can't be observed; similarity='cosine' "
@@ -176,15 +178,15 @@ class MergeChannels(GraphTechnique):
 
     def _compared(
         self, model: keras.Model, channels: Any, found: Any, sets: Any, evidence: Any
-    ) -> ByWeights | ByActivity:
+    ) -> CompareWeights | CompareActivations:
         if self.similarity == "cosine":
-            return ByWeights(channels, found, sets)
+            return CompareWeights(channels, found, sets)
         if evidence.x is None:
             raise ValueError(
                 "MergeChannels: similarity='activation' needs data. Give representative samples: data=x, an array "
                 "(n, ...); or use similarity='cosine', which needs none."
             )
-        return ByActivity(model, found.reads, sets, evidence.x)
+        return CompareActivations(model, found.reads, sets, evidence.x)
 
     def _join(self, families: Any) -> None:
         if self.scope == "global":

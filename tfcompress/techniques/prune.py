@@ -202,7 +202,7 @@ class Prune(Technique):
         if moment.last or self.threshold is None and all(is_reached(k.setting, moment) for k in kernels):
             memory.is_final = True
             for snapshot in memory.extras:
-                snapshot.give_back(moment.last)
+                snapshot.restore_weights(moment.last)
 
     def _choose(self, moment: Any, group: Any) -> None:
         """Chooses new masks for kernels that share one sparsity (with scope "layer" a single one)."""
@@ -290,7 +290,7 @@ class Snapshot(keras.layers.Layer):
                 mine.assign(theirs)
             self.stage.assign(1.0)
 
-    def give_back(self, too_late: bool) -> None:
+    def restore_weights(self, too_late: bool) -> None:
         """Restores the weights once, unless it is too late to train on from them."""
         if float(full_precision(self.stage)) == 1 and not too_late:
             for mine, theirs in zip(self.values, self.of, strict=True):

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.budgets.channel_choice import Family, by_budget, by_latency, by_rank, by_share, dead, families
-from tfcompress.budgets.latency import converted, latencies
+from tfcompress.budgets.channel_choice import Family, by_budget, by_latency, by_rank, by_share, families, removed_groups
+from tfcompress.budgets.latency import convert_for_latency, latencies
 from tfcompress.budgets.model_cost import Costs
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.channels import criteria
@@ -22,7 +22,7 @@ from tfcompress.channels.shrink import shrink
 from tfcompress.evaluate.macs_model import model_macs
 from tfcompress.fake_quant.transforms.channel_mask import ChannelMask
 from tfcompress.file_formats import MODES
-from tfcompress.graph.clone import renamed
+from tfcompress.graph.clone import flat_name
 from tfcompress.layer_table.lookup import weight
 from tfcompress.schedules import schedule
 from tfcompress.selection import resolve, where
@@ -184,7 +184,7 @@ class PruneChannels(GraphTechnique):
         model = memory.plain
         channels = memory.found = memory.found or groups(model)
         scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
-        gone = dead(self._pick(self.families(model, channels, scene), channels, level))
+        gone = removed_groups(self._pick(self.families(model, channels, scene), channels, level))
         for mask, made in _masks(channels, kernels):
             mask.assign((~np.isin(made, gone)).astype("float32").reshape(mask.shape))
 
@@ -195,7 +195,7 @@ class PruneChannels(GraphTechnique):
         return Cut(channels, np.unique(np.concatenate([[], *gone])).astype(int), self._rows)
 
     def _rows(self, before: keras.Model, after: keras.Model) -> tuple:
-        return rows_of(before, after, self.round_to)
+        return channel_rows(before, after, self.round_to)
 
     def operate(self, model: keras.Model, evidence: Evidence) -> Operated:
         """Removes channels of a flat model.
@@ -242,7 +242,7 @@ class PruneChannels(GraphTechnique):
         if self.amount is not None:
             # a fraction of what is left now, such that all rounds together remove the amount
             share = 1 - (1 - part * self.amount) / (1 - (part - 1 / self.steps) * self.amount)
-            return dead(self._pick(found, channels, share)), ()
+            return removed_groups(self._pick(found, channels, share)), ()
         name = "macs" if self.macs is not None else "parameters"
         whole, costs = self._whole(original, name), Costs(model, channels)
         budget = getattr(self, name) * (whole if getattr(self, name) <= 1 else 1)
@@ -254,7 +254,7 @@ class PruneChannels(GraphTechnique):
         def pick(share: Any) -> Any:
             return self._pick(found, channels, share, price)
 
-        return dead(by_budget(pick, lambda gone: costs.of(gone)[name], budget, name)), ()
+        return removed_groups(by_budget(pick, lambda gone: costs.of(gone)[name], budget, name)), ()
 
     def _pick(self, found: Any, channels: Any, share: Any, price: Any = None) -> Any:
         if self.scope == "global":
@@ -279,7 +279,7 @@ class PruneChannels(GraphTechnique):
         def file(gone: Any) -> Any:
             key = gone.tobytes()
             if key not in files:
-                files[key] = converted(shrink(model, channels, gone), evidence.x, self.mode, evidence.seed)
+                files[key] = convert_for_latency(shrink(model, channels, gone), evidence.x, self.mode, evidence.seed)
             return files[key]
 
         def measure(sets: Any) -> Any:
@@ -290,7 +290,7 @@ class PruneChannels(GraphTechnique):
 
         chosen, before, after = by_latency(found, measure, goal)
         note = Change("(model)", "latency, measured on this machine, us", round(before, 1), round(after, 1))
-        return dead(chosen), (note,)
+        return removed_groups(chosen), (note,)
 
 
 def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variable, np.ndarray]]:
@@ -300,7 +300,7 @@ def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variab
     return [(mask, made) for mask, made in found if made is not None]
 
 
-def rows_of(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple:
+def channel_rows(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple:
     """Returns a row for every layer that makes channels: their number before and after, or why it lost none.
 
     Args:
@@ -312,7 +312,7 @@ def rows_of(before: keras.Model, after: keras.Model, round_to: int = 1) -> tuple
     kept, small = channels.kept(), {path: len(made) for path, made in left.made_by().items()}
     found: list[Change | Left] = []
     for path, made in channels.made_by().items():
-        name = renamed(path)
+        name = flat_name(path)
         if path in kept:
             who, why = kept[path]
             found.append(Left(path, why if who == path else f"{why}, at {who}"))

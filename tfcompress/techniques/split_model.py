@@ -14,14 +14,14 @@ import tensorflow as tf
 from tfcompress.evaluate.macs_model import model_macs
 from tfcompress.export.loading import load_model
 from tfcompress.fake_quant.state import CompressionState
-from tfcompress.graph.clone import renamed
+from tfcompress.graph.clone import flat_name
 from tfcompress.graph.keras_private import input_specs
-from tfcompress.partition.graph_cut import Line, first_part, parted
-from tfcompress.partition.subgraph import Course, Piece
-from tfcompress.pipeline.chain_conversion import Link
-from tfcompress.pipeline.early_exits import HEADS, answer_of, apply, head_on, read_at
+from tfcompress.partition.graph_cut import Line, cut_places, first_part
+from tfcompress.partition.subgraph import Piece, StepGraph
+from tfcompress.pipeline.chain_conversion import PartToConvert
+from tfcompress.pipeline.early_exits import HEADS, answer_of, apply, head_input, make_head
 from tfcompress.pipeline.parts import Parts
-from tfcompress.session_layers.wrapping import finished, is_wrapped
+from tfcompress.session_layers.wrapping import finish_model, is_wrapped
 from tfcompress.validation import checks
 
 MOST_PARTS = 10_000
@@ -127,10 +127,10 @@ def split(
     options = _options(how, {name: value for name, value in given.items() if value is not None})
     model = load_model(model)
     if is_wrapped(model):
-        model = finished(model)
+        model = finish_model(model)
     state = CompressionState.of(model)
-    trained = {renamed(t.path): t for t in state.op_plans} if state is not None else {}
-    course = Course(model)
+    trained = {flat_name(t.path): t for t in state.op_plans} if state is not None else {}
+    course = StepGraph(model)
     if how == "hierarchical":
         return _hierarchical(course, options, trained)
     bounds = _modular(course, options["at"]) if how == "modular" else _recursive(course, **options)
@@ -185,7 +185,7 @@ def _check_hierarchical(options: dict, given: dict) -> None:
 # where to cut
 
 
-def _modular(course: Course, at: Sequence[str] | None) -> list[set[int]]:
+def _modular(course: StepGraph, at: Sequence[str] | None) -> list[set[int]]:
     names = course.nested() if at is None else list(at)
     if not names:
         raise ValueError(
@@ -201,7 +201,7 @@ def _modular(course: Course, at: Sequence[str] | None) -> list[set[int]]:
     return _growing(course, bounds)
 
 
-def _growing(course: Course, bounds: list[set[int]]) -> list[set[int]]:
+def _growing(course: StepGraph, bounds: list[set[int]]) -> list[set[int]]:
     """Returns boundaries that each include those before; the last one includes all steps."""
     found, done = [], set()
     for bound in sorted(bounds, key=len):
@@ -210,11 +210,11 @@ def _growing(course: Course, bounds: list[set[int]]) -> list[set[int]]:
     return [*found, set(range(len(course.steps)))]
 
 
-def _recursive(course: Course, parts: int | None, budget: int | None, by: str) -> list[set[int]]:
+def _recursive(course: StepGraph, parts: int | None, budget: int | None, by: str) -> list[set[int]]:
     order = course.line()
     weights = _macs(course) if by == "macs" else _bytes(course)
     line = _line(course, order, weights)
-    places, stuck = parted(line, parts, budget)
+    places, stuck = cut_places(line, parts, budget)
     if stuck is not None:
         heaviest = max(order[slice(*stuck)], key=lambda k: weights[k])
         unit = "MACs" if by == "macs" else "bytes of weights"
@@ -226,13 +226,13 @@ def _recursive(course: Course, parts: int | None, budget: int | None, by: str) -
     return [set(order[:k]) for k in (*places, len(order))]
 
 
-def _line(course: Course, order: list[int], weights: list[int]) -> Line:
+def _line(course: StepGraph, order: list[int], weights: list[int]) -> Line:
     done = [set(order[:k]) for k in range(len(order) + 1)]
     crossing = [sum(t.bytes for t in course.crossing(d)) for d in done]
     return Line([weights[k] for k in order], crossing, [not course.fuses(d) for d in done])
 
 
-def _macs(course: Course) -> list[int]:
+def _macs(course: StepGraph) -> list[int]:
     """Returns the MACs of each step; the MACs of a layer are divided equally among its calls."""
     rows = {row["name"]: row["macs"] for row in model_macs(course.model)}
     unknown = [name for name, macs in rows.items() if macs is None]
@@ -248,7 +248,7 @@ def _macs(course: Course) -> list[int]:
     ]
 
 
-def _bytes(course: Course) -> list[int]:
+def _bytes(course: StepGraph) -> list[int]:
     """Returns the bytes of the weights of each step; a shared layer counts once per call, as parts may each hold it."""
     return [
         sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in held)
@@ -259,7 +259,7 @@ def _bytes(course: Course) -> list[int]:
 # parts
 
 
-def _pieces(course: Course, bounds: list[set[int]]) -> list[Piece]:
+def _pieces(course: StepGraph, bounds: list[set[int]]) -> list[Piece]:
     pieces = course.pieces(bounds)
     if len(pieces) < 2:
         raise ValueError(
@@ -269,7 +269,7 @@ def _pieces(course: Course, bounds: list[set[int]]) -> list[Piece]:
     return pieces
 
 
-def _crossing(course: Course, pieces: list[Piece]) -> list[list]:
+def _crossing(course: StepGraph, pieces: list[Piece]) -> list[list]:
     done, found = set(), []
     for piece in pieces:
         done |= set(piece.steps)
@@ -277,9 +277,9 @@ def _crossing(course: Course, pieces: list[Piece]) -> list[list]:
     return found
 
 
-def _link(piece: Piece, model: keras.Model, leaving: str | None) -> Link:
+def _link(piece: Piece, model: keras.Model, leaving: str | None) -> PartToConvert:
     gives = [t.name for t in piece.gives] + ([] if leaving is None else [leaving])
-    return Link(model, tuple(t.name for t in piece.takes), tuple(gives), _known_macs(model), leaving)
+    return PartToConvert(model, tuple(t.name for t in piece.takes), tuple(gives), _known_macs(model), leaving)
 
 
 def _known_macs(model: keras.Model) -> int | None:
@@ -290,14 +290,14 @@ def _known_macs(model: keras.Model) -> int | None:
     return None if None in found else sum(found)
 
 
-def _hierarchical(course: Course, options: dict, trained: dict) -> Parts:
+def _hierarchical(course: StepGraph, options: dict, trained: dict) -> Parts:
     answer, kind, activation = answer_of(course)
     pieces = _pieces(course, _first_parts(course, options))
     macs = _known_macs(course.model)
     heads, links = [], []
     for number, piece in enumerate(pieces[:-1], 1):
-        tensor, name = read_at(course, piece), f"exit_{number}"
-        made = head_on(tensor, answer.shape[1], activation, options["head"], name, macs, options["seed"] + number - 1)
+        tensor, name = head_input(course, piece), f"exit_{number}"
+        made = make_head(tensor, answer.shape[1], activation, options["head"], name, macs, options["seed"] + number - 1)
         own = keras.tree.flatten(piece.model.outputs)
         leaving = apply(made, own[piece.gives.index(tensor)])
         inputs = piece.model.inputs
@@ -309,7 +309,7 @@ def _hierarchical(course: Course, options: dict, trained: dict) -> Parts:
     return Parts(course, links, _crossing(course, pieces), exits, options["threshold"], kind, trained)
 
 
-def _first_parts(course: Course, options: dict) -> list[set[int]]:
+def _first_parts(course: StepGraph, options: dict) -> list[set[int]]:
     if options["at"] is not None:
         return _growing(course, [course.before(run) for name in options["at"] for run in course.named(name)[-1:]])
     order, places = course.line(), []
@@ -325,7 +325,7 @@ def _first_parts(course: Course, options: dict) -> list[set[int]]:
     return [set(order[:k]) for k in (*places, len(order))]
 
 
-def _exits(course: Course, pieces: list[Piece], heads: list, trainable_trunk: bool) -> keras.Model:
+def _exits(course: StepGraph, pieces: list[Piece], heads: list, trainable_trunk: bool) -> keras.Model:
     specs = input_specs(course.model)
     inputs = keras.tree.map_structure(lambda s: keras.Input(batch_shape=s.shape, dtype=s.dtype, name=s.name), specs)
     values = dict(zip(course.inputs, keras.tree.flatten(inputs), strict=True))

@@ -10,7 +10,7 @@ from tfcompress.graph.keras_private import full_precision
 from tfcompress.sparsity import criteria
 from tfcompress.techniques.prune import Prune
 from tfcompress.techniques.prune_channels import PruneChannels
-from tfcompress.testing.promises import hold
+from tfcompress.testing.promises import require_promise
 from tfcompress.testing.trials import check_values, data, given, short_fit, small_model
 
 
@@ -47,10 +47,12 @@ def _check_weight_criterion(name: str, model: keras.Model) -> None:
     noted = np.abs(rng.normal(size=size)).astype("float32") if criteria.needs_gradient(name) else None
     weight = held.copy()
     one, two = (np.asarray(score(criteria.Evidence(weight, noted, np.random.default_rng(1)))) for _ in range(2))
-    hold(np.array_equal(weight, held), f"{who} must not change the weight that it is given")
-    hold(one.shape == size, f"{who} must return one score per weight, shape {size}. Received: shape {one.shape}")
-    hold(not np.isnan(one).any(), f"{who} returns scores that are not numbers (NaN)")
-    hold(
+    require_promise(np.array_equal(weight, held), f"{who} must not change the weight that it is given")
+    require_promise(
+        one.shape == size, f"{who} must return one score per weight, shape {size}. Received: shape {one.shape}"
+    )
+    require_promise(not np.isnan(one).any(), f"{who} returns scores that are not numbers (NaN)")
+    require_promise(
         np.array_equal(one, two),
         f"{who} returns different scores for the same weight; draw random numbers by evidence.rng",
     )
@@ -59,7 +61,7 @@ def _check_weight_criterion(name: str, model: keras.Model) -> None:
     for kernel in compression.plan.kernels["Prune"]:
         value = np.asarray(full_precision(kernel.chain.variable))
         wanted, zeros = round(0.5 * value.size), int((value == 0).sum())
-        hold(
+        require_promise(
             zeros == wanted,
             f"{who}: of {value.size} weights of {kernel.name}, {wanted} must become zero. Received: {zeros}",
         )
@@ -73,7 +75,7 @@ def _check_channel_criterion(name: str, model: keras.Model) -> None:
         return PruneChannels(0.5, criterion=name, round_to=1).apply(model, x, y, "mse")
 
     one, two = cut(), cut()
-    hold(one.count_params() < model.count_params(), f"{who}: no channel was removed")
+    require_promise(one.count_params() < model.count_params(), f"{who}: no channel was removed")
     pairs = zip(one.variables, two.variables, strict=True)
     same = all(np.array_equal(full_precision(a), full_precision(b)) for a, b in pairs)
-    hold(same, f"{who} chooses different channels for the same model; draw random numbers by scene.rng")
+    require_promise(same, f"{who} chooses different channels for the same model; draw random numbers by scene.rng")

@@ -11,7 +11,7 @@ from tfcompress.channels.shrink import shrink, zeroed
 from tfcompress.export.loading import load_model
 from tfcompress.layer_table.lookup import has_weight, spec_of, weight
 from tfcompress.techniques.quantize import Quantize
-from tfcompress.testing.promises import check_registered, hold
+from tfcompress.testing.promises import check_registered, require_promise
 from tfcompress.testing.trials import SAMPLES, check_equal
 from tfcompress.training.callback import Compression
 from tfcompress.validation import checks
@@ -52,11 +52,13 @@ def check_layer(
         data = np.random.default_rng(0).normal(size=(SAMPLES, *input_shape)).astype("float32")
     model = _around(layer, input_shape)
     spec = spec_of(layer)
-    hold(spec.is_known, f"{who}: its channels are not described. Describe it: tfc.describe({who}, flow=..., ...)")
+    require_promise(
+        spec.is_known, f"{who}: its channels are not described. Describe it: tfc.describe({who}, flow=..., ...)"
+    )
     for path, letters in spec.axes.items():
         if has_weight(layer, path):
             rank = len(weight(layer, path).shape)
-            hold(
+            require_promise(
                 len(letters) <= rank,
                 f"{who}: axes of weight {path!r} must be at most {rank} letters. Received: {letters!r}",
             )
@@ -65,7 +67,7 @@ def check_layer(
         path = os.path.join(folder, "model.keras")
         model.save(path)
         same = np.array_equal(load_model(path).predict(data, verbose=0), model.predict(data, verbose=0))
-    hold(same, f"{who}: after saving and loading it gives different values")
+    require_promise(same, f"{who}: after saving and loading it gives different values")
     _check_cut(model, data, who)
     compression = Compression(Quantize("int8"), calibration=data, verbose=0)
     compression.set_model(model)
@@ -96,7 +98,7 @@ def _check_cut(model: keras.Model, data: np.ndarray, who: str) -> None:
             "tfc.describe"
         ) from error
     gap, most = float(np.abs(small - same).max()), float(np.abs(same).max())
-    hold(
+    require_promise(
         gap <= _ROUNDING * max(most, 1.0),
         f"{who}: with channels removed the model differs by {gap:.3g} from the one that does not read them. Check its "
         "axis letters and flow in tfc.describe",

@@ -12,7 +12,7 @@ from tfcompress.export.loading import load_model
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.techniques.base import Technique
 from tfcompress.techniques.recipe import Recipe
-from tfcompress.testing.promises import check_registered, hold
+from tfcompress.testing.promises import check_registered, require_promise
 from tfcompress.testing.trials import check_equal, check_values, converted, data, given, short_fit, small_model
 from tfcompress.training.callback import Compression
 from tfcompress.training.session import compress
@@ -56,7 +56,7 @@ def check_technique(technique: Technique, model: keras.Model | None = None, seed
     check_equal(artifact, compression, given(trained, seed), who, steps)
     _check_zeros(artifact, compression, who)
     _, again = short_fit(technique, model, seed)
-    hold(
+    require_promise(
         converted(again, seed).content == artifact.content,
         f"{who}: two trainings with the same seeds give different files",
     )
@@ -69,26 +69,32 @@ def _check_declaration(technique: Technique) -> None:
     kind: Any = type(technique)
     who = technique.name
     has_fields = bool(vars(kind).get("__annotations__"))
-    hold(
+    require_promise(
         not has_fields or "__dataclass_params__" in vars(kind),
         f"{who}: its fields take effect only in a dataclass. Write @dataclass(frozen=True) above the class",
     )
-    hold(kind.__dataclass_params__.frozen, f"{who}: a technique must be frozen. Write @dataclass(frozen=True)")
+    require_promise(
+        kind.__dataclass_params__.frozen, f"{who}: a technique must be frozen. Write @dataclass(frozen=True)"
+    )
     check_registered(kind)
-    hold(dataclasses.replace(technique) == technique, f"{who}: a copy made from its own fields is not equal to it")
+    require_promise(
+        dataclasses.replace(technique) == technique, f"{who}: a copy made from its own fields is not equal to it"
+    )
 
 
 def _check_json(technique: Technique) -> None:
     text = Recipe(technique).to_json()
     again = Recipe.from_json(text)
-    hold(again == Recipe(technique), f"{technique.name}: read from JSON it is not equal to the original: {again[0]!r}")
-    hold(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is different")
+    require_promise(
+        again == Recipe(technique), f"{technique.name}: read from JSON it is not equal to the original: {again[0]!r}"
+    )
+    require_promise(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is different")
 
 
 def _check_zeros(artifact: Any, compression: Compression, who: str) -> None:
     zeros = sum(int((kernel == 0).sum()) for kernel in artifact.kernels().values())
     held = sum(int((np.asarray(full_precision(c.variable)) == 0).sum()) for c in compression.state.chains())
-    hold(zeros >= held, f"{who}: of {held} zeros in the weights only {zeros} are in the file")
+    require_promise(zeros >= held, f"{who}: of {held} zeros in the weights only {zeros} are in the file")
 
 
 def _check_saved(compression: Compression, model: keras.Model, content: bytes, seed: int, who: str) -> None:
@@ -98,8 +104,10 @@ def _check_saved(compression: Compression, model: keras.Model, content: bytes, s
         loaded = Compression.load(path, model)
     mine, theirs = ([np.array(full_precision(v)) for v in c.state.variables] for c in (compression, loaded))
     same = len(mine) == len(theirs) and all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
-    hold(same, f"{who}: state is different after saving and loading")
-    hold(converted(loaded, seed).content == content, f"{who}: after saving and loading it gives a different file")
+    require_promise(same, f"{who}: state is different after saving and loading")
+    require_promise(
+        converted(loaded, seed).content == content, f"{who}: after saving and loading it gives a different file"
+    )
 
 
 def _check_session(technique: Technique, model: keras.Model, seed: int) -> None:
@@ -111,7 +119,7 @@ def _check_session(technique: Technique, model: keras.Model, seed: int) -> None:
         loaded = load_model(path)
     one, two = (keras.tree.flatten(m.predict(x, verbose=0)) for m in (session.model, loaded))
     same = all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    hold(same, f"{technique.name}: after saving and loading, a session's model gives different values")
+    require_promise(same, f"{technique.name}: after saving and loading, a session's model gives different values")
 
 
 def _check_shape_change(technique: Technique, model: keras.Model, seed: int) -> None:
@@ -120,9 +128,11 @@ def _check_shape_change(technique: Technique, model: keras.Model, seed: int) -> 
     y = keras.tree.flatten(model.predict(x, verbose=0))
     small = compress(model, technique, data(model, seed), labels=y[0], loss="mse", seed=seed, verbose=0)
     same = all(np.array_equal(a, full_precision(v)) for a, v in zip(before, model.variables, strict=True))
-    hold(same, f"{who}: the given model must not be changed; operate on a copy")
+    require_promise(same, f"{who}: the given model must not be changed; operate on a copy")
     made = keras.tree.flatten(small.finish().predict(x, verbose=0))
     shapes = [[v.shape for v in each] for each in (y, made)]
-    hold(shapes[0] == shapes[1], f"{who}: outputs must keep their shapes {shapes[0]}. Received: {shapes[1]}")
-    hold(all(np.isfinite(v).all() for v in made), f"{who}: outputs are not finite")
-    hold(small.convert(calibration=x).is_integer, f"{who}: the file of the changed model is not fully integer")
+    require_promise(shapes[0] == shapes[1], f"{who}: outputs must keep their shapes {shapes[0]}. Received: {shapes[1]}")
+    require_promise(all(np.isfinite(v).all() for v in made), f"{who}: outputs are not finite")
+    require_promise(
+        small.convert(calibration=x).is_integer, f"{who}: the file of the changed model is not fully integer"
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import FIXED_POINT, Transform
-from tfcompress.testing.promises import check_registered, hold
+from tfcompress.testing.promises import check_registered, require_promise
 from tfcompress.validation import checks
 
 
@@ -38,24 +38,28 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
     if not transform.built:
         transform.build(weight.shape)
     value = np.asarray(transform(weight))
-    hold(value.shape == weight.shape, f"{who}: the shape must stay {weight.shape}. Received: {value.shape}")
-    hold(np.isfinite(value).all(), f"{who}: it turns finite values into values that are not finite")
+    require_promise(value.shape == weight.shape, f"{who}: the shape must stay {weight.shape}. Received: {value.shape}")
+    require_promise(np.isfinite(value).all(), f"{who}: it turns finite values into values that are not finite")
     transform.settle(tf.constant(weight))
     if transform.lasting:
         _check_fixed_point(transform, value, who)
     _check_gradient(transform, weight, rng, who)
     wrong = [v.name for v in transform.variables if "float" in v.dtype and v.dtype != "float32"]
-    hold(not wrong, f"{who}: state must be float32, as self.state makes it. Received: {wrong}")
-    hold(not transform.trainable_variables, f"{who}: state must be no trainable variable; make it by self.state")
+    require_promise(not wrong, f"{who}: state must be float32, as self.state makes it. Received: {wrong}")
+    require_promise(
+        not transform.trainable_variables, f"{who}: state must be no trainable variable; make it by self.state"
+    )
     check_registered(type(transform))
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(transform))
-    hold(twin.get_config() == transform.get_config(), f"{who}: get_config must hold every constructor argument")
+    require_promise(
+        twin.get_config() == transform.get_config(), f"{who}: get_config must hold every constructor argument"
+    )
     if not twin.built:
         twin.build(weight.shape)
     stored: dict[str, Any] = {}
     transform.save_own_variables(stored)
     twin.load_own_variables(stored)
-    hold(
+    require_promise(
         np.array_equal(np.asarray(twin(weight)), np.asarray(transform(weight))),
         f"{who}: a copy made from its configuration and saved state gives different values",
     )
@@ -64,13 +68,15 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
 def _check_fixed_point(transform: Transform, value: np.ndarray, who: str) -> None:
     again = np.asarray(transform(value))
     most, gap = float(np.abs(value).max(initial=0.0)), float(np.abs(again - value).max(initial=0.0))
-    hold(
+    require_promise(
         gap <= FIXED_POINT * most,
         f"{who}: a second pass changes values by {gap:.3g}; at most {FIXED_POINT:g} of the largest |w| ({most:.3g}) is "
         "rounding. What is computed from the weight must come out the same from the result, or be stored as state "
         "(`settle`)",
     )
-    hold(np.array_equal(again == 0, value == 0), f"{who}: a second pass changes which values are exactly zero")
+    require_promise(
+        np.array_equal(again == 0, value == 0), f"{who}: a second pass changes which values are exactly zero"
+    )
 
 
 def _check_gradient(transform: Transform, weight: np.ndarray, rng: Any, who: str) -> None:
@@ -80,10 +86,12 @@ def _check_gradient(transform: Transform, weight: np.ndarray, rng: Any, who: str
         value = transform(w)
         total = tf.reduce_sum(value * upstream)
     slope = tape.gradient(total, w)
-    hold(slope is not None, f"{who}: no gradient reaches the weight. Wrap the rounding in self.straight_through")
+    require_promise(
+        slope is not None, f"{who}: no gradient reaches the weight. Wrap the rounding in self.straight_through"
+    )
     slope, value = np.asarray(slope), np.asarray(value)
     passes = np.isclose(slope, upstream, rtol=1e-5, atol=1e-6) | (slope == 0) & (value == 0)
-    hold(
+    require_promise(
         bool(passes.all()),
         f"{who}: the gradient must reach each weight as it is, or be 0 where the value is 0; it does not for "
         f"{int((~passes).sum())} of {passes.size}. Wrap the rounding in self.straight_through",

@@ -10,7 +10,7 @@ from tfcompress.graph.clone import copied
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.techniques.base import Technique
 from tfcompress.techniques.quantize import Quantize
-from tfcompress.testing.promises import hold
+from tfcompress.testing.promises import require_promise
 from tfcompress.training.callback import Compression
 
 SAMPLES = 64
@@ -57,7 +57,7 @@ def short_fit(technique: Technique, model: keras.Model, seed: int) -> tuple[kera
 def check_values(compression: Compression, who: str) -> None:
     """Checks that weights have their final values at the end of training."""
     told = [note for note in compression.notes if "changed after the training's end" in note]
-    hold(
+    require_promise(
         not told,
         f"{who}: a second pass through its transforms changes the weights. f(f(w)) must equal f(w) to "
         f"{FIXED_POINT:g} of the largest |w|, and zeros must stay; check them by tfc.testing.check_transform",
@@ -66,8 +66,8 @@ def check_values(compression: Compression, who: str) -> None:
     compression.finish()
     after = [np.array(full_precision(chain.variable)) for chain in compression.state.chains()]
     same = all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    hold(same, f"{who}: finish() after the training changes the weights once more")
-    hold(all(np.isfinite(w).all() for w in after), f"{who}: weights are not finite after training")
+    require_promise(same, f"{who}: finish() after the training changes the weights once more")
+    require_promise(all(np.isfinite(w).all() for w in after), f"{who}: weights are not finite after training")
 
 
 def converted(compression: Compression, seed: int) -> Any:
@@ -77,11 +77,11 @@ def converted(compression: Compression, seed: int) -> Any:
 
 def check_equal(artifact: Any, compression: Compression, x: Any, who: str, steps: float) -> None:
     """Checks that a file is fully integer and gives the outputs of its simulation."""
-    hold(artifact.is_integer, f"{who}: the file is not fully integer: {artifact.float_ops}")
+    require_promise(artifact.is_integer, f"{who}: the file is not fully integer: {artifact.float_ops}")
     theirs = keras.tree.flatten(compression.predict(x))
     for mine, their, spec in zip(keras.tree.flatten(artifact.predict(x)), theirs, artifact.outputs, strict=True):
         gap = float(np.abs(np.asarray(mine, "float64") - np.asarray(their, "float64")).max()) / spec.scale
-        hold(
+        require_promise(
             gap <= steps * 1.001,
             f"{who}: the file differs from its simulation by {gap:.1f} steps of output {spec.name!r}; at most "
             f"{steps:g} can be explained by rounding",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 from tfcompress.tflite.optimizer.sharing import share
 from tfcompress.tflite.schema.flatbuffer import Model
 
@@ -36,7 +36,7 @@ def argument(number: int) -> str:
     return f"in_{number}"
 
 
-def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: Sequence[str]) -> Ends:
+def find_ends(file: Model, signature: str, inputs: Sequence[str], outputs: Sequence[str]) -> Ends:
     """Finds the tensors of a model's inputs and outputs in a converted file.
 
     Args:
@@ -64,7 +64,7 @@ def ends_in_order(file: Model, signature: str, inputs: Sequence[str], outputs: S
     return Ends(signature, tuple(zip(inputs, at, strict=True)), tuple(zip(outputs, made, strict=True)))
 
 
-def rewritten(
+def rewrite_file(
     content: bytes,
     names: dict[int, str],
     biases: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]],
@@ -86,12 +86,12 @@ def rewritten(
         ValueError: If the content is no such file.
 
     Example:
-        >>> from tfcompress.tflite.edits import rewritten
-        >>> rewritten(b"no file", {}, {})
+        >>> from tfcompress.tflite.edits import rewrite_file
+        >>> rewrite_file(b"no file", {}, {})
         Traceback (most recent call last):
         ValueError: not a .tflite file...
     """
-    model = unpacked(content)
+    model = unpack_file(content)
     tensors = model.subgraphs[0].tensors
     for index, name in names.items():
         tensors[index].name = name.encode()
@@ -100,7 +100,7 @@ def rewritten(
     if ends is not None:
         _put_in_order(model, ends)
     share(model)
-    return packed(model)
+    return pack_model(model)
 
 
 def _put_constant(model: schema.ModelT, number: int, place: int, codes: np.ndarray, scales: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from tfcompress.system.file_pairs import entry
+from tfcompress.system.file_pairs import matching_facts
 from tfcompress.validation import strict_json
 
 # Enough for layer names of thousands of operations and curves of sensitivity.
@@ -72,7 +72,7 @@ def read_sidecar(path: str, text: bytes | None, sha256: str) -> dict[str, Any]:
         return {}
     try:
         sidecar = parse_sidecar(text)
-        sidecar = entry(sidecar, sha256) or sidecar
+        sidecar = matching_facts(sidecar, sha256) or sidecar
         found = sidecar["sha256"]
         metadata = sidecar["metadata"]
     except (ValueError, KeyError, TypeError) as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 from tfcompress.tflite.schema.flatbuffer import Graph, Op, Tensor, read
 
 _PLACES = {"SPLIT": 1, "SPLIT_V": 0, "UNPACK": 0}  # operation: place of what it cuts among its inputs
@@ -58,11 +58,11 @@ def with_integer_splits(content: bytes) -> bytes:
     found = {graph.subgraph: splits for graph in read(content).graphs if (splits := _splits(graph))}
     if not found:
         return content
-    model = unpacked(content)
+    model = unpack_file(content)
     for number, splits in found.items():
         graph = model.subgraphs[number]
         graph.operators = _operators(model, graph, splits)
-    return packed(model)
+    return pack_model(model)
 
 
 def _splits(graph: Graph) -> list[_Split]:

@@ -10,7 +10,7 @@ from tfcompress.graph.keras_private import layers_inside
 from tfcompress.graph.tree import is_built
 
 
-def network_of(trained: keras.Model, asked: keras.Model | None) -> keras.Model:
+def find_network(trained: keras.Model, asked: keras.Model | None) -> keras.Model:
     """Returns the model to compress.
 
     Args:
@@ -34,7 +34,7 @@ def network_of(trained: keras.Model, asked: keras.Model | None) -> keras.Model:
     return trained
 
 
-def overlap(one: keras.Model, two: keras.Model) -> bool:
+def share_layers(one: keras.Model, two: keras.Model) -> bool:
     """Returns whether two models share layers."""
     mine = {id(layer) for layer in [one, *layers_inside(one)]}
     return any(id(layer) in mine for layer in [two, *layers_inside(two)])

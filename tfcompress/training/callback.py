@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from tfcompress.training.callback_order import RunCallback, running_list, surround
+from tfcompress.training.callback_order import RunCallback, running_list, surround_callbacks
 from tfcompress.training.checkpoint import load_compression
 from tfcompress.training.run import CompressionRun
 from tfcompress.training.runners.fit import Fit
@@ -150,7 +150,7 @@ class Compression(RunCallback):
             raise RuntimeError("Compression: fit was called inside `with compression.training(...)`. Use one of them.")
         callbacks = running_list(self)
         self.run.is_surrounded = callbacks is not None
-        others = surround(callbacks, self.run) if callbacks is not None else []
+        others = surround_callbacks(callbacks, self.run) if callbacks is not None else []
         self.run.is_alone = not others
         epochs, steps = self.params.get("epochs", 1), self.params.get("steps")
         self.run.fit = Fit(self.run, self.model, callbacks, others, epochs, steps)
@@ -163,12 +163,12 @@ class Compression(RunCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Ends the epoch, where no callback could be put before all others to do it."""
         if not self.run.is_surrounded:
-            self.run.settle_epoch(logs)
+            self.run.finalize_epoch(logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Ends the training, where no callbacks could be put around all others to do it."""
         if not self.run.is_surrounded:
-            self.run.settle_training()
+            self.run.finalize_training()
             self.run.close()
 
     def training(self, epochs: int = 1, steps: int | None = None) -> Loop:

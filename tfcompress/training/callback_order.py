@@ -8,7 +8,7 @@ import sys
 
 import keras
 
-from tfcompress.training.binding import overlap
+from tfcompress.training.binding import share_layers
 
 
 class RunCallback(keras.callbacks.Callback):
@@ -23,19 +23,19 @@ class RunCallback(keras.callbacks.Callback):
         self.run = run
 
 
-class FirstWord(RunCallback):
+class SettleFirst(RunCallback):
     """Runs before all other callbacks of a training."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Bakes the weights and adds sparsity and ranges to `logs`."""
-        self.run.settle_epoch(logs)
+        self.run.finalize_epoch(logs)
 
     def on_train_end(self, logs=None):
         """Brings the techniques to their final values."""
-        self.run.settle_training()
+        self.run.finalize_training()
 
 
-class LastWord(RunCallback):
+class SettleLast(RunCallback):
     """Runs after all other callbacks of a training."""
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -65,7 +65,7 @@ def running_list(member: keras.callbacks.Callback) -> keras.callbacks.CallbackLi
     return None
 
 
-def surround(callbacks: keras.callbacks.CallbackList, run) -> list:
+def surround_callbacks(callbacks: keras.callbacks.CallbackList, run) -> list:
     """Puts callbacks of a run before and behind all other callbacks.
 
     Args:
@@ -78,16 +78,16 @@ def surround(callbacks: keras.callbacks.CallbackList, run) -> list:
     Raises:
         ValueError: If another run compresses the same layers.
     """
-    mine = [c for c in callbacks.callbacks if isinstance(c, (FirstWord, LastWord)) and c.run is run]
+    mine = [c for c in callbacks.callbacks if isinstance(c, (SettleFirst, SettleLast)) and c.run is run]
     others = [c for c in callbacks.callbacks if c not in mine]
     runs = dict.fromkeys(c.run for c in others if isinstance(c, RunCallback) and c.run is not run)
     for other in runs:
-        if None in (other.network, run.network) or overlap(other.network, run.network):
+        if None in (other.network, run.network) or share_layers(other.network, run.network):
             raise ValueError(
                 "A training takes one Compression for each network. Received: two in `callbacks` for the same layers. "
                 "Give one of them the techniques of both: tfc.Compression([*first, *second]); or, where the model "
                 "that trains holds several networks, name one for each before fit: compression.set_model(network)."
             )
     # a new list: the running loop over the old one must not meet the run's callback twice
-    callbacks.callbacks = [FirstWord(run), *others, LastWord(run)]
+    callbacks.callbacks = [SettleFirst(run), *others, SettleLast(run)]
     return list(runs)

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import keras
 
-from tfcompress.channels.shrink import kept, shrunk
+from tfcompress.channels.shrink import remaining_entries, shrink_with_map
 from tfcompress.fake_quant.state import CompressionState
-from tfcompress.session_layers.state_transfer import moved
+from tfcompress.session_layers.state_transfer import transfer_state
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.training.logs import recipe_facts
-from tfcompress.training.plan import Plan, make_plan, waiting
+from tfcompress.training.plan import Plan, make_plan, newly_trainable
 
 
 class LiveLayers:
@@ -70,7 +70,7 @@ class WrapperLayers(LiveLayers):
         return [
             f"{', '.join(paths)} became trainable after tfc.compress, and {name} leaves them out. Continue with "
             "session = tfc.compress(session.model, recipe), which keeps masks, clusters and ranges"
-            for name, paths in waiting(self._plan, self._plain).items()
+            for name, paths in newly_trainable(self._plan, self._plain).items()
         ]
 
     def laid(self, state: CompressionState):
@@ -91,7 +91,7 @@ class WrapperLayers(LiveLayers):
         for technique in run.recipe:
             if technique.shape_changing:
                 plain, state = self._cut(technique, run, plain, state)
-        state.hang(plain)
+        state.attach_to(plain)
         return plain
 
     def _cut(self, technique, run, plain, state):
@@ -100,9 +100,11 @@ class WrapperLayers(LiveLayers):
         cut = technique.close(plain, memory, run.plan.kernels[technique.name])
         if cut is None or not len(cut.dead):
             return plain, state
-        small, places = shrunk(plain, cut.channels, cut.dead)
+        small, places = shrink_with_map(plain, cut.channels, cut.dead)
         self._cuts.append((technique.name, cut.rows(plain, small)))
-        return small, moved(state, places, lambda op, path: kept(cut.channels, cut.dead, op, path))
+        return small, transfer_state(
+            state, places, lambda op, path: remaining_entries(cut.channels, cut.dead, op, path)
+        )
 
     def facts(self, recipe: Recipe, notes: list[str]) -> dict:
         """Returns the facts about the whole recipe, graph changes included."""

@@ -29,13 +29,13 @@ class Clock:
         self.state = state
         self.read()
         if state is not None:
-            state.count_with(self)
+            state.set_counter(self)
 
     def follow(self, state: CompressionState) -> None:
         """Continues the count in another state."""
         self.state = state
         self.write()
-        state.count_with(self)
+        state.set_counter(self)
 
     def read(self) -> None:
         """Reads the count from the state, after it was loaded."""

@@ -54,7 +54,7 @@ class Laps:
 
         return {name: [k for k in found if is_here(name, k)] for name, found in plan.kernels.items()}
 
-    def welcome(self, plan) -> None:
+    def add_new_weights(self, plan) -> None:
         """Adds the weights that a plan made anew treats for the first time.
 
         They join the main lap while its schedules run, and get a lap of their own afterwards.

@@ -19,7 +19,7 @@ def facts(state: CompressionState, name: str = "") -> dict[str, float]:
         and `range/<name>/high` of every activation range.
     """
     found = {}
-    masked, under = masked_of(state)
+    masked, under = count_masked(state)
     if under:
         found[f"{name}sparsity"] = masked / under
     for span in state.ranges:
@@ -28,7 +28,7 @@ def facts(state: CompressionState, name: str = "") -> dict[str, float]:
     return found
 
 
-def masked_of(state: CompressionState) -> tuple[int, int]:
+def count_masked(state: CompressionState) -> tuple[int, int]:
     """Returns how many weights are masked to zero, and how many have a mask at all."""
     masks = [mask for transform in state.transforms if (mask := transform.masked()) is not None]
     return sum(int(np.count_nonzero(mask)) for mask in masks), sum(mask.size for mask in masks)
@@ -37,7 +37,7 @@ def masked_of(state: CompressionState) -> tuple[int, int]:
 def summary(state: CompressionState) -> str:
     """Returns a sentence: how many weights have transforms, and the sparsity of those with a mask."""
     treated = sum(int(np.prod(chain.variable.shape)) for chain in state.chains())
-    masked, under = masked_of(state)
+    masked, under = count_masked(state)
     if not under:
         return f"{treated:,} weights compressed"
     share = masked / under

@@ -8,18 +8,18 @@ import numpy as np
 from tfcompress.export.check import floats_inside, refused_parts
 from tfcompress.export.unconvertible import NotConvertible
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
-from tfcompress.fake_quant.range_requests import ranged
+from tfcompress.fake_quant.range_requests import make_ranges
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import INT8
-from tfcompress.graph.custom_code import own_code
+from tfcompress.graph.custom_code import find_custom_code
 from tfcompress.graph.plain_layers import is_quantized_by_keras
-from tfcompress.graph.tree import frozen, leaves
+from tfcompress.graph.tree import frozen_ids, leaves
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import matches, unmatched, where
 from tfcompress.session_layers.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
-from tfcompress.training.plan_inheritance import Heritage
+from tfcompress.training.plan_inheritance import EarlierPlan
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def _same(one, two) -> bool:
         return False
 
 
-def waiting(plan: Plan, model: keras.Model) -> dict[str, list[str]]:
+def newly_trainable(plan: Plan, model: keras.Model) -> dict[str, list[str]]:
     """Returns by technique the layers that it left out because they were frozen, and that are trainable now."""
-    still, found = frozen(model), {}
+    still, found = frozen_ids(model), {}
     for path, op, *weights in plan.choices:
         for _, choices in weights:
             for name, setting, is_stopped in choices:
@@ -137,11 +137,11 @@ def waiting(plan: Plan, model: keras.Model) -> dict[str, list[str]]:
 class _Planner:
     def __init__(self, model, techniques, seed, can_cut, before):
         self.model, self.seed, self.can_cut = model, seed, can_cut
-        self.heritage = Heritage(before)
+        self.heritage = EarlierPlan(before)
         self.techniques = sorted(techniques, key=lambda t: t.order)
         self.leaves = leaves(model)
-        self.frozen = frozen(model)
-        self.own = own_code(model)
+        self.frozen = frozen_ids(model)
+        self.own = find_custom_code(model)
         self.quantize = next((t for t in self.techniques if t.spec is not None), None)
         self.captured = {path for t in self.techniques for path in t.captured(model)}
         self.rows: list[Row] = []
@@ -254,7 +254,7 @@ class _Planner:
             setting = self._scheme(op) if op is not None else spec
             return self.heritage.range(self.quantize.activation_range(setting or spec, span.name, span.positive))
 
-        return key, ranged(self.model, make, self._left_out, self.quantize.name)
+        return key, make_ranges(self.model, make, self._left_out, self.quantize.name)
 
     def _scheme(self, op) -> QuantSpec | None:
         return self.quantize.layer_spec(op)

@@ -7,7 +7,7 @@ import keras
 from tfcompress.techniques.base import Technique
 
 
-class Heritage:
+class EarlierPlan:
     """Finds transforms, ranges and further state in an earlier plan of the same model.
 
     Args:

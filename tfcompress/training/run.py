@@ -9,7 +9,7 @@ from tfcompress.calibration.samples import samples
 from tfcompress.conversion.convert import convert
 from tfcompress.export.simulate import BATCH, observe, simulate
 from tfcompress.fake_quant.forward_pass import Mode
-from tfcompress.fake_quant.patching import laid
+from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import INT8, mode_of
 from tfcompress.graph.keras_private import input_triples
@@ -18,7 +18,7 @@ from tfcompress.schedules.base import MOST_STEPS
 from tfcompress.techniques.base import Memory
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.text.log import tell
-from tfcompress.training.binding import network_of
+from tfcompress.training.binding import find_network
 from tfcompress.training.carriers import LiveLayers
 from tfcompress.training.checkpoint import restore, save_compression
 from tfcompress.training.clock import Clock
@@ -28,7 +28,7 @@ from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan
 from tfcompress.training.runners.fit import Fit
 from tfcompress.training.runners.loop import Loop
-from tfcompress.training.weight_health import changed, diverged, not_finite, out_of_constraint
+from tfcompress.training.weight_health import changed, divergence_message, find_not_finite, find_violated_constraints
 from tfcompress.validation import checks
 
 AS_THEY_WERE = (
@@ -145,19 +145,19 @@ class CompressionRun:
 
         For a network that is known already, the plan is made anew.
         """
-        self.trained, network = model, network_of(model, self.asked)
+        self.trained, network = model, find_network(model, self.asked)
         if network is self.network:
             self.renew()
             return
         self.network = self.plan = None
         if is_built(network):
-            self.meet(network)
+            self.attach_network(network)
 
-    def meet(self, network: keras.Model) -> None:
+    def attach_network(self, network: keras.Model) -> None:
         """Makes the plan for a built network and attaches the state to it."""
         plan = self._planned(network)
         self.network, self.plan, self._is_calibrated = network, plan, False
-        plan.state.hang(network)
+        plan.state.attach_to(network)
         memories = {t.name: Memory(network, plan.extras[t.name], plain=self.file_model) for t in self.recipe}
         self.clock = Clock(plan.state)
         self.laps = Laps(Lap(self.clock, memories))
@@ -184,11 +184,11 @@ class CompressionRun:
             return False
         self.plan = plan
         self.clock.follow(plan.state)
-        plan.state.hang(self.network)
+        plan.state.attach_to(self.network)
         for name, memory in self.laps.main.memories.items():
             memory.extras = plan.extras[name]
         self._prepare_optimizer(before.state)
-        self.laps.welcome(plan)
+        self.laps.add_new_weights(plan)
         return True
 
     def laid(self):
@@ -254,7 +254,7 @@ class CompressionRun:
         if self.fit is not None:
             self.fit.follow()
 
-    def settle_epoch(self, logs: dict | None) -> None:
+    def finalize_epoch(self, logs: dict | None) -> None:
         """Ends an epoch before any other callback does: bakes the weights and adds facts to `logs`."""
         for lap in self.laps:
             lap.clock.end_epoch()
@@ -265,10 +265,10 @@ class CompressionRun:
     def _advance(self, lap: Lap, last: bool):
         lap.advance(self.recipe, self.laps.kernels(lap, self.plan), last)
 
-    def settle_training(self) -> None:
+    def finalize_training(self) -> None:
         """Ends the training before any other callback does: removes the step functions, sets final weights."""
         early, self._is_ending = self.laps.progress, True
-        self.let_go()
+        self.remove_step_functions()
         if self.clock.step == self._begun_at:
             self.note(f"no training step ran under the techniques: {AS_THEY_WERE}")
         self._settle()
@@ -282,7 +282,7 @@ class CompressionRun:
         self._settle_changes()
         tell("tfcompress: " + "; ".join([summary(self.state), *self.notes]), self.verbose)
 
-    def let_go(self) -> None:
+    def remove_step_functions(self) -> None:
         """Removes the step functions of a `fit` from the model."""
         if self.fit is not None:
             self.fit.remove()
@@ -297,7 +297,7 @@ class CompressionRun:
         self.laps.merge()
         self.clock.finish()
         self.state.bake()
-        if lost := out_of_constraint(self.state):
+        if lost := find_violated_constraints(self.state):
             self.note(f"the constraints of {', '.join(lost)} can't hold together with the techniques on these weights")
 
     def _settle_changes(self):
@@ -310,7 +310,7 @@ class CompressionRun:
             )
             self._settle()
         self.notes = [note for note in self.notes if note != self._diverged]
-        self._diverged = diverged(lost) if (lost := not_finite(self.file_model)) else None
+        self._diverged = divergence_message(lost) if (lost := find_not_finite(self.file_model)) else None
         if self._diverged:
             self.note(self._diverged)
 
@@ -324,7 +324,7 @@ class CompressionRun:
                 "compressed model meanwhile."
             )
         if not self.is_fitted:
-            self.let_go()
+            self.remove_step_functions()
         if not self.laps.is_over:
             if not self.clock.step and self.recipe:
                 self.note(f"no training step was counted: {AS_THEY_WERE}")
@@ -374,7 +374,7 @@ class CompressionRun:
         model = self.trained
         held, model.test_function = model.test_function, None
         try:
-            with laid(self.network, self.laid(), Mode.FOLDED):
+            with patched_calls(self.network, self.laid(), Mode.FOLDED):
                 return model.evaluate(*args, **kwargs)
         finally:
             # inside fit, validation continues with the function it had

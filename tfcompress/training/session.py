@@ -14,7 +14,7 @@ from tfcompress.export.finite import check_weights
 from tfcompress.export.loading import load_model
 from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
-from tfcompress.session_layers.wrapping import counted, is_wrapped, unwrapped, wrapped
+from tfcompress.session_layers.wrapping import is_wrapped, read_counters, unwrap_layers, wrap_layers
 from tfcompress.techniques.protocol.hook_values import Change
 from tfcompress.techniques.recipe import Recipe, fingerprint
 from tfcompress.training.callback import Compression
@@ -40,7 +40,7 @@ class Session:
         self, plain: keras.Model, plan: Plan, recipe: Recipe, operated: Sequence[tuple] = (), **options: Any
     ) -> None:
         self.plan = plan
-        self.model = wrapped(plain, plan.state, fingerprint(recipe))
+        self.model = wrap_layers(plain, plan.state, fingerprint(recipe))
         carrier = WrapperLayers(plan, plain, recipe, operated)
         self.callback = Compression.carrying(CompressionRun([t for t in recipe if t.is_gradual], carrier, **options))
         self.callbacks = [self.callback]
@@ -124,8 +124,8 @@ def compress(
     before = clock = None
     with model.distribute_strategy.scope():
         if is_wrapped(model):
-            clock = counted(model)
-            model, before = unwrapped(model)
+            clock = read_counters(model)
+            model, before = unwrap_layers(model)
         check_no_borrowed(model, "compress")
         plain, _ = copied(model)
         goes_on = clock is not None and clock["recipe"] == fingerprint(recipe)

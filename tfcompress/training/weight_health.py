@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfcompress.fake_quant.constraints import is_kept
+from tfcompress.fake_quant.constraints import meets_constraint
 from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.base import FIXED_POINT
@@ -12,7 +12,7 @@ from tfcompress.graph.tree import leaves
 from tfcompress.training.laps import is_finite
 
 
-def not_finite(model: keras.Model) -> list[str]:
+def find_not_finite(model: keras.Model) -> list[str]:
     """Returns the paths of the layers with weights, or BatchNormalization statistics, that are NaN or infinite."""
     return [
         path
@@ -21,7 +21,7 @@ def not_finite(model: keras.Model) -> list[str]:
     ]
 
 
-def diverged(names: list[str]) -> str:
+def divergence_message(names: list[str]) -> str:
     """Returns the sentence that names layers whose weights are not finite."""
     shown = ", ".join(repr(name) for name in names[:5]) + (" and more" if len(names) > 5 else "")
     return (
@@ -41,11 +41,11 @@ def _is_held(chain: WeightChain) -> bool:
     return bool(np.all(near & ((value == 0) == (weight == 0))))
 
 
-def out_of_constraint(state: CompressionState) -> list[str]:
+def find_violated_constraints(state: CompressionState) -> list[str]:
     """Returns the paths of the weights whose values violate their constraint once the techniques are applied."""
     return [
         f"{t.path}/{c.path}"
         for t in state.op_plans
         for c in t.chains.values()
-        if is_finite(c.variable) and not is_kept(c.variable, full_precision(c.variable))
+        if is_finite(c.variable) and not meets_constraint(c.variable, full_precision(c.variable))
     ]

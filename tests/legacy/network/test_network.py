@@ -6,7 +6,7 @@ import pytest
 from tfcompress.legacy.network.network import network
 from tfcompress.legacy.port import port
 from tfcompress.legacy.refused import NotPorted
-from tfcompress.legacy.values import Asked
+from tfcompress.legacy.values import PortOptions
 
 tf_keras = pytest.importorskip("tf_keras")
 L = tf_keras.layers
@@ -84,7 +84,7 @@ def test_inputs_that_no_integer_file_takes_are_refused():
         entry = {"class_name": "InputLayer", "name": "x", "config": config, "inbound_nodes": []}
         graph = {"layers": [entry], "input_layers": [["x", 0, 0]], "output_layers": [["x", 0, 0]]}
         with pytest.raises(NotPorted, match=rf"'x' \(InputLayer\).*{text}"):
-            network({"class_name": "Functional", "config": graph}, Asked())
+            network({"class_name": "Functional", "config": graph}, PortOptions())
 
 
 def test_a_tensor_that_no_layer_makes_is_refused():
@@ -92,7 +92,7 @@ def test_a_tensor_that_no_layer_makes_is_refused():
     config = tf_keras.Model(model.inputs, model.outputs).get_config()
     config["layers"][1]["inbound_nodes"] = [[["dense", 0, 0, {}]]]
     with pytest.raises(NotPorted, match=r"'dense' \(Dense\).*no layer of the model makes"):
-        network({"class_name": "Functional", "config": config}, Asked())
+        network({"class_name": "Functional", "config": config}, PortOptions())
 
 
 def test_layers_that_do_not_fit_are_named():
@@ -100,4 +100,4 @@ def test_layers_that_do_not_fit_are_named():
     config = tf_keras.Sequential([tf_keras.Input((4,)), *layers]).get_config()
     config["layers"][2]["config"]["target_shape"] = (3,)
     with pytest.raises(NotPorted, match=r"'shape' \(Reshape\)"):
-        network({"class_name": "Sequential", "config": config}, Asked())
+        network({"class_name": "Sequential", "config": config}, PortOptions())

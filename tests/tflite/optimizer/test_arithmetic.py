@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.arithmetic import added, clipped, converted, full, requantized
+from tfcompress.tflite.optimizer.arithmetic import add_ranges, clip_range, full, requantize_range, rescale_range
 
 
 def fixed(factor):
@@ -37,7 +37,7 @@ def test_every_way_of_rounding_lies_in_the_range(factor):
     rng = np.random.default_rng(0)
     near_halves = np.rint((np.arange(-140, 140) + 0.5) / factor).astype(np.int64)
     values = np.concatenate([near_halves, near_halves - 1, near_halves + 1, rng.integers(-150, 150, 500), [0]])
-    low, high = requantized(values, values, factor, 3)
+    low, high = requantize_range(values, values, factor, 3)
     for rounded in (twice_rounded, once_rounded, float_rounded):
         found = rounded(values, factor) + 3
         assert (low <= found).all() and (found <= high).all()
@@ -47,15 +47,15 @@ def test_every_way_of_rounding_lies_in_the_range(factor):
 
 
 def test_an_accumulator_that_may_overflow_is_anything():
-    low, high = requantized(np.array([-(2**40), 0]), np.array([0, 2**33]), 1e-9, 0)
+    low, high = requantize_range(np.array([-(2**40), 0]), np.array([0, 2**33]), 1e-9, 0)
     assert low.tolist() == [-128, -128]
     assert high.tolist() == [127, 127]
 
 
 def test_conversion_and_sum_are_exact_at_zero_point():
     at_zero = np.array([5]), np.array([5])
-    assert [end.tolist() for end in converted(at_zero, 0.37, (5, -9), error=0.5)] == [[-9], [-9]]
-    found = added(at_zero, (np.array([-3]), np.array([-3])), (0.8, 1.3), (5, -3, 11))
+    assert [end.tolist() for end in rescale_range(at_zero, 0.37, (5, -9), error=0.5)] == [[-9], [-9]]
+    found = add_ranges(at_zero, (np.array([-3]), np.array([-3])), (0.8, 1.3), (5, -3, 11))
     assert [end.tolist() for end in found] == [[11], [11]]
 
 
@@ -66,7 +66,7 @@ def test_a_sum_holds_all_sums():
         factors, zeros = rng.uniform(-2, 2, 2), rng.integers(-20, 20, 3)
         a, b = (rng.integers(low, high + 1, 200) for low, high in ends)
         exact = (a - zeros[0]) * factors[0] + (b - zeros[1]) * factors[1]
-        low, high = added(*((np.array([x]), np.array([y])) for x, y in ends), tuple(factors), tuple(zeros))
+        low, high = add_ranges(*((np.array([x]), np.array([y])) for x, y in ends), tuple(factors), tuple(zeros))
         codes = np.rint(exact) + zeros[2]
         assert low[0] <= codes.min() and codes.max() <= high[0]
 
@@ -74,9 +74,9 @@ def test_a_sum_holds_all_sums():
 def test_clips():
     kinds = schema.ActivationFunctionType
     span = np.array([-400, -5, 10]), np.array([300, -2, 20])
-    low, high = clipped(span, kinds.RELU, 0.1, -1)
+    low, high = clip_range(span, kinds.RELU, 0.1, -1)
     assert (low.tolist(), high.tolist()) == ([-1, -1, 10], [127, -1, 20])
-    low, high = clipped(span, kinds.RELU6, 0.5, 0)
+    low, high = clip_range(span, kinds.RELU6, 0.5, 0)
     assert (low.tolist(), high.tolist()) == ([0, 0, 10], [12, 0, 12])
-    low, high = clipped(span, kinds.TANH, 0.5, 0)
+    low, high = clip_range(span, kinds.TANH, 0.5, 0)
     assert (low.tolist(), high.tolist()) == tuple(end.tolist() for end in full(3))

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from tfcompress.tflite.optimizer.channels import Channels
+from tfcompress.tflite.optimizer.channels import RemovableChannels
 from tfcompress.tflite.optimizer.circuit import Circuit
-from tfcompress.tflite.optimizer.packing import unpacked
+from tfcompress.tflite.optimizer.packing import unpack_file
 from tfcompress.tflite.optimizer.sharing import ends_of
 
 
 def channels_of(content):
-    model = unpacked(content)
-    return Channels(Circuit(model, model.subgraphs[0], ends_of(model, 0)))
+    model = unpack_file(content)
+    return RemovableChannels(Circuit(model, model.subgraphs[0], ends_of(model, 0)))
 
 
 @pytest.mark.parametrize("seed", range(20))

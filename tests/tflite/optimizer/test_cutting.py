@@ -5,16 +5,16 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.tflite.optimizer.cutting import cut
-from tfcompress.tflite.optimizer.packing import packed, unpacked
+from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 from tfcompress.tflite.optimizer.sharing import share
 from tfcompress.tflite.schema.flatbuffer import read
 
 
 def slimmed(content):
-    model = unpacked(content)
+    model = unpack_file(content)
     done = cut(model)
     share(model, "io")
-    return packed(model), done
+    return pack_model(model), done
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -87,7 +87,7 @@ def test_every_graph_of_a_file_is_cut(drawing, draw, run, some_codes):
     # numbers count from the first buffer of the second file, which is empty
     model.operatorCodes = [*model.operatorCodes, *two.codes]
     model.subgraphs.append(other)
-    content = packed(model)
+    content = pack_model(model)
     smaller, done = slimmed(content)
     alone = [slimmed(each.content)[1] for each in (draw(3), draw(7))]
     assert done.channels == sum(each.channels for each in alone)
@@ -101,7 +101,7 @@ def test_metadata_that_may_count_operations_keep_the_graph_as_it_is(draw):
     model = draw(3).model()
     model.buffers.append(schema.BufferT(data=np.arange(8, dtype=np.uint8)))
     model.metadata = [schema.MetadataT(name=b"model_control_dependencies", buffer=len(model.buffers) - 1)]
-    content = packed(model)
+    content = pack_model(model)
     smaller, done = slimmed(content)
     assert done.channels == 0
     before, after = (read(each).graphs[0] for each in (content, smaller))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.packing import archive, packed, unpacked, with_archive
+from tfcompress.tflite.optimizer.packing import archive, pack_model, unpack_file, with_archive
 from tfcompress.tflite.schema.flatbuffer import IDENTIFIER, read
 
 FILES = ["float32", "float16", "int8", "uint8", "int16x8", "int8_dynamic", "two_int8", "elu_int8", "flex"]
@@ -51,12 +51,12 @@ def offsets(content):
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_model_in_fewer_bytes(tiny_files, name):
     content = tiny_files[name]
-    smaller = packed(unpacked(content))
+    smaller = pack_model(unpack_file(content))
     assert facts(smaller) == facts(content)
     assert options(smaller) == options(content)
-    assert len(smaller) < min(len(content), len(plainly_packed(unpacked(content))))
+    assert len(smaller) < min(len(content), len(plainly_packed(unpack_file(content))))
     assert all(offset % 16 == 0 for offset in offsets(smaller))
-    assert packed(unpacked(smaller)) == smaller
+    assert pack_model(unpack_file(smaller)) == smaller
 
 
 def test_random_contents_and_names_come_back():
@@ -72,7 +72,7 @@ def test_random_contents_and_names_come_back():
     ]  # fmt: skip
     graph = schema.SubGraphT(tensors=tensors, inputs=[], outputs=[], operators=[])
     content = plainly_packed(schema.ModelT(version=3, subgraphs=[graph], buffers=buffers, operatorCodes=[]))
-    smaller = packed(unpacked(content))
+    smaller = pack_model(unpack_file(content))
     assert facts(smaller) == facts(content)
     zeros = [t.quantization.zeroPoint.tolist() for t in schema.ModelT.InitFromPackedBuf(smaller).subgraphs[0].tensors]
     assert zeros == [t.quantization.zeroPoint.tolist() for t in tensors]
@@ -80,10 +80,10 @@ def test_random_contents_and_names_come_back():
 
 
 def test_options_of_a_newer_schema_are_refused(tiny_files):
-    model = unpacked(tiny_files["int8"])
+    model = unpack_file(tiny_files["int8"])
     model.subgraphs[0].operators[0].builtinOptionsType = 250
     with pytest.raises(ValueError, match="options of kind 250"):
-        unpacked(plainly_packed(model))
+        unpack_file(plainly_packed(model))
 
 
 def test_fields_of_a_newer_schema_are_refused(tiny_files, monkeypatch):
@@ -94,20 +94,20 @@ def test_fields_of_a_newer_schema_are_refused(tiny_files, monkeypatch):
         patch.setattr(schema, "TensorAddType", lambda b, kind: (pack(b, kind), b.PrependInt32Slot(11, 7, 0)))
         content = plainly_packed(unpacked_with(known, tiny_files["int8"], patch))
     with pytest.raises(ValueError, match="fields of Tensor"):
-        unpacked(content)
+        unpack_file(content)
 
 
 def unpacked_with(start, content, patch):
     longer = schema.TensorStart
     patch.setattr(schema, "TensorStart", start)
-    model = unpacked(content)
+    model = unpack_file(content)
     patch.setattr(schema, "TensorStart", longer)
     return model
 
 
 def test_contents_behind_the_flatbuffer_are_taken_in(tiny_files):
     content = tiny_files["int8"]
-    model = unpacked(content)
+    model = unpack_file(content)
     moved = [buffer for buffer in model.buffers if buffer.data is not None and len(buffer.data) > 20]
     assert moved
     tail = b"".join(buffer.data.tobytes() for buffer in moved)
@@ -118,7 +118,7 @@ def test_contents_behind_the_flatbuffer_are_taken_in(tiny_files):
         buffer.offset, start = start, start + buffer.size
     outside = plainly_packed(model) + tail
     assert facts(outside) == facts(content)
-    assert packed(unpacked(outside)) == packed(unpacked(content))
+    assert pack_model(unpack_file(outside)) == pack_model(unpack_file(content))
 
 
 def test_files_that_a_metadata_tool_appended_stay(tiny_files):
@@ -126,11 +126,11 @@ def test_files_that_a_metadata_tool_appended_stay(tiny_files):
     with zipfile.ZipFile(stream, "a") as files:
         files.writestr("labels.txt", "cat\ndog\n")
     content = stream.getvalue()
-    smaller = with_archive(packed(unpacked(content)), archive(content))
+    smaller = with_archive(pack_model(unpack_file(content)), archive(content))
     assert len(smaller) < len(content)
     with zipfile.ZipFile(io.BytesIO(smaller)) as files:
         assert files.read("labels.txt") == b"cat\ndog\n"
-    assert with_archive(packed(unpacked(smaller)), archive(smaller)) == smaller
+    assert with_archive(pack_model(unpack_file(smaller)), archive(smaller)) == smaller
     assert archive(tiny_files["int8"]) is None
 
 
@@ -138,13 +138,13 @@ def test_cut_off_and_damaged_files(tiny_files):
     content = tiny_files["two_int8"]
     for length in range(0, len(content) - 64, len(content) // 30):
         with pytest.raises(ValueError, match="not a .tflite file"):
-            unpacked(content[:length])
+            unpack_file(content[:length])
     rng = np.random.default_rng(0)
     for _ in range(150):
         damaged = bytearray(content)
         for position in rng.integers(8, len(content), 6):
             damaged[position] = rng.integers(256)
         try:
-            packed(unpacked(bytes(damaged)))
+            pack_model(unpack_file(bytes(damaged)))
         except ValueError as error:
             assert str(error)

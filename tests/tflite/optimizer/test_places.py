@@ -29,9 +29,9 @@ def all_pairs(drawing, start, name, seed):
 
 
 def content_of(model):
-    from tfcompress.tflite.optimizer.packing import packed
+    from tfcompress.tflite.optimizer.packing import pack_model
 
-    return packed(model)
+    return pack_model(model)
 
 
 def run(interpreter, x, other, first, second):

@@ -156,14 +156,14 @@ def test_layers_move_up_when_an_operation_before_them_goes():
     artifact = tfc.convert(model, calibration=np.random.default_rng(0).random((32, 6, 6, 2), np.float32))
     assert tfc.slim(artifact).metadata["layers"] == artifact.metadata["layers"]
     # the first operation is made one that nobody reads
-    from tfcompress.tflite.optimizer.packing import packed, unpacked
+    from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 
-    flat = unpacked(artifact.content)
+    flat = unpack_file(artifact.content)
     ops = flat.subgraphs[0].operators
     names = [artifact.layer_of(op) for op in artifact.model.graphs[0].ops]
     at, other = names.index("gate"), names.index("trunk")
     ops[names.index("join")].inputs = np.array([ops[other].outputs[0]] * 2, np.int32)
-    smaller = tfc.slim(tfc.Artifact(packed(flat), artifact.metadata))
+    smaller = tfc.slim(tfc.Artifact(pack_model(flat), artifact.metadata))
     left = [smaller.layer_of(op) for op in smaller.model.graphs[0].ops]
     assert left == [name for name in names if name not in ("gate", "nobody")]
     assert at != other
@@ -298,13 +298,13 @@ def test_files_that_others_made(shared_data, name, most):
 
 def refused_by_the_interpreter(artifact):
     """A bias that names a dimension it does not have, as files for microcontrollers do: only they run it."""
-    from tfcompress.tflite.optimizer.packing import packed, unpacked
+    from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 
-    model = unpacked(artifact.content)
+    model = unpack_file(artifact.content)
     for tensor in model.subgraphs[0].tensors:
         if len(tensor.shape) == 1 and tensor.quantization is not None and len(tensor.quantization.scale) > 1:
             tensor.quantization.quantizedDimension = 3
-    return packed(model)
+    return pack_model(model)
 
 
 def test_no_channel_is_cut_from_a_file_that_can_not_be_compared(converted):

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 import tfcompress as tfc
 from tfcompress.tflite.schema import flatbuffer
 from tfcompress.tflite.schema.op_shapes import check_shapes
-from tfcompress.tflite.schema.op_sizes import contradict, made_sizes
+from tfcompress.tflite.schema.op_sizes import contradict, output_sizes
 
 
 def tensor(shape=None, data=None, dtype="int8"):
@@ -69,15 +69,15 @@ def test_each_rule_takes_what_is_made_and_nothing_larger(name, inputs, output):
 )
 def test_what_makes_no_shape_is_refused(name, inputs, message):
     with pytest.raises(ValueError, match=message):
-        made_sizes(name, inputs)
+        output_sizes(name, inputs)
 
 
 def test_what_is_known_only_when_the_file_runs_is_not_looked_at():
-    assert made_sizes("PAD", [X, tensor((4, 2), dtype="int32")]) is None
-    assert made_sizes("PAD", [tensor((-1, 6)), tensor(data=[[1, 1], [2, 0]])]) == [None, 8]
-    assert made_sizes("ADD", [tensor((-1, 3)), tensor(())]) == [None, 3]
-    assert made_sizes("ADD", [tensor(()), tensor(())]) is None
-    assert made_sizes("GATHER", [X, tensor((2,))]) is None
+    assert output_sizes("PAD", [X, tensor((4, 2), dtype="int32")]) is None
+    assert output_sizes("PAD", [tensor((-1, 6)), tensor(data=[[1, 1], [2, 0]])]) == [None, 8]
+    assert output_sizes("ADD", [tensor((-1, 3)), tensor(())]) == [None, 3]
+    assert output_sizes("ADD", [tensor(()), tensor(())]) is None
+    assert output_sizes("GATHER", [X, tensor((2,))]) is None
     assert not contradict([1, 6, 3], (6, 3)) and contradict([1, 6, 3], (6, 4))
 
 

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import Transform, straight_through
-from tfcompress.fake_quant.transforms.taps import note_gradient
+from tfcompress.fake_quant.transforms.taps import record_gradient
 from tfcompress.file_formats import INT8, Codes
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.quant_spec import QuantSpec
@@ -214,7 +214,7 @@ class LearnedRange(ActivationRange):
             self.exponents.assign(exponents)
             # LSQ's gradient scale keeps the step of the range in proportion to that of the weights
             codes = tf.cast(tf.size(x), tf.float32) * float(Codes(self.bits).steps)
-            exponents = note_gradient(exponents, self.gradients, tf.math.rsqrt(codes))
+            exponents = record_gradient(exponents, self.gradients, tf.math.rsqrt(codes))
         low, high = self._range(exponents)
         if how == TRAIN:
             self.low.assign(low)

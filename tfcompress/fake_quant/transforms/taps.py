@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def note_gradient(value, gradients, scale=1.0):
+def record_gradient(value, gradients, scale=1.0):
     """Returns a value unchanged; the backward pass adds its gradient times `scale` to a variable.
 
     Args:

@@ -15,7 +15,7 @@ from tfcompress.legacy.refused import NotPorted
 
 
 @dataclass(frozen=True)
-class Row:
+class ArgumentChanges:
     """Differences of a layer class between Keras 2 and Keras 3.
 
     Args:
@@ -34,7 +34,7 @@ class Row:
 
 
 _KERNEL = frozenset(f"kernel_{what}" for what in ("initializer", "regularizer", "constraint"))
-_UNROLLED = Row(absent={"reset_after": False})
+_UNROLLED = ArgumentChanges(absent={"reset_after": False})
 _LOCAL = ("Keras 3 has no layer whose kernel differs from place to place.", "Put a Conv layer there and train it.")
 _TABLE = (
     "it keeps a table of strings or numbers outside of the weights, and no integer file can hold it.",
@@ -49,33 +49,35 @@ _TRAINED_RANGES = (
     "Make the file from the live model with tfcompress.legacy.tfmot.tflite(model).",
 )
 
-ROWS: dict[str, Row] = {
-    "BatchNormalizationV1": Row(now="BatchNormalization"),
-    "BatchNormalizationV2": Row(now="BatchNormalization"),
-    "SyncBatchNormalization": Row(now="BatchNormalization", absent={"synchronized": True}),
-    "DepthwiseConv1D": Row(unused=_KERNEL),
-    "DepthwiseConv2D": Row(unused=_KERNEL),
-    "SeparableConv1D": Row(unused=_KERNEL),
-    "SeparableConv2D": Row(unused=_KERNEL),
-    "LeakyReLU": Row(renamed={"alpha": "negative_slope"}),
-    "ThresholdedReLU": Row(now="ReLU", renamed={"theta": "threshold"}),
+ROWS: dict[str, ArgumentChanges] = {
+    "BatchNormalizationV1": ArgumentChanges(now="BatchNormalization"),
+    "BatchNormalizationV2": ArgumentChanges(now="BatchNormalization"),
+    "SyncBatchNormalization": ArgumentChanges(now="BatchNormalization", absent={"synchronized": True}),
+    "DepthwiseConv1D": ArgumentChanges(unused=_KERNEL),
+    "DepthwiseConv2D": ArgumentChanges(unused=_KERNEL),
+    "SeparableConv1D": ArgumentChanges(unused=_KERNEL),
+    "SeparableConv2D": ArgumentChanges(unused=_KERNEL),
+    "LeakyReLU": ArgumentChanges(renamed={"alpha": "negative_slope"}),
+    "ThresholdedReLU": ArgumentChanges(now="ReLU", renamed={"theta": "threshold"}),
     "GRU": _UNROLLED,
     "GRUCell": _UNROLLED,
-    "GRUV2": Row(now="GRU", absent={"reset_after": True}),
-    "LSTMV2": Row(now="LSTM"),
-    "CuDNNGRU": Row(now="GRU", absent={"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid"}),
-    "CuDNNLSTM": Row(now="LSTM", absent={"activation": "tanh", "recurrent_activation": "sigmoid"}),
-    "LocallyConnected1D": Row(refused=_LOCAL),
-    "LocallyConnected2D": Row(refused=_LOCAL),
-    "DenseFeatures": Row(refused=_TABLE),
-    "IntegerLookup": Row(refused=_TABLE),
-    "StringLookup": Row(refused=_TABLE),
-    "TextVectorization": Row(refused=_TABLE),
-    "ClusterWeights": Row(refused=_TFMOT),
-    "PruneLowMagnitude": Row(refused=_TFMOT),
-    "QuantizeLayer": Row(refused=_TRAINED_RANGES),
-    "QuantizeWrapper": Row(refused=_TRAINED_RANGES),
-    "QuantizeWrapperV2": Row(refused=_TRAINED_RANGES),
+    "GRUV2": ArgumentChanges(now="GRU", absent={"reset_after": True}),
+    "LSTMV2": ArgumentChanges(now="LSTM"),
+    "CuDNNGRU": ArgumentChanges(
+        now="GRU", absent={"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid"}
+    ),
+    "CuDNNLSTM": ArgumentChanges(now="LSTM", absent={"activation": "tanh", "recurrent_activation": "sigmoid"}),
+    "LocallyConnected1D": ArgumentChanges(refused=_LOCAL),
+    "LocallyConnected2D": ArgumentChanges(refused=_LOCAL),
+    "DenseFeatures": ArgumentChanges(refused=_TABLE),
+    "IntegerLookup": ArgumentChanges(refused=_TABLE),
+    "StringLookup": ArgumentChanges(refused=_TABLE),
+    "TextVectorization": ArgumentChanges(refused=_TABLE),
+    "ClusterWeights": ArgumentChanges(refused=_TFMOT),
+    "PruneLowMagnitude": ArgumentChanges(refused=_TFMOT),
+    "QuantizeLayer": ArgumentChanges(refused=_TRAINED_RANGES),
+    "QuantizeWrapper": ArgumentChanges(refused=_TRAINED_RANGES),
+    "QuantizeWrapperV2": ArgumentChanges(refused=_TRAINED_RANGES),
 }
 
 # Keys that Keras 3 does not know, and which of their values don't affect the output.
@@ -113,7 +115,7 @@ def renamed(name: str, class_name: str, config: dict[str, Any]) -> tuple[str, di
         >>> renamed("act", "LeakyReLU", {"alpha": 0.1})
         ('LeakyReLU', {'negative_slope': 0.1})
     """
-    row = ROWS.get(class_name, Row())
+    row = ROWS.get(class_name, ArgumentChanges())
     if row.refused:
         raise NotPorted(name, class_name, *row.refused)
     config = {row.renamed.get(key, key): value for key, value in config.items() if key not in row.unused}

@@ -10,7 +10,7 @@ from tfcompress.legacy.functions import function_of
 from tfcompress.legacy.network.arguments import known, renamed
 from tfcompress.legacy.ported import Ported, plain_name
 from tfcompress.legacy.refused import NotPorted
-from tfcompress.legacy.values import Asked, activation, behaviour, dtype, plain
+from tfcompress.legacy.values import PortOptions, activation, behaviour, dtype, plain
 
 _INNER = ("layer", "backward_layer", "cell")
 _BEHAVIOURS = ("_initializer", "_regularizer", "_constraint")
@@ -19,7 +19,7 @@ _BEHAVIOURS = ("_initializer", "_regularizer", "_constraint")
 Inside = Callable[[dict[str, Any], str], Ported]
 
 
-def layer(entry: dict[str, Any], path: str, asked: Asked, inside: Inside) -> Ported:
+def layer(entry: dict[str, Any], path: str, asked: PortOptions, inside: Inside) -> Ported:
     """Makes a layer of Keras 3.
 
     Args:

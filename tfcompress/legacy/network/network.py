@@ -9,12 +9,12 @@ from tfcompress.legacy.network.layers import layer
 from tfcompress.legacy.network.replay import Replay
 from tfcompress.legacy.ported import Ported, plain_name
 from tfcompress.legacy.refused import NotPorted
-from tfcompress.legacy.values import Asked, dtype, plain
+from tfcompress.legacy.values import PortOptions, dtype, plain
 
 _MODELS = ("Functional", "Model")
 
 
-def network(entry: dict[str, Any], asked: Asked, path: str = "") -> Ported:
+def network(entry: dict[str, Any], asked: PortOptions, path: str = "") -> Ported:
     """Builds a model, with random weights.
 
     Args:
@@ -40,7 +40,7 @@ def network(entry: dict[str, Any], asked: Asked, path: str = "") -> Ported:
     return _functional(entry, asked, path)
 
 
-def inside(entry: dict[str, Any], path: str, asked: Asked) -> Ported:
+def inside(entry: dict[str, Any], path: str, asked: PortOptions) -> Ported:
     """Builds a layer or a nested model.
 
     Args:

@@ -34,7 +34,7 @@ def full(width: int) -> Span:
     return np.full(width, LOWEST, np.int64), np.full(width, HIGHEST, np.int64)
 
 
-def requantized(low: np.ndarray, high: np.ndarray, factor: np.ndarray | np.floating, zero: int) -> Span:
+def requantize_range(low: np.ndarray, high: np.ndarray, factor: np.ndarray | np.floating, zero: int) -> Span:
     """Returns the range of codes that accumulators are requantized to.
 
     Args:
@@ -56,7 +56,7 @@ def requantized(low: np.ndarray, high: np.ndarray, factor: np.ndarray | np.float
     return np.where(overflows, LOWEST, lowest), np.where(overflows, HIGHEST, highest)
 
 
-def converted(span: Span, factor: float, zeros: tuple[int, int], error: float = 0.0) -> Span:
+def rescale_range(span: Span, factor: float, zeros: tuple[int, int], error: float = 0.0) -> Span:
     """Converts a range of codes of one scale to codes of another.
 
     Args:
@@ -72,10 +72,10 @@ def converted(span: Span, factor: float, zeros: tuple[int, int], error: float = 
     slack = error + _ROUNDING + float(_first_rounding(np.asarray(factor, np.float64)))
     down = np.where(low == 0, 0, slack + np.abs(low) * _CONVERSION)
     up = np.where(high == 0, 0, slack + np.abs(high) * _CONVERSION)
-    return narrowed((_rounded(low * factor - down) + zeros[1], _rounded(high * factor + up) + zeros[1]))
+    return widen_on_overflow((_rounded(low * factor - down) + zeros[1], _rounded(high * factor + up) + zeros[1]))
 
 
-def added(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[int, int, int]) -> Span:
+def add_ranges(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[int, int, int]) -> Span:
     """Returns the range of codes of a sum of two tensors.
 
     Args:
@@ -93,10 +93,10 @@ def added(first: Span, second: Span, factors: tuple[float, float], zeros: tuple[
         terms.append(ends if factor >= 0 else ends[::-1])
     slack = _ROUNDING + _SUM * max(map(abs, factors))
     low, high = terms[0][0] + terms[1][0], terms[0][1] + terms[1][1]
-    return narrowed((_rounded(low - slack) + zeros[2], _rounded(high + slack) + zeros[2]))
+    return widen_on_overflow((_rounded(low - slack) + zeros[2], _rounded(high + slack) + zeros[2]))
 
 
-def narrowed(span: Span) -> Span:
+def widen_on_overflow(span: Span) -> Span:
     """Widens a range to all codes where a kernel that computes in 16 bits may overflow.
 
     Args:
@@ -110,7 +110,7 @@ def narrowed(span: Span) -> Span:
     return np.where(wraps, LOWEST, low), np.where(wraps, HIGHEST, high)
 
 
-def clipped(span: Span, activation: int, scale: float, zero: int) -> Span:
+def clip_range(span: Span, activation: int, scale: float, zero: int) -> Span:
     """Clips a range of codes to int8 and by the activation function that is fused into an operation.
 
     Args:

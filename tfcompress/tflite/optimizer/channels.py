@@ -15,7 +15,7 @@ from tfcompress.tflite.optimizer.places import block_of, block_of_product
 from tfcompress.tflite.optimizer.products import NAMES, Product, product_of
 
 
-class Channels:
+class RemovableChannels:
     """Ranges of codes and groups of the channels of a graph.
 
     Args:
@@ -61,7 +61,7 @@ class Channels:
             stays[group[place[tensor]]] = True
         for product in self.products.values():
             if product.is_mixing:
-                needed = ~product.free(self.span(product.x))
+                needed = ~product.removable_inputs(self.span(product.x))
                 stays[group[place[product.x]][needed]] = True
         self._fill(place, group, stays)
         return {

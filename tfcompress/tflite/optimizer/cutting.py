@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.channels import Channels
+from tfcompress.tflite.optimizer.channels import RemovableChannels
 from tfcompress.tflite.optimizer.circuit import Circuit
 from tfcompress.tflite.optimizer.sharing import ends_of, has_free_numbers, numbers
 
 
 @dataclass(frozen=True)
-class Cut:
+class RemovedCounts:
     """Counts of what was removed.
 
     Attributes:
@@ -25,7 +25,7 @@ class Cut:
     places: tuple[dict[int, int], ...]
 
 
-def cut(model: schema.ModelT) -> Cut:
+def cut(model: schema.ModelT) -> RemovedCounts:
     """Removes channels that are constant or never read, with their weights.
 
     Args:
@@ -43,7 +43,7 @@ def cut(model: schema.ModelT) -> Cut:
         after = {id(op): place for place, op in enumerate(graph.operators or ())}
         operations += len(before) - len(after)
         places.append({old: after[id(op)] for old, op in enumerate(before) if id(op) in after})
-    return Cut(channels, operations, tuple(places))
+    return RemovedCounts(channels, operations, tuple(places))
 
 
 _KINDS = {
@@ -81,7 +81,7 @@ def _has_options(model: schema.ModelT, graph: schema.SubGraphT) -> bool:
 def _cut_graph(circuit: Circuit) -> int:
     gone = 0
     while True:
-        found = Channels(circuit)
+        found = RemovableChannels(circuit)
         kept = found.kept()
         gone += sum(
             circuit.width(tensor) - len(channels)
@@ -94,12 +94,12 @@ def _cut_graph(circuit: Circuit) -> int:
             return gone
 
 
-def _settle(found: Channels) -> bool:
+def _settle(found: RemovableChannels) -> bool:
     # a list, not a generator: `settled` changes each of them
-    return any([product.settled(found.span(product.x)) for product in found.products.values()])
+    return any([product.zero_constant_outputs(found.span(product.x)) for product in found.products.values()])
 
 
-def _drop_unread(circuit: Circuit, found: Channels) -> bool:
+def _drop_unread(circuit: Circuit, found: RemovableChannels) -> bool:
     """Drops supported operations whose results are never read; others may have further effects."""
     unread = set(found.spans) - {*circuit.ends, *(index for op in circuit.ops for index in circuit.inputs(op))}
     kept = [op for op in circuit.ops if not (circuit.outputs(op) and set(circuit.outputs(op)) <= unread)]
@@ -109,7 +109,7 @@ def _drop_unread(circuit: Circuit, found: Channels) -> bool:
     return is_changed
 
 
-def _apply(circuit: Circuit, found: Channels, kept: dict[int, np.ndarray]) -> None:
+def _apply(circuit: Circuit, found: RemovableChannels, kept: dict[int, np.ndarray]) -> None:
     """Removes all channels but those kept from activations, kernels, biases and stored shapes."""
     for product in found.products.values():
         if product.x in kept or product.y in kept:

@@ -14,7 +14,7 @@ from tfcompress.tflite.optimizer.recording import Part, References, Scalars, Tab
 _LIMIT = 2**31 - 1
 
 
-def laid_out(parts: list[Part], root: int, identifier: bytes) -> bytes:
+def write_parts(parts: list[Part], root: int, identifier: bytes) -> bytes:
     """Writes the parts of a flatbuffer as bytes.
 
     Args:

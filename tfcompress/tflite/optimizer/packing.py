@@ -1,7 +1,7 @@
 """Reads a `.tflite` file into the schema's objects, and writes them with equal parts stored once.
 
 The generated `Pack` cannot share: two equal scales, option tables or shapes are two vectors there,
-and it forgets that the contents of buffers are aligned to 16 bytes. `packed` does both.
+and it forgets that the contents of buffers are aligned to 16 bytes. `pack_model` does both.
 """
 
 import io
@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.layout import laid_out
+from tfcompress.tflite.optimizer.layout import write_parts
 from tfcompress.tflite.optimizer.recording import Recorder
 from tfcompress.tflite.schema.flatbuffer import IDENTIFIER, read
 
@@ -22,7 +22,7 @@ LARGEST_ARCHIVE = 1 << 28
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, KeyError, OverflowError, AttributeError)
 
 
-def unpacked(content: bytes) -> schema.ModelT:
+def unpack_file(content: bytes) -> schema.ModelT:
     """Reads a file into objects that can be changed.
 
     Args:
@@ -57,7 +57,7 @@ def unpacked(content: bytes) -> schema.ModelT:
     return model
 
 
-def packed(model: schema.ModelT) -> bytes:
+def pack_model(model: schema.ModelT) -> bytes:
     """Writes a model as bytes, with equal tables, vectors and strings stored once.
 
     Args:
@@ -80,7 +80,7 @@ def packed(model: schema.ModelT) -> bytes:
     contents = [buffer.data for buffer in model.buffers or () if isinstance(buffer.data, np.ndarray)]
     recorder = Recorder({id(data): _ALIGNMENT for data in contents})
     root = model.Pack(recorder)
-    return laid_out(recorder.parts, root, IDENTIFIER)
+    return write_parts(recorder.parts, root, IDENTIFIER)
 
 
 def archive(content: bytes) -> zipfile.ZipFile | None:

@@ -14,12 +14,12 @@ from tfcompress.tflite.optimizer.arithmetic import (
     HIGHEST,
     LOWEST,
     Span,
-    added,
-    clipped,
-    converted,
+    add_ranges,
+    clip_range,
     full,
-    narrowed,
-    requantized,
+    requantize_range,
+    rescale_range,
+    widen_on_overflow,
 )
 from tfcompress.tflite.optimizer.circuit import Circuit
 
@@ -164,7 +164,7 @@ def _convert_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     kinds = schema.ActivationFunctionType
     clip = {"RELU": kinds.RELU, "RELU6": kinds.RELU6, "RELU_N1_TO_1": kinds.RELU_N1_TO_1}
     activation = clip.get(circuit.name(op), kinds.NONE)
-    return clipped(_in_scale(circuit, x, y, spans(x)), activation, circuit.scale(y), circuit.zero(y))
+    return clip_range(_in_scale(circuit, x, y, spans(x)), activation, circuit.scale(y), circuit.zero(y))
 
 
 def _mean_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
@@ -174,18 +174,18 @@ def _mean_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     if not circuit.same_scale(x, y) and abs(share % 1 - 0.5) < 2**-10:
         return full(circuit.width(y))
     found = _in_scale(circuit, x, y, spans(x), error=0.5)
-    return clipped(found, schema.ActivationFunctionType.NONE, circuit.scale(y), circuit.zero(y))
+    return clip_range(found, schema.ActivationFunctionType.NONE, circuit.scale(y), circuit.zero(y))
 
 
 def _in_scale(circuit: Circuit, x: int, y: int, span: Span, error: float = 0.0) -> Span:
     if circuit.same_scale(x, y):
         return span
-    return converted(span, circuit.scale(x) / circuit.scale(y), (circuit.zero(x), circuit.zero(y)), error)
+    return rescale_range(span, circuit.scale(x) / circuit.scale(y), (circuit.zero(x), circuit.zero(y)), error)
 
 
 def _pool_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     x, (y,) = circuit.inputs(op)[0], circuit.outputs(op)
-    return clipped(spans(x), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
+    return clip_range(spans(x), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
 
 
 def _pad_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
@@ -210,9 +210,9 @@ def _sum_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     sign = -1 if circuit.name(op) == "SUB" else 1
     factors = circuit.scale(a) / circuit.scale(y), sign * circuit.scale(b) / circuit.scale(y)
     zeros = circuit.zero(a), circuit.zero(b), circuit.zero(y)
-    found = added(spans(a), spans(b), factors, zeros)
+    found = add_ranges(spans(a), spans(b), factors, zeros)
     wide = np.broadcast_to(found[0], circuit.width(y)), np.broadcast_to(found[1], circuit.width(y))
-    return clipped(wide, op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
+    return clip_range(wide, op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
 
 
 def _product_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
@@ -222,8 +222,10 @@ def _product_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
     first, second = ([end - circuit.zero(x) for end in spans(x)] for x in (a, b))
     corners = [p * q + np.zeros(circuit.width(y), np.int64) for p in first for q in second]
     factor = np.float64(circuit.scale(a) * circuit.scale(b) / circuit.scale(y))
-    found = requantized(np.minimum.reduce(corners), np.maximum.reduce(corners), factor, circuit.zero(y))
-    return clipped(narrowed(found), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
+    found = requantize_range(np.minimum.reduce(corners), np.maximum.reduce(corners), factor, circuit.zero(y))
+    return clip_range(
+        widen_on_overflow(found), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y)
+    )
 
 
 def _reshape_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
@@ -240,7 +242,7 @@ def _join_span(circuit: Circuit, op: schema.OperatorT, spans: Spans) -> Span:
         part = spans(tie.first)
         low[at] = np.minimum(low[at], part[0][tie.channels[at]])
         high[at] = np.maximum(high[at], part[1][tie.channels[at]])
-    return clipped((low, high), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
+    return clip_range((low, high), op.builtinOptions.fusedActivationFunction, circuit.scale(y), circuit.zero(y))
 
 
 _TIES: dict[str, Callable[[Circuit, schema.OperatorT], list[Tie] | None]] = {

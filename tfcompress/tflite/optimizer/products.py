@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tfcompress.file_formats import INT8
-from tfcompress.tflite.optimizer.arithmetic import Span, clipped, requantized
+from tfcompress.tflite.optimizer.arithmetic import Span, clip_range, requantize_range
 from tfcompress.tflite.optimizer.circuit import Circuit
 from tfcompress.tflite.optimizer.sharing import numbers
 
@@ -77,7 +77,7 @@ class Product:
         low, high = self._accumulators(given)
         return self._codes(low, high)
 
-    def free(self, given: Span) -> np.ndarray:
+    def removable_inputs(self, given: Span) -> np.ndarray:
         """Returns which input channels a mixing operation can do without, (channels,).
 
         Those whose weights are all zero; those that are always at the zero point, as padding is; and
@@ -107,7 +107,7 @@ class Product:
             weights = weights[:, :, stays]
         self._store(weights[kept_y], bias[kept_y], kept_y)
 
-    def settled(self, given: Span) -> bool:
+    def zero_constant_outputs(self, given: Span) -> bool:
         """Replaces the kernels of outputs that are constant for every input by zeros and a bias.
 
         Args:
@@ -130,7 +130,7 @@ class Product:
     def _codes(self, low: np.ndarray, high: np.ndarray) -> Span:
         scale, zero = self.circuit.scale(self.y), self.circuit.zero(self.y)
         activation = self.op.builtinOptions.fusedActivationFunction
-        return clipped(requantized(low, high, self.factor, zero), activation, scale, zero)
+        return clip_range(requantize_range(low, high, self.factor, zero), activation, scale, zero)
 
     def _accumulators(self, given: Span) -> Span:
         low, high = (end - self.circuit.zero(self.x) for end in given)

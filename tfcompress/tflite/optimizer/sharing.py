@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.optimizer.packing import archive, packed, unpacked, with_archive
+from tfcompress.tflite.optimizer.packing import archive, pack_model, unpack_file, with_archive
 
 NAMES = ("io", "all")
 METADATA = ("needed", "all")
@@ -22,7 +22,7 @@ _NOTES = frozenset({"CONVERSION_METADATA"})
 _WITHOUT_NUMBERS = frozenset({"min_runtime_version", "TFLITE_METADATA", "reduced_precision_support", *_NOTES})
 
 
-def shared(content: bytes, names: str = "all", metadata: str = "needed") -> bytes:
+def share_file(content: bytes, names: str = "all", metadata: str = "needed") -> bytes:
     """Makes a file smaller without changing its operations or values.
 
     Args:
@@ -38,22 +38,22 @@ def shared(content: bytes, names: str = "all", metadata: str = "needed") -> byte
             has another value.
 
     Example:
-        >>> shared(b"no file")
+        >>> share_file(b"no file")
         Traceback (most recent call last):
         ValueError: not a .tflite file...
     """
-    model = unpacked(content)
+    model = unpack_file(content)
     share(model, names, metadata)
-    return with_archive(packed(model), archive(content))
+    return with_archive(pack_model(model), archive(content))
 
 
 def share(model: schema.ModelT, names: str = "all", metadata: str = "needed") -> None:
-    """Makes a model in memory smaller, as `shared` does with a file.
+    """Makes a model in memory smaller, as `share_file` does with a file.
 
     Args:
         model: The model; changed in place.
-        names: As in `shared`.
-        metadata: As in `shared`.
+        names: As in `share_file`.
+        metadata: As in `share_file`.
     """
     check_word("names", names, NAMES)
     check_word("metadata", metadata, METADATA)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tfcompress.tflite.artifact import Artifact
-from tfcompress.tflite.optimizer.cutting import Cut, cut
-from tfcompress.tflite.optimizer.packing import archive, packed, unpacked, with_archive
+from tfcompress.tflite.optimizer.cutting import RemovedCounts, cut
+from tfcompress.tflite.optimizer.packing import archive, pack_model, unpack_file, with_archive
 from tfcompress.tflite.optimizer.sharing import METADATA, NAMES, share
 from tfcompress.tflite.schema.element_types import numpy_type
 from tfcompress.tflite.trial_run import run_apart
@@ -92,11 +92,11 @@ def slim(
     return Artifact(content, _metadata(original, done, len(content), note))
 
 
-def _smaller(original: Artifact, channels: bool, names: str, metadata: str) -> tuple[bytes, Cut]:
-    model = unpacked(original.content)
-    done = cut(model) if channels else Cut(0, 0, tuple({} for _ in model.subgraphs))
+def _smaller(original: Artifact, channels: bool, names: str, metadata: str) -> tuple[bytes, RemovedCounts]:
+    model = unpack_file(original.content)
+    done = cut(model) if channels else RemovedCounts(0, 0, tuple({} for _ in model.subgraphs))
     share(model, names, metadata)
-    return with_archive(packed(model), archive(original.content)), done
+    return with_archive(pack_model(model), archive(original.content)), done
 
 
 def _artifact(file: Artifact | bytes | str | os.PathLike) -> Artifact:
@@ -109,7 +109,7 @@ def _artifact(file: Artifact | bytes | str | os.PathLike) -> Artifact:
     raise TypeError(f"slim: file must be an Artifact, bytes or a path. Received: {type(file).__name__}.")
 
 
-def _metadata(original: Artifact, done: Cut, size: int, note: dict[str, str]) -> dict[str, Any]:
+def _metadata(original: Artifact, done: RemovedCounts, size: int, note: dict[str, str]) -> dict[str, Any]:
     facts = dict(original.metadata)
     if done.operations and isinstance(facts.get("layers"), dict):
         facts["layers"] = _moved(facts["layers"], done)
@@ -124,7 +124,7 @@ def _metadata(original: Artifact, done: Cut, size: int, note: dict[str, str]) ->
     return facts
 
 
-def _moved(layers: dict[str, str], done: Cut) -> dict[str, str]:
+def _moved(layers: dict[str, str], done: RemovedCounts) -> dict[str, str]:
     """Returns layer names by the new numbers of their operations, without those of removed operations."""
     moved = {}
     for key, layer in layers.items():

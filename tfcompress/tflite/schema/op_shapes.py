@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tfcompress.tflite.schema.op_sizes import contradict, made_sizes, whole_numbers
+from tfcompress.tflite.schema.op_sizes import contradict, output_sizes, whole_numbers
 
 if TYPE_CHECKING:
     from tfcompress.tflite.schema.flatbuffer import Graph, Op, Tensor
@@ -149,7 +149,7 @@ def _scales(tensors: Sequence[Tensor]) -> str:
 
 def _sizes(name: str, inputs: Sequence[Tensor | None], y: Tensor) -> str:
     try:
-        made = made_sizes(name, inputs)
+        made = output_sizes(name, inputs)
     except ValueError as error:
         return str(error)
     if made is None or not contradict(made, y.shape_signature):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Sizes = list[int | None]
 
 
-def made_sizes(name: str, inputs: Sequence[Tensor | None]) -> Sizes | None:
+def output_sizes(name: str, inputs: Sequence[Tensor | None]) -> Sizes | None:
     """Computes the size of each dimension of an operation's output.
 
     Args:

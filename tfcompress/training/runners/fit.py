@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from tfcompress.fake_quant.patching import Member, StepFunctions, Training, at_first_step
+from tfcompress.fake_quant.patching import Member, RunningFit, StepFunctions, call_before_first_step
 from tfcompress.graph.trace import build
 from tfcompress.text.log import tell
 
@@ -32,7 +32,7 @@ class Fit:
     ):
         self.run, self.model, self.epochs, self.steps = run, model, epochs, steps
         running = (other.fit.functions for other in others if other.is_fitted)
-        self.functions = next(running, None) or StepFunctions(model, Training(callbacks))
+        self.functions = next(running, None) or StepFunctions(model, RunningFit(callbacks))
         self._member: Member | None = None
         self._known: Callable | None = None  # the train function that is ours, or that calls ours
 
@@ -46,7 +46,7 @@ class Fit:
         if self.run.network is not None:
             self._begin()
         else:
-            at_first_step(self.model, self.functions.training, self._meet)
+            call_before_first_step(self.model, self.functions.training, self._meet)
 
     def _begin(self):
         run = self.run
@@ -62,7 +62,7 @@ class Fit:
     def _meet(self, batch):
         """Builds a model with its first batch, and makes the plan for it."""
         build(self.model, batch)
-        self.run.meet(self.model)
+        self.run.attach_network(self.model)
         self._begin()
         self.run.begin_epoch(self.run.epoch)
 

@@ -6,8 +6,8 @@ from numbers import Integral
 
 import keras
 
-from tfcompress.fake_quant.patching import laid
-from tfcompress.graph.keras_private import overridden
+from tfcompress.fake_quant.patching import patched_calls
+from tfcompress.graph.keras_private import override_attributes
 
 
 class Loop:
@@ -48,8 +48,10 @@ class Loop:
             extra = run.objective.overrides(own=False)
             state = run.laid()
             self._was_called = not state.op_plans  # layers of a session have the techniques in them
-            self._stack.enter_context(laid(run.network, state, None, extra))
-            self._stack.enter_context(overridden([(t.op, "call", self._noting(t.op.call)) for t in state.op_plans]))
+            self._stack.enter_context(patched_calls(run.network, state, None, extra))
+            self._stack.enter_context(
+                override_attributes([(t.op, "call", self._noting(t.op.call)) for t in state.op_plans])
+            )
             run.before_step()
         except BaseException:
             self._stack.close()
@@ -70,7 +72,7 @@ class Loop:
         self.count += 1
         run.after_step(1, trains_own=True)
         if self.count % self.steps == 0:
-            run.settle_epoch(None)
+            run.finalize_epoch(None)
             run.begin_epoch(self.count // self.steps)
         run.before_step()
 
@@ -81,7 +83,7 @@ class Loop:
         self._forget_functions()
         run.loop = None
         if kind is None:
-            run.settle_training()
+            run.finalize_training()
             run.close()
         return False
 
