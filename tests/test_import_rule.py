@@ -132,6 +132,31 @@ def attribute_faults(tree, parts):
             yield node.lineno, "keras.src is used outside of graph/keras_private.py"
 
 
+# Private attributes of objects that a file did not make itself, by (file or folder, attribute): what they are.
+ALLOWED_PRIVATE = {
+    ("graph/keras_private.py", ""): "the one file for what Keras does not publish",
+    ("legacy/", ""): "reads models of Keras 2 as they are",
+    ("fake_quant/patching.py", "_getframe"): "Python has no other name for the stack",
+    ("training/callback_order.py", "_getframe"): "Python has no other name for the stack",
+    ("tflite/optimizer/packing.py", "_tab"): "generated readers of flatbuffers have no other way to their table",
+}
+
+
+def object_faults(tree, parts):
+    """Yields (line, fault) for private attributes that the file itself neither sets nor defines."""
+    file = "/".join(parts) + ".py"
+    own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    own |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    own |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not private(node.attr) or node.attr in own:
+            continue
+        if ast.unparse(node.value) in ("self", "cls", "super()"):
+            continue
+        if not any(file.startswith(place) and attr in ("", node.attr) for place, attr in ALLOWED_PRIVATE):
+            yield node.lineno, f"{ast.unparse(node)} is private to what has it"
+
+
 def print_faults(tree, parts):
     """Yields (line, fault) for prints of the library; a command line answers on stdout."""
     for node in ast.walk(tree):
@@ -150,8 +175,9 @@ def faults(package):
     """All breaches in a package, as `file:line: fault`."""
     found = []
     for relative, parts, tree in trees(package):
-        for line, fault in (*import_faults(tree, parts), *attribute_faults(tree, parts), *print_faults(tree, parts)):
-            found.append(f"{relative}:{line}: {fault}")
+        rules = (import_faults, attribute_faults, object_faults, print_faults)
+        lines = dict(pair for rule in rules for pair in rule(tree, parts))
+        found += [f"{relative}:{line}: {fault}" for line, fault in lines.items()]
     return found
 
 
@@ -262,6 +288,8 @@ def test_folders_and_files_stay_small():
         ("fake_quant/patching.py", "from keras import src"),
         ("fake_quant/patching.py", "import keras\nkeras.src.backend"),
         ("training/run.py", "def f():\n    print(1)"),
+        ("training/run.py", "def f(callback):\n    callback._plan"),
+        ("graph/trace.py", "def f(model):\n    model._functional"),
     ],
 )
 def test_a_breach_is_found(tmp_path, file, line):

@@ -19,6 +19,7 @@ from tfcompress.export.export import Export, run_converter, trace_for_converter
 from tfcompress.export.loading import SavedModelSignature
 from tfcompress.export.simulate import BATCH
 from tfcompress.export.verify import FloatOp
+from tfcompress.graph.keras_private import reloaded_object
 from tfcompress.system.silence import quiet
 from tfcompress.tflite.artifact import Artifact
 
@@ -190,7 +191,7 @@ def signature_of(model: keras.Model) -> Signature | None:
         _check_spec(layer.filepath, name, spec)
     outputs = _output_order(function, layer.filepath)
     return Signature(
-        function, tuple(inputs), tuple(outputs), specs, layer._reloaded_obj, layer.filepath, layer.call_endpoint
+        function, tuple(inputs), tuple(outputs), specs, reloaded_object(layer), layer.filepath, layer.call_endpoint
     )
 
 

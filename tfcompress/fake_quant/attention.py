@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfcompress.graph.keras_private import attention_parts
+from tfcompress.graph.keras_private import attention_parts, merge_function
 from tfcompress.layer_table.activations import PROBABILITY, TANH
 from tfcompress.layer_table.integer_rewrites import unit_length
 
@@ -75,7 +75,7 @@ def _softmax(layer, grid) -> Changes:
 @register_inner_parts("unit length")
 def _unit_length(layer, grid) -> Changes:
     """Scales each input of Dot(normalize=True) to length one along the axis that is summed over, on its own range."""
-    plain = layer._merge_function
+    plain = merge_function(layer)
 
     def merge(inputs):
         axes = [layer.axes] * 2 if isinstance(layer.axes, int) else layer.axes

@@ -250,3 +250,23 @@ def is_training() -> bool:
 def takes_training(layer: Operation) -> bool:
     """Whether the call of a layer has a `training` argument."""
     return bool(getattr(layer, "_call_has_training_arg", False))
+
+
+def nodes_in_order(graph: keras.Model) -> list:
+    """Returns the calls of operations in a Functional graph, in order of execution."""
+    return [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+
+
+def output_structure(graph: keras.Model):
+    """Returns the outputs of a Functional graph in the structure in which its call gives them."""
+    return graph._outputs_struct
+
+
+def merge_function(layer: keras.layers.Layer) -> Callable:
+    """Returns the function by which a merging layer makes one tensor of several."""
+    return layer._merge_function
+
+
+def reloaded_object(layer: keras.layers.Layer) -> object:
+    """Returns what TensorFlow loaded for a TFSMLayer."""
+    return layer._reloaded_obj

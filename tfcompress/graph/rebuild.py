@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from tfcompress.graph.keras_private import Operation, check_graph, input_specs
+from tfcompress.graph.keras_private import Operation, check_graph, input_specs, nodes_in_order, output_structure
 from tfcompress.graph.tree import leaves
 
 
@@ -60,19 +60,18 @@ def walk(model: keras.Model, inputs: list, visit: Callable):
     def run(inner, given):
         graph = check_graph(inner)
         values = {id(x): value for x, value in zip(graph.inputs, given, strict=True)}
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                if node.is_input or not node.operation or any(id(x) not in values for x in node.input_tensors):
-                    continue
-                args, kwargs = node.arguments.fill_in(values)
-                op = node.operation
-                if isinstance(op, keras.Model):
-                    made = run(op, keras.tree.flatten(args[0] if len(args) == 1 else args))
-                else:
-                    made = visit(paths.get(id(op), op.name), op, args, kwargs, node.outputs)
-                for x, value in zip(node.outputs, keras.tree.flatten(made), strict=True):
-                    values[id(x)] = value
-        return keras.tree.pack_sequence_as(graph._outputs_struct, [values[id(x)] for x in graph.outputs])
+        for node in nodes_in_order(graph):
+            if node.is_input or not node.operation or any(id(x) not in values for x in node.input_tensors):
+                continue
+            args, kwargs = node.arguments.fill_in(values)
+            op = node.operation
+            if isinstance(op, keras.Model):
+                made = run(op, keras.tree.flatten(args[0] if len(args) == 1 else args))
+            else:
+                made = visit(paths.get(id(op), op.name), op, args, kwargs, node.outputs)
+            for x, value in zip(node.outputs, keras.tree.flatten(made), strict=True):
+                values[id(x)] = value
+        return keras.tree.pack_sequence_as(output_structure(graph), [values[id(x)] for x in graph.outputs])
 
     return run(model, inputs)
 

@@ -17,6 +17,7 @@ from tfcompress.graph.keras_private import (
     input_specs,
     no_dropout_masks,
     override_attributes,
+    takes_training,
 )
 from tfcompress.graph.tree import containers, leaves
 
@@ -101,7 +102,7 @@ def trace(model: keras.Model) -> Trace:
     def forward(*tensors):
         found.inputs = [recorder.number(x, new=True) for x in tensors]
         found.input_dtypes = [x.dtype.name for x in tensors]
-        outputs = model.call(_packed(specs, tensors), **({"training": False} if model._call_has_training_arg else {}))
+        outputs = model.call(_packed(specs, tensors), **({"training": False} if takes_training(model) else {}))
         found.outputs = [recorder.number(x) for x in _tensors(outputs)]
         return tf.zeros(())
 
