@@ -115,7 +115,7 @@ def described():
     tfc.describe(Scale, flow="mix", kernel="io")
     tfc.describe(Block, flow="mix", **{"block/dw/kernel": "xycm", "block/pw/kernel": "xyio"})
     yield
-    lookup.forget(Scale, Block)
+    lookup.remove_rows(Scale, Block)
 
 
 def user_model(layer):

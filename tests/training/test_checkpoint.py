@@ -209,7 +209,7 @@ def flipped(content: bytes) -> bytes:
         (lambda c: rewritten(c, lambda f, a: a.pop("v3")), "is damaged.*v3"),
         (lambda c: rewritten(c, lambda f, a: f.pop("recipe")), "is damaged.*recipe"),
         (lambda c: rewritten(c, lambda f, a: f.update(format="other/2")), "format is 'other/2'"),
-        (lambda c: rewritten(c, lambda f, a: f.update(options={"strange": 1})), "options are update_every"),
+        (lambda c: rewritten(c, lambda f, a: f.update(options={"strange": 1})), "options must be among update_every"),
         (lambda c: rewritten(c, lambda f, a: f.update(options=5)), "is damaged"),
         (lambda c: rewritten(c, lambda f, a: f["options"].update(seed=-1)), "seed must be in"),
         (lambda c: rewritten(c, lambda f, a: f.update(recipe="[")), "A recipe is JSON text"),
