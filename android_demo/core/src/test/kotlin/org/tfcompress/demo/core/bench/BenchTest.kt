@@ -194,7 +194,7 @@ class BenchTest {
 
     /** The schema as the Python package publishes it. */
     private fun schema(): JsonFields {
-        val file = Vectors.file("../../../tfcompress/judge/bench_schema.json")
+        val file = Vectors.file("../../../tfcompress/benchmarking/bench_schema.json")
         return JsonFields.of(StrictJson.parse(file.readBytes()), "schema")
     }
 
