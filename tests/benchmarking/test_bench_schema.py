@@ -1,6 +1,8 @@
 """The validator: what the schema demands is demanded, and nothing is checked only in appearance."""
 
 import copy
+import pathlib
+import re
 
 import pytest
 
@@ -105,3 +107,13 @@ def test_every_required_field_is_missed(phone_report):
 def test_a_keyword_it_does_not_know_is_refused():
     with pytest.raises(NotImplementedError, match="maxLength"):
         validate("text", {"type": "string", "maxLength": 3})
+
+
+def test_the_apps_tests_find_the_schema():
+    """They name it by a path from the folder of shared vectors, which no import follows when files move."""
+    root = pathlib.Path(__file__).parents[2]
+    named = set()
+    for file in (root / "android_demo").rglob("*.kt"):
+        named |= set(re.findall(r'Vectors\.file\("(\.\./[^"$]*)"\)', file.read_text(encoding="utf-8")))
+    assert any("bench_schema.json" in path for path in named)
+    assert all((root / "tests" / "android" / "vectors" / path).exists() for path in named)
