@@ -22,6 +22,7 @@ from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.weight_reads import prepare_export
 from tfcompress.graph.export_substitutes import substitute_operations
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.keras_private import (
     float32,
     has_graph,
@@ -34,7 +35,7 @@ from tfcompress.graph.keras_private import (
 )
 from tfcompress.graph.random_ops import Draws, replace_draws
 from tfcompress.graph.trace import trace
-from tfcompress.graph.tree import containers, leaves
+from tfcompress.graph.tree import containers
 from tfcompress.graph.variable_reads import Constants
 from tfcompress.layer_table.lookup import spec_of
 from tfcompress.system.silence import quiet
@@ -279,7 +280,7 @@ def complete_plans(model: keras.Model, state):
     known = {id(t.op): t for t in state.op_plans} if state is not None else {}
     number = max((t.index for t in known.values()), default=-1) + 1
     plans = []
-    for path, op in leaves(model):
+    for path, op in operations(model):
         if id(op) not in known:
             spec = spec_of(op)
             known[id(op)] = OpPlan(path, op, number, written=spec.written is not None and not spec.inside)

@@ -13,6 +13,7 @@ from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, PercentileRange
 from tfcompress.file_formats import INT8, Codes, FileFormat
 from tfcompress.graph.custom_code import find_custom_code
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 
@@ -67,7 +68,7 @@ def quantized_state(
     placements, inputs = make_ranges(model, make, left_out, "convert")
     borrowed = find_custom_code(model).borrowed
     plans = []
-    for index, (path, op) in enumerate(leaves(model)):
+    for index, (path, op) in enumerate(operations(model)):
         t = OpPlan.of(path, op, index, placements.get(id(op)))
         if not left_out(op):
             for name in spec_of(op).kernels:

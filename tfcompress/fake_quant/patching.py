@@ -15,11 +15,13 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.forward_pass import TESTING, TRAINING, ForwardPass, Mode, PreparedWeights
+from tfcompress.fake_quant.inside.patching import inner_changes
 from tfcompress.fake_quant.litert_rounding import is_int8, round_input
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
 from tfcompress.graph.keras_private import is_training, keep_input_dtypes, override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
+from tfcompress.layer_table.inner_operation import InnerOperation
 
 
 @contextlib.contextmanager
@@ -45,14 +47,15 @@ def patched_calls(
 
 
 def _changes(model, state, forward: ForwardPass | None) -> list[tuple]:
-    changes = [(t.op, "call", _call(t, _own_call(t.op), forward)) for t in state.op_plans]
+    inner = {id(t.op): t for t in state.op_plans if isinstance(t.op, InnerOperation)}
+    changes = [(t.op, "call", _call(t, _own_call(t.op), forward)) for t in state.op_plans if id(t.op) not in inner]
     if any(span is not None for span in state.inputs):
         changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, forward)))
     lent = [c for t in state.op_plans for c in t.chains.values() if c.is_borrowed]
     if lent and (forward is None or not forward.mode.exports):  # in an export every reader gets the same constant
-        inner = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
-        changes.append((model, "call", _lending(model, inner, lent)))
-    return changes
+        held = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
+        changes.append((model, "call", _lending(model, held, lent)))
+    return [*changes, *inner_changes(model, inner, forward or _now, changes)] if inner else changes
 
 
 def _lending(model, plain: Callable, chains: list) -> Callable:

@@ -12,8 +12,8 @@ from tfcompress.fake_quant.quantizer_placement import Placement, RangeRequest, p
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
 from tfcompress.fake_quant.weight_reads import largest_weight
 from tfcompress.file_formats import INT8
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.trace import Trace, trace
-from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 
 _RATIO = 128.0  # largest ratio of input scale times weight scale to output scale
@@ -30,8 +30,8 @@ def widen_narrow_ranges(model: keras.Model, state) -> list[str]:
     Returns:
         Titles of the ranges that saw nothing but zeros.
     """
-    graph = trace(model)
-    names = {id(op): path for path, op in leaves(model)}
+    graph = trace(model, opens=True)
+    names = {id(op): path for path, op in operations(model)}
     return _Lift(graph, place(graph, lambda op: names[id(op)]), state).done()
 
 

@@ -9,8 +9,8 @@ import keras
 from tfcompress.fake_quant.quantizer_placement import OpPlacement, RangeRequest, place
 from tfcompress.fake_quant.transforms.fixed_range import FixedRange
 from tfcompress.fake_quant.transforms.ranges import ActivationRange
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.trace import Trace, trace
-from tfcompress.graph.tree import leaves
 
 MakeRange = Callable[[RangeRequest, object], ActivationRange]
 
@@ -33,9 +33,9 @@ def make_ranges(
     Raises:
         ValueError: If the graph can't be followed; the message names the layers.
     """
-    paths = {id(op): path for path, op in leaves(model)}
-    ops = {id(op): op for _, op in leaves(model)}
-    graph = trace(model)
+    graph = trace(model, opens=True)
+    paths = {id(op): path for path, op in operations(model)}
+    ops = {id(op): op for _, op in operations(model)}
     check_followed(model, graph, paths, who)
     found = place(graph, lambda op: paths[id(op)], left_out)
     made: dict[int, ActivationRange] = {}

@@ -21,6 +21,7 @@ from keras.src.utils import tf_utils
 from tfcompress.graph.variable_reads import NOT_FLOAT32, InFloat32
 
 RANDOM, NUMPY, ENCODING = backend.random, backend.numpy, tf_utils  # what functions and layers of Keras call
+BACKEND_MODULES = tuple(getattr(backend, n) for n in ("numpy", "nn", "math", "core", "image", "linalg"))
 DRAWN = tuple("normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split())
 
 
@@ -77,18 +78,24 @@ _NARROWED = [(owner, "result_type", _narrowed(dtypes.result_type)) for owner in 
 
 @contextlib.contextmanager
 def override_attributes(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Overrides attributes of objects while the block runs, without Keras' attribute tracking."""
+    """Overrides attributes of objects and classes while the block runs, without Keras' attribute tracking."""
     held = [(owner, name, owner.__dict__.get(name, _ABSENT)) for owner, name, _ in changes]
     try:
         for owner, name, value in changes:
-            owner.__dict__[name] = value
+            _set(owner, name, value)
         yield
     finally:
         for owner, name, value in reversed(held):
-            if value is _ABSENT:
-                owner.__dict__.pop(name, None)
-            else:
-                owner.__dict__[name] = value
+            _set(owner, name, value)
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    if isinstance(owner, type):  # the dict of a class can't be written to
+        setattr(owner, name, value) if value is not _ABSENT else delattr(owner, name)
+    elif value is _ABSENT:
+        owner.__dict__.pop(name, None)
+    else:
+        owner.__dict__[name] = value
 
 
 _ABSENT = object()

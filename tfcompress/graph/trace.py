@@ -1,5 +1,8 @@
 """Traces a model: which operation is called on which tensors in one forward pass."""
 
+import contextlib
+import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,6 +12,9 @@ import tensorflow as tf
 
 from tfcompress.graph.call_observers import CallObserver, is_only_cast
 from tfcompress.graph.graph import Graph
+from tfcompress.graph.inside.functions import OperationFunction, named_arguments
+from tfcompress.graph.inside.interception import Interception
+from tfcompress.graph.inside.opened import Inside, inside, open_layers, remember
 from tfcompress.graph.keras_private import (
     DRAWN,
     RANDOM,
@@ -20,6 +26,8 @@ from tfcompress.graph.keras_private import (
     takes_training,
 )
 from tfcompress.graph.tree import containers, leaves
+from tfcompress.graph.variable_reads import ReplacedReads
+from tfcompress.layer_table.inner_operation import InnerOperation
 
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
 
@@ -90,41 +98,80 @@ def build(model: keras.Model, batch) -> None:
     model(keras.tree.map_structure(lambda s: keras.KerasTensor((None, *s.shape[1:]), s.dtype.name), x))
 
 
-def trace(model: keras.Model) -> Trace:
+def trace(model: keras.Model, opens: bool = False, training: bool = False) -> Trace:
     """Runs a model once on symbolic tensors and records every call of a leaf operation.
 
     Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
     TensorFlow operations of a call are in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
+
+    Args:
+        model: A built model.
+        opens: Whether the operations that layers of unknown types compute in their own `call` are recorded too; then
+            `graph.inside.opened.operations` lists them.
+        training: Whether the model runs as in training; only the operations inside of layers are of interest then.
     """
-    recorder, specs, known = _Recorder(model), input_specs(model), leaves(model)
+    recorder, specs, known = _Recorder(model, opens, training), input_specs(model), leaves(model)
     found, flat = recorder.found, keras.tree.flatten(specs)
 
     def forward(*tensors):
         found.inputs = [recorder.number(x, new=True) for x in tensors]
         found.input_dtypes = [x.dtype.name for x in tensors]
-        outputs = model.call(_packed(specs, tensors), **({"training": False} if takes_training(model) else {}))
+        recorder.given = list(tensors)
+        with recorder.running(model) as call:
+            outputs = call(_packed(specs, tensors), **({"training": training} if takes_training(model) else {}))
         found.outputs = [recorder.number(x) for x in _tensors(outputs)]
         return tf.zeros(())
 
-    noticed, places = found.noticed, recorder.places
-    laid = [(op, "call", recorder.recording(op, op.call)) for _, op in known]
-    laid += [(op, "call", noticed.wrapped(op, op.call, places[id(op)])) for _, op in containers(model)]
-    random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
-    with float32(model), override_attributes([*laid, *random, *no_dropout_masks(model)]), noticed:
+    laid = [*recorder.overrides(known), *([] if training else no_dropout_masks(model))]
+    scope = ReplacedReads(collect_losses=True) if training else contextlib.nullcontext()
+    with float32(model), override_attributes(laid), found.noticed, scope:
         found.function = tf.function(forward, autograph=False).get_concrete_function(*flat)
     tensors = zip(flat, found.function.inputs, strict=False)
     found.float_inputs = {k: s.name for k, (s, x) in enumerate(tensors) if is_only_cast(x)}
+    recorder.remember()
     return found
+
+
+def open_up(model: keras.Model) -> None:
+    """Finds the operations inside of the layers of a model that can be opened, at inference and in training."""
+    if open_layers(model):
+        trace(model, opens=True)
+        trace(model, opens=True, training=True)
 
 
 class _Recorder:
     """Records the calls of a model's leaf operations while it runs on symbolic tensors."""
 
-    def __init__(self, model: keras.Model):
-        known = leaves(model)
+    def __init__(self, model: keras.Model, opens: bool, training: bool):
+        self.model, self.training, self.known = model, training, leaves(model)
         self.found, self.numbers, self.kept = Trace(), {}, []
-        self.found.noticed = CallObserver({id(v): op for _, op in known for v in getattr(op, "variables", [])})
-        self.places = {id(op): k for k, (_, op) in enumerate([*known, *containers(model)])}
+        self.found.noticed = CallObserver({id(v): op for _, op in self.known for v in getattr(op, "variables", [])})
+        self.places = {id(op): k for k, (_, op) in enumerate([*self.known, *containers(model)])}
+        self.open = {id(op): op for _, op in open_layers(model)} if opens else {}
+        self.inside: dict[int, Inside] = {key: Inside() for key in self.open}
+        self.kinds: dict[int, list[str]] = defaultdict(list)
+        self.interception = Interception(self._operation)
+        self.given: list = []
+        self.constant: dict[int, bool] = {}
+
+    def overrides(self, known: list) -> list[tuple]:
+        """Returns the overrides with which the model records itself."""
+        noticed, places = self.found.noticed, self.places
+        laid = [(op, "call", self.recording(op, op.call)) for _, op in known if id(op) not in self.open]
+        for op in [*(op for _, op in containers(self.model)), *(op for _, op in known if id(op) in self.open)]:
+            call = noticed.wrapped(op, op.call, places[id(op)])
+            laid.append((op, "call", self.opening(op, call) if id(op) in self.open else self._closed(call)))
+        random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
+        return [*laid, *random, *(self.interception.overrides() if self.open else ())]
+
+    def _closed(self, call):
+        return self.interception.call_within(None, call)
+
+    @contextlib.contextmanager
+    def running(self, model: keras.Model):
+        """Yields the model's call, opened if its code is its own."""
+        with self.interception.within(model if id(model) in self.open else None):
+            yield model.call
 
     def number(self, x, new: bool = False) -> int | None:
         """Returns the number of a tensor; None if it has none."""
@@ -136,25 +183,112 @@ class _Recorder:
             self.kept.append(x)  # an id is only good while the object lives
         return numbers.get(id(x))
 
+    def sources(self, passed: list) -> tuple[int | None, ...]:
+        """Returns the numbers of the tensors that an operation reads, None where the source is unknown.
+
+        A boolean tensor is a mask of padded steps, not a value. Inside of layers constants and the numbers of places
+        in other tensors are no values either.
+        """
+        values = [x for x in passed if x.dtype != tf.bool]
+        found = [(x, self.number(x)) for x in values]
+        if not self.open:
+            return tuple(number for _, number in found)
+        return tuple(k for x, k in found if k is not None or x.dtype.is_floating and not self._is_constant(x))
+
+    def _is_constant(self, x) -> bool:
+        """Whether a tensor depends on no input of the model, only on weights and numbers."""
+        if not hasattr(x, "op") or not tf.is_symbolic_tensor(x):
+            return True
+        waiting, seen, inputs = [x], set(), {id(t) for t in self.given}
+        while waiting:
+            tensor = waiting.pop()
+            if id(tensor) in inputs or self.constant.get(id(tensor)) is False:
+                self.constant[id(x)] = False
+                return False
+            if id(tensor) not in seen and not self.constant.get(id(tensor)):
+                seen.add(id(tensor))
+                waiting += tensor.op.inputs
+        self.constant[id(x)] = True
+        self.kept.append(x)
+        return True
+
     def recording(self, op, call):
         """Returns the call of an operation, which records itself."""
 
         def recorded(*args, **kwargs):
-            # a boolean tensor is a mask of padded steps, not a value
             passed = _tensors((args, kwargs))
-            given = [x for x in passed if x.dtype != tf.bool]
-            sources = tuple(self.number(x) for x in given)
-            with self.found.noticed.inside(op), tf.name_scope(f"tfc{self.places[id(op)]}_"):
+            sources = self.sources(passed)
+            place = tf.name_scope(f"tfc{self.places[id(op)]}_")
+            with self.found.noticed.inside(op), place, self.interception.within(None):
                 outputs = call(*args, **kwargs)
-            made = _tensors(outputs)
-            # an operation that returns its input (Dropout) makes no new tensor
-            new = tuple(self.number(x, new=True) for x in made)
-            shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
-            masked = len(passed) > len(given) or kwargs.get("mask") is not None
-            self.found.calls.append(Call(op, sources, new, shapes, dtypes, masked))
+            masked = any(x.dtype == tf.bool for x in passed) or kwargs.get("mask") is not None
+            self._add(op, sources, outputs, masked)
             return outputs
 
         return recorded
+
+    def _add(self, op, sources, outputs, masked: bool) -> None:
+        made = _tensors(outputs)
+        # an operation that returns its input (Dropout) makes no new tensor
+        new = tuple(self.number(x, new=True) for x in made)
+        shapes, dtypes = tuple(tuple(x.shape) for x in made), tuple(x.dtype.name for x in made)
+        self.found.calls.append(Call(op, sources, new, shapes, dtypes, masked))
+
+    def opening(self, op, call):
+        """Returns the call of an open layer, of which the operations inside are recorded.
+
+        A layer that makes a tensor whose source is unknown counts as one operation itself.
+        """
+
+        def opened(*args, **kwargs):
+            start, sources = len(self.found.calls), self.sources(_tensors((args, kwargs)))
+            with self.interception.within(op):
+                outputs = call(*args, **kwargs)
+            made = [x for x in _tensors(outputs) if x.dtype.is_floating]
+            if any(self.number(x) is None and not self._is_constant(x) for x in made):
+                self.inside[id(op)].is_closed = True
+                del self.found.calls[start:]
+                self._add(op, sources, outputs, False)
+            return outputs
+
+        return opened
+
+    def _operation(self, op, number: int, f: OperationFunction, plain, args: tuple, kwargs: dict):
+        """Records one operation inside of an open layer."""
+        held = self.inside[id(op)].operations
+        if number >= len(held):
+            held.append(_inner_operation(op, number, f, args, kwargs, [x.kind for x in held]))
+            self.kinds[id(op)].append(f.kind)
+        passed = _tensors((args, kwargs))
+        sources = self.sources(passed)
+        outputs = plain(*args, **kwargs)
+        self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
+        return outputs
+
+    def remember(self) -> None:
+        """Keeps what was found inside of the open layers."""
+        for key, op in self.open.items():
+            known = inside(op)
+            if self.training and known is not None:
+                known.align(self.kinds[key])
+                known.functions |= self.interception.seen
+            elif not self.training:
+                self.inside[key].functions |= self.interception.seen
+                self.inside[key].take_over(known)
+                remember(op, self.inside[key])
+
+
+def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before: list[str]) -> InnerOperation:
+    """Returns the operation at a place inside of a layer: the one that is known there, or a new one."""
+    known = inside(op)
+    was = known.operations[number] if known is not None and number < len(known.operations) else None
+    arguments, weights = named_arguments(f, args, kwargs)
+    if was is not None and was.kind == f.kind:
+        was.arguments, was.weights = arguments, weights
+        return was
+    times = before.count(f.kind)
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", f.kind).lower()
+    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights)
 
 
 def _packed(structure, tensors):

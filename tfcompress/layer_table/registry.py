@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from tfcompress.layer_table.axes import LETTERS
+from tfcompress.layer_table.inner_operation import InnerOperation
 from tfcompress.layer_table.spec import UNKNOWN, LayerSpec, Left
 from tfcompress.validation import checks
 
@@ -81,6 +82,9 @@ def spec_of(layer: Any) -> LayerSpec:
     A subclass of your own that overrides how a type with a row computes inherits only the axes of the weights; its
     other facts are unknown until `describe` adds a row for it.
     """
+    if isinstance(layer, InnerOperation):
+        spec, refine = _operations.get(layer.kind, (UNKNOWN, None))
+        return refine(layer, spec) if refine else spec
     kind: Any = type(layer)
     for cls in kind.__mro__:
         if cls in _table:

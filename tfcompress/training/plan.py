@@ -12,8 +12,10 @@ from tfcompress.fake_quant.range_requests import make_ranges
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import INT8
 from tfcompress.graph.custom_code import find_custom_code
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.plain_layers import is_quantized_by_keras
-from tfcompress.graph.tree import frozen_ids, leaves
+from tfcompress.graph.trace import open_up
+from tfcompress.graph.tree import frozen_ids
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import matches, unmatched, where
@@ -139,7 +141,8 @@ class _Planner:
         self.model, self.seed, self.can_cut = model, seed, can_cut
         self.heritage = EarlierPlan(before)
         self.techniques = sorted(techniques, key=lambda t: t.order)
-        self.leaves = leaves(model)
+        open_up(model)
+        self.leaves = operations(model)
         self.frozen = frozen_ids(model)
         self.own = find_custom_code(model)
         self.quantize = next((t for t in self.techniques if t.spec is not None), None)

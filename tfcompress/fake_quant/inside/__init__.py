@@ -1,0 +1,1 @@
+"""What happens to the operations that open layers compute in their own `call`."""

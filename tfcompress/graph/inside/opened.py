@@ -1,0 +1,102 @@
+"""Which layers are open: what is known of the operations that their own `call` computes."""
+
+import difflib
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from tfcompress.graph.inside.functions import OperationFunction
+from tfcompress.graph.keras_private import children, has_graph
+from tfcompress.graph.tree import containers, is_container, leaves
+from tfcompress.layer_table.inner_operation import InnerOperation
+from tfcompress.layer_table.lookup import spec_of
+
+
+@dataclass
+class Inside:
+    """The operations inside of one layer's `call`.
+
+    Args:
+        operations: In order of execution at inference.
+        is_closed: Whether the layer can't be followed inside, and counts as one operation of unknown type.
+        in_training: Number of an operation in training to its number at inference, for those that occur in both.
+        functions: The functions that its operations call, at inference and in training.
+    """
+
+    operations: list[InnerOperation] = field(default_factory=list)
+    is_closed: bool = False
+    in_training: dict[int, int] = field(default_factory=dict)
+    functions: dict[tuple[int, str], OperationFunction] = field(default_factory=dict)
+
+    def at(self, number: int, trains: bool) -> InnerOperation | None:
+        """Returns the operation of some number in a call at inference or in training; None for one not known."""
+        place = self.in_training.get(number) if trains else number
+        return self.operations[place] if place is not None and place < len(self.operations) else None
+
+    def take_over(self, before: "Inside | None") -> None:
+        """Keeps what was known of the layer in training, if it still computes the same."""
+        if before is not None and [op.kind for op in before.operations] == [op.kind for op in self.operations]:
+            self.in_training, self.functions = before.in_training, before.functions | self.functions
+
+    def align(self, kinds: list[str]) -> None:
+        """Matches the operations of a call in training with those at inference.
+
+        Args:
+            kinds: The kinds of the operations in training, in order.
+        """
+        matcher = difflib.SequenceMatcher(None, kinds, [op.kind for op in self.operations], autojunk=False)
+        self.in_training = {
+            block.a + k: block.b + k for block in matcher.get_matching_blocks() for k in range(block.size)
+        }
+
+
+_opened: "weakref.WeakKeyDictionary[Any, Inside]" = weakref.WeakKeyDictionary()
+
+
+def inside(op: Any) -> Inside | None:
+    """Returns what is known of the inside of a layer; None if it was not traced, or is no layer of unknown type."""
+    return _opened.get(op)
+
+
+def remember(op: Any, found: Inside) -> None:
+    """Keeps what was found inside of a layer, as long as the layer lives."""
+    _opened[op] = found
+
+
+def can_open(op: Any) -> bool:
+    """Whether a layer's `call` is code that the layer table does not know, but for our own layers and SavedModels."""
+    if not isinstance(op, keras.layers.Layer) or has_graph(op) or isinstance(op, keras.layers.TFSMLayer):
+        return False
+    if type(op).__module__.startswith("tfcompress."):
+        return False
+    spec = spec_of(op)
+    return isinstance(op, keras.Model) or not spec.is_known and (not spec.axes or bool(children(op)))
+
+
+def open_layers(model: keras.Model) -> list[tuple[str, Any]]:
+    """Returns path and layer of everything in a model that can be opened, the model itself included."""
+    own = [(model.name, model)] if can_open(model) else []
+    return [*own, *((path, op) for path, op in (*containers(model), *leaves(model)) if can_open(op))]
+
+
+def operations(model: keras.Model) -> list[tuple[str, Any]]:
+    """Returns `(path, operation)` of all operations of a traced model: layers, and what open layers compute themselves.
+
+    Args:
+        model: A model that was traced with `trace(model, opens=True)`.
+    """
+    found = []
+    for path, op in leaves(model):
+        known = inside(op)
+        if known is None or known.is_closed or is_container(op):
+            found.append((path, op))
+    for path, op in open_layers(model):
+        known = inside(op)
+        if known is not None and not known.is_closed:
+            prefix = "" if op is model else f"{path}/"
+            found += [(f"{prefix}{inner.name}", inner) for inner in known.operations]
+        elif known is not None and is_container(op):
+            found.append((path, op))
+    return found
