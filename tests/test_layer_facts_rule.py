@@ -28,7 +28,6 @@ EXCEPTIONS = (
     ("legacy/", "", "reads models of Keras 2, whose classes and configurations are not those of the table"),
     ("graph/keras_private.py", "RNN", "which layers loop over time is asked of all layers, described or not"),
     ("graph/keras_private.py", "GroupQueryAttention", "its private parts have other names than MultiHeadAttention's"),
-    ("graph/clone.py", "Lambda", "holds code, which no configuration copies"),
     ("graph/call_observers.py", "Identity", "operations of a TensorFlow graph, which are no layers"),
     ("export/post_training.py", "TFSMLayer", "holds a SavedModel, whose inside is no Keras layer"),
 )

@@ -149,13 +149,23 @@ def _projected(dense, name, grid, factor: float = 1.0):
     """
 
     def call(x, training=None):
-        kernel = dense.kernel if factor == 1.0 else dense.kernel * factor
+        kernel = dense.kernel if factor == 1.0 else _times(tf.convert_to_tensor(dense.kernel), factor)
         y = ops.matmul(x, ops.reshape(kernel, (kernel.shape[0], -1)))
         if dense.bias is not None:
             y = y + ops.reshape(dense.bias if factor == 1.0 else dense.bias * factor, (-1,))
         return ops.reshape(grid(name, y), (-1, *x.shape[1:-1], *kernel.shape[1:]))
 
     return call
+
+
+def _times(kernel, factor: float):
+    """Multiplies a kernel, and the range of its FakeQuant node where a file gives it one scale, by a factor."""
+    made = kernel.op if tf.is_symbolic_tensor(kernel) else None
+    if made is None or made.type != "FakeQuantWithMinMaxArgs":
+        return kernel * factor
+    low, high, bits, narrow = (made.get_attr(name) for name in ("min", "max", "num_bits", "narrow_range"))
+    plain = made.inputs[0] * factor
+    return tf.quantization.fake_quant_with_min_max_args(plain, low * factor, high * factor, bits, narrow)
 
 
 def _entered(dense, name, grid):

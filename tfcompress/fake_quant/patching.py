@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.forward_pass import TESTING, TRAINING, ForwardPass, Mode, PreparedWeights
-from tfcompress.fake_quant.inside.patching import inner_changes
+from tfcompress.fake_quant.inside.patching import InnerCalls
 from tfcompress.fake_quant.litert_rounding import is_int8, round_input
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.treated_call import run
@@ -47,15 +47,19 @@ def patched_calls(
 
 
 def _changes(model, state, forward: ForwardPass | None) -> list[tuple]:
-    inner = {id(t.op): t for t in state.op_plans if isinstance(t.op, InnerOperation)}
-    changes = [(t.op, "call", _call(t, _own_call(t.op), forward)) for t in state.op_plans if id(t.op) not in inner]
+    followed = [t for t in state.op_plans if isinstance(t.op, InnerOperation)]
+    inner = InnerCalls(model, followed, forward or _now) if followed else None
+    own = _own_call(model) if inner is None else inner.of_model(_own_call(model))
+    plans = [t for t in state.op_plans if not isinstance(t.op, InnerOperation)]
+    changes = [(t.op, "call", _call(t, _own_call(t.op), forward)) for t in plans]
+    changes += [] if inner is None else [(model, "call", own)]
     if any(span is not None for span in state.inputs):
-        changes.append((model, "call", _entrance(model, _own_call(model), state.inputs, forward)))
+        changes.append((model, "call", _entrance(model, own, state.inputs, forward)))
     lent = [c for t in state.op_plans for c in t.chains.values() if c.is_borrowed]
     if lent and (forward is None or not forward.mode.exports):  # in an export every reader gets the same constant
-        held = changes[-1][2] if changes and changes[-1][0] is model else _own_call(model)
+        held = changes[-1][2] if changes and changes[-1][0] is model else own
         changes.append((model, "call", _lending(model, held, lent)))
-    return [*changes, *inner_changes(model, inner, forward or _now, changes)] if inner else changes
+    return changes if inner is None else [*changes, *inner.changes(changes)]
 
 
 def _lending(model, plain: Callable, chains: list) -> Callable:

@@ -12,6 +12,7 @@ import numpy as np
 from tfcompress.graph.keras_private import full_precision, layers_inside
 from tfcompress.graph.plain_layers import is_special, plain_layer
 from tfcompress.graph.rebuild import rebuild
+from tfcompress.layer_table.lookup import spec_of
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _chain(layers, args, kwargs):
 
 def _copy(path, op):
     # a Lambda or an operation holds code, which no configuration can copy, and no state
-    if not isinstance(op, keras.layers.Layer) or isinstance(op, keras.layers.Lambda):
+    if not isinstance(op, keras.layers.Layer) or spec_of(op).holds_code:
         return op
     return type(op).from_config({**config_of(op), "name": flat_name(path)})
 

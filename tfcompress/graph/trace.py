@@ -205,7 +205,7 @@ class _Recorder:
             if id(tensor) in inputs or self.constant.get(id(tensor)) is False:
                 self.constant[id(x)] = False
                 return False
-            if id(tensor) not in seen and not self.constant.get(id(tensor)):
+            if id(tensor) not in seen and not self.constant.get(id(tensor)) and tensor.op.type != "Shape":
                 seen.add(id(tensor))
                 waiting += tensor.op.inputs
         self.constant[id(x)] = True
@@ -262,7 +262,8 @@ class _Recorder:
         passed = _tensors((args, kwargs))
         sources = self.sources(passed)
         outputs = plain(*args, **kwargs)
-        self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
+        if sources or not all(map(self._is_constant, _tensors(outputs))):
+            self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
         return outputs
 
     def remember(self) -> None:

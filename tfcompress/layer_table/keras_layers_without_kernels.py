@@ -104,6 +104,9 @@ def _standardized(layer, spec):
     return replace(spec, affine=all(n == 1 for n in mean.shape[:-1]), scale_and_shift=_by_mean_and_variance)
 
 
+describe(L.Lambda, flow="unknown", holds_code=True)
+
+
 def _by_mean_and_variance(layer):
     mean, variance = (np.asarray(v) for v in (layer.mean, layer.variance))
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())

@@ -26,7 +26,7 @@ _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 
 _FLAGS = (
     *("pushes", "step", "affine", "product", "is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum"),
-    *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels"),
+    *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels", "holds_code"),
 )
 
 
@@ -88,6 +88,7 @@ class LayerSpec:
         pads_zeros: Whether the layer pads its input with zeros.
         affine_commutes: Whether scaling and shifting channels gives the same before the layer as behind it, also in
             training.
+        holds_code: Whether the layer's call runs a function that it was given (Lambda).
         repeats_channels: Whether the last axis of the output holds the channels of the input, place after place
             (Flatten).
         relu_cap: The largest value of a ReLU that has one; None for any other layer.
@@ -125,6 +126,7 @@ class LayerSpec:
     pads_zeros: bool = False
     affine_commutes: bool = False
     repeats_channels: bool = False
+    holds_code: bool = False
     relu_cap: float | None = None
     probabilities: str | None = None
     scale_and_shift: Callable | None = None

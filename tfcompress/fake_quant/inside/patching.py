@@ -13,34 +13,42 @@ from tfcompress.graph.inside.interception import Interception
 from tfcompress.graph.inside.opened import inside, open_layers
 from tfcompress.graph.tree import containers, leaves
 
+Forward = ForwardPass | Callable[[], ForwardPass]
 
-def inner_changes(
-    model: keras.Model,
-    plans: Mapping[int, OpPlan],
-    forward: ForwardPass | Callable[[], ForwardPass],
-    before: list[tuple[Any, str, Any]],
-) -> list[tuple[Any, str, Any]]:
-    """Returns the overrides with which operations inside of open layers follow their plans.
+
+class InnerCalls:
+    """The calls of a model's layers, with the operations inside of open layers computed by their plans.
 
     Args:
         model: A model that was traced with its layers opened.
-        plans: The plans of such operations, by `id(operation)`.
+        plans: The plans of operations inside of open layers.
         forward: The pass, or a function that returns the one that is running.
-        before: Overrides of calls of layers that are made before; these go on around them.
     """
-    interception = Interception(_Follower(plans, forward), _functions(model))
-    calls = {id(owner): call for owner, name, call in before if name == "call"}
-    opened = {id(op) for _, op in open_layers(model) if (known := inside(op)) is not None and not known.is_closed}
-    changes, seen = [], set()
-    for op in [model, *(op for _, op in (*containers(model), *leaves(model)))]:
-        if id(op) in seen:
-            continue
-        seen.add(id(op))
-        plain = calls.get(id(op), op.call)
-        call = interception.call_within(op if id(op) in opened else None, plain)
-        vars(call)["tfcompress_plain"] = getattr(plain, "tfcompress_plain", op.call)
-        changes.append((op, "call", call))
-    return [*changes, *interception.overrides()]
+
+    def __init__(self, model: keras.Model, plans: list[OpPlan], forward: Forward):
+        self.model = model
+        self.interception = Interception(_Follower({id(t.op): t for t in plans}, forward), _functions(model))
+        self.opened = {id(op) for _, op in open_layers(model) if (known := inside(op)) and not known.is_closed}
+
+    def of_model(self, plain: Callable) -> Callable:
+        """Returns the model's own call, which may be open itself."""
+        return self._marked(self.model, plain, plain)
+
+    def changes(self, before: list[tuple[Any, str, Any]]) -> list[tuple[Any, str, Any]]:
+        """Returns the overrides of everything in the model.
+
+        Args:
+            before: Overrides of calls of layers that are made before; these go on around them.
+        """
+        calls = {id(owner): call for owner, name, call in before if name == "call"}
+        ops = {id(op): op for _, op in (*containers(self.model), *leaves(self.model))}
+        marked = [(op, "call", self._marked(op, calls.get(key, op.call), op.call)) for key, op in ops.items()]
+        return [*marked, *self.interception.overrides()]
+
+    def _marked(self, op, call: Callable, own: Callable) -> Callable:
+        made = self.interception.call_within(op if id(op) in self.opened else None, call)
+        vars(made)["tfcompress_plain"] = getattr(own, "tfcompress_plain", own)
+        return made
 
 
 def _functions(model: keras.Model) -> list[OperationFunction]:
@@ -52,7 +60,7 @@ def _functions(model: keras.Model) -> list[OperationFunction]:
 class _Follower:
     """Computes an operation inside of a layer by its plan."""
 
-    def __init__(self, plans: Mapping[int, OpPlan], forward: ForwardPass | Callable[[], ForwardPass]):
+    def __init__(self, plans: Mapping[int, OpPlan], forward: Forward):
         self.plans, self.forward = plans, forward
 
     def __call__(self, layer, number: int, f: OperationFunction, plain: Callable, args: tuple, kwargs: dict):

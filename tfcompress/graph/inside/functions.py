@@ -12,106 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.graph.keras_private import BACKEND_MODULES
-
-_NO_OPERATION = {
-    "array", "compute_homography_matrix", "compute_output_spec", "convert_to_numpy", "convert_to_tensor", "copy",
-    "custom_gradient", "device_scope", "is_tensor", "ndim", "random_seed_dtype", "remat", "shape", "size",
-    "stop_gradient", "vectorize",
-}  # fmt: skip
-
-# Functions of TensorFlow by the kind of operation; most have the name of the function of Keras.
-_TENSORFLOW = {
-    "Absolute": ("abs", "math.abs"),
-    "Add": ("add", "math.add", "add_n", "math.add_n", "nn.bias_add"),
-    "Argmax": ("argmax", "math.argmax"),
-    "Argmin": ("argmin", "math.argmin"),
-    "AveragePool": ("nn.avg_pool", "nn.avg_pool1d", "nn.avg_pool2d"),
-    "BroadcastTo": ("broadcast_to",),
-    "Cast": ("cast",),
-    "Clip": ("clip_by_value",),
-    "Concatenate": ("concat",),
-    "Conv": ("nn.conv1d", "nn.conv2d", "nn.conv3d"),
-    "Cos": ("cos", "math.cos"),
-    "Cumsum": ("cumsum", "math.cumsum"),
-    "DepthToSpace": ("nn.depth_to_space",),
-    "DepthwiseConv": ("nn.depthwise_conv2d",),
-    "Divide": ("divide", "math.divide", "math.truediv", "truediv", "math.divide_no_nan"),
-    "Einsum": ("einsum",),
-    "Elu": ("nn.elu",),
-    "Erf": ("math.erf",),
-    "Exp": ("exp", "math.exp"),
-    "ExpandDims": ("expand_dims",),
-    "Fft": ("signal.fft",),
-    "Fft2": ("signal.fft2d",),
-    "Flip": ("reverse",),
-    "Floor": ("floor", "math.floor"),
-    "Gelu": ("nn.gelu",),
-    "LeakyRelu": ("nn.leaky_relu",),
-    "Log": ("math.log",),
-    "LogSoftmax": ("nn.log_softmax",),
-    "Matmul": ("matmul", "linalg.matmul"),
-    "Max": ("reduce_max", "math.reduce_max"),
-    "MaxPool": ("nn.max_pool", "nn.max_pool1d", "nn.max_pool2d"),
-    "Maximum": ("maximum", "math.maximum"),
-    "Mean": ("reduce_mean", "math.reduce_mean"),
-    "Min": ("reduce_min", "math.reduce_min"),
-    "Minimum": ("minimum", "math.minimum"),
-    "Moments": ("nn.moments",),
-    "Multiply": ("multiply", "math.multiply"),
-    "Negative": ("negative", "math.negative"),
-    "Normalize": ("nn.l2_normalize", "math.l2_normalize", "linalg.l2_normalize"),
-    "OneHot": ("one_hot",),
-    "Pad": ("pad",),
-    "Power": ("pow", "math.pow"),
-    "Prod": ("reduce_prod", "math.reduce_prod"),
-    "Relu": ("nn.relu",),
-    "Relu6": ("nn.relu6",),
-    "Repeat": ("repeat",),
-    "Reshape": ("reshape",),
-    "Resize": ("image.resize",),
-    "Roll": ("roll",),
-    "Rsqrt": ("math.rsqrt",),
-    "Selu": ("nn.selu",),
-    "Sigmoid": ("sigmoid", "math.sigmoid", "nn.sigmoid"),
-    "Silu": ("nn.silu", "nn.swish"),
-    "Sin": ("sin", "math.sin"),
-    "Slice": ("slice",),
-    "Softmax": ("nn.softmax",),
-    "Softplus": ("nn.softplus", "math.softplus"),
-    "SpaceToDepth": ("nn.space_to_depth",),
-    "Split": ("split", "unstack"),
-    "Sqrt": ("sqrt", "math.sqrt"),
-    "Square": ("square", "math.square"),
-    "Squeeze": ("squeeze",),
-    "Stack": ("stack",),
-    "Subtract": ("subtract", "math.subtract"),
-    "Sum": ("reduce_sum", "math.reduce_sum"),
-    "Take": ("gather",),
-    "Tanh": ("tanh", "math.tanh", "nn.tanh"),
-    "Tensordot": ("tensordot",),
-    "Tile": ("tile",),
-    "Transpose": ("transpose",),
-    "Where": ("where",),
-}
-
-# Operators of tensors; a comparison for equality is none, for Python compares objects that way.
-_OPERATORS = {
-    "Add": ("add", "radd"),
-    "Subtract": ("sub", "rsub"),
-    "Multiply": ("mul", "rmul"),
-    "TrueDivide": ("truediv", "rtruediv"),
-    "FloorDivide": ("floordiv", "rfloordiv"),
-    "Mod": ("mod", "rmod"),
-    "Power": ("pow", "rpow"),
-    "Matmul": ("matmul", "rmatmul"),
-    "Negative": ("neg",),
-    "Absolute": ("abs",),
-    "GetItem": ("getitem",),
-    "Less": ("lt",),
-    "LessEqual": ("le",),
-    "Greater": ("gt",),
-    "GreaterEqual": ("ge",),
-}
+from tfcompress.layer_table.operation_names import NO_OPERATION, OF_KERAS, OF_TENSORFLOW, OF_TENSORS
 
 
 @dataclass(frozen=True)
@@ -144,12 +45,9 @@ def _of_keras() -> list[OperationFunction]:
     for module in BACKEND_MODULES:
         for name, value in vars(module).items():
             is_own = isinstance(value, types.FunctionType) and value.__module__ == module.__name__
-            if is_own and not name.startswith("_") and name not in _NO_OPERATION:
-                found.append(OperationFunction(module, name, _KINDS.get(name, _camel(name)), value))
+            if is_own and not name.startswith("_") and name not in NO_OPERATION:
+                found.append(OperationFunction(module, name, OF_KERAS.get(name, _camel(name)), value))
     return found
-
-
-_KINDS = {"abs": "Absolute", "amax": "Max", "amin": "Min"}
 
 
 def _camel(name: str) -> str:
@@ -158,7 +56,7 @@ def _camel(name: str) -> str:
 
 def _of_tensorflow() -> list[OperationFunction]:
     found = []
-    for kind, paths in _TENSORFLOW.items():
+    for kind, paths in OF_TENSORFLOW.items():
         for path in paths:
             *modules, name = path.split(".")
             owner: Any = tf
@@ -170,11 +68,13 @@ def _of_tensorflow() -> list[OperationFunction]:
 
 def _of_tensors() -> list[OperationFunction]:
     found = []
-    for kind, names in _OPERATORS.items():
+    for kind, names in OF_TENSORS.items():
         for name in names:
             attribute = f"__{name}__"
             is_swapped = name.startswith("r")
-            found.append(OperationFunction(tf.Tensor, attribute, kind, vars(tf.Tensor)[attribute], is_swapped))
+            for owner in (tf.Tensor, tf.Variable):
+                if attribute in vars(owner):
+                    found.append(OperationFunction(owner, attribute, kind, vars(owner)[attribute], is_swapped))
     return found
 
 

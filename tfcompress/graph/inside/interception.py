@@ -113,7 +113,7 @@ def _graph() -> Any:
 
 
 def _is_float(x: Any) -> bool:
-    if isinstance(x, tf.Tensor):
+    if isinstance(x, (tf.Tensor, tf.Variable)):
         return x.dtype.is_floating
     if isinstance(x, keras.Variable):
         return keras.backend.is_float_dtype(x.dtype)

@@ -11,7 +11,7 @@ from tfcompress.graph.inside.functions import OperationFunction
 from tfcompress.graph.keras_private import children, has_graph
 from tfcompress.graph.tree import containers, is_container, leaves
 from tfcompress.layer_table.inner_operation import InnerOperation
-from tfcompress.layer_table.lookup import spec_of
+from tfcompress.layer_table.lookup import is_of_keras, spec_of
 
 
 @dataclass
@@ -67,11 +67,11 @@ def remember(op: Any, found: Inside) -> None:
 
 def can_open(op: Any) -> bool:
     """Whether a layer's `call` is code that the layer table does not know, but for our own layers and SavedModels."""
-    if not isinstance(op, keras.layers.Layer) or has_graph(op) or isinstance(op, keras.layers.TFSMLayer):
-        return False
-    if type(op).__module__.startswith("tfcompress."):
+    if not isinstance(op, keras.layers.Layer) or has_graph(op):
         return False
     spec = spec_of(op)
+    if type(op).__module__.startswith("tfcompress.") or is_of_keras(op) and not spec.holds_code:
+        return False
     return isinstance(op, keras.Model) or not spec.is_known and (not spec.axes or bool(children(op)))
 
 
