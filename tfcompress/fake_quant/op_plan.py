@@ -98,6 +98,8 @@ class OpPlacement:
         inside: Name to the range of a value inside the integer rewrite.
         outputs: Output number to the range behind it.
         fixed: Output range that LiteRT fixes, simulated.
+        cuts: Whether the output only goes into a softmax, so that constants of the call which stand for a mask, such
+            as -1e9, are cut off.
         is_last: Whether the output is one of the model's.
         written: Whether the operation or its activation function is computed by its integer rewrite.
         norm: BatchNormalization that is folded into this layer in the file.
@@ -114,6 +116,7 @@ class OpPlacement:
     inside: dict[str, Any] = plan_field(FieldKind.RANGE, default_factory=dict)
     outputs: dict[int, Any] = plan_field(FieldKind.RANGE, default_factory=dict)
     fixed: tuple[float, float] | None = None
+    cuts: bool = False
     is_last: bool = plan_field(FieldKind.FACT, default=False)
     written: bool = False
     norm: Any = plan_field(FieldKind.LAYER, default=None)

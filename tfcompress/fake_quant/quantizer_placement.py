@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.fake_quant.input_scaling import can_fold_scaling, commutes_with_scaling, factor_and_offset
+from tfcompress.fake_quant.inside.softmax_inputs import softmax_inputs
 from tfcompress.fake_quant.op_plan import OpPlacement
 from tfcompress.fake_quant.weight_reads import fold_target
 from tfcompress.graph.trace import Call, Trace
@@ -38,11 +39,19 @@ _WHOLE = {name: (float(np.iinfo(name).min), float(np.iinfo(name).max)) for name 
 
 @dataclass
 class RangeRequest:
-    """A request for one activation range: its name in reports, whether the tensor is >= 0, and its bounds if known."""
+    """A request for one activation range: its name in reports, and what is known of the values.
+
+    Args:
+        name: Name in reports.
+        positive: Whether the tensor is >= 0.
+        fixed: Its bounds, if they are known.
+        softmax: Its role if it only goes into a softmax.
+    """
 
     name: str
     positive: bool = False
     fixed: tuple[float, float] | None = None
+    softmax: str = ""
 
 
 @dataclass
@@ -86,13 +95,16 @@ class _Placer:
         self.graph = trace.graph
         self.floats: set[int] = set()  # tensors of layers that stay float
         self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> the origin of its scale
+        self.roles = softmax_inputs(self.graph)
 
     def placement(self) -> Placement:
         inputs = []
         for k, (t, dtype) in enumerate(zip(self.trace.inputs, self.trace.input_dtypes, strict=True)):
             is_float = dtype.startswith("float") or k in self.trace.float_inputs
             span = (
-                RangeRequest(f"input {k}", fixed=_WHOLE.get(dtype)) if is_float and not self._only_joined(t) else None
+                RangeRequest(f"input {k}", fixed=_WHOLE.get(dtype), softmax=self.roles.get(t, ""))
+                if is_float and not self._only_joined(t)
+                else None
             )
             if is_float:  # integers get their scale from the layer that makes floats of them
                 self.behind[t] = span
@@ -202,6 +214,7 @@ class _Placer:
             self.floats.update(call.outputs)
             return
         self._inner(call, placement, spec)
+        placement.cuts |= spec.passes_masks and bool(call.outputs) and all(t in self.roles for t in call.outputs)
         placement.affine = self._affine(call)
         if call.inputs and self.graph.times(call.op) == 1:
             placement.sources = tuple(self.behind.get(t) for t in call.inputs)
@@ -264,7 +277,8 @@ class _Placer:
         if at != t and (user := self._only_user(at)) is not None and self._taken_over(call, spec, user, moved=True):
             self.behind[at] = None
             return
-        span = self.placements[id(op)].outputs.get(index) or RangeRequest(self.name(call.op), self._positive(call.op))
+        made = RangeRequest(self.name(call.op), self._positive(call.op), softmax=self.roles.get(at, ""))
+        span = self.placements[id(op)].outputs.get(index) or made
         self.placements[id(op)].outputs[index] = span
         self.behind[t] = self.behind[at] = span
 

@@ -42,7 +42,9 @@ def make_ranges(
 
     def real(span, op):
         if span is not None and id(span) not in made:
-            made[id(span)] = _fixed(span, make(span, op)) if span.fixed else make(span, op)
+            plain = make(span, op)
+            plain.softmax = span.softmax
+            made[id(span)] = _fixed(span, plain) if span.fixed else plain
         return None if span is None else made[id(span)]
 
     placed = {}

@@ -25,6 +25,7 @@ from tfcompress.fake_quant.litert_rounding import (
     weight_step,
 )
 from tfcompress.fake_quant.op_plan import OpPlan
+from tfcompress.fake_quant.transforms.masked_values import cut
 from tfcompress.fake_quant.weight_reads import bias_from_folding, norm_constants, weights_to_read
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
@@ -47,6 +48,8 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
         The outputs, in the structure and dtype of the plain call.
     """
     t = plan
+    if t.cuts:
+        args, kwargs = cut((args, kwargs), getattr(t.op, "constants", frozenset()))
     if forward.mode.exports:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, forward), forward)

@@ -257,7 +257,10 @@ class _Recorder:
         """Records one operation inside of an open layer."""
         held = self.inside[id(op)].operations
         if number >= len(held):
-            held.append(_inner_operation(op, number, f, args, kwargs, [x.kind for x in held]))
+            made = _inner_operation(op, number, f, args, kwargs, [x.kind for x in held])
+            flat = enumerate(keras.tree.flatten((args, kwargs)))
+            made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
+            held.append(made)
             self.kinds[id(op)].append(f.kind)
         passed = _tensors((args, kwargs))
         sources = self.sources(passed)

@@ -18,6 +18,7 @@ class InnerOperation:
         kind: Name of its row in the layer table, such as `Add`.
         arguments: The arguments of the call that are no tensors, by name.
         weights: Name to the variable that it reads directly.
+        constants: Numbers of the constants among the leaves of `(args, kwargs)` of the call that are tensors.
     """
 
     built, trainable = True, True
@@ -28,7 +29,9 @@ class InnerOperation:
         kind: str,
         arguments: Mapping[str, Any] | None = None,
         weights: Mapping[str, keras.Variable] | None = None,
+        constants: frozenset[int] = frozenset(),
     ):
+        self.constants = constants
         self.name, self.kind, self.arguments, self.weights = name, kind, dict(arguments or {}), dict(weights or {})
 
     def __getattr__(self, name: str) -> Any:

@@ -42,10 +42,10 @@ describe_operation(
 describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
-describe_operation("Multiply", flow="merge", product=True)
-describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True)
-describe_operation("Subtract", flow="merge", is_homogeneous=True)
-describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True)
+describe_operation("Multiply", flow="merge", product=True, passes_masks=True)
+describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True)
+describe_operation("Subtract", flow="merge", is_homogeneous=True, passes_masks=True)
+describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True, passes_masks=True)
 describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN, is_homogeneous=True)
 describe_operation("Concatenate", flow="concat", grid=JOIN)
 describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)
@@ -56,7 +56,8 @@ describe_operation("Cast", grid=SAME)  # between float types, and from integers 
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", "Sum", flow="reduce")
 # on the scale of their input, like the layers of these names
-describe_operation("Pad", "Stack", "Where", flow="still", grid=JOIN)  # the padding value shares the scale too
+describe_operation("Pad", "Stack", flow="still", grid=JOIN)  # the padding value shares the scale too
+describe_operation("Where", flow="still", grid=JOIN, passes_masks=True)
 describe_operation("AveragePool", flow="still", grid=AVERAGE)
 describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
 describe_operation("Resize", flow="still", refine=resized)

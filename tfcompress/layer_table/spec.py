@@ -27,6 +27,7 @@ _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 _FLAGS = (
     *("pushes", "step", "affine", "product", "is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum"),
     *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels", "holds_code"),
+    "passes_masks",
 )
 
 
@@ -88,6 +89,8 @@ class LayerSpec:
         pads_zeros: Whether the layer pads its input with zeros.
         affine_commutes: Whether scaling and shifting channels gives the same before the layer as behind it, also in
             training.
+        passes_masks: Whether a huge number among its inputs, such as the -1e9 of a mask, makes a huge number of the
+            output at the same place (sums, products, choices).
         holds_code: Whether the layer's call runs a function that it was given (Lambda).
         repeats_channels: Whether the last axis of the output holds the channels of the input, place after place
             (Flatten).
@@ -127,6 +130,7 @@ class LayerSpec:
     affine_commutes: bool = False
     repeats_channels: bool = False
     holds_code: bool = False
+    passes_masks: bool = False
     relu_cap: float | None = None
     probabilities: str | None = None
     scale_and_shift: Callable | None = None

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import Transform, straight_through
+from tfcompress.fake_quant.transforms.masked_values import counted
 from tfcompress.fake_quant.transforms.taps import record_gradient
 from tfcompress.file_formats import INT8, Codes
 from tfcompress.graph.keras_private import full_precision
@@ -37,6 +38,7 @@ class ActivationRange(Transform):
         momentum: Part of the old range kept per step once the average has filled up, in [0, 1).
         symmetric: Whether low = -high (int16 activations).
         positive: Whether the tensor is known to be >= 0 (behind a ReLU), so that low = 0.
+        softmax: Role of a tensor that only goes into a softmax (`masked_values`), so that a mask sets no range.
     """
 
     title = ""
@@ -48,9 +50,11 @@ class ActivationRange(Transform):
         momentum: float = 0.99,
         symmetric: bool = False,
         positive: bool = False,
+        softmax: str = "",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.softmax = softmax
         self.bits, self.momentum, self.symmetric, self.positive = (
             bits,
             momentum,
@@ -82,6 +86,9 @@ class ActivationRange(Transform):
         low = tf.zeros(()) if self.positive else tf.reduce_min(x)
         return low, tf.reduce_max(x)
 
+    def _extremes(self, x):
+        return self.extremes(counted(x, self.softmax))
+
     def call(self, x, how: str = APPLY, export: bool = False):
         """Returns `x` on the grid ("train", "apply"), or `x` itself while the range only observes ("observe").
 
@@ -95,10 +102,10 @@ class ActivationRange(Transform):
                 low, high = self.limits()
             return tf.quantization.fake_quant_with_min_max_args(x, low, high, self.bits)
         if how == OBSERVE:
-            self._widen(*self.extremes(x))
+            self._widen(*self._extremes(x))
             return x
         if how == TRAIN:
-            low, high = self.extremes(tf.stop_gradient(x))
+            low, high = self._extremes(tf.stop_gradient(x))
             # a batch that overflowed carries no information, and would stay in the mean for ever
             is_finite = tf.math.is_finite(high - low)
             low, high = tf.where(is_finite, low, self.low), tf.where(is_finite, high, self.high)
@@ -113,7 +120,7 @@ class ActivationRange(Transform):
         """Returns the bounds; those of the values themselves as long as no data was seen."""
         low, high = self.bounds()
         was_seen = tf.convert_to_tensor(self.seen) > 0
-        return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self.extremes(x)))
+        return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self._extremes(x)))
 
     def _widen(self, low, high):
         fresh = tf.convert_to_tensor(self.seen) > 0
@@ -149,7 +156,7 @@ class ActivationRange(Transform):
 
     def get_config(self):
         """Constructor arguments."""
-        names = ("bits", "momentum", "symmetric", "positive")
+        names = ("bits", "momentum", "symmetric", "positive", *(("softmax",) if self.softmax else ()))
         return {**super().get_config(), **{n: getattr(self, n) for n in names}}
 
 
@@ -224,7 +231,7 @@ class LearnedRange(ActivationRange):
         return fake_quant(x, *self._known(x), self.bits)
 
     def _outer(self, x):
-        low, high = self.extremes(tf.stop_gradient(x))
+        low, high = self._extremes(tf.stop_gradient(x))
         return -low, high
 
     def _range(self, exponents):
