@@ -22,7 +22,7 @@ from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.weight_reads import prepare_export
 from tfcompress.graph.export_substitutes import substitute_operations
-from tfcompress.graph.inside.opened import operations
+from tfcompress.graph.inside.opened import inside, open_layers, operations
 from tfcompress.graph.keras_private import (
     float32,
     has_graph,
@@ -126,6 +126,8 @@ def export_model(model: keras.Model, state, draws: Draws) -> Export:
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model)
+    if not all(inside(op) for _, op in open_layers(model)):
+        trace(model, opens=True)
     floats = float_inputs(model) if draws.is_integer else float64_inputs(model)
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     outputs, prepared = [], {}
@@ -283,7 +285,8 @@ def complete_plans(model: keras.Model, state):
     for path, op in operations(model):
         if id(op) not in known:
             spec = spec_of(op)
-            known[id(op)] = OpPlan(path, op, number, written=spec.written is not None and not spec.inside)
+            is_exact = spec.written is not None and not spec.inside
+            known[id(op)] = OpPlan(path, op, number, written=is_exact or spec.is_lacking)
             number += 1
         plans.append(known[id(op)])
     return SimpleNamespace(op_plans=plans, inputs=list(state.inputs) if state is not None else [])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table import mac_counts
+from tfcompress.layer_table import operation_rewrites as single
 from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
 from tfcompress.layer_table.keras_layers_without_kernels import resized
 from tfcompress.layer_table.registry import describe_operation
@@ -22,6 +23,13 @@ def _unit_length(op, spec):
     return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
 
 
+def _power(op, spec):
+    """Adds the rewrite of a power whose exponent is a known small number."""
+    exponent = getattr(op, "x2", getattr(op, "y", None))
+    known = single.power(float(exponent)) if isinstance(exponent, (int, float)) else None
+    return spec if known is None else replace(spec, written=known[0], inside=known[1])
+
+
 describe_operation("Relu", grid=FUSE, is_positive=True, is_homogeneous=True)
 describe_operation("Relu6", grid=FUSE, is_positive=True, relu_cap=6.0)
 describe_operation("Sigmoid", grid=FIXED, fixed=PROBABILITY, probabilities=SIGMOID)
@@ -36,9 +44,26 @@ describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
 # elementwise
 describe_operation(
-    "Abs", "Absolute", "Exp", "Gelu", "HardSigmoid", "HardSilu", "Log", "Power",
-    "Rsqrt", "Selu", "Softplus", "Softsign", "Sqrt",
+    "Abs", "Absolute", "Celu", "Exp", "Expm1", "Gelu", "Glu", "HardShrink", "HardSigmoid", "HardSilu", "Log", "Log1p",
+    "Rsqrt", "SoftShrink", "Softsign", "SparsePlus", "SparseSigmoid", "Sqrt", "TanhShrink", "Threshold",
 )  # fmt: skip
+describe_operation("Power", refine=_power)
+describe_operation("Selu", written=lambda op, x, grid: forms.selu(x, grid), inside=(*forms.BENT, "elu"))
+describe_operation("Softplus", written=lambda op, x, grid: forms.softplus(x, grid), inside=(*forms.BENT, "size"))
+describe_operation("LogSigmoid", written=lambda op, x, grid: forms.log_sigmoid(x, grid), inside=("below", "size"))
+describe_operation("Squareplus", written=single.squareplus, inside=("squares", "root", "sum"))
+describe_operation("Exp2", written=single.power_of_two, inside=("scaled",))
+_ERF = ("squares", "factor", "inside")
+describe_operation("Erf", written=single.error_function, inside=_ERF, is_lacking=True, grid=FIXED, fixed=TANH)
+describe_operation("Erfc", written=single.complementary_error_function, inside=_ERF, is_lacking=True)
+# statistics and what runs along an axis
+describe_operation("Var", flow="reduce", written=single.variance, inside=single.SPREAD)
+describe_operation("Std", flow="reduce", written=single.deviation, inside=(*single.SPREAD, "variance"))
+describe_operation("Moments", flow="reduce", written=single.moments, inside=single.SPREAD)
+describe_operation("Cumsum", flow="still", written=single.cumulative_sum)
+describe_operation("Tril", flow="still", written=single.lower_triangle)
+describe_operation("Triu", flow="still", written=single.upper_triangle)
+describe_operation("Sort", flow="still", grid=SAME, written=single.sorted_values)
 describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
