@@ -23,6 +23,21 @@ def _unit_length(op, spec):
     return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
 
 
+def _with_kernel(op, spec):
+    """Describes a product with a matrix of weights as a kernel."""
+    weights = getattr(op, "weights", {})
+    kernel = weights.get("x2", weights.get("b"))
+    if kernel is None or len(kernel.shape) != 2 or len(weights) > 1 or op.arguments.get("transpose_b"):
+        return spec
+    return replace(spec, flow="mix", axes={kernel.name: "io"}, kernels=(kernel.name,), count_macs=None)
+
+
+def _with_bias(op, spec):
+    """Describes a sum with one vector of weights as a bias."""
+    shapes = [tuple(v.shape) for v in getattr(op, "weights", {}).values()]
+    return replace(spec, is_bias=True) if len(shapes) == 1 and len(shapes[0]) == 1 else spec
+
+
 def _power(op, spec):
     """Adds the rewrite of a power whose exponent is a known small number."""
     exponent = getattr(op, "x2", getattr(op, "y", None))
@@ -68,7 +83,7 @@ describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
 describe_operation("Multiply", flow="merge", product=True, passes_masks=True)
-describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True)
+describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True, refine=_with_bias)
 describe_operation("Subtract", flow="merge", is_homogeneous=True, passes_masks=True)
 describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True, passes_masks=True)
 describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN, is_homogeneous=True)
@@ -96,5 +111,5 @@ describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
 
 # products of two activations, of which only the MACs are known
-describe_operation("Matmul", flow="unknown", count_macs=mac_counts.matmul)
+describe_operation("Matmul", flow="unknown", count_macs=mac_counts.matmul, refine=_with_kernel)
 describe_operation("Einsum", flow="unknown", count_macs=mac_counts.einsum)
