@@ -153,6 +153,7 @@ def test_a_channel_criterion():
     tfc.testing.check_criterion("largest weight")
 
 
+@pytest.mark.slow
 def test_a_schedule():
     tfc.testing.check_technique(tfc.Prune(in_the_second_half))
 
