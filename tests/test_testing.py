@@ -31,11 +31,13 @@ TECHNIQUES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=repr)
 def test_techniques_of_the_library_pass(technique):
     check.check_technique(technique)
 
 
+@pytest.mark.slow
 def test_distill_and_drop_layers_pass_with_models_of_their_own():
     keras.utils.set_random_seed(0)
     teacher = keras.Sequential([keras.Input((6,)), L.Dense(16, activation="relu"), L.Dense(3)])
@@ -70,6 +72,7 @@ def test_transforms_of_the_library_pass(make):
     check.check_transform(make())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "layer, shape", [(L.Dense(5), (6,)), (L.Conv2D(4, 3), (6, 6, 3)), (L.LayerNormalization(), (4, 6))]
 )
@@ -77,6 +80,7 @@ def test_layers_of_keras_pass(layer, shape):
     check.check_layer(layer, shape)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["magnitude", "movement", "taylor", "l2", "activation"])
 def test_criteria_of_the_library_pass(name):
     check.check_criterion(name)
@@ -187,7 +191,7 @@ class InPlace(tfc.GraphTechnique):
     "technique, sentence",
     [
         (Shrink(), "Shrink: a second pass through its transforms"),
-        (Random(), "Random: (two trainings|finish)"),
+        pytest.param(Random(), "Random: (two trainings|finish)", marks=pytest.mark.slow),
         (Undecorated(), r"Undecorated: its fields take effect only in a dataclass. Write @dataclass\(frozen=True\)"),
         (Lossy(0.3), "Lossy: read from JSON it is not equal to the original"),
     ],
