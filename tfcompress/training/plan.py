@@ -19,6 +19,7 @@ from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import matches, unmatched, where
 from tfcompress.session_layers.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
+from tfcompress.techniques.protocol.hook_values import returned_transforms
 from tfcompress.training.plan_inheritance import EarlierPlan
 
 
@@ -299,7 +300,7 @@ class _Planner:
             if isinstance(setting, Skip):
                 left.append(setting.reason)
                 continue
-            made = technique.transforms(target, setting, self.seed)
+            made = returned_transforms(technique.name, technique.transforms(target, setting, self.seed))
             held = self.heritage.transforms(t.op, name, made)
             if self._is_stopped(technique, t.op):
                 left.append(self._stay(technique, chain, held))

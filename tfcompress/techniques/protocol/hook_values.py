@@ -9,8 +9,10 @@ import numpy as np
 
 from tfcompress.channels.dependency import Channels
 from tfcompress.fake_quant.op_plan import WeightChain
+from tfcompress.fake_quant.transforms.base import Transform
 from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import LayerSpec
+from tfcompress.validation import checks
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,17 @@ class Target:
     def channel_axes(self) -> tuple[int, ...]:
         """Positions of the axes along which the file has a scale for each index."""
         return self.spec.channel_axes(self.weight)
+
+
+def returned_transforms(who: str, made: Any) -> list[Transform]:
+    """Returns what `Technique.transforms` of a technique returned; refuses anything but a list of transforms."""
+    if not isinstance(made, list | tuple):
+        checks.refuse(TypeError, who, "the result of transforms()", "a list of tfc.Transform objects", made)
+    for each in made:
+        if not isinstance(each, Transform):
+            accepted = "an object of a subclass of tfc.Transform"
+            checks.refuse(TypeError, who, "each entry of transforms()", accepted, each)
+    return list(made)
 
 
 @dataclass(frozen=True)
