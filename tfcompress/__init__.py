@@ -125,5 +125,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Lists the public names, also those not imported yet."""
-    return sorted({*globals(), *__all__})
+    """Lists the public names, also those not imported yet, and none of the modules behind them."""
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

@@ -49,6 +49,11 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
     require_promise(
         not transform.trainable_variables, f"{who}: state must be no trainable variable; make it by self.state"
     )
+    _check_copy(transform, weight, who)
+
+
+def _check_copy(transform: Transform, weight: np.ndarray, who: str) -> None:
+    """Checks that a transform can be made again from its configuration and its saved state."""
     check_registered(type(transform))
     try:
         twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(transform))
