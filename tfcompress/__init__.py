@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.techniques.low_rank import LowRank as LowRank
     from tfcompress.techniques.merge_channels import MergeChannels as MergeChannels
     from tfcompress.techniques.protocol.graph_technique import GraphTechnique as GraphTechnique
+    from tfcompress.techniques.protocol.hook_values import Skip as Skip
     from tfcompress.techniques.prune import Prune as Prune
     from tfcompress.techniques.prune_channels import PruneChannels as PruneChannels
     from tfcompress.techniques.quantize import Quantize as Quantize
@@ -89,6 +90,7 @@ _HOMES: dict[str, str | None] = {
     "Quantize": "techniques.quantize",
     "Recipe": "techniques.recipe",
     "Session": "training.session",
+    "Skip": "techniques.protocol.hook_values",
     "Technique": "techniques.base",
     "Transform": "fake_quant.transforms.base",
     "Where": "selection",

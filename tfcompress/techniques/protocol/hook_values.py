@@ -9,10 +9,8 @@ import numpy as np
 
 from tfcompress.channels.dependency import Channels
 from tfcompress.fake_quant.op_plan import WeightChain
-from tfcompress.fake_quant.transforms.base import Transform
 from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import LayerSpec
-from tfcompress.validation import checks
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,22 @@ class Target:
         return self.spec.channel_axes(self.weight)
 
 
-def returned_transforms(who: str, made: Any) -> list[Transform]:
-    """Returns what `Technique.transforms` of a technique returned; refuses anything but a list of transforms."""
-    if not isinstance(made, list | tuple):
-        checks.refuse(TypeError, who, "the result of transforms()", "a list of tfc.Transform objects", made)
-    for each in made:
-        if not isinstance(each, Transform):
-            accepted = "an object of a subclass of tfc.Transform"
-            checks.refuse(TypeError, who, "each entry of transforms()", accepted, each)
-    return list(made)
-
-
 @dataclass(frozen=True)
 class Skip:
-    """Says that a technique leaves a weight alone, and why."""
+    """Says that a technique leaves a weight alone, and why; what `Technique.setting` returns then.
+
+    Args:
+        reason: The reason, as the plan shows it.
+
+    Example:
+        >>> import tfcompress as tfc
+        >>> class Halve(tfc.Technique):
+        ...     def setting(self, target):
+        ...         found = super().setting(target)  # obeys `where` and `overrides`
+        ...         return tfc.Skip("Halve: the kernel is small") if target.chain.variable.shape[-1] < 8 else found
+        >>> tfc.Skip("too small").reason
+        'too small'
+    """
 
     reason: str
 
