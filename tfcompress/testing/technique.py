@@ -110,10 +110,11 @@ def _check_selection(technique: Technique, model: keras.Model, kernels: list, se
     if len(set(names)) < 2:  # with one layer left out there would be nothing to compress
         return
     who, pattern, others = technique.name, re.escape(names[0]), technique.where or Where()
-    for field, value in (
-        ("where", dataclasses.replace(others, skip=(*others.skip, pattern))),
-        ("overrides", {**(technique.overrides or {}), pattern: None}),
-    ):
+    narrower: dict[str, Any] = {
+        "where": dataclasses.replace(others, skip=(*others.skip, pattern)),
+        "overrides": {**(technique.overrides or {}), pattern: None},
+    }
+    for field, value in narrower.items():
         compression = Compression(recipe_of(dataclasses.replace(technique, **{field: value})), seed=seed, verbose=0)
         compression.set_model(copied(model)[0])
         require_promise(
