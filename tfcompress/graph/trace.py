@@ -262,24 +262,28 @@ class _Recorder:
         """Records one operation inside of an open layer."""
         held = self.inside[id(op)].operations
         if number >= len(held):
-            made = _inner_operation(op, number, f, args, kwargs, [x.kind for x in held])
-            made.weights = {n: v for n, v in made.weights.items() if id(v) not in self.kernels}
-            flat = enumerate(keras.tree.flatten((args, kwargs)))
-            made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
-            held.append(made)
-            self.places[id(made)] = len(self.found.numbered)
-            self.found.numbered.append((self._path(op, made), made))
-        passed = _tensors((args, kwargs))
+            held.append(self._new_operation(op, number, f, args, kwargs))
+        inner, passed = held[number], _tensors((args, kwargs))
         sources = self.sources(passed)
-        with tf.name_scope(f"tfc{self.places[id(held[number])]}_"):
+        with tf.name_scope(f"tfc{self.places[id(inner)]}_"):
             outputs = plain(*args, **kwargs)
         made = _tensors(outputs)
         depends = bool(sources) or not all(map(self._is_constant, made))
         if number == len(self.signatures[id(op)]):
             self.signatures[id(op)].append((f.kind, depends, *(tuple(x.shape) for x in made)))
         if depends:
-            self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
+            self._add(inner, sources, outputs, any(x.dtype == tf.bool for x in passed))
         return outputs
+
+    def _new_operation(self, op, number: int, f: OperationFunction, args: tuple, kwargs: dict) -> InnerOperation:
+        before = [x.kind for x in self.inside[id(op)].operations]
+        made = _inner_operation(op, number, f, args, kwargs, before)
+        made.weights = {n: v for n, v in made.weights.items() if id(v) not in self.kernels}
+        flat = enumerate(keras.tree.flatten((args, kwargs)))
+        made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
+        self.places[id(made)] = len(self.found.numbered)
+        self.found.numbered.append((self._path(op, made), made))
+        return made
 
     def _path(self, op, inner: InnerOperation) -> str:
         return inner.name if op is self.model else f"{self.found.numbered[self.places[id(op)]][0]}/{inner.name}"
