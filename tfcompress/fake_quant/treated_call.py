@@ -31,6 +31,7 @@ from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
+from tfcompress.layer_table.integer_rewrites import normalized
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
 
 
@@ -57,7 +58,8 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
     if is_known and spec_of(t.op).grid == JOIN and len(t.sources) > 1:
         args, kwargs = _on_one_scale(t, args, kwargs)
     outputs = _through(t, call, args, kwargs, forward)
-    if is_known and spec_of(t.op).product and len(t.sources) == 2 and all(t.sources):
+    is_product = spec_of(t.op).product and t.normalizes is None
+    if is_known and is_product and len(t.sources) == 2 and all(t.sources):
         outputs = round_sums(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
     return _finished(t, outputs, forward)
 
@@ -111,6 +113,7 @@ def _laid_over(t, call, forward):
     if t.before is not None or _rewritten(t, forward) is not None:
         changes.append((t.op, "activation", _activation(t, forward)))
     form = _formed(t, forward) if t.written and spec.written is not None else call
+    form = _normalizing(t, forward) if t.normalizes is not None else form
     if not changes and not (t.written and spec.within is not None):
         return form
 
@@ -153,10 +156,24 @@ def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
     """Returns the integer rewrite of the operation as a call."""
 
     def formed(x, *args, **kwargs):
-        made = spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, forward))
+        spec, grid = spec_of(t.op), _inside(t, forward)
+        if spec.reads_all:
+            return spec.written(t.op, (x, *args), kwargs, grid)
+        made = spec.written(t.op, tf.cast(x, tf.float32), grid)
         return keras.tree.map_structure(lambda y: tf.cast(y, x.dtype), made)
 
     return formed
+
+
+def _normalizing(t: OpPlan, forward: ForwardPass) -> Callable:
+    """Returns the normalization that ends in an operation as a call; what it was divided by is not read."""
+
+    def normalizing(*args, **kwargs):
+        axes, epsilon, place = t.normalizes
+        x = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, tf.Tensor)][place]
+        return tf.cast(normalized(tf.cast(x, tf.float32), axes, epsilon, _inside(t, forward)), x.dtype)
+
+    return normalizing
 
 
 def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:

@@ -242,7 +242,7 @@ class _Recorder:
     def opening(self, op, call):
         """Returns the call of an open layer, of which the operations inside are recorded.
 
-        A layer that makes a tensor whose source is unknown counts as one operation itself.
+        A layer in which the source of a tensor is unknown counts as one operation itself.
         """
 
         def opened(*args, **kwargs):
@@ -250,7 +250,8 @@ class _Recorder:
             with self.interception.within(op):
                 outputs = call(*args, **kwargs)
             made = [x for x in _tensors(outputs) if x.dtype.is_floating]
-            if any(self.number(x) is None and not self._is_constant(x) for x in made):
+            is_lost = any(None in call.inputs for call in self.found.calls[start:])
+            if is_lost or any(self.number(x) is None and not self._is_constant(x) for x in made):
                 self.inside[id(op)].is_closed = True
                 del self.found.calls[start:]
                 self._add(op, sources, outputs, False)

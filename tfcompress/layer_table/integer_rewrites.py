@@ -149,6 +149,11 @@ def unit_length(x, axis, grid):
     return _normalized(x, _axes(axis, len(x.shape)), 0.0, grid, ops.sum)
 
 
+def normalized(x, axes, epsilon: float, grid):
+    """Computes `x * rsqrt(mean(x * x) + epsilon)`; rounds "magnitude", "spread" and, with an epsilon, "eased"."""
+    return _normalized(x, _axes(axes, len(x.shape)), epsilon, grid)
+
+
 def separable_convolution(layer, x, grid):
     """Computes a separable convolution as a depthwise and a pointwise one, with the value between them on a grid."""
     side = {"padding": layer.padding, "data_format": layer.data_format, "dilation_rate": layer.dilation_rate}

@@ -88,7 +88,8 @@ def _masking(layer, spec):
 
 def resized(op, spec):
     """Describes resizing: nearest neighbours are input values, other interpolations make new ones."""
-    return replace(spec, grid=SAME if op.interpolation == "nearest" else BLEND)
+    how = getattr(op, "interpolation", getattr(op, "method", "bilinear"))
+    return replace(spec, grid=SAME if how == "nearest" else BLEND)
 
 
 def _flat(layer, spec):

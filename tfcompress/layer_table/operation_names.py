@@ -63,7 +63,7 @@ OF_TENSORFLOW = {
     "Relu6": ("nn.relu6",),
     "Repeat": ("repeat",),
     "Reshape": ("reshape",),
-    "Resize": ("image.resize",),
+    "Resize": ("image.resize", "compat.v1.image.resize"),
     "Roll": ("roll",),
     "Rsqrt": ("math.rsqrt",),
     "Selu": ("nn.selu",),

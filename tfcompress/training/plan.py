@@ -300,12 +300,16 @@ class _Planner:
         """Adds a row for each matrix that a layer of unknown type reads in a way that is not known."""
         treated = {id(weight(op, n)) for _, op in self.leaves for n in spec_of(op).kernels}
         known = {id(v) for _, op in leaves(self.model) if spec_of(op).is_known for v in getattr(op, "variables", ())}
+        listed = {id(op) for _, op in self.leaves}  # which have rows of their own
         for path, op in open_layers(self.model):
+            if id(op) in listed:
+                continue
             inside = {id(v) for layer in layers_inside(op) for v in layer.variables}
-            for v in op.trainable_variables:
-                if len(v.shape) > 1 and id(v) not in treated | known | inside:
-                    why = f"unknown layer type {type(op).__name__}: describe it with tfc.describe"
-                    self.rows.append(Row(path, v.name, why, False))
+            own = [v for v in op.trainable_variables if id(v) not in treated | known | inside and len(v.shape) > 1]
+            if own:
+                names = ", ".join(dict.fromkeys(v.name for v in own))
+                why = f"unknown layer type {type(op).__name__}: describe it with tfc.describe ({names} stays as it is)"
+                self.rows.append(Row(path, "*", why, False))
 
     def _weight(self, t: OpPlan, spec, name):
         chain = WeightChain.of(t.op, name)

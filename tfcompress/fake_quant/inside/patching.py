@@ -31,9 +31,9 @@ class InnerCalls:
         self.interception = Interception(follower, _functions(model), follower.finish)
         self.opened = {id(op) for _, op in open_layers(model) if (known := inside(op)) and not known.is_closed}
 
-    def of_model(self, plain: Callable) -> Callable:
-        """Returns the model's own call, which may be open itself."""
-        return self._marked(self.model, plain, plain)
+    def own(self, op, plain: Callable) -> Callable:
+        """Returns the own call of the model or of a layer, marked as running if it is open."""
+        return self._marked(op, plain, plain) if id(op) in self.opened else plain
 
     def changes(self, before: list[tuple[Any, str, Any]]) -> list[tuple[Any, str, Any]]:
         """Returns the overrides of everything in the model.
@@ -43,11 +43,15 @@ class InnerCalls:
         """
         calls = {id(owner): call for owner, name, call in before if name == "call"}
         ops = {id(op): op for _, op in (*containers(self.model), *leaves(self.model))}
-        marked = [(op, "call", self._marked(op, calls.get(key, op.call), op.call)) for key, op in ops.items()]
+        # a call that is overridden marks what is the layer's own in it
+        marked = [
+            (op, "call", self._marked(None if key in calls else op, calls.get(key, op.call), op.call))
+            for key, op in ops.items()
+        ]
         return [*marked, *self.interception.overrides()]
 
     def _marked(self, op, call: Callable, own: Callable) -> Callable:
-        made = self.interception.call_within(op if id(op) in self.opened else None, call)
+        made = self.interception.call_within(op if op is not None and id(op) in self.opened else None, call)
         vars(made)["tfcompress_plain"] = getattr(own, "tfcompress_plain", own)
         return made
 

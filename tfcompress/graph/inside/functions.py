@@ -88,8 +88,14 @@ def named_arguments(f: OperationFunction, args: tuple, kwargs: dict) -> tuple[di
     """
     named = _bound(f, args, kwargs)
     weights = {name: x for name, x in named.items() if isinstance(x, keras.Variable)}
-    plain = {name: x for name, x in named.items() if name not in weights and not _holds_tensors(x)}
+    plain = {name: _number(x) for name, x in named.items() if name not in weights and not _holds_tensors(_number(x))}
     return plain, weights
+
+
+def _number(x: Any) -> Any:
+    """Returns the number in a constant tensor or array of one value; anything else as it is."""
+    value = tf.get_static_value(x) if isinstance(x, tf.Tensor) else x
+    return value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else x
 
 
 def _bound(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def operations(model: keras.Model) -> list[tuple[str, Any]]:
     found = []
     for path, op in leaves(model):
         known = inside(op)
-        if known is None or known.is_closed or is_container(op):
+        if known is None or known.is_closed or is_container(op) or spec_of(op).axes:  # the last for their weights
             found.append((path, op))
     for path, op in open_layers(model):
         known = inside(op)
