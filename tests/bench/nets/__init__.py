@@ -7,7 +7,19 @@ import importlib
 
 from nets.common import NETS
 
-MODULES = ("flat_vision", "flat_series", "hub_conv", "hub_vision", "hub_text", "io_vision", "io_series", "composite")
+MODULES = (
+    "flat_vision",
+    "flat_series",
+    "hub_conv",
+    "hub_vision",
+    "hub_text",
+    "io_vision",
+    "io_series",
+    "composite",
+    "own_vision",
+    "own_text",
+    "own_series",
+)
 
 for name in MODULES:
     importlib.import_module(f"nets.{name}")

@@ -152,7 +152,7 @@ class WindowAttention(L.Layer):
         self.qkv.build(shape)
         self.projection.build((*shape[:-1], self.width))
 
-    def call(self, x, mask=None):
+    def call(self, x, blocked=None):
         _, count, width = x.shape
         each = width // self.heads
         h = K.transpose(K.reshape(self.qkv(x), (-1, count, 3, self.heads, each)), (2, 0, 3, 1, 4))
@@ -160,9 +160,9 @@ class WindowAttention(L.Layer):
         logits = K.matmul(q, K.transpose(k, (0, 1, 3, 2)))
         bias = K.reshape(K.take(self.table, self.index, axis=0), (count, count, self.heads))
         logits = logits + K.expand_dims(K.transpose(bias, (2, 0, 1)), 0)
-        if mask is not None:
-            places = mask.shape[0]
-            logits = K.reshape(logits, (-1, places, self.heads, count, count)) + mask[None, :, None]
+        if blocked is not None:
+            places = blocked.shape[0]
+            logits = K.reshape(logits, (-1, places, self.heads, count, count)) + blocked[None, :, None]
             logits = K.reshape(logits, (-1, self.heads, count, count))
         h = K.transpose(K.matmul(K.softmax(logits, -1), v), (0, 2, 1, 3))
         return self.projection(K.reshape(h, (-1, count, width)))
@@ -177,7 +177,7 @@ class SwinBlock(L.Layer):
         self.norm_a, self.norm_b = L.LayerNormalization(epsilon=1e-5), L.LayerNormalization(epsilon=1e-5)
         self.attention = WindowAttention(width, size, heads)
         self.feed = keras.Sequential([L.Dense(width * 2, activation="gelu"), L.Dropout(0.1), L.Dense(width)])
-        self.mask = self._masked() if shift else None
+        self.blocked = self._masked() if shift else None
 
     def _masked(self):
         region = np.zeros((self.side, self.side))
@@ -192,7 +192,7 @@ class SwinBlock(L.Layer):
         h = K.reshape(self.norm_a(x), (-1, self.side, self.side, self.width))
         if self.shift:
             h = K.roll(h, (-self.shift, -self.shift), (1, 2))
-        h = joined(self.attention(windows(h, self.size), self.mask), self.size, self.side, self.width)
+        h = joined(self.attention(windows(h, self.size), self.blocked), self.size, self.side, self.width)
         if self.shift:
             h = K.roll(h, (self.shift, self.shift), (1, 2))
         x = x + K.reshape(h, (-1, self.side * self.side, self.width))

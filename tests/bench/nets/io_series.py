@@ -261,7 +261,7 @@ def io_vit_small_data(rng):
             super().build(query_shape, value_shape, key_shape)
             self.temperature = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.8))
 
-        def _compute_attention(self, query, key, value, attention_mask=None, training=None, **options):
+        def _compute_attention(self, query, key, value, attention_mask=None, training=None, scores_too=False):
             query = K.multiply(query, 1.0 / self.temperature)
             scores = K.einsum(self._dot_product_equation, key, query)
             scores = self._masked_softmax(scores, attention_mask)
