@@ -25,25 +25,37 @@ def raw(row) -> list[str]:
     return sorted({*names, *row.get("died", {})})
 
 
+def figure(row, column: str) -> float | None:
+    """A number of a row; None where it was not measured or an error stands there."""
+    value = row.get(column)
+    return None if isinstance(value, str) else value
+
+
 def ratio_of(row, above: str, below: str) -> float | None:
     """Ratio of two columns, where both were measured."""
-    return row[above] / row[below] if row.get(above) is not None and row.get(below) else None
+    over, under = figure(row, above), figure(row, below)
+    return over / under if over is not None and under else None
+
+
+def errors_of(row, mode: str) -> list:
+    """The error of a mode's file, a text where there is none; empty where it was not measured."""
+    found = row.get("modes", {})
+    return [found] if isinstance(found, str) else [found[mode]] if mode in found else []
 
 
 def table(rows: list[dict]) -> str:
     """Returns the rows as a Markdown table, with the totals."""
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     for row in rows:
-        stock = _number(row.get("stock")) + (f" ({row['stock_float']} float)" if row.get("stock_float") else "")
-        found = row.get("modes", {})
+        stock = _number(figure(row, "stock")) + (f" ({row['stock_float']} float)" if row.get("stock_float") else "")
         cells = (
             row["name"],
             row.get("int8", row.get("build", ""))[:110],
             _number(row.get("error")),
-            stock or ("failed" if "stock_failed" in row else ""),
+            stock or ("failed" if {"stock", "stock_failed"} & set(row) else ""),
             _number(ratio_of(row, "error", "stock"), 2),
             _number(row.get("gap"), 1),
-            *(_mode(found.get(mode)) for mode in ("float16", "dynamic")),
+            *(" ".join(map(_mode, errors_of(row, mode))) for mode in ("float16", "dynamic")),
             _number(ratio_of(row, "time", "stock_time"), 1),
             row.get("fit", "")[:80],
             row.get("channels", "")[:80],
@@ -63,7 +75,7 @@ def totals(rows: list[dict]) -> list[str]:
         f"refused without one {count['refused']}, raw errors {count['raw']}"
     )
     for mode in ("float16", "dynamic", "float32", "int16x8"):
-        found = [r["modes"].get(mode) for r in rows if "modes" in r]
+        found = [error for r in rows for error in errors_of(r, mode)]
         lines.append(f"{mode}: {_share(sum(not isinstance(v, str) for v in found), len(found))} PASS")
     both = [r for r in rows if ratio_of(r, "error", "stock") is not None]
     pure = [r for r in both if state(r) == "integer" and not r.get("stock_float")]
@@ -95,7 +107,7 @@ def _share(count: int, of: int) -> str:
 
 
 def _mode(value) -> str:
-    return "" if value is None else value[:40] if isinstance(value, str) else f"{value:.3f}"
+    return value[:40] if isinstance(value, str) else f"{value:.3f}"
 
 
 def _number(value, digits=3) -> str:
