@@ -28,48 +28,39 @@ def _dinov2(models, layers=1, **options):
     )  # fmt: skip
 
 
-def _first(output):
-    """The sequence among the outputs of a backbone."""
-    return output.get("sequence_output", next(iter(output.values()))) if isinstance(output, dict) else output
+def called(backbone, side=32):
+    """A backbone called on pictures of a fixed size: their input, and what it returns."""
+    i = keras.Input((side, side, 3), name="images")
+    return i, backbone({next(iter(backbone.input)): i} if isinstance(backbone.input, dict) else i)
+
+
+def _tokens_classified(backbone):
+    """A model from pictures to a classifier over the mean of the tokens, or over the pooled output."""
+    i, h = called(backbone)
+    return keras.Model(i, pooled(h) if len(h.shape) == 3 else L.Dense(5)(h))
 
 
 @hub("dinov2")
 def dinov2(models):
-    return _one_input(_dinov2(models, num_register_tokens=2))
+    return _tokens_classified(_dinov2(models, num_register_tokens=2))
 
 
 @hub("dinov2_swiglu")
 def dinov2_swiglu(models):
-    return _one_input(_dinov2(models, use_swiglu_ffn=True, layer_scale_init_value=0.1))
+    return _tokens_classified(_dinov2(models, use_swiglu_ffn=True, layer_scale_init_value=0.1))
 
 
 @hub("dinov2_interpolated")
 def dinov2_interpolated(models):
     """Positions of a larger picture, interpolated to this one."""
-    return _one_input(models.DINOV2Backbone(
+    return _tokens_classified(models.DINOV2Backbone(
         patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), position_embedding_shape=(48, 48, 3), **SIZE
     ))  # fmt: skip
 
 
 @hub("dinov3")
 def dinov3(models):
-    return _one_input(models.DINOV3Backbone(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
-
-
-def _one_input(backbone):
-    """A model from pictures to a classifier over the mean of the tokens."""
-    i = keras.Input((32, 32, 3), name="images")
-    given = backbone.input
-    rest = {}
-    if isinstance(given, dict):
-        rest = {k: _zeros(i, v) for k, v in given.items() if k not in ("images", "pixel_values")}
-    key = next((k for k in ("images", "pixel_values") if isinstance(given, dict) and k in given), None)
-    h = _first(backbone({key: i, **rest} if key else i))
-    return keras.Model(i, pooled(h) if len(h.shape) == 3 else L.Dense(5)(h))
-
-
-def _zeros(i, like):
-    return keras.ops.zeros((1, *like.shape[1:]), like.dtype)
+    return _tokens_classified(models.DINOV3Backbone(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
 
 
 @hub("swin")
@@ -118,14 +109,14 @@ def sam_encoder(models):
 def clip_vision(models):
     from keras_hub.src.models.clip.clip_vision_encoder import CLIPVisionEncoder
 
-    return _one_input(CLIPVisionEncoder(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
+    return _tokens_classified(CLIPVisionEncoder(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
 
 
 @hub("siglip_vision")
 def siglip_vision(models):
     from keras_hub.src.models.siglip.siglip_vision_encoder import SigLIPVisionEncoder
 
-    return _one_input(SigLIPVisionEncoder(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
+    return _tokens_classified(SigLIPVisionEncoder(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
 
 
 @hub("depth_anything")
@@ -135,17 +126,11 @@ def depth_anything(models):
         patch_size=4, num_layers=4, num_heads=2, hidden_dim=16, intermediate_dim=32, image_shape=(32, 32, 3),
         position_embedding_shape=(32, 32, 3), apply_layernorm=True,
     )  # fmt: skip
-    return _pictures_only(models.DepthAnythingBackbone(
+    return keras.Model(*called(models.DepthAnythingBackbone(
         image_encoder=encoder, reassemble_factors=[4, 2, 1, 0.5], neck_hidden_dims=[8, 8, 16, 16],
         fusion_hidden_dim=16, head_hidden_dim=8, head_in_index=-1,
         feature_keys=["stage1", "stage2", "stage3", "stage4"],
-    ))  # fmt: skip
-
-
-def _pictures_only(backbone):
-    """A model with the pictures as its one input."""
-    i = keras.Input((32, 32, 3), name="images")
-    return keras.Model(i, backbone({"images": i} if isinstance(backbone.input, dict) else i))
+    )))  # fmt: skip
 
 
 @hub("d_fine", side=64)
@@ -165,6 +150,5 @@ def d_fine(models):
         eval_idx=-1, num_decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=32, decoder_n_points=[2, 2],
         lqe_hidden_dim=8, num_lqe_layers=2, out_features=["stage1", "stage2"], image_shape=(64, 64, 3), seed=0,
     )  # fmt: skip
-    i = keras.Input((64, 64, 3), name="images")
-    outputs = backbone({"pixel_values": i} if isinstance(backbone.input, dict) else i)
+    i, outputs = called(backbone, 64)
     return keras.Model(i, [outputs["intermediate_logits"][:, -1], outputs["intermediate_reference_points"][:, -1]])
