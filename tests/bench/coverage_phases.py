@@ -87,7 +87,7 @@ def integer_file(model, x):
         return artifact, None, "PASS" if artifact.is_integer else "FAIL: float operations and no error"
     except tfc.NotFullyInteger as error:
         names = sorted({f.op for f in error.float_ops})
-        artifact = tfc.convert(model, calibration=x, allow_float=names)
+        artifact = tfc.convert(model, calibration=x, allow_float=names)  # its error has this one as its context
         return artifact, {"allow_float": names}, f"refused; allow_float={names} works: {text_of(error)}"
     except ValueError as error:
         if is_raw(error):
@@ -108,7 +108,9 @@ def int8(name) -> dict:
     try:
         artifact, way, result = integer_file(model, x)
     except Exception as error:
-        return {"int8": f"refused: {text_of(error)}", "raw": is_raw(error)}
+        first = error.__context__ if isinstance(error.__context__, ValueError) else None
+        texts = [text_of(e) for e in (first, error) if e is not None]
+        return {"int8": f"refused: {'; then '.join(texts)}", "raw": is_raw(error)}
     seconds = time.perf_counter() - began
     error = worst_error(of_file(artifact, x, model), answers(model, x))
     gap = artifact.metadata.get("parity", [{}])[0].get("largest_gap")
