@@ -109,3 +109,17 @@ def test_weights_that_begin_as_a_constant_are_moved(bench_module):
     for variable in (model.layers[0].bias, model.layers[1].gamma, model.layers[1].beta):
         assert np.ptp(variable.numpy()) > 0
     assert np.ptp(model.layers[1].moving_mean.numpy()) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "raw"),
+    [
+        (ValueError("convert: layer 'a' has no integer form. Use mode='dynamic'."), False),
+        (RuntimeError("convert: layer 'a' has no integer form."), True),
+        (ValueError("'tf.Transpose' op x should be of the same rank"), True),
+        (ValueError("The runtime cannot load this file with XNNPACK: tflite/kernels/conv.cc:390"), True),
+        (KeyError("block_1"), True),
+    ],
+)
+def test_text_without_a_layer_is_raw(bench, error, raw):
+    assert bench.phases.is_raw(error) is raw

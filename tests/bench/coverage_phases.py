@@ -8,6 +8,8 @@ import numpy as np
 MODES = ("float32", "float16", "dynamic", "int16x8")
 # Text that only TensorFlow writes; a message of ours may quote it behind its own.
 RAW = ("tf.", "tfl.", "READ_VARIABLE", "mlir", "ConverterError", "untracked", "assert", "delegate", "<unknown>:0")
+# The same of LiteRT, behind words of ours that name no layer.
+RUNTIME = ("The runtime cannot load this file", "not a .tflite file that can be")
 TURNS, LONGEST = 4, 150.0  # of the time phase; the first turn warms up, and turns end when they took so many seconds
 CLUSTERS = 16
 
@@ -65,7 +67,7 @@ def text_of(error) -> str:
 def is_raw(error) -> bool:
     """Whether a message is TensorFlow's own text, or no error class of ours or Python's ValueError."""
     head = " ".join(str(error).split())[:80]
-    return not isinstance(error, ValueError | TypeError) or any(word in head for word in RAW)
+    return not isinstance(error, ValueError | TypeError) or any(word in head for word in (*RAW, *RUNTIME))
 
 
 def build(name) -> dict:
