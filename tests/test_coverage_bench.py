@@ -123,3 +123,24 @@ def test_weights_that_begin_as_a_constant_are_moved(bench_module):
 )
 def test_text_without_a_layer_is_raw(bench, error, raw):
     assert bench.phases.is_raw(error) is raw
+
+
+def test_the_refusal_before_a_remedy_that_failed_is_told(bench, monkeypatch):
+    import tfcompress as tfc
+
+    refusal = tfc.NotFullyInteger([])
+
+    def integer_file(model, x):
+        try:
+            raise refusal
+        except tfc.NotFullyInteger:
+            try:
+                raise KeyError("inner")
+            except KeyError:
+                raise ValueError("the way out does not work") from None
+
+    monkeypatch.setattr(bench.phases, "integer_file", integer_file)
+    monkeypatch.setattr(bench.phases, "built", lambda name: (None, None))
+    row = bench.phases.int8("x")
+    assert row["int8"].startswith("refused: NotFullyInteger: ")
+    assert row["int8"].endswith("; then ValueError: the way out does not work") and not row["raw"]

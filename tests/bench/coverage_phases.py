@@ -103,6 +103,16 @@ def integer_file(model, x):
         raise
 
 
+def refusal_before(error) -> list:
+    """The refusal whose remedy ended in an error, if it was one."""
+    import tfcompress as tfc
+
+    before = error.__context__
+    while before is not None and not isinstance(before, tfc.NotFullyInteger):
+        before = before.__context__
+    return [before] if before is not None else []
+
+
 def int8(name) -> dict:
     """Converts, follows the remedy of a refusal, and compares with the float model."""
     model, x = built(name)
@@ -110,8 +120,7 @@ def int8(name) -> dict:
     try:
         artifact, way, result = integer_file(model, x)
     except Exception as error:
-        first = error.__context__ if isinstance(error.__context__, ValueError) else None
-        texts = [text_of(e) for e in (first, error) if e is not None]
+        texts = [text_of(e) for e in (*refusal_before(error), error)]
         return {"int8": f"refused: {'; then '.join(texts)}", "raw": is_raw(error)}
     seconds = time.perf_counter() - began
     error = worst_error(of_file(artifact, x, model), answers(model, x))
