@@ -69,25 +69,56 @@ def test_names_may_be_patterns(bench):
         bench.main.chosen(["z"], ["ab"])
 
 
+class Mask:
+    """Stands for the transform of that name."""
+
+
+class Centroids:
+    """Stands for the transform of that name."""
+
+
 class Compression:
-    """Kernels before and after `finish`."""
+    """Two kernels of one path before and after `finish`, and one that is only quantized."""
 
     def __init__(self, before, after):
         self.after = after
         self.state = types.SimpleNamespace(chains=lambda: self.now)
-        self.now = [types.SimpleNamespace(path="k", variable=before)]
+        self.now = self.chains(before)
+
+    def chains(self, value):
+        both = [Mask(), Centroids()]
+        kinds = ((HELD, both), (value, both), (np.arange(9.0), []))
+        return [types.SimpleNamespace(variable=Variable(v), transforms=t) for v, t in kinds]
 
     def finish(self):
-        self.now = [types.SimpleNamespace(path="k", variable=self.after)]
+        self.now = self.chains(self.after)
 
 
-def test_broken_promises_of_training_are_named(bench):
-    held = np.repeat([0.0, 0.0, 0.0, 1.0, 2.0], 12).reshape(12, 5)
-    assert bench.phases.broken_laws({"k": held}, Compression(held, held)) == []
-    assert bench.phases.broken_laws({"k": held}, Compression(held, held + 1)) == ["k: changed by finish"]
-    free = np.arange(60.0).reshape(12, 5)
-    told = bench.phases.broken_laws({"k": free}, Compression(free, free))
-    assert told == ["k: fewer than half are zero", "k: 60 values"]
+class Variable(np.ndarray):
+    """An array with a path."""
+
+    path = "k"
+
+    def __new__(cls, value):
+        return np.array(value).view(cls)
+
+
+HELD = np.repeat([0.0, 0.0, 0.0, 1.0, 2.0], 12).reshape(12, 5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (HELD, HELD, []),
+        (HELD, HELD + 1, ["1 k: changed by finish"]),
+        (np.arange(60.0), np.arange(60.0), ["1 k: fewer than half are zero", "1 k: 60 values"]),
+    ],
+)
+def test_broken_promises_of_training_are_named(bench, before, after, told):
+    compression = Compression(before, after)
+    kernels = bench.phases.treated(compression)
+    assert list(kernels) == ["0 k", "1 k"]
+    assert bench.phases.broken_laws(kernels, compression) == told
 
 
 def test_broken_promises_of_the_file_are_named(bench):

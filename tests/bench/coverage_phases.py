@@ -253,7 +253,7 @@ def fit(name) -> dict:
         model.fit(x, outputs, epochs=1, batch_size=-(-len(flat[0]) // 2), verbose=0, callbacks=[compression])
     except ValueError as error:
         return {"fit": f"refused: {text_of(error)}", "raw_fit": is_raw(error)}
-    kernels = {c.path: np.asarray(c.variable) for c in compression.state.chains()}
+    kernels = treated(compression)
     broken = broken_laws(kernels, compression)
     try:
         artifact = compression.convert(calibration=x)
@@ -266,6 +266,15 @@ def fit(name) -> dict:
     return {"fit": " ".join([state, f"{len(kernels)} kernels, gap {gap:.1f}", *broken])}
 
 
+def treated(compression) -> dict[str, np.ndarray]:
+    """The weights that were pruned and clustered, by their number and path: paths alone may occur twice."""
+    found = {}
+    for number, chain in enumerate(compression.state.chains()):
+        if {"Mask", "Centroids"} <= {type(t).__name__ for t in chain.transforms}:
+            found[f"{number} {chain.variable.path}"] = np.asarray(chain.variable)
+    return found
+
+
 def broken_laws(kernels, compression) -> list[str]:
     """What training left undone: too few zeros, too many values, weights that `finish` still changes."""
     broken = []
@@ -275,7 +284,7 @@ def broken_laws(kernels, compression) -> list[str]:
         if np.unique(kernel).size > CLUSTERS + 1:
             broken.append(f"{path}: {np.unique(kernel).size} values")
     compression.finish()
-    after = {c.path: np.asarray(c.variable) for c in compression.state.chains()}
+    after = treated(compression)
     return broken + [f"{p}: changed by finish" for p, k in kernels.items() if not np.array_equal(k, after[p])]
 
 

@@ -280,7 +280,7 @@ def io_vit_small_data(rng):
 def io_bidirectional_text(rng):
     i = keras.Input((20,), dtype="int32")
     h = L.Bidirectional(L.LSTM(8, return_sequences=True))(L.Embedding(60, 12)(i))
-    return keras.Model(i, L.Dense(1, activation="sigmoid")(L.Bidirectional(L.LSTM(8))(h))), tokens(rng, 20)
+    return keras.Model(i, L.Dense(1)(L.Bidirectional(L.LSTM(8))(h))), tokens(rng, 20)
 
 
 @net
