@@ -5,9 +5,10 @@ import keras
 from nets.common import net, padding, sequences, tokens
 
 STEPS, WORDS = 16, 60
-SIZE = dict(vocabulary_size=WORDS, num_layers=1, num_heads=2, hidden_dim=16, intermediate_dim=32)
+# A width of 32: dynamic-range files leave kernels below 1024 elements in float.
+SIZE = dict(vocabulary_size=WORDS, num_layers=1, num_heads=2, hidden_dim=32, intermediate_dim=64)
 GROUPED = dict(
-    vocabulary_size=WORDS, num_layers=1, num_query_heads=4, num_key_value_heads=2, hidden_dim=16, intermediate_dim=32
+    vocabulary_size=WORDS, num_layers=1, num_query_heads=4, num_key_value_heads=2, hidden_dim=32, intermediate_dim=64
 )
 
 
@@ -43,11 +44,11 @@ text("distilbert")(lambda models: models.DistilBertBackbone(max_sequence_length=
 text("roberta")(lambda models: models.RobertaBackbone(max_sequence_length=STEPS, **SIZE))
 text("deberta_v3")(lambda models: models.DebertaV3Backbone(max_sequence_length=STEPS, bucket_size=8, **SIZE))
 text("fnet")(lambda models: models.FNetBackbone(
-    vocabulary_size=WORDS, num_layers=1, hidden_dim=16, intermediate_dim=32, max_sequence_length=STEPS
+    vocabulary_size=WORDS, num_layers=1, hidden_dim=32, intermediate_dim=64, max_sequence_length=STEPS
 ))  # fmt: skip
-text("albert")(lambda models: models.AlbertBackbone(embedding_dim=8, max_sequence_length=STEPS, **SIZE))
+text("albert")(lambda models: models.AlbertBackbone(embedding_dim=16, max_sequence_length=STEPS, **SIZE))
 text("electra")(lambda models: models.ElectraBackbone(
-    vocab_size=WORDS, num_layers=1, num_heads=2, hidden_dim=16, embedding_dim=8, intermediate_dim=32,
+    vocab_size=WORDS, num_layers=1, num_heads=2, hidden_dim=32, embedding_dim=16, intermediate_dim=64,
     max_sequence_length=STEPS,
 ))  # fmt: skip
 text("gpt2")(lambda models: models.GPT2Backbone(max_sequence_length=STEPS, **SIZE))
@@ -63,7 +64,7 @@ text("gemma3")(lambda models: models.Gemma3Backbone(
 def clip_text(models):
     from keras_hub.src.models.clip.clip_text_encoder import CLIPTextEncoder
 
-    return CLIPTextEncoder(embedding_dim=16, max_sequence_length=STEPS, **SIZE)
+    return CLIPTextEncoder(embedding_dim=32, max_sequence_length=STEPS, **SIZE)
 
 
 @net
@@ -110,8 +111,8 @@ def hub_moonshine_encoder(rng):
     import keras_hub.models
 
     backbone = keras_hub.models.MoonshineBackbone(
-        vocabulary_size=WORDS, filter_dim=16, encoder_num_layers=1, decoder_num_layers=1, hidden_dim=16,
-        intermediate_dim=32, encoder_num_heads=2, decoder_num_heads=2,
+        vocabulary_size=WORDS, filter_dim=32, encoder_num_layers=1, decoder_num_layers=1, hidden_dim=32,
+        intermediate_dim=64, encoder_num_heads=2, decoder_num_heads=2,
     )  # fmt: skip
     taken = ["encoder_input_values", "encoder_padding_mask"]
     half = keras.Model({n: backbone.input[n] for n in taken}, backbone.output["encoder_sequence_output"])

@@ -6,24 +6,24 @@ from keras import layers as L
 from nets.common import pooled
 from nets.hub_conv import classified, hub
 
-SIZE = dict(num_layers=1, num_heads=2, hidden_dim=16)
+SIZE = dict(num_layers=1, num_heads=2, hidden_dim=32)  # kernels below 1024 elements stay float in dynamic-range files
 
 
 @hub("vit")
 def vit(models):
-    backbone = models.ViTBackbone(image_shape=(32, 32, 3), patch_size=8, mlp_dim=32, **SIZE)
+    backbone = models.ViTBackbone(image_shape=(32, 32, 3), patch_size=8, mlp_dim=64, **SIZE)
     return keras.Model(backbone.input, L.Dense(5)(backbone.output[:, 0]))
 
 
 @hub("deit")
 def deit(models):
-    backbone = models.DeiTBackbone(image_shape=(32, 32, 3), patch_size=8, intermediate_dim=32, **SIZE)
+    backbone = models.DeiTBackbone(image_shape=(32, 32, 3), patch_size=8, intermediate_dim=64, **SIZE)
     return keras.Model(backbone.input, L.Dense(5)((backbone.output[:, 0] + backbone.output[:, 1]) / 2))
 
 
 def _dinov2(models, layers=1, **options):
     return models.DINOV2Backbone(
-        patch_size=8, num_layers=layers, num_heads=2, hidden_dim=16, intermediate_dim=32, image_shape=(32, 32, 3),
+        patch_size=8, num_layers=layers, num_heads=2, hidden_dim=32, intermediate_dim=64, image_shape=(32, 32, 3),
         position_embedding_shape=(32, 32, 3), **options,
     )  # fmt: skip
 
@@ -54,13 +54,13 @@ def dinov2_swiglu(models):
 def dinov2_interpolated(models):
     """Positions of a larger picture, interpolated to this one."""
     return _tokens_classified(models.DINOV2Backbone(
-        patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), position_embedding_shape=(48, 48, 3), **SIZE
+        patch_size=8, intermediate_dim=64, image_shape=(32, 32, 3), position_embedding_shape=(48, 48, 3), **SIZE
     ))  # fmt: skip
 
 
 @hub("dinov3")
 def dinov3(models):
-    return _tokens_classified(models.DINOV3Backbone(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
+    return _tokens_classified(models.DINOV3Backbone(patch_size=8, intermediate_dim=64, image_shape=(32, 32, 3), **SIZE))
 
 
 @hub("swin")
@@ -109,14 +109,14 @@ def sam_encoder(models):
 def clip_vision(models):
     from keras_hub.src.models.clip.clip_vision_encoder import CLIPVisionEncoder
 
-    return _tokens_classified(CLIPVisionEncoder(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
+    return _tokens_classified(CLIPVisionEncoder(patch_size=8, intermediate_dim=64, image_shape=(32, 32, 3), **SIZE))
 
 
 @hub("siglip_vision")
 def siglip_vision(models):
     from keras_hub.src.models.siglip.siglip_vision_encoder import SigLIPVisionEncoder
 
-    return _tokens_classified(SigLIPVisionEncoder(patch_size=8, intermediate_dim=32, image_shape=(32, 32, 3), **SIZE))
+    return _tokens_classified(SigLIPVisionEncoder(patch_size=8, intermediate_dim=64, image_shape=(32, 32, 3), **SIZE))
 
 
 @hub("depth_anything")
