@@ -5,6 +5,7 @@ Callback and session share this computation: the patched live layer and the wrap
 and the file cannot differ.
 """
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ from tfcompress.graph.keras_private import override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.integer_rewrites import normalized
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
+
+_LARGEST_TABLE = 2**12  # entries; beyond it a cast stays one
 
 
 def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: ForwardPass):
@@ -85,6 +88,8 @@ def _through(t, call, args, kwargs, forward):
         return args[0]
     if t.affine and forward.mode.folds:
         return _scaled(t, call, args[0], forward)
+    if forward.mode.exports and spec_of(t.op).function == "cast" and (made := _looked_up(t, args[0])) is not None:
+        return made
     values = weights_to_read(t, forward)
     inner = _laid_over(t, call, forward)
     if not values:
@@ -96,6 +101,23 @@ def _through(t, call, args, kwargs, forward):
     bias = bias_from_folding(t, forward.mode, values) if is_late else prepared.bias
     outputs = outputs if bias is None else outputs + bias
     return outputs if t.before is not None else _summed(t, outputs, forward, t.target)
+
+
+def _looked_up(t, x):
+    """Returns integers as floats from a table, for LiteRT's cast would make floats in an integer file; else None.
+
+    The table holds the integers of the range, which calibration set; what lies beyond is cut off like everything else.
+    """
+    span = t.outputs.get(0)
+    if span is None or not x.dtype.is_integer or not is_int8(span):
+        return None
+    with tf.init_scope():
+        low, high = span.limits()
+    first, count = math.floor(low), math.ceil(high) - math.floor(low) + 1
+    if count > _LARGEST_TABLE:
+        return None
+    table = span(tf.range(first, first + count, dtype=tf.float32), export=True)
+    return tf.gather(table, tf.clip_by_value(tf.cast(x, tf.int32) - first, 0, count - 1))
 
 
 def _summed(t, y, forward, target):

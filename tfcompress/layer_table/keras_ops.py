@@ -103,7 +103,9 @@ describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move",
 describe_operation(
     "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
 )
-describe_operation("Cast", grid=SAME)  # between float types, and from integers that an integer file takes as codes
+describe_operation(
+    "Cast", grid=SAME, function="cast"
+)  # between float types, and from integers that an integer file takes as codes
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", flow="reduce", function="mean")
 describe_operation("Sum", flow="reduce")

@@ -100,7 +100,7 @@ class LayerSpec:
         affine_commutes: Whether scaling and shifting channels gives the same before the layer as behind it, also in
             training.
         function: What the operation computes of its input, where a normalization is recognized by it: "square", "mean",
-            "variance", "moments", "square root", "reciprocal root", "reciprocal" or "difference".
+            "variance", "moments", "square root", "reciprocal root", "reciprocal", "difference"; or "cast".
         reads_all: Whether `written` gets all arguments, `(op, args, kwargs, grid)`.
         is_bias: Whether the operation adds a vector of weights, a bias where a kernel is in front of it.
         is_lacking: Whether LiteRT lacks the operation altogether, so that every file, also of floats, needs `written`.
