@@ -85,6 +85,14 @@ class IntermediateRanges:
             return tf.clip_by_value(x, low, high)
         return fake_quant(x, low, high, self.bits)
 
+    def constant(self, x):
+        """Rounds a constant kernel to the grid around zero that LiteRT wants of kernels."""
+        value = tf.get_static_value(tf.convert_to_tensor(x)) if self.is_int8 else None
+        bound = 0.0 if value is None else float(abs(value).max(initial=0.0))
+        if not bound or self.how == OBSERVE:
+            return x
+        return tf.quantization.fake_quant_with_min_max_args(x, -bound, bound, self.bits, narrow_range=True)
+
     def known(self, x, limits: tuple[float, float]):
         """Rounds `x` to the output grid that LiteRT fixes for an operation (Softmax, tanh)."""
         return x if self.exports or self.how == OBSERVE else self.fixed(x, *fixed_limits(limits, self.bits))

@@ -177,10 +177,11 @@ def _rewritten(t: OpPlan, forward: ForwardPass):
 def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
     """Returns the integer rewrite of the operation as a call."""
 
-    def formed(x, *args, **kwargs):
+    def formed(*args, **kwargs):
         spec, grid = spec_of(t.op), _inside(t, forward)
         if spec.reads_all:
-            return spec.written(t.op, (x, *args), kwargs, grid)
+            return spec.written(t.op, args, kwargs, grid)
+        x = args[0] if args else next(x for x in kwargs.values() if isinstance(x, tf.Tensor))
         made = spec.written(t.op, tf.cast(x, tf.float32), grid)
         return keras.tree.map_structure(lambda y: tf.cast(y, x.dtype), made)
 

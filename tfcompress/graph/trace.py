@@ -1,6 +1,7 @@
 """Traces a model: which operation is called on which tensors in one forward pass."""
 
 import contextlib
+import inspect
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -226,8 +227,7 @@ class _Recorder:
             place = tf.name_scope(f"tfc{self.places[id(op)]}_")
             with self.found.noticed.inside(op), place, self.interception.within(None):
                 outputs = call(*args, **kwargs)
-            masked = any(x.dtype == tf.bool for x in passed) or kwargs.get("mask") is not None
-            self._add(op, sources, outputs, masked)
+            self._add(op, sources, outputs, any(x.dtype == tf.bool for x in passed) or _has_mask(call, args, kwargs))
             return outputs
 
         return recorded
@@ -303,6 +303,16 @@ class _Recorder:
                 remember(op, self.inside[key])
 
 
+def _has_mask(call, args: tuple, kwargs: dict) -> bool:
+    """Whether a call gets a mask, which may be of numbers."""
+    if kwargs.get("mask") is not None or len(args) < 2:
+        return kwargs.get("mask") is not None
+    try:
+        return inspect.signature(call).bind_partial(*args, **kwargs).arguments.get("mask") is not None
+    except (TypeError, ValueError):
+        return False
+
+
 def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before: list[str]) -> InnerOperation:
     """Returns the operation at a place inside of a layer: the one that is known there, or a new one."""
     known = inside(op)
@@ -313,7 +323,7 @@ def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before
         return was
     times = before.count(f.kind)
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", f.kind).lower()
-    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op)
+    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op, f.plain)
 
 
 def _packed(structure, tensors):

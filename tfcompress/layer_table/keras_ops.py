@@ -25,11 +25,31 @@ def _unit_length(op, spec):
 
 def _with_kernel(op, spec):
     """Describes a product with a matrix of weights as a kernel."""
-    weights = getattr(op, "weights", {})
-    kernel = weights.get("x2", weights.get("b"))
-    if kernel is None or len(kernel.shape) != 2 or len(weights) > 1 or op.arguments.get("transpose_b"):
+    kernel = _only_weight(op, ("x2", "b"))
+    if kernel is None or len(kernel.shape) != 2 or op.arguments.get("transpose_b"):
         return spec
     return replace(spec, flow="mix", axes={kernel.name: "io"}, kernels=(kernel.name,), count_macs=None)
+
+
+def _convolution(op, spec, letters=("xio", "xyio", "xyzio")):
+    """Describes a convolution with weights, or with a constant kernel, which gets a scale without a zero point."""
+    kernel = _only_weight(op, ("kernel", "filters"))
+    if kernel is not None and getattr(op, "data_format", None) != "channels_first":
+        axes = next(each for each in letters if len(each) == len(kernel.shape))
+        return replace(spec, flow="mix", axes={kernel.name: axes}, kernels=(kernel.name,), count_macs=None)
+    return spec if getattr(op, "weights", {}) else replace(spec, written=single.with_constant_kernel, reads_all=True)
+
+
+def _depthwise_convolution(op, spec):
+    """Describes a depthwise convolution as `_convolution` does."""
+    return _convolution(op, spec, ("xcm", "xycm"))
+
+
+def _only_weight(op, names):
+    """Returns the only variable that an operation reads, if it is one of some arguments."""
+    weights = getattr(op, "weights", {})
+    found = [weights[name] for name in names if name in weights]
+    return found[0] if len(weights) == 1 and found else None
 
 
 def _with_bias(op, spec):
@@ -103,9 +123,8 @@ describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move",
 describe_operation(
     "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
 )
-describe_operation(
-    "Cast", grid=SAME, function="cast"
-)  # between float types, and from integers that an integer file takes as codes
+# between float types, and from integers that an integer file takes as codes
+describe_operation("Cast", grid=SAME, function="cast")
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", flow="reduce", function="mean")
 describe_operation("Sum", flow="reduce")
@@ -124,6 +143,8 @@ describe_operation(
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
 
+describe_operation("Conv", flow="unknown", refine=_convolution)
+describe_operation("DepthwiseConv", flow="unknown", refine=_depthwise_convolution)
 describe_operation("DotProductAttention", flow="whole", refine=_plain_attention)
 
 # products of two activations, of which only the MACs are known

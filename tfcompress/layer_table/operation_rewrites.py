@@ -181,3 +181,11 @@ def _attention_arguments(
 def attention_is_plain(op) -> bool:
     """Whether an attention operation has no cap on its scores, which the rewrite does not compute."""
     return getattr(op, "attn_logits_soft_cap", None) is None
+
+
+def with_constant_kernel(op, args, kwargs, grid):
+    """Computes a convolution whose kernel is a constant, as that which takes patches out of a picture."""
+    if len(args) > 1:
+        return op.plain(args[0], grid.constant(args[1]), *args[2:], **kwargs)
+    name = next(name for name in ("kernel", "filters") if name in kwargs)
+    return op.plain(*args, **{**kwargs, name: grid.constant(kwargs[name])})
