@@ -22,6 +22,7 @@ from tfcompress.file_formats import FORMATS, INT8
 
 MASK_GAP = 10.0
 """Natural logarithm of the smallest logit's weight over the weight of all masked places together."""
+_MARGIN = 1.5  # largest inverse that fits, over the largest that was seen
 HIDDEN = -1e9
 """Value of a masked logit while ranges only observe."""
 
@@ -164,6 +165,16 @@ class IntermediateRanges:
             return self.fixed(tf.math.rsqrt(x), 0.0, square**0.5)
         square = tf.convert_to_tensor(square, tf.float32)
         return self.fixed(tf.math.rsqrt(tf.maximum(x, 1.0 / square)), 0.0, tf.sqrt(square))
+
+    def inverse_root(self, x, square):
+        """Returns `1 / sqrt(x)` like `rsqrt`, on a finer grid if the range "inverse" knows how large it becomes."""
+        if not self.has("inverse"):
+            return self.rsqrt(x, square)
+        if self.how in (OBSERVE, TRAIN):
+            least = 1.0 / tf.convert_to_tensor(square, tf.float32)
+            self("inverse", tf.stop_gradient(tf.math.rsqrt(tf.maximum(x, least))))
+        high = self.high("inverse") * _MARGIN
+        return self.rsqrt(x, self.least(square, high * high))
 
     def by_channel(self, x, factor, shift, name: str):
         """Returns `x * factor + shift`, both per channel, as one depthwise 1x1 convolution, which is exact in int8.

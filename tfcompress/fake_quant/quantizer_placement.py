@@ -233,7 +233,7 @@ class _Placer:
         if found is None:
             return
         placement.normalizes = (found.axes, found.epsilon, found.place)
-        for name in NORMALIZATION if found.epsilon else NORMALIZATION[:2]:
+        for name in NORMALIZATION if found.epsilon else NORMALIZATION[:-1]:
             placement.inside.setdefault(name, RangeRequest(f"{self.name(call.op)} ({name})"))
 
     def _inner(self, call, placement, spec):

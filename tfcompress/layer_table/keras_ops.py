@@ -20,7 +20,7 @@ def _unit_length(op, spec):
     """Adds the rewrite of UnitNormalization where the norm is that of length (order 2)."""
     if op.order != 2 or op.axis is None:
         return spec
-    return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
+    return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread", "inverse"))
 
 
 def _with_kernel(op, spec):

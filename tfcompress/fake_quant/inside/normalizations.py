@@ -11,7 +11,7 @@ from tfcompress.graph.graph import Graph
 from tfcompress.graph.trace import Call
 from tfcompress.layer_table.lookup import spec_of
 
-INSIDE = ("magnitude", "spread", "eased")
+INSIDE = ("magnitude", "spread", "inverse", "eased")
 """Values inside that need a range; the last only where something is added to the variance."""
 
 
