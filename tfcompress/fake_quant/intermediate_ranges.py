@@ -38,6 +38,7 @@ class IntermediateRanges:
         folds: Whether biases and averages are rounded as the file does.
         source: Range of the layer's input, fixed limits, or None where that is unknown.
         target: The same of its output.
+        is_integer: Whether the layer computes in integers; not so in a file of floats.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class IntermediateRanges:
         folds: bool,
         source: ActivationRange | tuple[float, float] | None = None,
         target: ActivationRange | tuple[float, float] | None = None,
+        is_integer: bool = True,
     ):
+        self.is_integer = is_integer
         self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
         self.source, self.target = source, target
         self.is_int8 = bits == INT8.activations.bits
@@ -88,7 +91,7 @@ class IntermediateRanges:
 
     def constant(self, x):
         """Rounds a constant kernel to the grid around zero that LiteRT wants of kernels."""
-        value = tf.get_static_value(tf.convert_to_tensor(x)) if self.is_int8 else None
+        value = tf.get_static_value(tf.convert_to_tensor(x)) if self.is_int8 and self.is_integer else None
         bound = 0.0 if value is None else float(abs(value).max(initial=0.0))
         if not bound or self.how == OBSERVE:
             return x

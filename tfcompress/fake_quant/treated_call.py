@@ -201,7 +201,8 @@ def _normalizing(t: OpPlan, forward: ForwardPass) -> Callable:
 
 def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:
     how, folds = forward.mode.ranges, forward.mode.folds
-    return IntermediateRanges(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target)
+    is_integer = bool(t.outputs or t.inside or t.source or t.target or t.fixed)
+    return IntermediateRanges(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer)
 
 
 def _bits(t: OpPlan) -> int:
