@@ -214,3 +214,23 @@ def test_what_is_no_classifier_has_no_exits(graph_models):
         parts.choose_threshold(images())
     with pytest.raises(ValueError, match="takes shape"):
         parts.predict(np.zeros((2, 5)))
+
+
+def test_numeric_cuts_the_vocabulary_off():
+    words = L.TextVectorization(20, output_sequence_length=6, name="words")
+    words.adapt(["the cat sat on the mat", "a dog ate the bone"])
+    text, x = keras.Input((1,), dtype="string", name="text"), keras.Input((3,), name="x")
+    h = L.GlobalAveragePooling1D()(L.Embedding(20, 8)(words(text)))
+    model = keras.Model([text, x], L.Dense(2)(L.Concatenate()([h, L.Dense(4)(x)])))
+    given = [tf.constant([["the cat ate"], ["a dog sat on the bone"]]), np.ones((2, 3), "float32")]
+    parts = tfc.split(model, "numeric")
+    front, rest = parts.models
+    assert [v.name for v in rest.inputs] != ["text", "x"] and front.inputs[0].dtype == "string"
+    ids = front(given[0])
+    wanted = np.asarray(model([given[0], tf.constant(given[1])]))
+    np.testing.assert_array_equal(
+        np.asarray(rest([ids, given[1]] if rest.inputs[0].dtype != "float32" else [given[1], ids])), wanted
+    )
+    assert tfc.convert(rest, calibration=[np.asarray(ids).repeat(8, 0), given[1].repeat(8, 0)]).is_integer
+    with pytest.raises(ValueError, match="no strings, lookups or vocabularies"):
+        tfc.split(rest, "numeric")
