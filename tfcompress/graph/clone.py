@@ -121,6 +121,37 @@ def _plain(path, op) -> list[New] | None:
     return [New(layer, weights, op.trainable)]
 
 
+class Copies:
+    """Copies of layers, each made once, which get the weights at the end.
+
+    A layer that its own configuration does not rebuild is kept as the same object.
+    """
+
+    def __init__(self):
+        self._made: dict[int, tuple[Any, Any, list[New] | None]] = {}
+
+    def of(self, path: str, op: Any) -> Any:
+        """Returns the copy of a layer or operation.
+
+        Args:
+            path: Path of the layer in the model.
+            op: The layer or operation; one without state is its own copy.
+        """
+        if id(op) not in self._made:
+            changed = _plain(path, op)
+            copy = _copy(path, op) if changed is None else changed[0].layer
+            self._made[id(op)] = (op, copy, changed)
+        return self._made[id(op)][1]
+
+    def set_weights(self) -> None:
+        """Gives the copies that were called the weights of the layers."""
+        for op, copy, changed in self._made.values():
+            if changed is not None:
+                _set(changed[0])
+            elif getattr(copy, "built", True):
+                _take_over(copy, op)
+
+
 def _chain(layers, args, kwargs):
     if not layers:
         return args[0]
@@ -134,7 +165,18 @@ def _copy(path, op):
     # a Lambda or an operation holds code, which no configuration can copy, and no state
     if not isinstance(op, keras.layers.Layer) or spec_of(op).holds_code:
         return op
-    return type(op).from_config({**config_of(op), "name": flat_name(path)})
+    try:
+        return _rebuilt(op, flat_name(path))
+    except Exception:  # whatever the layer's own code raises; the layer need not change
+        return op
+
+
+def _rebuilt(op, name: str) -> keras.layers.Layer:
+    """Builds a layer anew from its configuration, under a name if its constructor takes one."""
+    config = config_of(op)
+    if "name" in config or type(op).__init__ is keras.layers.Layer.__init__:
+        return type(op).from_config({**config, "name": name})
+    return type(op).from_config(config)
 
 
 def _take_over(copy, op) -> None:

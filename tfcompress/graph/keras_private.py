@@ -248,6 +248,21 @@ def keep_input_dtypes(model: keras.Model) -> list[tuple[Any, str, Any]]:
     return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
 
 
+def keras_mask(x: Any) -> Any:
+    """Returns the mask of padded steps that Keras attached to a tensor; None if there is none."""
+    return backend.get_keras_mask(x)
+
+
+def maker_of(x: keras.KerasTensor) -> Operation:
+    """Returns the operation that made a symbolic tensor."""
+    return x._keras_history.operation
+
+
+def set_keras_mask(x: Any, mask: Any) -> None:
+    """Attaches a mask of padded steps to a tensor."""
+    backend.set_keras_mask(x, mask)
+
+
 def is_training() -> bool:
     """Whether the running call of a model or layer has `training=True`."""
     context = global_state.get_global_attribute("current_call_ctx")

@@ -92,6 +92,11 @@ def named_arguments(f: OperationFunction, args: tuple, kwargs: dict) -> tuple[di
     return plain, weights
 
 
+def named_arguments_of(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """Returns all arguments of a call by name, with those that were not given."""
+    return _bound(f.plain, args, kwargs)
+
+
 def _bound(function: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)

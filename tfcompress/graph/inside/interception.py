@@ -38,13 +38,16 @@ class Interception:
         handle: Function `(layer, number, function, plain, args, kwargs) -> outputs`; the number counts the operations
             of one call of the layer, and `plain(*args, **kwargs)` computes the operation.
         functions: The functions to replace; by default all.
+        floats_only: Whether operations that neither read nor make floats are left out.
 
     Attributes:
         seen: The functions that were called inside of open layers.
     """
 
-    def __init__(self, handle: Handle, functions: Iterable[OperationFunction] | None = None):
-        self.handle = handle
+    def __init__(
+        self, handle: Handle, functions: Iterable[OperationFunction] | None = None, floats_only: bool = True
+    ):
+        self.handle, self.floats_only = handle, floats_only
         self.functions = operation_functions() if functions is None else tuple(functions)
         self.seen: dict[tuple[int, str], OperationFunction] = {}
         self._running = threading.local()
@@ -94,9 +97,9 @@ class Interception:
         if f.is_swapped:
             args, plain = args[::-1], lambda a, b: now(b, a)
         plain = self.call_within(None, plain)
-        if not any(map(_is_float, keras.tree.flatten((args, kwargs)))):
+        if self.floats_only and not any(map(_is_float, keras.tree.flatten((args, kwargs)))):
             made = plain(*args, **kwargs)
-            if not any(map(_is_float, keras.tree.flatten(made))):
+            if self.floats_only and not any(map(_is_float, keras.tree.flatten(made))):
                 return made
             plain = _giving(made)
         number, frame.count = frame.count, frame.count + 1
