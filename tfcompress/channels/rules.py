@@ -5,6 +5,7 @@ axis of which weight, and joins labels or marks them as not removable. In doubt 
 larger than needed, but never wrong.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -143,8 +144,25 @@ def unknown(call: LabelCall) -> list[Signal]:
 
 @flow("whole")
 def whole(call: LabelCall) -> list[Signal]:
-    """Marks all channels as not removable, because each value depends on all of them."""
-    return call.kept(ACROSS)
+    """Marks all channels as not removable, because each value depends on all of them.
+
+    Channels on an axis that the operation does not work along pass on, such as the heads of a softmax of scores.
+    """
+    return rule_of("along")(call)
+
+
+@flow("along")
+def along(call: LabelCall) -> list[Signal]:
+    """Passes on the channels of an operation that works along other axes, each place by itself."""
+    axes = getattr(call.op, "axis", None)
+    axes = [axes] if isinstance(axes, int) else list(axes or [])
+    if len(call.inputs) != 1 or not axes or hasattr(call.op, "groups"):
+        return call.kept(ACROSS)
+    (given,), (shape,) = call.inputs, call.shapes
+    axes = [k if k < 0 else k - len(given.shape) - 1 for k in axes]
+    if given.axis in axes or given.shape != tuple(shape) or given.labels.size == 1:
+        return call.kept(ACROSS)
+    return [noted(call, Signal(given.labels, shape))]
 
 
 @flow("mix")
@@ -253,12 +271,12 @@ def merge(call: LabelCall) -> list[Signal]:
         for x in keras.tree.flatten((call.args, call.kwargs))
         if not isinstance(x, (Signal, bool, str)) and x is not None
     ]
-    if any(np.size(x) > 1 for x in constants):
-        return call.kept(CONSTANT)
     axes = {x.axis for x in given if (x.labels != x.labels.reshape(-1)[0]).any()}
     if len(axes) > 1:
         return call.kept(MOVED)
     axis = axes.pop() if axes else -1
+    if any(_is_long(np.shape(x), axis) for x in constants):
+        return call.kept(CONSTANT)
     result = None
     for x in given:
         if shape and (len(x.shape) < -axis or x.shape[axis] != shape[axis]):
@@ -272,10 +290,16 @@ def merge(call: LabelCall) -> list[Signal]:
             result = vector
     if result is None:
         return call.kept(STILL)
-    return [_noted(call, signal(result, shape, axis))]
+    return [noted(call, signal(result, shape, axis))]
 
 
-def _noted(call: LabelCall, made: Signal) -> Signal:
+def _is_long(shape: tuple[int, ...], axis: int) -> bool:
+    """Whether an array has more than one entry along an axis."""
+    return len(shape) >= -axis and shape[axis] > 1
+
+
+def noted(call: LabelCall, made: Signal) -> Signal:
+    """Notes the output of an operation, whose labels are joined with those of an earlier call; returns it."""
     use = call.use()
     if use.output is not None:
         # a shared operation has one set of sizes, so the outputs of both calls must have the same
@@ -300,7 +324,7 @@ def concat(call: LabelCall) -> list[Signal]:
     ):
         return _along_another(call, shape, axis)
     vector = np.concatenate([np.broadcast_to(x.labels.reshape(-1), (x.shape[axis],)) for x in given])
-    return [_noted(call, signal(vector, shape, axis))]
+    return [noted(call, signal(vector, shape, axis))]
 
 
 def _along_another(call: LabelCall, shape, axis) -> list[Signal]:
@@ -311,7 +335,7 @@ def _along_another(call: LabelCall, shape, axis) -> list[Signal]:
     vectors = [x.vector() for x in call.inputs]
     for other in vectors[1:]:
         call.labels.join(vectors[0], other, call.path, MEETS)
-    return [_noted(call, signal(vectors[0], shape, axes.pop()))]
+    return [noted(call, signal(vectors[0], shape, axes.pop()))]
 
 
 @flow("move")
@@ -321,22 +345,49 @@ def move(call: LabelCall) -> list[Signal]:
     (shape,) = call.shapes
     if len(call.inputs) != 1 or None in given.shape or None in shape:
         return call.kept(STILL)
-    full = tf.constant(np.broadcast_to(given.labels, given.shape)[None].astype("int32"))
-    args = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.args)
-    kwargs = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.kwargs)
-    made = np.asarray(call.op.call(*args, **kwargs))
-    if made.shape != (1, *shape):
+    made = _moved(call, given, shape)
+    if made is None:
         return call.kept(STILL)
-    made = made[0]
-    for axis in range(made.ndim):
-        first = np.take(made, [0], axis)
-        made = first if (made == first).all() else made
-    longer = [k for k, n in enumerate(made.shape) if n > 1]
     # a slice of some channels by number would select others once channels are removed
     known = set(np.unique(given.labels).tolist()) == set(np.unique(made).tolist())
+    longer = [k for k, n in enumerate(made.shape) if n > 1]
+    if len(longer) > 1 and type(call.op).__name__ == "Reshape":
+        made = _one_axis(call, made, longer)
+        longer = [k for k, n in enumerate(made.shape) if n > 1]
     if len(longer) > 1 or not known:
         return call.kept(MOVED if known else PART)
-    return [_noted(call, Signal(made, tuple(shape)))]
+    return [noted(call, Signal(made, tuple(shape)))]
+
+
+def _moved(call: LabelCall, given: Signal, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Returns the labels after an operation; an axis along which they do not change has size 1."""
+    size, after = int(np.prod(given.shape)), int(np.prod(shape))
+    batch = after // math.gcd(size, after)  # parts of a sample may become samples (windows), and the other way round
+    rows = np.broadcast_to(given.labels, (batch, *given.shape))
+    full = tf.constant(rows.astype("int32"))
+    args = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.args)
+    kwargs = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.kwargs)
+    try:
+        made = np.asarray(call.op.call(*args, **kwargs))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return None
+    if made.shape[1:] != tuple(shape) or not (made == made[:1]).all():
+        return None
+    made = made[0]
+    for axis in range(made.ndim):
+        one = np.take(made, [0], axis)
+        made = one if (made == one).all() else made
+    return made
+
+
+def _one_axis(call: LabelCall, made: np.ndarray, longer: list[int]) -> np.ndarray:
+    """Joins channels that were split over several axes, such as heads and their entries, so that whole heads remain."""
+    for axis in longer:
+        if axis != longer[-2]:
+            one = np.take(made, [0], axis)
+            call.labels.join(one, made, call.path, MEETS)
+            made = one
+    return made
 
 
 @flow("reduce")
@@ -350,4 +401,4 @@ def reduced(call: LabelCall) -> list[Signal]:
     if given.axis in gone or -rank in gone or not shape:
         return call.kept(ACROSS)
     axis = given.axis if call.op.keepdims else given.axis + sum(k > given.axis for k in gone)
-    return [_noted(call, signal(given.vector(), shape, axis))]
+    return [noted(call, signal(given.vector(), shape, axis))]

@@ -12,7 +12,7 @@ from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, SIGMOI
 
 def _over_last(op, spec):
     """Describes Softmax, which over the last axis reads all channels."""
-    return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
+    return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "along")
 
 
 def _unit_length(op, spec):
@@ -70,6 +70,6 @@ describe_operation(
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
 
-# products of two activations, of which only the MACs are known
-describe_operation("Matmul", flow="unknown", count_macs=mac_counts.matmul)
-describe_operation("Einsum", flow="unknown", count_macs=mac_counts.einsum)
+# products of two activations
+describe_operation("Matmul", flow="matmul", count_macs=mac_counts.matmul)
+describe_operation("Einsum", flow="einsum", count_macs=mac_counts.einsum)

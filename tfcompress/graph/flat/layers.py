@@ -113,5 +113,5 @@ def _cut(layer: Weight, left: Any) -> dict:
 
 
 describe(Weight, flow="weight", weight="c", resize=_cut)
-describe(Constant, flow="still", grid="same")
+describe(Constant, flow="constant", grid="same")
 describe(AlongBatch, flow="first", grid="same", pushes=True)
