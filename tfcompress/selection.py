@@ -169,7 +169,8 @@ def matches(layer: keras.layers.Layer, key: Key) -> bool:
         True
     """
     (key,) = _keys("key", key)
-    return _by_name(layer, key) or _by_type(layer, key) is not None
+    holder = getattr(layer, "held_by", None)  # of an operation inside of a layer's call
+    return _by_name(layer, key) or _by_type(layer, key) is not None or holder is not None and matches(holder, key)
 
 
 def resolve(layer: keras.layers.Layer, default: Any, overrides: Mapping[Key, Any] | None = None) -> Any:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfcompress as tfc
 from tfcompress.techniques.base import Technique
@@ -80,7 +81,7 @@ def test_unknown_layer_types_are_named():
             self.factor = self.add_weight(shape=(shape[-1], 4), name="factor")
 
         def call(self, x):
-            return keras.ops.matmul(x, self.factor)
+            return keras.ops.matmul(x, keras.ops.tanh(self.factor))
 
     model = keras.Sequential([keras.Input((6,)), Scale(name="own"), L.Dense(3, name="head")])
     plan = make_plan(model, [tfc.Prune(0.5)])
@@ -123,16 +124,25 @@ def test_misspelt_names_are_refused(kind, option):
         make_plan(net(), [kind(first, **value)])
 
 
-def test_subclassed_models_are_quantized_by_weight_only():
-    class Own(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = L.Dense(5, name="a"), L.Dense(3, name="b")
+class Own(keras.Model):
+    def __init__(self, function=keras.ops.relu):
+        super().__init__()
+        self.a, self.b, self.function = L.Dense(5, name="a"), L.Dense(3, name="b"), function
 
-        def call(self, x):
-            return self.b(keras.ops.relu(self.a(x)) + 1.0)
+    def call(self, x):
+        return self.b(self.function(self.a(x)) + 1.0)
 
+
+def test_subclassed_models_are_followed():
     model = Own()
+    model(np.zeros((1, 4), "float32"))
+    plan = make_plan(model, [tfc.Quantize("int8")])
+    assert len(plan.state.chains()) == 2
+    assert [r.title for r in plan.state.ranges] == ["input 0", "b", "relu", "add"]
+
+
+def test_subclassed_models_of_unknown_code_are_quantized_by_weight_only():
+    model = Own(lambda x: tf.raw_ops.Relu(features=x))
     model(np.zeros((1, 4), "float32"))
     assert len(make_plan(model, [tfc.Quantize("weights"), tfc.Prune(0.5)]).state.chains()) == 2
     with pytest.raises(ValueError, match="can't be followed.*tfc.Quantize\\('weights'\\)"):

@@ -345,7 +345,7 @@ def move(call: LabelCall) -> list[Signal]:
     (shape,) = call.shapes
     if len(call.inputs) != 1 or None in given.shape or None in shape:
         return call.kept(STILL)
-    made = _moved(call, given, shape)
+    made = moved(call, given, shape)
     if made is None:
         return call.kept(STILL)
     # a slice of some channels by number would select others once channels are removed
@@ -359,7 +359,7 @@ def move(call: LabelCall) -> list[Signal]:
     return [noted(call, Signal(made, tuple(shape)))]
 
 
-def _moved(call: LabelCall, given: Signal, shape: tuple[int, ...]) -> np.ndarray | None:
+def moved(call: LabelCall, given: Signal, shape: tuple[int, ...]) -> np.ndarray | None:
     """Returns the labels after an operation; an axis along which they do not change has size 1."""
     size, after = int(np.prod(given.shape)), int(np.prod(shape))
     batch = after // math.gcd(size, after)  # parts of a sample may become samples (windows), and the other way round
@@ -393,12 +393,14 @@ def _one_axis(call: LabelCall, made: np.ndarray, longer: list[int]) -> np.ndarra
 @flow("reduce")
 def reduced(call: LabelCall) -> list[Signal]:
     """Removes reduced axes from the labels; if the channel axis is reduced, no channel can be removed."""
-    (given,), (shape,) = call.inputs, call.shapes
+    given, shape = call.inputs[0], call.shapes[0]
     rank = len(given.shape) + 1
-    axes = call.op.axis
+    axes = getattr(call.op, "axis", getattr(call.op, "axes", None))
     axes = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
     gone = {k % rank - rank for k in axes}
-    if given.axis in gone or -rank in gone or not shape:
+    if given.axis in gone or -rank in gone or not shape or len(call.inputs) != 1:
         return call.kept(ACROSS)
     axis = given.axis if call.op.keepdims else given.axis + sum(k > given.axis for k in gone)
-    return [noted(call, signal(given.vector(), shape, axis))]
+    made = signal(given.vector(), shape, axis)
+    noted(call, made)
+    return [made for _ in call.shapes]

@@ -10,9 +10,10 @@ import keras
 from tfcompress.export.float_reasons import named, never_integer_reason
 from tfcompress.export.unconvertible import NotConvertible, Refused, dependent_operations, lacking_operations
 from tfcompress.fake_quant.quantizer_placement import float_reasons
+from tfcompress.graph.inside.opened import holder_path
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.trace import Trace
-from tfcompress.graph.tree import containers, leaves
+from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import spec_of
 
 _STRINGS = (
@@ -37,11 +38,11 @@ def refused_parts(model: keras.Model, traced: Trace | None = None) -> list[Refus
 
 def lacking_inside(model: keras.Model, traced: Trace) -> list[Refused]:
     """Returns the operations that LiteRT lacks in the trace of a model."""
-    paths = [path for path, _ in (*leaves(model), *containers(model))]
 
     def layer(name):
         numbers = re.findall(r"tfc(\d+)_", name)
-        return paths[int(numbers[-1])] if numbers else model.name
+        path, op = traced.numbered[int(numbers[-1])] if numbers else (model.name, None)
+        return None if spec_of(op).written is not None else holder_path(path, op)
 
     return lacking_operations(traced.function.graph, layer)
 
@@ -53,7 +54,7 @@ def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refus
         model: A built model.
         traced: Its trace, whose operations are checked as well.
     """
-    places = leaves(model)
+    places = leaves(model) if traced is None else traced.numbered
     known = float_reasons(op for _, op in places) if traced is None else float_reasons(c.op for c in traced.calls)
     found = {(op, path): None for path, layer in places for op in known.get(id(layer), ())}
     for op in dependent_operations(traced.function.graph.inputs) if traced is not None else ():
@@ -62,9 +63,11 @@ def floats_inside(model: keras.Model, traced: Trace | None = None) -> list[Refus
         if name is None or not number or int(number[-1]) >= len(places):
             continue
         path, layer = places[int(number[-1])]
-        if not spec_of(layer).is_known:  # for known layers the layer table has said it above
+        spec = spec_of(layer)
+        if not spec.is_known and not spec.written:  # for known layers the layer table has said it above
             found[name, path] = None
-    return [Refused(op, path, never_integer_reason(op)) for op, path in found]
+    held = {path: holder_path(path, op) for path, op in places}
+    return [Refused(op, path, never_integer_reason(op)) for op, path in dict.fromkeys((o, held[p]) for o, p in found)]
 
 
 def check_exportable(model: keras.Model, traced: Trace | None = None) -> None:

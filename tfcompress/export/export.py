@@ -22,7 +22,7 @@ from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.weight_reads import prepare_export
 from tfcompress.graph.export_substitutes import substitute_operations
-from tfcompress.graph.inside.opened import operations
+from tfcompress.graph.inside.opened import holder_path, holders, inside, open_layers, operations
 from tfcompress.graph.keras_private import (
     float32,
     has_graph,
@@ -35,7 +35,6 @@ from tfcompress.graph.keras_private import (
 )
 from tfcompress.graph.random_ops import Draws, replace_draws
 from tfcompress.graph.trace import trace
-from tfcompress.graph.tree import containers
 from tfcompress.graph.variable_reads import Constants
 from tfcompress.layer_table.lookup import spec_of
 from tfcompress.system.silence import quiet
@@ -58,6 +57,7 @@ class Export:
         held: The variables that the function refers to, which it does not keep alive.
         module: Module that the converter stores as a SavedModel and reads; None where it takes the function frozen.
         paths: What `paths_by_number` returned.
+        layers: The same with the path of the layer for what is computed inside of its call.
         floats: Names of the inputs of integers or float64 that are float32 in it.
     """
 
@@ -67,6 +67,7 @@ class Export:
     held: Any = None
     module: tf.Module | None = None
     paths: dict[int, str] = field(default_factory=dict)
+    layers: dict[int, str] = field(default_factory=dict)
     floats: frozenset[str] = frozenset()
 
     def samples(self, given):
@@ -126,6 +127,8 @@ def export_model(model: keras.Model, state, draws: Draws) -> Export:
     specs = input_specs(model, batch=1)
     flat = keras.tree.flatten(specs)
     check_static(model)
+    if not all(inside(op) for _, op in open_layers(model)):
+        trace(model, opens=True)
     floats = float_inputs(model) if draws.is_integer else float64_inputs(model)
     flat = [tf.TensorSpec(s.shape, tf.float32, name=s.name) if s.name in floats else s for s in flat]
     outputs, prepared = [], {}
@@ -152,10 +155,11 @@ def export_model(model: keras.Model, state, draws: Draws) -> Export:
         held = [v for p in prepared.values() for _, _, v in p.values if isinstance(v, tf.Variable)]
         constants = Constants({id(c.variable): c.value for t in every.op_plans for c in t.chains.values()}, held)
         function, module = trace_for_converter(serve, flat, held)
-        refuse_lacking(function.graph, paths)
+        layers = paths | {t.index: holder_path(t.path, t.op) for t in every.op_plans}
+        refuse_lacking(function.graph, layers)
         # TensorFlow's own variables, which layers may hold as well, are frozen by the converter
         held += function.graph.variables
-    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, module, paths, frozenset(floats))
+    return Export(function, tuple(s.name for s in flat), tuple(outputs), held, module, paths, layers, frozenset(floats))
 
 
 def _token(number: int) -> str:
@@ -173,7 +177,7 @@ def _scoped(model: keras.Model, every) -> list[tuple]:
         return scoped
 
     first = len(every.op_plans) + max((t.index for t in every.op_plans), default=0)
-    return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(containers(model))]
+    return [(op, "call", call(op.call, first + k)) for k, (_, op) in enumerate(holders(model))]
 
 
 def paths_by_number(model: keras.Model, every) -> dict[int, str]:
@@ -184,7 +188,7 @@ def paths_by_number(model: keras.Model, every) -> dict[int, str]:
         every: What `complete_plans` made of it.
     """
     first = len(every.op_plans) + max((t.index for t in every.op_plans), default=0)
-    held = [*(path for path, _ in containers(model)), model.name]
+    held = [*(path for path, _ in holders(model)), model.name]
     return {t.index: t.path for t in every.op_plans} | {first + k: path for k, path in enumerate(held)}
 
 
@@ -283,7 +287,8 @@ def complete_plans(model: keras.Model, state):
     for path, op in operations(model):
         if id(op) not in known:
             spec = spec_of(op)
-            known[id(op)] = OpPlan(path, op, number, written=spec.written is not None and not spec.inside)
+            is_exact = spec.written is not None and not spec.inside
+            known[id(op)] = OpPlan(path, op, number, written=is_exact or spec.is_lacking)
             number += 1
         plans.append(known[id(op)])
     return SimpleNamespace(op_plans=plans, inputs=list(state.inputs) if state is not None else [])
@@ -321,7 +326,7 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
             content = converter.convert()
         except Exception as error:
             text = str(error).strip() or said.getvalue().strip()
-            found = converter_failure(text, export.paths, export.function.graph)
+            found = converter_failure(text, export.layers or export.paths, export.function.graph)
             raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
     return with_integer_splits(content)
 

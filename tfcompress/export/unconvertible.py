@@ -83,15 +83,15 @@ def remedy(op: str) -> str | None:
     return next((way for pattern, way in _COMPILED if pattern.fullmatch(op)), None)
 
 
-def lacking_operations(graph: Any, layer: Callable[[str], str]) -> list[Refused]:
+def lacking_operations(graph: Any, layer: Callable[[str], str | None]) -> list[Refused]:
     """Returns the operations of a graph that LiteRT lacks, each kind once per layer.
 
     Args:
         graph: A graph of TensorFlow; what does not depend on its inputs is a constant to the converter.
-        layer: Function from the name of an operation to the path of its Keras layer.
+        layer: Function from the name of an operation to the path of its Keras layer; None where the file gets others.
     """
     found = {(op.type, layer(op.name)): remedy(op.type) for op in dependent_operations(graph.inputs)}
-    return [Refused(kind, path, way) for (kind, path), way in found.items() if way is not None]
+    return [Refused(kind, path, way) for (kind, path), way in found.items() if way is not None and path is not None]
 
 
 def dependent_operations(tensors: Any) -> list:

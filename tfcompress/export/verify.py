@@ -148,7 +148,7 @@ def _dragged(candidates: list[Op], by: list[Op], layers: dict[int, str]) -> list
 
 
 def _names(allowed: str, layer: str) -> bool:
-    return layer == allowed or layer.rsplit("/", 1)[-1] == allowed
+    return layer.startswith(f"{allowed}/") or allowed in (layer, *layer.split("/"))
 
 
 def _remedy(op: Op, lost: list[Op], calibrated: bool) -> str:

@@ -62,6 +62,10 @@ class IntermediateRanges:
         span = self.ranges.get(name)
         return x if span is None else span(x, how=self.how, export=self.exports)
 
+    def has(self, name: str) -> bool:
+        """Whether the value of that name has a range; it has none in a file of floats."""
+        return name in self.ranges
+
     def high(self, name: str):
         """Returns the upper bound of a range that this pass has used already: a number in an export, else a tensor."""
         return self.bounds(name)[1]

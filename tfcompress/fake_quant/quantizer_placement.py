@@ -285,6 +285,8 @@ class _Placer:
     def _taken_over(self, call, spec, user, moved: bool = False) -> bool:
         """Whether the next operation gives this tensor its scale: it joins; or fuses or folds, if no range moved."""
         grid = spec_of(user.op).grid
+        if spec_of(user.op).is_bias and spec.kernels and not moved:
+            return self._lends(call.op, spec)
         if grid == JOIN or moved:
             return grid == JOIN and spec.grid not in _BETWEEN
         if grid == FOLD:

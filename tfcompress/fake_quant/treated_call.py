@@ -153,7 +153,8 @@ def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
     """Returns the integer rewrite of the operation as a call."""
 
     def formed(x, *args, **kwargs):
-        return tf.cast(spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, forward)), x.dtype)
+        made = spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, forward))
+        return keras.tree.map_structure(lambda y: tf.cast(y, x.dtype), made)
 
     return formed
 

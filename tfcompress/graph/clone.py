@@ -172,11 +172,15 @@ def _copy(path, op):
 
 
 def _rebuilt(op, name: str) -> keras.layers.Layer:
-    """Builds a layer anew from its configuration, under a name if its constructor takes one."""
-    config = config_of(op)
-    if "name" in config or type(op).__init__ is keras.layers.Layer.__init__:
-        return type(op).from_config({**config, "name": name})
-    return type(op).from_config(config)
+    """Builds a layer anew from its configuration, of which its constructor gets the arguments that it takes."""
+    config = {**config_of(op), "name": name}
+    taken = inspect.signature(type(op).__init__).parameters
+    if "from_config" in vars(type(op)) or any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return type(op).from_config(config)
+    made = type(op).from_config({key: value for key, value in config.items() if key in taken})
+    if made.dtype_policy.name != op.dtype_policy.name:
+        raise ValueError(f"Layer {op.name!r} has another dtype than its configuration gives.")
+    return made
 
 
 def _take_over(copy, op) -> None:

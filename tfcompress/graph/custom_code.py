@@ -35,7 +35,7 @@ def find_custom_code(model: keras.Model) -> UserCode:
     if not _has_unknown(model):
         return UserCode()
     with replace_draws(Draws()), substitute_operations(is_integer=True):
-        traced = trace(model)
+        traced = trace(model, opens=True)
     paths = {id(op): path for path, op in (*containers(model), *leaves(model))}
     noticed = traced.noticed
     return UserCode(

@@ -50,6 +50,7 @@ def _chosen(condition, dtype, on=1.0, off=0.0):
 def _cast(plain):
     def cast(x, dtype, name=None):
         to = tf.as_dtype(dtype)
+        to = tf.float32 if to == tf.float64 else to  # of integers too, or the two would meet
         given = getattr(x, "dtype", None)
         if to.is_integer and (came := _integers_behind(x)) is not None:
             return plain(came, dtype, name=name)
@@ -57,7 +58,7 @@ def _cast(plain):
             return _chosen(x, to)
         if given is not None and tf.as_dtype(given).is_floating and to.is_floating:
             return plain(x, tf.float32, name=name)  # codes are the same whatever floats they stand for
-        return tf.not_equal(x, 0.0) if given == tf.float32 and to == tf.bool else plain(x, dtype, name=name)
+        return tf.not_equal(x, 0.0) if given == tf.float32 and to == tf.bool else plain(x, to, name=name)
 
     return cast
 

@@ -28,6 +28,7 @@ from tfcompress.graph.keras_private import (
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.inner_operation import InnerOperation
+from tfcompress.layer_table.lookup import has_weight, spec_of, weight
 
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
 
@@ -57,6 +58,7 @@ class Trace:
         outputs: Numbers of its output tensors, None where no known operation made one.
         input_dtypes: Names of the types of the input tensors.
         float_inputs: Names by number of the integer inputs that are only used as floats.
+        numbered: Path and operation by the number in the name scopes of `function`.
         noticed: Random draws, and weights read by an operation that does not own them.
         function: The traced function.
     """
@@ -66,6 +68,7 @@ class Trace:
     outputs: list[int | None] = field(default_factory=list)
     input_dtypes: list[str] = field(default_factory=list)
     float_inputs: dict[int, str] = field(default_factory=dict)
+    numbered: list[tuple[str, Operation]] = field(default_factory=list)
     noticed: CallObserver | None = None
     function: Any = None
 
@@ -102,7 +105,7 @@ def trace(model: keras.Model, opens: bool = False, training: bool = False) -> Tr
     """Runs a model once on symbolic tensors and records every call of a leaf operation.
 
     Works on Functional, Sequential and subclassed models, with nested models, shared layers and `keras.ops` nodes.
-    TensorFlow operations of a call are in a name scope `tfc<number>_`, counted through `leaves` and then `containers`.
+    TensorFlow operations of a call are in a name scope `tfc<number>_`, which `numbered` lists.
 
     Args:
         model: A built model.
@@ -146,13 +149,15 @@ class _Recorder:
         self.model, self.training, self.known = model, training, leaves(model)
         self.found, self.numbers, self.kept = Trace(), {}, []
         self.found.noticed = CallObserver({id(v): op for _, op in self.known for v in getattr(op, "variables", [])})
-        self.places = {id(op): k for k, (_, op) in enumerate([*self.known, *containers(model)])}
+        self.found.numbered = [*self.known, *containers(model)]
+        self.places = {id(op): k for k, (_, op) in enumerate(self.found.numbered)}
         self.open = {id(op): op for _, op in open_layers(model)} if opens else {}
         self.inside: dict[int, Inside] = {key: Inside() for key in self.open}
         self.kinds: dict[int, list[str]] = defaultdict(list)
         self.interception = Interception(self._operation)
         self.given: list = []
         self.constant: dict[int, bool] = {}
+        self.kernels = {id(weight(op, p)) for _, op in self.known for p in spec_of(op).kernels if has_weight(op, p)}
 
     def overrides(self, known: list) -> list[tuple]:
         """Returns the overrides with which the model records itself."""
@@ -161,8 +166,8 @@ class _Recorder:
         for op in [*(op for _, op in containers(self.model)), *(op for _, op in known if id(op) in self.open)]:
             call = noticed.wrapped(op, op.call, places[id(op)])
             laid.append((op, "call", self.opening(op, call) if id(op) in self.open else self._closed(call)))
-        random = [(RANDOM, name, noticed.drawing_by(name, getattr(RANDOM, name))) for name in DRAWN]
-        return [*laid, *random, *(self.interception.overrides() if self.open else ())]
+        random = [(RANDOM, name, noticed.drawing_by(name, self._closed(getattr(RANDOM, name)))) for name in DRAWN]
+        return [*laid, *(self.interception.overrides() if self.open else ()), *random]
 
     def _closed(self, call):
         return self.interception.call_within(None, call)
@@ -258,16 +263,23 @@ class _Recorder:
         held = self.inside[id(op)].operations
         if number >= len(held):
             made = _inner_operation(op, number, f, args, kwargs, [x.kind for x in held])
+            made.weights = {n: v for n, v in made.weights.items() if id(v) not in self.kernels}
             flat = enumerate(keras.tree.flatten((args, kwargs)))
             made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
             held.append(made)
             self.kinds[id(op)].append(f.kind)
+            self.places[id(made)] = len(self.found.numbered)
+            self.found.numbered.append((self._path(op, made), made))
         passed = _tensors((args, kwargs))
         sources = self.sources(passed)
-        outputs = plain(*args, **kwargs)
+        with tf.name_scope(f"tfc{self.places[id(held[number])]}_"):
+            outputs = plain(*args, **kwargs)
         if sources or not all(map(self._is_constant, _tensors(outputs))):
             self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
         return outputs
+
+    def _path(self, op, inner: InnerOperation) -> str:
+        return inner.name if op is self.model else f"{self.found.numbered[self.places[id(op)]][0]}/{inner.name}"
 
     def remember(self) -> None:
         """Keeps what was found inside of the open layers."""
@@ -292,7 +304,7 @@ def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before
         return was
     times = before.count(f.kind)
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", f.kind).lower()
-    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights)
+    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op)
 
 
 def _packed(structure, tensors):

@@ -1,5 +1,6 @@
 """An operation that the code of a layer's own `call` computes, as the layer table and operation plans see it."""
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ class InnerOperation:
         name: Name in the layer, such as `add_1`.
         kind: Name of its row in the layer table, such as `Add`.
         arguments: The arguments of the call that are no tensors, by name.
-        weights: Name to the variable that it reads directly.
+        weights: The variables that it reads directly, by the name of the argument.
+        held_by: The layer in whose call it is.
         constants: Numbers of the constants among the leaves of `(args, kwargs)` of the call that are tensors.
     """
 
@@ -29,18 +31,27 @@ class InnerOperation:
         kind: str,
         arguments: Mapping[str, Any] | None = None,
         weights: Mapping[str, keras.Variable] | None = None,
+        held_by: Any = None,
         constants: frozenset[int] = frozenset(),
     ):
-        self.constants = constants
-        self.name, self.kind, self.arguments, self.weights = name, kind, dict(arguments or {}), dict(weights or {})
+        self.constants, self._held_by = constants, None if held_by is None else weakref.ref(held_by)
+        self.name, self.kind, self.arguments = name, kind, dict(arguments or {})
+        self.weights = dict(weights or {})
 
     def __getattr__(self, name: str) -> Any:
-        """Returns an argument of the call, or a weight."""
-        for held in ("arguments", "weights"):
-            values = self.__dict__.get(held, {})
-            if name in values:
-                return values[name]
+        """Returns an argument of the call, or a weight by the variable's own name."""
+        arguments = self.__dict__.get("arguments", {})
+        if name in arguments:
+            return arguments[name]
+        for variable in self.__dict__.get("weights", {}).values():
+            if variable.name == name:
+                return variable
         raise AttributeError(f"operation {self.__dict__.get('name')!r} has no {name!r}")
+
+    @property
+    def held_by(self) -> Any:
+        """The layer in whose call it is; None for an operation of its own."""
+        return None if self._held_by is None else self._held_by()
 
     @property
     def variables(self) -> list[keras.Variable]:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table import mac_counts
+from tfcompress.layer_table import operation_rewrites as single
 from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
 from tfcompress.layer_table.keras_layers_without_kernels import resized
 from tfcompress.layer_table.registry import describe_operation
-from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, SIGMOID, SOFTMAX
+from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, NONE, SAME, SIGMOID, SOFTMAX
 
 
 def _over_last(op, spec):
@@ -20,6 +21,28 @@ def _unit_length(op, spec):
     if op.order != 2 or op.axis is None:
         return spec
     return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
+
+
+def _with_kernel(op, spec):
+    """Describes a product with a matrix of weights as a kernel."""
+    weights = getattr(op, "weights", {})
+    kernel = weights.get("x2", weights.get("b"))
+    if kernel is None or len(kernel.shape) != 2 or len(weights) > 1 or op.arguments.get("transpose_b"):
+        return spec
+    return replace(spec, flow="mix", axes={kernel.name: "io"}, kernels=(kernel.name,), count_macs=None)
+
+
+def _with_bias(op, spec):
+    """Describes a sum with one vector of weights as a bias."""
+    shapes = [tuple(v.shape) for v in getattr(op, "weights", {}).values()]
+    return replace(spec, is_bias=True) if len(shapes) == 1 and len(shapes[0]) == 1 else spec
+
+
+def _power(op, spec):
+    """Adds the rewrite of a power whose exponent is a known small number."""
+    exponent = getattr(op, "x2", getattr(op, "y", None))
+    known = single.power(float(exponent)) if isinstance(exponent, (int, float)) else None
+    return spec if known is None else replace(spec, written=known[0], inside=known[1])
 
 
 describe_operation("Relu", grid=FUSE, is_positive=True, is_homogeneous=True)
@@ -36,14 +59,31 @@ describe_operation("Negative", written=forms.negative)
 describe_operation("Square", written=forms.square)
 # elementwise
 describe_operation(
-    "Abs", "Absolute", "Exp", "Gelu", "HardSigmoid", "HardSilu", "Log", "Power",
-    "Rsqrt", "Selu", "Softplus", "Softsign", "Sqrt",
+    "Abs", "Absolute", "Celu", "Exp", "Expm1", "Gelu", "Glu", "HardShrink", "HardSigmoid", "HardSilu", "Log", "Log1p",
+    "Rsqrt", "SoftShrink", "Softsign", "SparsePlus", "SparseSigmoid", "Sqrt", "TanhShrink", "Threshold",
 )  # fmt: skip
+describe_operation("Power", refine=_power)
+describe_operation("Selu", written=lambda op, x, grid: forms.selu(x, grid), inside=(*forms.BENT, "elu"))
+describe_operation("Softplus", written=lambda op, x, grid: forms.softplus(x, grid), inside=(*forms.BENT, "size"))
+describe_operation("LogSigmoid", written=lambda op, x, grid: forms.log_sigmoid(x, grid), inside=("below", "size"))
+describe_operation("Squareplus", written=single.squareplus, inside=("squares", "root", "sum"))
+describe_operation("Exp2", written=single.power_of_two, inside=("scaled",))
+_ERF = ("squares", "factor", "inside")
+describe_operation("Erf", written=single.error_function, inside=_ERF, is_lacking=True, grid=FIXED, fixed=TANH)
+describe_operation("Erfc", written=single.complementary_error_function, inside=_ERF, is_lacking=True)
+# statistics and what runs along an axis
+describe_operation("Var", flow="reduce", written=single.variance, inside=single.SPREAD)
+describe_operation("Std", flow="reduce", written=single.deviation, inside=(*single.SPREAD, "variance"))
+describe_operation("Moments", flow="reduce", written=single.moments, inside=single.SPREAD)
+describe_operation("Cumsum", flow="still", written=single.cumulative_sum)
+describe_operation("Tril", flow="still", written=single.lower_triangle)
+describe_operation("Triu", flow="still", written=single.upper_triangle)
+describe_operation("Sort", flow="still", grid=SAME, written=single.sorted_values)
 describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
 describe_operation("Multiply", flow="merge", product=True, passes_masks=True)
-describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True)
+describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True, refine=_with_bias)
 describe_operation("Subtract", flow="merge", is_homogeneous=True, passes_masks=True)
 describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True, passes_masks=True)
 describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN, is_homogeneous=True)
@@ -56,20 +96,26 @@ describe_operation("Cast", grid=SAME)  # between float types, and from integers 
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", "Sum", flow="reduce")
 # on the scale of their input, like the layers of these names
-describe_operation("Pad", "Stack", flow="still", grid=JOIN)  # the padding value shares the scale too
-describe_operation("Where", flow="still", grid=JOIN, passes_masks=True)
+describe_operation("Pad", flow="pad", grid=JOIN)  # the padding value shares the scale too
+describe_operation("Stack", flow="stack", grid=JOIN)
+describe_operation("Where", flow="merge", grid=JOIN, passes_masks=True)
 describe_operation("AveragePool", flow="still", grid=AVERAGE)
 describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
 describe_operation("Resize", flow="still", refine=resized)
+describe_operation("Flip", "Moveaxis", "Swapaxes", "Tile", "Repeat", flow="move", grid=SAME)
+describe_operation("Roll", "Take", flow="place", grid=SAME)
+describe_operation("Split", flow="split", grid=SAME)
+describe_operation("BroadcastTo", "Ravel", "TakeAlongAxis", "TopK", flow="still", grid=SAME)
 describe_operation(
-    "BroadcastTo", "Flip", "Moveaxis", "Ravel", "Repeat", "Roll", "Split", "Swapaxes", "Take", "TakeAlongAxis",
-    "Tile", "TopK", flow="still", grid=SAME,
+    "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual", flow="merge",
+    grid=NONE,
 )  # fmt: skip
+describe_operation("LogicalNot", "OnesLike", "ZerosLike", grid=NONE)
 
 # ConvNeXt
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
 
 # products of two activations
-describe_operation("Matmul", flow="matmul", count_macs=mac_counts.matmul)
+describe_operation("Matmul", flow="matmul", count_macs=mac_counts.matmul, refine=_with_kernel)
 describe_operation("Einsum", flow="einsum", count_macs=mac_counts.einsum)

@@ -27,7 +27,7 @@ _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 _FLAGS = (
     *("pushes", "step", "affine", "product", "is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum"),
     *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels", "holds_code"),
-    "passes_masks",
+    *("passes_masks", "is_lacking", "is_bias"),
 )
 
 
@@ -89,6 +89,8 @@ class LayerSpec:
         pads_zeros: Whether the layer pads its input with zeros.
         affine_commutes: Whether scaling and shifting channels gives the same before the layer as behind it, also in
             training.
+        is_bias: Whether the operation adds a vector of weights, a bias where a kernel is in front of it.
+        is_lacking: Whether LiteRT lacks the operation altogether, so that every file, also of floats, needs `written`.
         passes_masks: Whether a huge number among its inputs, such as the -1e9 of a mask, makes a huge number of the
             output at the same place (sums, products, choices).
         holds_code: Whether the layer's call runs a function that it was given (Lambda).
@@ -131,6 +133,8 @@ class LayerSpec:
     repeats_channels: bool = False
     holds_code: bool = False
     passes_masks: bool = False
+    is_lacking: bool = False
+    is_bias: bool = False
     relu_cap: float | None = None
     probabilities: str | None = None
     scale_and_shift: Callable | None = None

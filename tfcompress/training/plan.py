@@ -12,10 +12,11 @@ from tfcompress.fake_quant.range_requests import make_ranges
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import INT8
 from tfcompress.graph.custom_code import find_custom_code
-from tfcompress.graph.inside.opened import operations
+from tfcompress.graph.inside.opened import open_layers, operations
+from tfcompress.graph.keras_private import layers_inside
 from tfcompress.graph.plain_layers import is_quantized_by_keras
 from tfcompress.graph.trace import open_up
-from tfcompress.graph.tree import frozen_ids
+from tfcompress.graph.tree import frozen_ids, leaves
 from tfcompress.layer_table.lookup import spec_of, weight
 from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import matches, unmatched, where
@@ -168,6 +169,7 @@ class _Planner:
         placement = self._placement()
         placements, inputs = placement[1]
         plans = [self._op_plan(k, path, op, placements) for k, (path, op) in enumerate(self.leaves)]
+        self._own_weights()
         extras = {t.name: self.heritage.extras(t, self.model) for t in self.techniques}
         state = CompressionState(
             [t for t in plans if t is not None],
@@ -291,6 +293,17 @@ class _Planner:
         self._output_row(t)
         t.captures = path in self.captured
         return t if t.chains or placement is not None or t.captures else None
+
+    def _own_weights(self):
+        """Adds a row for each matrix that a layer of unknown type reads in a way that is not known."""
+        treated = {id(weight(op, n)) for _, op in self.leaves for n in spec_of(op).kernels}
+        known = {id(v) for _, op in leaves(self.model) if spec_of(op).is_known for v in getattr(op, "variables", ())}
+        for path, op in open_layers(self.model):
+            inside = {id(v) for layer in layers_inside(op) for v in layer.variables}
+            for v in op.trainable_variables:
+                if len(v.shape) > 1 and id(v) not in treated | known | inside:
+                    why = f"unknown layer type {type(op).__name__}: describe it with tfc.describe"
+                    self.rows.append(Row(path, v.name, why, False))
 
     def _weight(self, t: OpPlan, spec, name):
         chain = WeightChain.of(t.op, name)

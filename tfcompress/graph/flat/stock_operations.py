@@ -37,7 +37,9 @@ def call_stock(step: Step, args: tuple, kwargs: dict, anchor: Any) -> Any:
     if f.owner in BACKEND_MODULES:
         return _of_keras(f.attribute, f)(*args, **kwargs)
     if f.attribute.startswith("__"):
-        return args[0][args[1]] if f.kind == "GetItem" else _of_keras(_snake(f.kind), f)(*args, **kwargs)
+        if f.kind == "GetItem":
+            return args[0][args[1] if isinstance(args[1], tuple) else (args[1],)]
+        return _of_keras(_snake(f.kind), f)(*args, **kwargs)
     return _of_tensorflow(f, _named(f, args, kwargs))
 
 

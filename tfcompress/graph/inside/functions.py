@@ -86,7 +86,7 @@ def named_arguments(f: OperationFunction, args: tuple, kwargs: dict) -> tuple[di
         args: Positional arguments.
         kwargs: Keyword arguments.
     """
-    named = _bound(f.plain, args, kwargs)
+    named = _bound(f, args, kwargs)
     weights = {name: x for name, x in named.items() if isinstance(x, keras.Variable)}
     plain = {name: x for name, x in named.items() if name not in weights and not _holds_tensors(x)}
     return plain, weights
@@ -94,12 +94,14 @@ def named_arguments(f: OperationFunction, args: tuple, kwargs: dict) -> tuple[di
 
 def named_arguments_of(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:
     """Returns all arguments of a call by name, with those that were not given."""
-    return _bound(f.plain, args, kwargs)
+    return _bound(f, args, kwargs)
 
 
-def _bound(function: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:
+def _bound(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:
+    if isinstance(f.owner, type):
+        return {f"x{k + 1}": x for k, x in enumerate(args)} | kwargs
     try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound = inspect.signature(f.plain).bind(*args, **kwargs)
     except (TypeError, ValueError):
         return {f"x{k + 1}": x for k, x in enumerate(args)} | kwargs
     bound.apply_defaults()

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.graph.inside.functions import OperationFunction, operation_functions
+from tfcompress.graph.keras_private import DRAWN, RANDOM
 
 Handle = Callable[[Any, int, OperationFunction, Callable, tuple, dict], Any]
 
@@ -54,7 +55,9 @@ class Interception:
 
     def overrides(self) -> list[tuple[Any, str, Any]]:
         """Returns the overrides for `override_attributes`, without which nothing is intercepted."""
-        return [(f.owner, f.attribute, self._replacement(f, vars(f.owner)[f.attribute])) for f in self.functions]
+        changes = [(f.owner, f.attribute, self._replacement(f, vars(f.owner)[f.attribute])) for f in self.functions]
+        # what draws random numbers is no operation, and neither is what it computes them from
+        return [*changes, *((RANDOM, name, self.call_within(None, getattr(RANDOM, name))) for name in DRAWN)]
 
     @contextlib.contextmanager
     def within(self, op: Any) -> Iterator[None]:

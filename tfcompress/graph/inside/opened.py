@@ -81,6 +81,17 @@ def open_layers(model: keras.Model) -> list[tuple[str, Any]]:
     return [*own, *((path, op) for path, op in (*containers(model), *leaves(model)) if can_open(op))]
 
 
+def holders(model: keras.Model) -> list[tuple[str, Any]]:
+    """Returns `(path, layer)` of what holds operations: models, composite layers, and open layers without layers."""
+    plain = [(path, op) for path, op in leaves(model) if (known := inside(op)) is not None and not known.is_closed]
+    return [*containers(model), *((path, op) for path, op in plain if not is_container(op))]
+
+
+def holder_path(path: str, op: Any) -> str:
+    """Returns the path of the layer in whose call an operation is; the path itself for a layer."""
+    return path.rpartition("/")[0] or path if isinstance(op, InnerOperation) else path
+
+
 def operations(model: keras.Model) -> list[tuple[str, Any]]:
     """Returns `(path, operation)` of all operations of a traced model: layers, and what open layers compute themselves.
 
