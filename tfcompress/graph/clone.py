@@ -12,7 +12,7 @@ import numpy as np
 from tfcompress.graph.keras_private import full_precision, layers_inside
 from tfcompress.graph.plain_layers import is_special, plain_layer
 from tfcompress.graph.rebuild import rebuild
-from tfcompress.layer_table.lookup import spec_of
+from tfcompress.layer_table.lookup import describe_object, row_of_object, spec_of
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,12 @@ def _copy(path, op):
     if not isinstance(op, keras.layers.Layer) or spec_of(op).holds_code:
         return op
     try:
-        return _rebuilt(op, flat_name(path))
+        made = _rebuilt(op, flat_name(path))
     except Exception:  # whatever the layer's own code raises; the layer need not change
         return op
+    if (row := row_of_object(op)) is not None:
+        describe_object(made, row)
+    return made
 
 
 def _rebuilt(op, name: str) -> keras.layers.Layer:
@@ -178,6 +181,7 @@ def _rebuilt(op, name: str) -> keras.layers.Layer:
     if "from_config" in vars(type(op)) or any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         return type(op).from_config(config)
     made = type(op).from_config({key: value for key, value in config.items() if key in taken})
+    made.name = name
     if made.dtype_policy.name != op.dtype_policy.name:
         raise ValueError(f"Layer {op.name!r} has another dtype than its configuration gives.")
     return made

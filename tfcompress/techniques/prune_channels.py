@@ -207,6 +207,7 @@ class PruneChannels(GraphTechnique):
         for step in range(self.steps):
             channels = groups(small)
             if not len(channels.groups):
+                self._check_budget(channels)
                 break
             gone, note = self._chosen(small, channels, evidence, (step + 1) / self.steps, model)
             small = shrink(small, channels, gone) if len(gone) else small
@@ -215,6 +216,20 @@ class PruneChannels(GraphTechnique):
             reasons = "; ".join(f"{row.layer}: {row.reason}" for row in rows if isinstance(row, Left))
             warnings.warn(f"{self.name} cut nothing. {reasons or 'No channels of it can be cut.'}", stacklevel=3)
         return Operated(small, (*note, *rows))
+
+    def _check_budget(self, channels: Channels) -> None:
+        """Checks that no budget is to be kept by a model whose channels can't be cut.
+
+        Raises:
+            ValueError: If there is one; the message names what keeps the channels.
+        """
+        given = [name for name in _BUDGETS if getattr(self, name) is not None]
+        if given:
+            kept = "; ".join(f"{path}: {why} at {who}" for path, (who, why) in channels.kept().items())
+            raise ValueError(
+                f"PruneChannels: {given[0]}={getattr(self, given[0])} can't be reached, since no channels can be cut. "
+                f"{kept or 'No layer makes channels.'}. Cut layers and ranks instead (tfc.DropLayers, tfc.LowRank)."
+            )
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
         """Returns the families of channel groups that may be removed, with their scores."""

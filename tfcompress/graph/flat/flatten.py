@@ -15,13 +15,15 @@ from tfcompress.graph.clone import copied
 from tfcompress.graph.flat.emission import Emitter
 from tfcompress.graph.flat.matching import Matching
 from tfcompress.graph.flat.recording import Run
-from tfcompress.graph.flat.steps import BATCHES, Step
+from tfcompress.graph.flat.steps import BATCHES, Step, Value
 from tfcompress.graph.inside.opened import can_open, open_layers
 from tfcompress.graph.keras_private import children, float32, full_precision, has_graph, input_specs, takes_training
 from tfcompress.graph.rebuild import rebuild
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.graph.variable_reads import ReplacedReads
+from tfcompress.layer_table.lookup import SAME, LayerSpec, describe_object
 
+IDENTITY = LayerSpec(flow="pass", is_identity=True, grid=SAME)
 TOLERANCE = 1e-5  # of the largest output
 
 
@@ -32,10 +34,12 @@ class Flat:
     Args:
         model: A Functional model; a new one, but for layers whose configuration does not rebuild them.
         whole: Why a layer of one's own stayed whole, by its path.
+        passing: Paths of those that return their input at inference, which nothing needs to know more of.
     """
 
     model: keras.Model
     whole: dict[str, str] = field(default_factory=dict)
+    passing: frozenset[str] = frozenset()
 
 
 def flat(model: keras.Model) -> Flat:
@@ -119,8 +123,20 @@ class _Flattening:
             if not wrong:
                 break
             self.closed |= wrong
-        frozen = {self.paths.get(key, ""): why for key, why in self.closed.items()}
-        return Flat(made, frozen)
+        whole = {self.paths.get(key, ""): why for key, why in self.closed.items()}
+        return Flat(made, whole, self._describe_identities(emitter))
+
+    def _describe_identities(self, emitter: Emitter) -> frozenset[str]:
+        """Describes whole layers that return their input at inference, which pass every channel on; returns them."""
+        found = set()
+        every = [s for calls in self.calls.values() for call in calls for s in call.all_steps() if s.is_open]
+        for key in self.closed:
+            steps = [step for step in every if id(step.op) == key]
+            if steps and all(map(_returns_its_input, steps)):
+                copy = emitter.copies.of(self.paths[key], steps[0].op)
+                describe_object(copy, IDENTITY)
+                found.add(self.paths[key])
+        return frozenset(found)
 
     def _build(self) -> tuple[Emitter, keras.Model, list]:
         """Builds the flat model once; returns the symbolic results of each outermost call, too."""
@@ -183,6 +199,12 @@ class _Flattening:
     def _arrays(self, run: Run, step: Step) -> list:
         place = self.calls[id(step.op)].index(step)
         return run.calls[id(step.op)][place].arrays
+
+
+def _returns_its_input(step: Step) -> bool:
+    """Whether a call returned the tensor it was given; a seed is no weight that matters."""
+    is_same = isinstance(step.results, Value) and len(step.args) == 1 and step.results == step.args[0]
+    return is_same and not any("float" in v.dtype for v in step.op.variables)
 
 
 def _owners(model: keras.Model) -> dict[int, Any]:
