@@ -261,7 +261,7 @@ def attention_inputs(args: tuple, kwargs: dict) -> tuple:
     return query, value, value if key is None else key
 
 
-@flow("merge")
+@flow("merge", "choose")
 def merge(call: LabelCall) -> list[Signal]:
     """Joins the channels of all inputs of an operation that works value by value, with broadcasting."""
     (shape,) = call.shapes

@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 import keras
 
-from tfcompress.graph.keras_private import Operation, check_graph, has_graph, input_specs, nodes_in_order, output_structure
+from tfcompress.graph.keras_private import (
+    Operation,
+    check_graph,
+    has_graph,
+    input_specs,
+    nodes_in_order,
+    output_structure,
+)
 from tfcompress.graph.tree import leaves
 
 

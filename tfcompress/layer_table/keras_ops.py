@@ -98,7 +98,7 @@ describe_operation("Mean", "Sum", flow="reduce")
 # on the scale of their input, like the layers of these names
 describe_operation("Pad", flow="pad", grid=JOIN)  # the padding value shares the scale too
 describe_operation("Stack", flow="stack", grid=JOIN)
-describe_operation("Where", flow="merge", grid=JOIN, passes_masks=True)
+describe_operation("Where", flow="choose", grid=JOIN, passes_masks=True)
 describe_operation("AveragePool", flow="still", grid=AVERAGE)
 describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
 describe_operation("Resize", flow="still", refine=resized)
@@ -107,7 +107,7 @@ describe_operation("Roll", "Take", flow="place", grid=SAME)
 describe_operation("Split", flow="split", grid=SAME)
 describe_operation("BroadcastTo", "Ravel", "TakeAlongAxis", "TopK", flow="still", grid=SAME)
 describe_operation(
-    "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual", flow="merge",
+    "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual", flow="choose",
     grid=NONE,
 )  # fmt: skip
 describe_operation("LogicalNot", "OnesLike", "ZerosLike", grid=NONE)

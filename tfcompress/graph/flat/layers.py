@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfcompress.layer_table.lookup import describe
 
@@ -44,7 +45,7 @@ class Weight(keras.layers.Layer):
 
     def call(self, like: Any) -> Any:
         """Returns the weight."""
-        value = keras.ops.convert_to_tensor(self.weight)
+        value = tf.convert_to_tensor(self.weight)  # a tensor, where Keras' function may return the variable
         return value[None] if self.leading else value
 
     def compute_output_spec(self, like: Any) -> Any:

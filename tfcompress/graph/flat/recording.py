@@ -244,5 +244,3 @@ def _samples(model: keras.Model, batch: int) -> list[tf.Tensor]:
             x = rng.integers(0, 2, spec.shape)
         found.append(tf.constant(x, spec.dtype))
     return found
-
-

@@ -45,9 +45,7 @@ class Interception:
         seen: The functions that were called inside of open layers.
     """
 
-    def __init__(
-        self, handle: Handle, functions: Iterable[OperationFunction] | None = None, floats_only: bool = True
-    ):
+    def __init__(self, handle: Handle, functions: Iterable[OperationFunction] | None = None, floats_only: bool = True):
         self.handle, self.floats_only = handle, floats_only
         self.functions = operation_functions() if functions is None else tuple(functions)
         self.seen: dict[tuple[int, str], OperationFunction] = {}
