@@ -1,9 +1,65 @@
 """Propagates channel labels through operations that pick, join and part values by their places."""
 
+import math
+
+import keras
 import numpy as np
+import tensorflow as tf
 
 from tfcompress.channels.labels import KEPT, Signal, signal
-from tfcompress.channels.rules import MEETS, MOVED, PART, STILL, LabelCall, flow, moved, noted
+from tfcompress.channels.rules import MEETS, MOVED, PART, STILL, LabelCall, flow, noted
+
+
+@flow("move")
+def move(call: LabelCall) -> list[Signal]:
+    """Applies an operation that only rearranges values (reshape, transpose, slice) to the labels."""
+    (given,) = call.inputs[:1]
+    (shape,) = call.shapes
+    if len(call.inputs) != 1 or None in given.shape or None in shape:
+        return call.kept(STILL)
+    made = moved(call, given, shape)
+    if made is None:
+        return call.kept(STILL)
+    # a slice of some channels by number would select others once channels are removed
+    known = set(np.unique(given.labels).tolist()) == set(np.unique(made).tolist())
+    longer = [k for k, n in enumerate(made.shape) if n > 1]
+    if len(longer) > 1 and call.spec.resize is not None:
+        made = _one_axis(call, made, longer)
+        longer = [k for k, n in enumerate(made.shape) if n > 1]
+    if len(longer) > 1 or not known:
+        return call.kept(MOVED if known else PART)
+    return [noted(call, Signal(made, tuple(shape)))]
+
+
+def moved(call: LabelCall, given: Signal, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Returns the labels after an operation; an axis along which they do not change has size 1."""
+    size, after = int(np.prod(given.shape)), int(np.prod(shape))
+    batch = after // math.gcd(size, after)  # parts of a sample may become samples (windows), and the other way round
+    rows = np.broadcast_to(given.labels, (batch, *given.shape))
+    full = tf.constant(rows.astype("int32"))
+    args = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.args)
+    kwargs = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.kwargs)
+    try:
+        made = np.asarray(call.op.call(*args, **kwargs))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return None
+    if made.shape[1:] != tuple(shape) or not (made == made[:1]).all():
+        return None
+    made = made[0]
+    for axis in range(made.ndim):
+        one = np.take(made, [0], axis)
+        made = one if (made == one).all() else made
+    return made
+
+
+def _one_axis(call: LabelCall, made: np.ndarray, longer: list[int]) -> np.ndarray:
+    """Joins channels that were split over several axes, such as heads and their entries, so that whole heads remain."""
+    for axis in longer:
+        if axis != longer[-2]:
+            one = np.take(made, [0], axis)
+            call.labels.join(one, made, call.path, MEETS)
+            made = one
+    return made
 
 
 @flow("place")

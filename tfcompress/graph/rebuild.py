@@ -51,16 +51,16 @@ def walk(model: keras.Model, inputs: list, visit: Callable):
     Args:
         model: A Functional or Sequential model.
         inputs: One value per input tensor, in flat order; any object that is no container.
-        visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation, or of a
-            subclassed model, in order of execution. `args` and `kwargs` are those of the call with values in the place of tensors;
-            `outputs` are the tensors that the call made when the model was built; it returns one value for each of
-            them, in their structure.
+        visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation, or of
+            a subclassed model, in order of execution. `args` and `kwargs` are those of the call with values in the
+            place of tensors; `outputs` are the tensors that the call made when the model was built; it returns one
+            value for each of them, in their structure.
 
     Returns:
         The values of the model's outputs, in the structure of its outputs.
 
     Raises:
-        ValueError: If the model, or one inside, is subclassed, so that it has no graph.
+        ValueError: If the model is subclassed, so that it has no graph.
     """
     paths = {id(op): path for path, op in leaves(model)}
 

@@ -13,9 +13,8 @@ from tfcompress.graph.flat.steps import Fixed, Own, Step, Value, Varying, leaves
 from tfcompress.graph.flat.stock_operations import CantFollow, call_stock, shown
 from tfcompress.graph.inside.functions import OperationFunction
 from tfcompress.graph.keras_private import maker_of
-
-# Operations whose result is the same when an operand has one more axis of size 1 in front.
-_ELEMENTWISE = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Maximum", "Minimum", "Power", "Where")
+from tfcompress.layer_table.inner_operation import InnerOperation
+from tfcompress.layer_table.lookup import spec_of
 
 
 class Emitter:
@@ -127,8 +126,10 @@ class Emitter:
         return Constant(x.tolist(), x.dtype.name, name=self._name("constant"))(self._anchor)
 
     def _function(self, step: Step, around: Step) -> Any:
-        lead = step.op.kind in _ELEMENTWISE
-        args, kwargs = self._filled((step.args, step.kwargs), keeps=True, lead=lead and step)
+        row = spec_of(InnerOperation(step.op.attribute, step.op.kind))
+        # value by value with broadcasting: one more axis of size 1 in front of an operand makes no difference
+        lead = step if row.flow in ("merge", "choose") else None
+        args, kwargs = self._filled((step.args, step.kwargs), keeps=True, lead=lead)
         try:
             made = call_stock(step, args, kwargs, self._anchor)
         except CantFollow:

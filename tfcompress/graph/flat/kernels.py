@@ -10,8 +10,7 @@ import keras
 from tfcompress.graph.clone import flat_name
 from tfcompress.graph.flat.steps import Own, Step, Value, leaves_of
 from tfcompress.graph.inside.functions import OperationFunction
-
-_PRODUCTS = ("Matmul", "Dot")
+from tfcompress.layer_table.operation_names import PRODUCTS
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _product(step: Step, around: Step) -> Product | None:
     equation, args = None, list(step.args)
     if step.op.kind == "Einsum" and args and isinstance(args[0], str):
         equation = args.pop(0).replace(" ", "")
-    elif step.op.kind not in _PRODUCTS:
+    elif step.op.kind not in PRODUCTS:
         return None
     if len(args) != 2 or step.kwargs or not (isinstance(args[0], Value) and isinstance(args[1], Own)):
         return None

@@ -10,6 +10,7 @@ import numpy as np
 from tfcompress.graph.flat.steps import Fixed, Step, Varying, leaves_of
 from tfcompress.graph.inside.functions import OperationFunction, named_arguments_of
 from tfcompress.graph.keras_private import BACKEND_MODULES
+from tfcompress.layer_table.operation_names import BINARY, OPTIONS, REDUCING, UNARY
 
 
 class CantFollow(Exception):
@@ -139,33 +140,19 @@ def _slice(step: Step, named: dict, anchor: Any) -> Any:
 _BY_SHAPE = {"Reshape": _reshape, "BroadcastTo": _broadcast, "Tile": _tile, "Repeat": _repeat, "Slice": _slice}
 
 
-_REDUCING = ("Mean", "Sum", "Max", "Min", "Prod", "Argmax", "Argmin")
-_OPTIONS = {
-    "ExpandDims": {"axis": "axis"}, "Squeeze": {"axis": "axis"}, "Softmax": {"axis": "axis"},
-    "LogSoftmax": {"axis": "axis"}, "Concatenate": {"axis": "axis"}, "Stack": {"axis": "axis"},
-    "Transpose": {"perm": "axes"}, "LeakyRelu": {"alpha": "negative_slope"}, "Gelu": {"approximate": "approximate"},
-    "Cumsum": {"axis": "axis"}, "Flip": {"axis": "axis"},
-}  # fmt: skip
-_UNARY = (
-    "Absolute", "Cos", "Elu", "Erf", "Exp", "Floor", "Log", "Negative", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
-    "Silu", "Sin", "Softplus", "Sqrt", "Square", "Tanh",
-)  # fmt: skip
-_BINARY = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Power")
-
-
 def _of_tensorflow(f: OperationFunction, named: dict[str, Any]) -> Any:
     """Returns the result of a function of TensorFlow by the operation of Keras that computes the same."""
     values = [x for name, x in named.items() if name != "name"]
     function = _of_keras(_snake(f.kind), f)
-    if f.kind in _REDUCING:
+    if f.kind in REDUCING:
         options = {k: _plain(named[k]) for k in ("axis", "keepdims") if named.get(k) is not None}
         return function(values[0], **options)
-    if f.kind in _OPTIONS:
-        options = {to: _plain(named[k]) for k, to in _OPTIONS[f.kind].items() if named.get(k) is not None}
+    if f.kind in OPTIONS:
+        options = {to: _plain(named[k]) for k, to in OPTIONS[f.kind].items() if named.get(k) is not None}
         return function(values[0], **({"approximate": False} if f.kind == "Gelu" else {}) | options)
-    if f.kind in _UNARY:
+    if f.kind in UNARY:
         return function(values[0])
-    if f.kind in _BINARY and f.attribute not in ("add_n", "divide_no_nan"):
+    if f.kind in BINARY and f.attribute not in ("add_n", "divide_no_nan"):
         return function(values[0], values[1])
     if f.kind == "Cast":
         return function(values[0], getattr(values[1], "name", values[1]))
