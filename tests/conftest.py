@@ -34,6 +34,7 @@ def _beside(name):
 
 
 GRAPH_MODELS = _beside("graph_models")
+OWN_LAYERS = _beside("own_layers")
 
 
 def pytest_configure(config):
@@ -54,6 +55,18 @@ def bench_module():
 def graph_models():
     """The module `graph_models`: models whose channels can be cut."""
     return GRAPH_MODELS
+
+
+@pytest.fixture(scope="session")
+def own_layers():
+    """The module `own_layers`: layers with code of their own, and models of them."""
+    return OWN_LAYERS
+
+
+@pytest.fixture(params=OWN_LAYERS.MODELS)
+def own_model(request):
+    """One model after the other of layers with code of their own."""
+    return OWN_LAYERS.MODELS[request.param]()
 
 
 @pytest.fixture(params=GRAPH_MODELS.ALL)

@@ -74,6 +74,7 @@ def test_a_model_with_its_compression(data):
     assert not any("changed after" in note for note in compression.notes)
 
 
+@pytest.mark.slow
 def test_a_session(data):
     x, y = data
     loaded = tfc.load_model(FOLDER / "session.keras")

@@ -20,6 +20,10 @@ WATCHED = (
     "pipeline/chain_conversion.py",
     "training",
     "techniques/quantize.py",
+    "techniques/cluster.py",
+    "sparsity",
+    "graph",
+    "session_layers",
 )
 CODES = {127, 128, 255, 256, 32767, 32768, 65535, 65536}
 WIDTHS = {8, 16}

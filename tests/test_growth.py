@@ -103,6 +103,7 @@ class Project(L.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+@pytest.mark.slow
 def test_a_ternary_technique():
     tfc.testing.check_transform(TernaryWeight((3,), "xyio"))
     tfc.testing.check_technique(Ternarize())
@@ -142,6 +143,7 @@ def test_it_goes_with_others_and_still_tells_of_weights_that_came_back():
     assert any("restored from an earlier epoch, or assigned" in note for note in compression.notes)
 
 
+@pytest.mark.slow
 def test_a_criterion_with_gradients(fisher):
     tfc.testing.check_criterion(fisher)
     tfc.testing.check_technique(tfc.Prune(0.5, criterion=fisher))
@@ -151,6 +153,7 @@ def test_a_channel_criterion():
     tfc.testing.check_criterion("largest weight")
 
 
+@pytest.mark.slow
 def test_a_schedule():
     tfc.testing.check_technique(tfc.Prune(in_the_second_half))
 

@@ -11,6 +11,7 @@ import pytest
 
 # Folders of the package, and files beside them, each before those that may import it.
 ORDER = (
+    "moved_modules",
     "system",
     "text",
     "validation",
@@ -48,9 +49,9 @@ ORDER = (
     "demo",
     "cli",
 )
-LAST = len(ORDER)  # the facade, the way in, and names of release 0.1: they may import everything
+LAST = len(ORDER)  # the facade, the way in, and two public modules of release 0.1: they may import everything
 FACADE = {"android", "demo", "cli"}  # they use the public names, as a user does
-LAST_FILES = {"__init__", "__main__", "data", "moved_modules", "zoo"}
+LAST_FILES = {"__init__", "__main__", "data", "zoo"}
 MOST_FILES, MOST_LINES, MOST_FUNCTION_LINES = 15, 400, 40
 OLD = {"tensorflow_model_optimization", "tf_keras"}
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "tfcompress"

@@ -43,6 +43,11 @@ def test_import_is_quick_and_takes_no_framework():
     assert "__version__" in answers[0]["names"]
 
 
+def test_dir_lists_public_names_alone_also_when_modules_are_imported():
+    shown = json.loads(python("import json, tfcompress; tfcompress.Prune; print(json.dumps(dir(tfcompress)))"))
+    assert [name for name in shown if not name.startswith("__")] == sorted(tfcompress.__all__)
+
+
 @pytest.mark.parametrize("name", tfcompress.__all__)
 def test_every_public_name_is_there(name):
     value = getattr(tfcompress, name)

@@ -28,6 +28,8 @@ EXCEPTIONS = (
     ("legacy/", "", "reads models of Keras 2, whose classes and configurations are not those of the table"),
     ("graph/keras_private.py", "RNN", "which layers loop over time is asked of all layers, described or not"),
     ("graph/keras_private.py", "GroupQueryAttention", "its private parts have other names than MultiHeadAttention's"),
+    ("graph/plain_layers.py", "equation", "computes the weights of layers that Keras quantized, as each class does"),
+    ("low_rank/candidates.py", "equation", "names the equation in the reason why a layer is left alone"),
     ("graph/call_observers.py", "Identity", "operations of a TensorFlow graph, which are no layers"),
     ("export/post_training.py", "TFSMLayer", "holds a SavedModel, whose inside is no Keras layer"),
 )
@@ -38,6 +40,8 @@ NAMES = {getattr(keras.layers, name).__name__ for name in TYPES}
 # Nodes of keras.ops that have no layer's name; the table has rows for them by name.
 NAMES |= {"Relu", "Relu6", "Sigmoid", "Tanh", "Divide", "TrueDivide", "Matmul", "Einsum", "Clip", "Pad", "GetItem"}
 ACTIVATIONS = {name for name in vars(keras.activations) if name.islower()} - {"get", "serialize", "deserialize"}
+# Arguments that some layer types have and others lack.
+ARGUMENTS = {"equation", "kernel_size", "filters", "units", "pool_size", "num_heads", "cell", "depth_multiplier"}
 WORDS = {"move", "mix", "end", "io", "mode"}  # of letters that are axes' too
 
 
@@ -127,15 +131,22 @@ def name_faults(tree):
             if any(is_name_of_type(s) or isinstance(s, ast.Name) and s.id in held for s in sides):
                 for text in sorted(texts(node) & names):
                     yield node.lineno, text, f"a class or function is compared with the name {text!r}"
+                parts = {node.left.value} if isinstance(node.left, ast.Constant) else set()
+                if isinstance(node.ops[0], ast.In) and any(str(p) in t for p in parts - names for t in TYPES):
+                    yield node.lineno, sorted(parts)[0], "classes are told apart by parts of their names"
+        if isinstance(node, ast.Match) and is_name_of_type(node.subject):
+            for text in sorted({t for case in node.cases for t in texts(case.pattern)} & names):
+                yield node.lineno, text, f"a class or function is compared with the name {text!r}"
         if isinstance(node, (ast.Tuple, ast.List, ast.Set, ast.Dict)):
             keys = [k for k in (node.keys if isinstance(node, ast.Dict) else node.elts) if isinstance(k, ast.Constant)]
             named = {k.value for k in keys if isinstance(k.value, str)} & NAMES
             if len(named) > 1 and not all(name.isupper() for name in named):
                 yield node.lineno, sorted(named)[0], f"a list of layer types: {', '.join(sorted(named))}"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "startswith":
-            starts = tuple(t for arg in node.args for t in texts(arg))
-            if starts and any(t.startswith(starts) for t in TYPES) and len(min(starts, key=len)) > 3:
-                yield node.lineno, starts[0], "classes are told apart by how their names begin"
+        is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if is_method and node.func.attr in ("startswith", "endswith"):
+            parts = tuple(t for arg in node.args for t in texts(arg))
+            if parts and any(getattr(t, node.func.attr)(parts) for t in TYPES) and len(min(parts, key=len)) > 3:
+                yield node.lineno, parts[0], "classes are told apart by how their names begin or end"
 
 
 def is_letters(text):
@@ -168,6 +179,26 @@ def letter_faults(tree):
                 yield node.lineno, text, f"axis letters {text!r} are held by {name}"
 
 
+def loop_faults(tree):
+    """Yields (line, what, fault) where the letters of axes are compared in a loop over them."""
+    loops = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.comprehension)) and "axes" in ast.unparse(n.iter)]
+    letters = {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(s, ast.Name) and s.id in letters for s in sides):
+                for text in [s.value for s in sides if isinstance(s, ast.Constant) and is_letters(s.value)]:
+                    yield node.lineno, text, f"axis letters {text!r} are compared; layer_table/axes.py reads them"
+
+
+def argument_faults(tree):
+    """Yields (line, what, fault) where layer types are told apart by the arguments that they have."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and dotted(node.func) == "hasattr" and isinstance(node.args[1], ast.Constant):
+            if (name := node.args[1].value) in ARGUMENTS:
+                yield node.lineno, name, f"layers are told apart by having {name!r}; the layer table says what they are"
+
+
 def activation_faults(tree):
     """Yields (line, what, fault) where a layer is asked for its activation function."""
     fault = "a layer is asked for its activation; layer_table has activation(layer)"
@@ -193,7 +224,7 @@ def faults(package):
         if relative.parts[0] == TABLE:
             continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        for look in (type_faults, name_faults, letter_faults, activation_faults):
+        for look in (type_faults, name_faults, letter_faults, loop_faults, argument_faults, activation_faults):
             for line, what, fault in look(tree):
                 if is_excepted(relative, what):
                     used.add(next(e for e in EXCEPTIONS if str(relative).startswith(e[0]) and e[1] in ("", what)))
@@ -229,6 +260,12 @@ def test_facts_about_layers_are_read_in_the_table():
         "if type(op).__name__ in ('Relu', 'Relu6'): pass",
         "name = type(op).__name__\nif name == 'Flatten': pass",
         "if function.__name__ == 'softmax': pass",
+        "if type(op).__name__.endswith('Pooling2D'): pass",
+        "if 'Pooling' in type(op).__name__: pass",
+        "match type(op).__name__:\n    case 'Dense': pass",
+        "if hasattr(op, 'kernel_size'): pass",
+        "for k, a in enumerate(spec.axes['kernel']):\n    if a == 'o': pass",
+        "out = [k for k, a in enumerate(axes) if a == 'o']",
         "SUMS = ('Add', 'Subtract')",
         "RULES = {'Matmul': 1, 'Einsum': 2}",
         "if name.startswith(('AveragePooling', 'Global')): pass",

@@ -31,11 +31,13 @@ TECHNIQUES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=repr)
 def test_techniques_of_the_library_pass(technique):
     check.check_technique(technique)
 
 
+@pytest.mark.slow
 def test_distill_and_drop_layers_pass_with_models_of_their_own():
     keras.utils.set_random_seed(0)
     teacher = keras.Sequential([keras.Input((6,)), L.Dense(16, activation="relu"), L.Dense(3)])
@@ -70,6 +72,7 @@ def test_transforms_of_the_library_pass(make):
     check.check_transform(make())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "layer, shape", [(L.Dense(5), (6,)), (L.Conv2D(4, 3), (6, 6, 3)), (L.LayerNormalization(), (4, 6))]
 )
@@ -77,6 +80,7 @@ def test_layers_of_keras_pass(layer, shape):
     check.check_layer(layer, shape)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["magnitude", "movement", "taylor", "l2", "activation"])
 def test_criteria_of_the_library_pass(name):
     check.check_criterion(name)
@@ -123,6 +127,15 @@ class Forgetful(tfc.Transform):
         return self.straight_through(lambda x: tf.clip_by_value(x, -self.level, self.level), w)
 
 
+@registered
+class Incomplete(tfc.Transform):
+    def __init__(self, level, **kwargs):
+        super().__init__(**kwargs)
+
+    def call(self, w):
+        return w
+
+
 class Nameless(tfc.Transform):
     def call(self, w):
         return w
@@ -135,6 +148,7 @@ class Nameless(tfc.Transform):
         (Shrinking(), "Shrinking: a second pass changes values by"),
         (Blocking(), "Blocking: .*gradient"),
         (Forgetful(0.5), "Forgetful: a copy made from its configuration"),
+        (Incomplete(0.5), r"Incomplete: get_config must hold every constructor argument.*\['axes', 'dtype'"),
         (Nameless(), "Nameless: files can't name the class"),
     ],
 )
@@ -178,6 +192,33 @@ class Lossy(tfc.Technique):
 
 @registered
 @dataclasses.dataclass(frozen=True)
+class Everywhere(tfc.Technique):
+    """Treats what `where` leaves out."""
+
+    def setting(self, target):
+        return True
+
+    def transforms(self, target, setting, seed):
+        return [Mask(target.axes)]
+
+
+@registered
+@dataclasses.dataclass(frozen=True)
+class Always(tfc.Technique):
+    """Treats what `overrides` leaves out."""
+
+    def setting(self, target):
+        return dataclasses.replace(self, overrides=None).of_all(target)
+
+    def of_all(self, target):
+        return super().setting(target)
+
+    def transforms(self, target, setting, seed):
+        return [Mask(target.axes)]
+
+
+@registered
+@dataclasses.dataclass(frozen=True)
 class InPlace(tfc.GraphTechnique):
     def operate(self, model, evidence):
         return self.result(model)
@@ -187,14 +228,35 @@ class InPlace(tfc.GraphTechnique):
     "technique, sentence",
     [
         (Shrink(), "Shrink: a second pass through its transforms"),
-        (Random(), "Random: (two trainings|finish)"),
+        pytest.param(Random(), "Random: (two trainings|finish)", marks=pytest.mark.slow),
         (Undecorated(), r"Undecorated: its fields take effect only in a dataclass. Write @dataclass\(frozen=True\)"),
+        (Everywhere(), "Everywhere: it treats conv2d.*/kernel, which where=.* leaves out"),
+        (Everywhere(where="dense.*"), "Everywhere: it treats conv2d.*/kernel, which where=.* leaves out"),
+        (Always(), "Always: it treats conv2d.*/kernel, which overrides=.* leaves out"),
         (Lossy(0.3), "Lossy: read from JSON it is not equal to the original"),
     ],
 )
 def test_a_wrong_technique_is_told(technique, sentence):
     with pytest.raises(AssertionError, match=sentence):
         check.check_technique(technique)
+
+
+@pytest.mark.parametrize(
+    "made, sentence",
+    [
+        (None, "a list of tfc.Transform objects. Received: .*None"),
+        (Blocking(), "a list of tfc.Transform objects. Received: .*Blocking"),
+        ([abs], "an object of a subclass of tfc.Transform. Received: .*abs"),
+    ],
+)
+def test_transforms_of_another_form_are_refused(made, sentence):
+    @dataclasses.dataclass(frozen=True)
+    class Mistaken(tfc.Technique):
+        def transforms(self, target, setting, seed):
+            return made
+
+    with pytest.raises(TypeError, match=f"Mistaken: .*transforms.* must be {sentence}"):
+        tfc.Compression(Mistaken(), verbose=0).set_model(keras.Sequential([keras.Input((4,)), L.Dense(2)]))
 
 
 class Transposed(L.Layer):
@@ -225,6 +287,7 @@ def test_a_wrong_description_is_told():
         ("one number", lambda e: np.float32(1), "must return one score per weight"),
         ("drawn", lambda e: np.random.default_rng().random(e.weight.shape), "returns different scores for the same"),
         ("in place", lambda e: np.abs(e.weight, out=e.weight), "must not change the weight"),
+        ("texts", lambda e: np.full(e.weight.shape, "high"), "must return numbers. Received: an array of <U4"),
         ("no number", lambda e: np.log(-np.abs(e.weight)), "not numbers"),
     ],
 )
@@ -233,6 +296,36 @@ def test_a_wrong_criterion_is_told(name, score, sentence):
     tfc.criterion(name)(score)
     with pytest.raises(AssertionError, match=sentence):
         check.check_criterion(name)
+
+
+def test_a_wrong_gradient_of_a_criterion_is_told():
+    tfc.criterion("one figure", gradient=lambda w, g: tf.reduce_sum(w * g))(lambda e: e.noted)
+    with pytest.raises(AssertionError, match=r"gradient= must return one figure per weight, .*Received: shape \(\)"):
+        check.check_criterion("one figure")
+
+
+@pytest.mark.parametrize(
+    "name, criterion, sentence",
+    [
+        (
+            "matrix",
+            lambda s: ((g, np.abs(v)) for g, v in s.producers()),
+            r"figures of shape \(8, 18\) for \(8,\) groups",
+        ),
+        ("nothing", lambda s: None, "None in place of an iterator; write `yield`"),
+        ("single", lambda s: (v.max(1) for _, v in s.producers()), r"Received: array\("),
+        ("not a number", lambda s: ((g, v.max(1) * np.nan) for g, v in s.producers()), "8 of 8 are not numbers"),
+    ],
+)
+def test_a_wrong_criterion_of_channels_is_told(name, criterion, sentence):
+    tfc.channel_criterion(name)(criterion)
+    with pytest.raises((TypeError, ValueError), match=f"PruneChannels: criterion '{name}' must yield .*{sentence}"):
+        check.check_criterion(name)
+
+
+def test_a_shape_of_one_number_is_refused():
+    with pytest.raises(TypeError, match="check_layer: input_shape must be a tuple .* Received: input_shape=8"):
+        check.check_layer(L.Dense(2), 8)
 
 
 @pytest.mark.parametrize("call", [check.check_technique, check.check_transform])

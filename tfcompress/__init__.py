@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.techniques.low_rank import LowRank as LowRank
     from tfcompress.techniques.merge_channels import MergeChannels as MergeChannels
     from tfcompress.techniques.protocol.graph_technique import GraphTechnique as GraphTechnique
+    from tfcompress.techniques.protocol.hook_values import Skip as Skip
     from tfcompress.techniques.prune import Prune as Prune
     from tfcompress.techniques.prune_channels import PruneChannels as PruneChannels
     from tfcompress.techniques.quantize import Quantize as Quantize
@@ -89,6 +90,7 @@ _HOMES: dict[str, str | None] = {
     "Quantize": "techniques.quantize",
     "Recipe": "techniques.recipe",
     "Session": "training.session",
+    "Skip": "techniques.protocol.hook_values",
     "Technique": "techniques.base",
     "Transform": "fake_quant.transforms.base",
     "Where": "selection",
@@ -125,5 +127,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Lists the public names, also those not imported yet."""
-    return sorted({*globals(), *__all__})
+    """Lists the public names, also those not imported yet, and none of the modules behind them."""
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

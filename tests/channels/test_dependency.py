@@ -12,6 +12,7 @@ from tfcompress.layer_table.lookup import describe, remove_rows, spec_of
 L = keras.layers
 
 
+@pytest.mark.sampled(3)
 def test_shrunk_equals_zeroed(cuttable, graph_models):
     model, batch, gap = cuttable, graph_models.batch, graph_models.gap
     found = groups(model)

@@ -89,6 +89,7 @@ def test_the_gate_has_its_own_exit_code_and_writes_nothing(folder, capsys):
     assert (folder / "elu.tflite").exists()
 
 
+@pytest.mark.slow
 def test_convert_takes_a_folder_of_images(folder):
     from PIL import Image
 

@@ -14,6 +14,7 @@ from tfcompress.tflite.weight_tensors import kernel_tensors
 pytestmark = pytest.mark.sampled(5)
 
 
+@pytest.mark.sampled(10)
 def test_file(kernel_case, convert_as_the_table_says):
     model = kernel_case.model(between=True)
     zeroed = [_with_zeros(v) for v in _kernels(model)]
@@ -47,6 +48,7 @@ def _keeps_zeros(w, tensor):
     return any(np.all(codes[(w.transpose(o) == 0).reshape(codes.shape)] == 0) for o in orders)
 
 
+@pytest.mark.slow
 def test_one_scale_for_each_kernel_where_it_is_asked_for():
     keras.utils.set_random_seed(0)
     layers = keras.layers

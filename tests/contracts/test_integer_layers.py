@@ -18,6 +18,7 @@ NORMS = {
 }
 
 
+@pytest.mark.sampled(9)
 def test_file(plain_case, convert_as_the_table_says):
     convert_as_the_table_says(plain_case, plain_case.model(between=True))
 

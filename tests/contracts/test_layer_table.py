@@ -36,6 +36,7 @@ def test_axes_name_every_axis(case):
             assert channels, f"{path} has no axis with a scale of its own"
 
 
+@pytest.mark.sampled(4)
 def test_an_operation_plan_that_does_nothing_changes_nothing(case):
     model, x = case.model(between=True), case.data(8)
     treated = make_plan(model, [tfc.Prune(0.0)]).state
@@ -45,6 +46,7 @@ def test_an_operation_plan_that_does_nothing_changes_nothing(case):
     assert np.array_equal(np.asarray(model(x, training=False)), plain)
 
 
+@pytest.mark.sampled(4)
 def test_masks_and_clusters_are_baked_exactly(kernel_case):
     model = kernel_case.model()
     recipe = [tfc.Prune(0.6), tfc.Cluster(4)]
@@ -62,6 +64,7 @@ def test_masks_and_clusters_are_baked_exactly(kernel_case):
     assert all(np.array_equal(a, np.array(c.variable)) for a, c in zip(baked, chains, strict=True))
 
 
+@pytest.mark.sampled(4)
 def test_weights_on_their_grid_have_int8_codes(kernel_case):
     model = kernel_case.model()
     for chain in quantized_state(model, lambda op: False).chains():

@@ -184,6 +184,7 @@ def kernels(model, artifact) -> list[Kernel]:
     return found
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     ("names", "in_session"), RUNS, ids=[" + ".join(n) + (" session" if s else "") for n, s in RUNS]
 )
@@ -206,6 +207,7 @@ def test_each_technique_keeps_its_law_beside_the_others(names, in_session):
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("Prune", "Cluster", "Quantize")], ids=" + ".join)
 def test_one_scale_where_a_clustered_kernel_can_have_one(names):
     """k shared values stay k codes, but where a folded normalization scales each channel."""

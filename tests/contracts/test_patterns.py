@@ -149,6 +149,7 @@ def test_every_row_with_kernels_is_here(all_cases):
     assert {t for t, row in rows().items() if t.__module__.startswith("keras.") and row.kernels} <= listed
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("per_channel", [False, True], ids=["tensor", "channel"])
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("name", [*OUTPUTS, *OWN])
@@ -181,6 +182,7 @@ def test_one_channel_always_stays(name, case_named):
         assert alive.sum() == len(alive) - min(round(0.99 * len(alive)), len(alive) - 1) > 0, path
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("per_channel", [False, True], ids=["tensor", "channel"])
 @pytest.mark.parametrize("name", [*OUTPUTS, *OWN])
 def test_codes_are_those_of_a_scale_per_channel_or_of_one(name, per_channel, case_named):

@@ -25,7 +25,8 @@ from tfcompress.system.silence import quiet
 from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
 from tfcompress.tflite.schema.flatbuffer import read
 
-pytestmark = pytest.mark.sampled(4)
+# two rows with different nets, with and without XNNPACK
+pytestmark = pytest.mark.sampled(7)
 
 L, K = keras.layers, keras.ops
 SHAPE = (12, 12, 3)

@@ -10,6 +10,7 @@ from tfcompress.training.plan import make_plan
 pytestmark = pytest.mark.sampled(6)
 
 
+@pytest.mark.sampled(9)
 def test_finely_rounded_the_simulation_is_the_model(case):
     """At 16 bits nothing is left but what folding and placement would have broken."""
     model, x = case.model(between=True), case.data(16)

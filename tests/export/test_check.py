@@ -97,7 +97,7 @@ def test_the_plan_says_what_stays_float_and_its_way_out_works(make):
     assert all(name in advised for name in wanted) and "ADD" not in advised
     artifact = compression.convert(allow_float=sorted(wanted))
     assert wanted <= {op.name for op in artifact.float_ops()}
-    assert {artifact.layer_of(op) for op in artifact.float_ops()} == {"c"}
+    assert {artifact.layer_of(op).split("/")[0] for op in artifact.float_ops()} == {"c"}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def siamese(lib, names, second_first):
     return lib.Model([first, second], outputs)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a"), ("input_9", "input_10")])
 @pytest.mark.parametrize("second_first", [False, True])
 @pytest.mark.parametrize("exporter", ["keras", pytest.param("tf_keras", marks=pytest.mark.legacy)])

@@ -113,6 +113,7 @@ def test_an_image_net_becomes_integer_in_one_conversion(exporter, tmp_path, monk
     assert error(artifact, x, wanted) <= 1.05 * error(stock(folder, x), x, wanted)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("mode", "io", "within"),
     [("int8", "int8", 0.05), ("int8", "uint8", 0.05), ("int8", "float32", 0.05), ("int16x8", "int16", 0.02)]

@@ -42,6 +42,7 @@ def test_a_message_is_shortened():
     assert len(shorten_message("x" * 900)) == 300
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("function", [ops.floor, ops.sign, lambda x: ops.mod(x, 0.5)])
 def test_the_remedy_of_an_operation_without_an_integer_kernel_works(function):
     model = by(function)

@@ -44,6 +44,7 @@ def error(artifact, model):
     return worst / wanted.std()
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize("body", BODIES)
 def test_the_first_layers_take_it_over(front, body):

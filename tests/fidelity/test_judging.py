@@ -42,6 +42,7 @@ def test_a_good_file_says_so_without_a_warning(rng, recwarn):
     assert not [w for w in recwarn if issubclass(w.category, tfc.FidelityWarning)]
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_head_with_an_offset_is_named_with_a_way_out_that_works(kelvin):
     model, x = kelvin
@@ -56,6 +57,7 @@ def test_a_head_with_an_offset_is_named_with_a_way_out_that_works(kelvin):
     assert quoted == pytest.approx(errors[1], rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_boxes_and_scores_in_one_tensor_are_better_apart(rng):
     x = rng.random((40, 16, 16, 3)).astype("float32")
@@ -70,6 +72,7 @@ def test_boxes_and_scores_in_one_tensor_are_better_apart(rng):
     assert all(r.channel_error < 0.25 for r in apart.fidelity.outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_outliers_of_the_input_are_named(rng):
     x = (rng.standard_t(1.5, (3000, 32)) * 0.01).clip(-1, 1).astype("float32")

@@ -34,6 +34,7 @@ def _chosen(x):
     return ops.one_hot(ops.argmax(x, axis=-1), 5)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize(("mode", "error"), [("float32", 1e-5), ("int8", 0.03)])
 def test_truth_values_and_categories_become_integers(name, mode, error):

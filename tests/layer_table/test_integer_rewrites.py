@@ -47,6 +47,7 @@ def built(make, shape):
     return layer
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
 @pytest.mark.parametrize("name", NORMS)
 def test_a_normalization_is_itself(name, scale):

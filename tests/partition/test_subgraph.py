@@ -65,6 +65,7 @@ def twice():
     return keras.Model(inputs, L.Dense(2, name="last")(block(block(inputs))))
 
 
+@pytest.mark.sampled(3)
 def test_cut_at_every_place_the_answers_are_equal(cuttable, graph_models):
     course = StepGraph(cuttable)
     pieces = course.pieces(everywhere(course))

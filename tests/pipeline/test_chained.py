@@ -65,6 +65,7 @@ def test_codes_are_those_of_the_unsplit_file(residual, graph_models):
     assert largest_steps(model, chain, x, graph_models.batch(model, 100, seed=5)) <= 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["concatenated", "attention"])
 def test_so_they_are_for_joined_scales_and_inner_values(name, graph_models):
     model = graph_models.shaken(graph_models.ALL[name]())
@@ -100,6 +101,7 @@ def test_several_inputs_and_outputs_by_name(graph_models):
         chain.predict({"other": x[0]})
 
 
+@pytest.mark.slow
 def test_trained_ranges_are_taken_over():
     keras.utils.set_random_seed(0)
     layers = [L.Dense(8, activation="relu", name="a"), L.Dense(6, activation="relu", name="b"), L.Dense(3, name="c")]

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from tfcompress.graph.activation_probe import iterate_outputs, show_activations
+from tfcompress.graph.graph import Graph
+from tfcompress.rewrites import editable_graph
 from tfcompress.rewrites.editable_graph import Draft
 
 L = keras.layers
@@ -45,6 +47,25 @@ def test_what_is_taken_out_leads_to_what_it_read(model):
     np.testing.assert_allclose(built(x)[0], model.get_layer("a")(x), rtol=1e-6)
     np.testing.assert_allclose(built(x)[1], model(x)[1], rtol=1e-6)
     assert [layer.name for layer in built.layers[1:]] == ["a", "b"]
+
+
+def test_who_reads_whom_is_found_once_until_the_draft_changes(model, monkeypatch):
+    made = []
+    monkeypatch.setattr(editable_graph, "Graph", lambda *args: made.append(args) or Graph(*args))
+    draft = Draft(model)
+    nodes = by_name(draft)
+    a, drop, b, total = (nodes[name] for name in ("a", "drop", "b", "sum"))
+    for tensor in draft.shapes:
+        draft.maker(tensor), draft.users(tensor), draft.is_output(tensor)
+    assert len(made) == 1
+    draft.connect(b, [draft.inputs[0]])
+    assert draft.users(draft.inputs[0]) == [a, b]
+    assert b not in draft.users(a.outputs[0])
+    draft.remove(drop)
+    assert draft.users(a.outputs[0]) == [total]
+    draft.pick(total, 1)
+    assert draft.users(b.outputs[0]) == [] and draft.outputs == [b.outputs[0]] * 2
+    assert len(made) == 4
 
 
 def test_weights_and_arguments_go_into_the_new_model_alone(model):

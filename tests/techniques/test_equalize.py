@@ -186,6 +186,7 @@ def int8_gap(model, original, x):
     return np.linalg.norm(gap) / np.linalg.norm(wanted), np.abs(gap.mean(axis=0)).mean() / np.abs(wanted).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_the_int8_file_with_one_scale_per_tensor_comes_closer_and_its_mean_back():
     layers = [L.Conv2D(16, 3, activation="relu", name=name) for name in "ab"]

@@ -234,6 +234,7 @@ def test_macs_of_the_model_go_where_the_loss_is_least():
         operated(model, tfc.LowRank(macs=0.01, scope="model"))
 
 
+@pytest.mark.slow
 def test_an_error_budget_is_kept_on_data_and_used():
     model = net()
     x = data(model, 64)

@@ -45,6 +45,7 @@ def test_the_parts_answer_as_the_network(name, graph_models):
     assert gap(parts, model, graph_models.batch(model, 20)) == 0.0
 
 
+@pytest.mark.slow
 def test_so_do_those_of_a_mobilenet():
     keras.utils.set_random_seed(0)
     model = keras.applications.MobileNetV2((32, 32, 3), weights=None, classes=10)

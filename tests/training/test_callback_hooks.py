@@ -319,6 +319,7 @@ def test_a_function_that_wraps_ours_stays(dense_net, points, laws):
     laws(model, compression)
 
 
+@pytest.mark.slow
 def test_the_step_is_traced_once(dense_net, points):
     """Variables that an optimizer makes inside its first step have TensorFlow trace the whole of it twice."""
     traced = []

@@ -155,6 +155,7 @@ def test_data_that_runs_out_early(dense_net, points, laws):
     assert any("of the schedule" in note for note in compression.notes)
 
 
+@pytest.mark.slow
 def test_class_and_sample_weights_and_validation(dense_net, points, laws):
     """Classes 0 and 1 weigh nothing: the compressed model learns class 2 alone."""
     x, y = points
@@ -249,10 +250,10 @@ def test_l1_is_in_the_loss_and_shrinks_weights(options, dense_net, points):
     assert sums[1][1] < 0.95 * sums[0][1]
 
 
-TAPS = {
-    "xla": {"jit_compile": True},
-    "eager": {"run_eagerly": True},
+TAPS = {  # the first is the fast tier's
     "three steps a call": {"steps_per_execution": 3},
+    "eager": {"run_eagerly": True},
+    "xla": {"jit_compile": True},
 }
 
 

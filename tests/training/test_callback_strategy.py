@@ -99,12 +99,14 @@ def test_all_techniques_keep_their_laws(told):
     assert facts["is_integer"] and facts["gap"] <= 1.001
 
 
+@pytest.mark.slow
 def test_gradient_taps_see_the_batches_of_all_replicas(told):
     """The scores are those of the gradient that moved the weights, up to one common factor."""
     assert told["tap"] > 0.999
     assert told["ratio"] > 0.1
 
 
+@pytest.mark.slow
 def test_learned_ranges_and_gradient_criteria(told):
     facts = told["learned"]
     assert told["updates"] == 6

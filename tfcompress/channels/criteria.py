@@ -5,7 +5,7 @@ criteria look at the weights that compute a channel (its producers'), others at 
 consumers').
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfcompress.channels.dependency import Channels
 from tfcompress.graph.keras_private import full_precision, override_attributes
 from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
 BATCH = 64  # samples per gradient
@@ -138,8 +139,7 @@ def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
     _check(name, criterion, scene)
     size = len(scene.channels.roots)
     total, count = np.zeros(size), np.zeros(size)
-    for made, figures in criterion.parts(scene):
-        figures = np.asarray(figures, "float64")
+    for made, figures in _parts(name, criterion, scene):
         if compare and not criterion.absolute:
             figures = figures / max(figures.mean(), 1e-12)
         np.add.at(total, made, figures)
@@ -149,6 +149,23 @@ def scores(name: str, scene: Scene, compare: bool = True) -> dict[int, float]:
     # effects on the loss add up over a group, sizes are averaged
     each = total[groups] if criterion.absolute else total[groups] / count[groups]
     return dict(zip(groups.tolist(), each.tolist(), strict=True))
+
+
+def _parts(name: str, criterion: ChannelCriterion, scene: Scene) -> Iterator[Part]:
+    """Yields what a criterion yields, in float64; refuses another form, since the criterion may be the user's own."""
+    form = f"PruneChannels: criterion {name!r} must yield pairs (groups, figures), one figure for each group"
+    parts = criterion.parts(scene)
+    if not isinstance(parts, Iterable):
+        raise TypeError(f"{form}. Received: {shown(parts)} in place of an iterator; write `yield`.")
+    for part in parts:
+        if not isinstance(part, tuple | list) or len(part) != 2:
+            raise TypeError(f"{form}. Received: {shown(part)}.")
+        made, figures = np.asarray(part[0]), np.asarray(part[1], "float64")
+        if figures.shape != made.shape:
+            raise ValueError(f"{form}. Received: figures of shape {figures.shape} for {made.shape} groups.")
+        if np.isnan(figures).any():
+            raise ValueError(f"{form}. Received: {np.isnan(figures).sum()} of {figures.size} are not numbers (NaN).")
+        yield made, figures
 
 
 def _check(name: str, criterion: Any, scene: Any) -> None:

@@ -153,7 +153,7 @@ class _Recorder:
         self.places = {id(op): k for k, (_, op) in enumerate(self.found.numbered)}
         self.open = {id(op): op for _, op in open_layers(model)} if opens else {}
         self.inside: dict[int, Inside] = {key: Inside() for key in self.open}
-        self.kinds: dict[int, list[str]] = defaultdict(list)
+        self.signatures: dict[int, list[tuple]] = defaultdict(list)
         self.interception = Interception(self._operation)
         self.given: list = []
         self.constant: dict[int, bool] = {}
@@ -267,14 +267,17 @@ class _Recorder:
             flat = enumerate(keras.tree.flatten((args, kwargs)))
             made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
             held.append(made)
-            self.kinds[id(op)].append(f.kind)
             self.places[id(made)] = len(self.found.numbered)
             self.found.numbered.append((self._path(op, made), made))
         passed = _tensors((args, kwargs))
         sources = self.sources(passed)
         with tf.name_scope(f"tfc{self.places[id(held[number])]}_"):
             outputs = plain(*args, **kwargs)
-        if sources or not all(map(self._is_constant, _tensors(outputs))):
+        made = _tensors(outputs)
+        depends = bool(sources) or not all(map(self._is_constant, made))
+        if number == len(self.signatures[id(op)]):
+            self.signatures[id(op)].append((f.kind, depends, *(tuple(x.shape) for x in made)))
+        if depends:
             self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
         return outputs
 
@@ -286,10 +289,11 @@ class _Recorder:
         for key, op in self.open.items():
             known = inside(op)
             if self.training and known is not None:
-                known.align(self.kinds[key])
+                known.align(self.signatures[key])
                 known.functions |= self.interception.seen
             elif not self.training:
                 self.inside[key].functions |= self.interception.seen
+                self.inside[key].signatures = self.signatures[key]
                 self.inside[key].take_over(known)
                 remember(op, self.inside[key])
 

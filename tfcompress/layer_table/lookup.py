@@ -4,7 +4,8 @@ Everything else (per-channel axes, kernels, MACs, folding of BatchNormalization,
 groups) is derived from its rows: those of `keras_*.py`, and those added by `describe`.
 """
 
-from tfcompress.layer_table import keras_layers, keras_layers_without_kernels, keras_ops  # noqa: F401 (the rows)
+# ruff: noqa: F401 (imported for others: the functions and constants of the folder, and the modules with the rows)
+from tfcompress.layer_table import keras_layers, keras_layers_without_kernels, keras_ops
 from tfcompress.layer_table.activations import (
     ActivationSpec,
     activation,
@@ -39,35 +40,3 @@ from tfcompress.layer_table.spec import (
     Left,
 )
 from tfcompress.layer_table.weights import has_weight, weight
-
-__all__ = [
-    "AVERAGE",
-    "BLEND",
-    "FIXED",
-    "FOLD",
-    "FUSE",
-    "JOIN",
-    "NONE",
-    "OWN",
-    "SAME",
-    "SIGMOID",
-    "SOFTMAX",
-    "UNKNOWN",
-    "ActivationSpec",
-    "LayerSpec",
-    "Left",
-    "activation",
-    "activation_spec",
-    "arguments",
-    "describe",
-    "describe_object",
-    "remove_rows",
-    "has_weight",
-    "is_elementwise",
-    "is_of_keras",
-    "probabilities",
-    "row_of_object",
-    "rows",
-    "spec_of",
-    "weight",
-]

@@ -5,6 +5,8 @@ A function of Keras' backend computes the kind of its own name (`expand_dims`: E
 
 OF_KERAS = {"abs": "Absolute", "amax": "Max", "amin": "Min"}
 
+CASTS = {"Cast"}
+
 # Functions of Keras' backend that compute nothing from the values of a tensor.
 NO_OPERATION = {
     "array", "compute_homography_matrix", "compute_output_spec", "convert_to_numpy", "convert_to_tensor", "copy",

@@ -54,7 +54,7 @@ def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | No
         if not isinstance(letters, str) or set(letters) - set(LETTERS):
             raise ValueError(
                 f"describe({types[0].__name__}): axes of weight {path!r} must be letters of {LETTERS!r}. "
-                f"Received: {letters!r}"
+                f"Received: {letters!r}. help(tfc.LayerSpec) says what each letter means."
             )
     kernels = facts.pop("kernels", tuple(p for p, letters in axes.items() if len(letters) > 1))
     for cls in types:

@@ -24,6 +24,11 @@ SOFTMAX, SIGMOID = "softmax", "sigmoid"  # the functions that give probabilities
 _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 
 
+FLOWS = (  # how channels travel; `channels/rules.py` has a rule for each
+    *("mix", "grouped", "pass", "whole", "merge", "concat", "move", "reduce", "both", "each step", "attention"),
+    *("still", "unknown"),
+)
+
 _FLAGS = (
     *("pushes", "step", "affine", "product", "is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum"),
     *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels", "holds_code"),
@@ -53,8 +58,13 @@ class LayerSpec:
     """A row of the layer table: the facts about a layer type.
 
     Args:
-        axes: Weight path (attributes joined by `/`, such as `cell/kernel`) to its axis letters.
-        flow: How channels travel, a name of `channels/rules.py`: "mix" (new channels), "grouped" (new ones, group by
+        axes: Weight path (attributes joined by `/`, such as `cell/kernel`) to its axis letters, one for each axis in
+            the order of the weight's shape: "i" input channel, "o" output channel, "c" one channel in and out, "m"
+            multiplier (how often a channel comes out), "x" "y" "z" space, "v" vocabulary, "g" gates of a recurrent
+            cell, "n" "d" heads that the layer computes inside and their dimensions, "r" "e" units or heads read from
+            inside the layer and their dimensions, "j" an input channel within a group or another axis that is never
+            cut.
+        flow: How channels travel: "mix" (new channels), "grouped" (new ones, group by
             group), "pass" (each by itself), "whole" (needs all of them), "merge" (combined one by one), "concat",
             "move" (values change places), "reduce" (some axes vanish), "both" (two directions), "each step" (the
             layer inside, at every step), "attention", "still" (can't be cut) or "unknown".
@@ -148,7 +158,7 @@ class LayerSpec:
             if not isinstance(letters, str) or set(letters) - set(LETTERS):
                 checks.refuse(ValueError, "LayerSpec", f"axes of weight {path!r}", f"letters of {LETTERS!r}", letters)
         object.__setattr__(self, "axes", {path: Axes(letters) for path, letters in self.axes.items()})
-        checks.text("LayerSpec", "flow", self.flow)
+        checks.choice("LayerSpec", "flow", self.flow, FLOWS)
         checks.choice("LayerSpec", "grid", self.grid, _GRIDS)
         if self.width is not None:
             checks.text("LayerSpec", "width", self.width)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from tfcompress.graph.clone import New
+from tfcompress.layer_table.lookup import spec_of
 from tfcompress.low_rank import decompositions
 from tfcompress.low_rank.factoring import Factoring
 from tfcompress.low_rank.layers import conv, dense
@@ -58,7 +59,7 @@ class Matrix(Factoring):
     def layers(self, parts):
         """Returns two Dense layers, or two convolutions of size 1."""
         first, last = self.part_name("in"), self.name
-        if not hasattr(self.op, "kernel_size"):
+        if spec_of(self.op).axes["kernel"].is_matrix:
             return [dense(self.op, first, parts[0]), dense(self.op, last, parts[1], is_last=True)]
         geometry = {k: self.op.get_config()[k] for k in ("kernel_size", "strides", "padding", "dilation_rate")}
         return [conv(self.op, first, parts[0], **geometry), conv(self.op, last, parts[1], is_last=True)]

@@ -4,6 +4,7 @@ Weights are float64, so that many changes in a row don't lose precision; the new
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -28,7 +29,7 @@ class Node:
         config: The constructor arguments that it will have.
         spec: Facts about that type.
         weights: Values by weight path, float64.
-        inputs: Numbers of the tensors it reads.
+        inputs: Numbers of the tensors it reads; `Draft.connect` replaces them.
         outputs: Numbers of the tensors it makes.
         shapes: Shapes of its outputs, batch first.
         is_single: Whether the operation is called once in the model.
@@ -93,10 +94,13 @@ class Draft:
             for t, shape in zip(call.outputs, call.shapes, strict=True):
                 self.shapes.setdefault(t, shape)
 
-    @property
+    @cached_property
     def _graph(self) -> Graph[Node]:
-        """The connections of the nodes; made anew at each call, because nodes are edited."""
+        """The connections of the nodes; forgotten when `connect`, `remove` or `pick` changes them."""
         return Graph(self.nodes, self.inputs, self.outputs)
+
+    def _forget_graph(self) -> None:
+        self.__dict__.pop("_graph", None)
 
     def maker(self, tensor: int | None) -> Node | None:
         """Returns the node that makes a tensor; None for inputs of the model."""
@@ -114,6 +118,11 @@ class Draft:
         """Returns the only node that reads a tensor; None if there are others or the model returns it."""
         return self._graph.only_reader(tensor)
 
+    def connect(self, node: Node, inputs: list[int | None]) -> None:
+        """Replaces the tensors that a node reads."""
+        node.inputs = list(inputs)
+        self._forget_graph()
+
     def remove(self, node: Node) -> None:
         """Removes a node; its users read its input instead."""
         (old,), new = node.outputs, node.inputs[0]
@@ -127,6 +136,7 @@ class Draft:
         self._take_out(node, old, new)
 
     def _take_out(self, node, old, new):
+        self._forget_graph()
         self.nodes.remove(node)
         self._gone.append(node)
         if old == new:  # an operation that returns its input

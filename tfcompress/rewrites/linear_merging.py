@@ -121,6 +121,6 @@ def _become(draft, first, second, config, weights):
     """Gives the second node the type, arguments and inputs of the first, which is removed."""
     inputs = first.inputs
     draft.remove(first)
-    second.kind, second.spec, second.weights, second.inputs = first.kind, first.spec, weights, list(inputs)
-    second.config = config
+    draft.connect(second, inputs)
+    second.kind, second.spec, second.weights, second.config = first.kind, first.spec, weights, config
     second.is_changed = True

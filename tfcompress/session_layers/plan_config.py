@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from tfcompress.fake_quant.op_plan import FieldKind, OpPlan, WeightChain, kind_of_field
+from tfcompress.file_formats import INT8
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RangeNumber:
     """
 
     number: int
-    bits: int = 8
+    bits: int = INT8.activations.bits
 
 
 def to_config(plan: OpPlan, numbers: Mapping[int, int]) -> dict:

@@ -36,6 +36,16 @@ class Technique(metaclass=TechniqueType):
         where: Which weights: None for all, or what `tfc.Where` accepts.
         overrides: `{key: value}` by layer name pattern or layer type; None leaves a layer alone.
 
+    Attributes:
+        order: Order among the techniques. Transforms of lower order are put on a weight first, and later techniques see
+            them; `advance` of higher order is called first (masks are chosen before the weights that remain share
+            values).
+        shape_changing: Whether the technique changes the graph or shapes of weights, and so needs `tfc.compress`.
+        is_gradual: Whether the technique works during training; a recipe holds at most one of each such class.
+        treats_frozen: Whether it treats layers with `trainable=False` too; for techniques that don't change weights
+            themselves.
+        is_saved: Whether `Compression.save` writes it; False for what only training needs.
+
     Example:
         >>> import keras, tensorflow as tf, tfcompress as tfc
         >>> from dataclasses import dataclass
@@ -63,20 +73,10 @@ class Technique(metaclass=TechniqueType):
     for_users = ("name",)
 
     order = 0
-    """Order among the techniques. Transforms of lower order are put on a weight first, and later techniques see them;
-    `advance` of higher order is called first (masks are chosen before the remaining weights share values)."""
-
     shape_changing = False
-    """Whether the technique changes the graph or shapes of weights, and so needs `tfc.compress`."""
-
     is_gradual = True
-    """Whether the technique works during training; a recipe holds at most one of each such class."""
-
     treats_frozen = False
-    """Whether it treats layers with `trainable=False` too; for techniques that don't change weights themselves."""
-
     is_saved = True
-    """Whether `Compression.save` writes it and `fingerprint` counts it; False for what only training needs."""
 
     @property
     def name(self) -> str:
@@ -159,7 +159,7 @@ class Technique(metaclass=TechniqueType):
         return value
 
     def setting(self, target: Target) -> Any:
-        """Returns the setting for a weight, or a `Skip` with the reason why the weight is left out."""
+        """Returns the setting for a weight, or a `tfc.Skip` with the reason why the weight is left out."""
         if not where(self.where)(target.layer, target.weight, int(np.prod(target.chain.variable.shape))):
             return Skip(f"{self.name}: left out by `where`")
         value = resolve(target.layer, self.default(), self.overrides)

@@ -15,11 +15,13 @@ import numpy as np
 
 from tfcompress.fake_quant.transforms.centroids import Centroids
 from tfcompress.fake_quant.transforms.mask import Mask
+from tfcompress.file_formats import INT8
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.techniques.base import Kernel, Memory, Moment, Target, Technique
 from tfcompress.validation import checks
 
 _FRACTION = "It is a fraction of the training."
+_MOST = INT8.activations.count  # values that the codes of one byte tell apart
 _LLOYD = 20  # rounds of k-means at the start; values of one dimension settle in fewer
 
 
@@ -99,8 +101,8 @@ class Cluster(Technique):
 
     def accept(self, value: Any) -> int:
         """Validates a number of clusters."""
-        if not isinstance(value, Integral) or isinstance(value, bool) or not 2 <= int(value) <= 256:
-            checks.refuse(ValueError, "Cluster", "clusters", "an integer in 2..256", value)
+        if not isinstance(value, Integral) or isinstance(value, bool) or not 2 <= int(value) <= _MOST:
+            checks.refuse(ValueError, "Cluster", "clusters", f"an integer in 2..{_MOST}", value)
         return int(value)
 
     def stored(self, value: Any) -> Any:

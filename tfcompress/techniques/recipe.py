@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tfcompress.moved_modules import today_by_first_name
 from tfcompress.system.atomic import write_files
 from tfcompress.techniques.base import Technique
 from tfcompress.text.printable import shown
@@ -111,18 +112,9 @@ def fingerprint(recipe: Recipe) -> str:
         text = lasting.to_json()
     except ValueError:  # a choice in code has no JSON, only its repr
         text = repr(list(lasting))
-    for now, then in _MODULES_THEN.items():
+    for then, now in today_by_first_name().items():  # fingerprints of that release, which its sessions hold, have them
         text = text.replace(f'"module": "{now}"', f'"module": "{then}"')
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-# Where release 0.1, whose sessions hold fingerprints of its JSON, had modules that have been moved since.
-_MODULES_THEN = {
-    "tfcompress.schedules.shapes": "tfcompress.facts.curves",
-    "tfcompress.schedules.tfmot": "tfcompress.facts.foreign",
-    "tfcompress.selection": "tfcompress.facts.select",
-    "tfcompress.quant_spec": "tfcompress.facts.quantspec",
-}
 
 
 def _is_iterable(value: Any) -> bool:

@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfcompress.channels import criteria as channel_criteria
+from tfcompress.fake_quant.transforms.scores import STATISTICS
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.sparsity import criteria
 from tfcompress.techniques.prune import Prune
@@ -44,13 +46,14 @@ def _check_weight_criterion(name: str, model: keras.Model) -> None:
     score, who, size = criteria.find(name), f"criterion {name!r}", (3, 3, 4, 8)
     rng = np.random.default_rng(0)
     held = rng.normal(size=size).astype("float32")
-    noted = np.abs(rng.normal(size=size)).astype("float32") if criteria.needs_gradient(name) else None
+    noted = _figures(name, held, rng) if criteria.needs_gradient(name) else None
     weight = held.copy()
     one, two = (np.asarray(score(criteria.Evidence(weight, noted, np.random.default_rng(1)))) for _ in range(2))
     require_promise(np.array_equal(weight, held), f"{who} must not change the weight that it is given")
     require_promise(
         one.shape == size, f"{who} must return one score per weight, shape {size}. Received: shape {one.shape}"
     )
+    require_promise(one.dtype.kind in "biuf", f"{who} must return numbers. Received: an array of {one.dtype}")
     require_promise(not np.isnan(one).any(), f"{who} returns scores that are not numbers (NaN)")
     require_promise(
         np.array_equal(one, two),
@@ -65,6 +68,18 @@ def _check_weight_criterion(name: str, model: keras.Model) -> None:
             zeros == wanted,
             f"{who}: of {value.size} weights of {kernel.name}, {wanted} must become zero. Received: {zeros}",
         )
+
+
+def _figures(name: str, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns what the criterion's `gradient` function records for a weight; checks its shape."""
+    made = STATISTICS[name](tf.constant(weight), tf.constant(rng.normal(size=weight.shape).astype("float32")))
+    found = np.asarray(made)
+    require_promise(
+        found.shape == weight.shape,
+        f"criterion {name!r}: gradient= must return one figure per weight, shape {weight.shape}. "
+        f"Received: shape {found.shape}",
+    )
+    return found
 
 
 def _check_channel_criterion(name: str, model: keras.Model) -> None:

@@ -48,6 +48,8 @@ def check_layer(
     if not isinstance(layer, keras.layers.Layer):
         checks.refuse(TypeError, "check_layer", "layer", "a Keras layer", layer)
     who = type(layer).__name__
+    if isinstance(input_shape, int) or not all(isinstance(size, int) for size in input_shape):
+        checks.refuse(TypeError, "check_layer", "input_shape", "a tuple of numbers, without the batch", input_shape)
     if data is None:
         data = np.random.default_rng(0).normal(size=(SAMPLES, *input_shape)).astype("float32")
     model = _around(layer, input_shape)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import tempfile
 from typing import Any
 
@@ -9,11 +10,22 @@ import keras
 import numpy as np
 
 from tfcompress.export.loading import load_model
+from tfcompress.graph.clone import copied
 from tfcompress.graph.keras_private import full_precision
+from tfcompress.selection import Where
 from tfcompress.techniques.base import Technique
 from tfcompress.techniques.recipe import Recipe
 from tfcompress.testing.promises import check_registered, require_promise
-from tfcompress.testing.trials import check_equal, check_values, converted, data, given, short_fit, small_model
+from tfcompress.testing.trials import (
+    check_equal,
+    check_values,
+    converted,
+    data,
+    given,
+    recipe_of,
+    short_fit,
+    small_model,
+)
 from tfcompress.training.callback import Compression
 from tfcompress.training.session import compress
 from tfcompress.validation import checks
@@ -52,6 +64,7 @@ def check_technique(technique: Technique, model: keras.Model | None = None, seed
         return
     trained, compression = short_fit(technique, model, seed)
     check_values(compression, who)
+    _check_selection(technique, model, compression.plan.kernels[who], seed)
     artifact = converted(compression, seed)
     check_equal(artifact, compression, given(trained, seed), who, steps)
     _check_zeros(artifact, compression, who)
@@ -89,6 +102,26 @@ def _check_json(technique: Technique) -> None:
         again == Recipe(technique), f"{technique.name}: read from JSON it is not equal to the original: {again[0]!r}"
     )
     require_promise(again.to_json() == text, f"{technique.name}: written to JSON a second time the text is different")
+
+
+def _check_selection(technique: Technique, model: keras.Model, kernels: list, seed: int) -> None:
+    """Checks that a layer which `where` or `overrides` leaves out is left alone."""
+    names = [kernel.name.removesuffix(f"/{kernel.chain.path}").rpartition("/")[-1] for kernel in kernels]
+    if len(set(names)) < 2:  # with one layer left out there would be nothing to compress
+        return
+    who, pattern, others = technique.name, re.escape(names[0]), technique.where or Where()
+    narrower: dict[str, Any] = {
+        "where": dataclasses.replace(others, skip=(*others.skip, pattern)),
+        "overrides": {**(technique.overrides or {}), pattern: None},
+    }
+    for field, value in narrower.items():
+        compression = Compression(recipe_of(dataclasses.replace(technique, **{field: value})), seed=seed, verbose=0)
+        compression.set_model(copied(model)[0])
+        require_promise(
+            kernels[0].name not in [kernel.name for kernel in compression.plan.kernels[who]],
+            f"{who}: it treats {kernels[0].name}, which {field}={value!r} leaves out. In `setting`, call "
+            "super().setting(target) first and return what it returns if that is a Skip",
+        )
 
 
 def _check_zeros(artifact: Any, compression: Compression, who: str) -> None:

@@ -49,8 +49,20 @@ def check_transform(transform: Transform, weight: np.ndarray | None = None) -> N
     require_promise(
         not transform.trainable_variables, f"{who}: state must be no trainable variable; make it by self.state"
     )
+    _check_copy(transform, weight, who)
+
+
+def _check_copy(transform: Transform, weight: np.ndarray, who: str) -> None:
+    """Checks that a transform can be made again from its configuration and its saved state."""
     check_registered(type(transform))
-    twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(transform))
+    try:
+        twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(transform))
+    except (TypeError, ValueError) as error:
+        given = sorted(transform.get_config())
+        raise AssertionError(
+            f"{who}: get_config must hold every constructor argument; from those that it holds, {given}, the transform "
+            "can't be made again"
+        ) from error
     require_promise(
         twin.get_config() == transform.get_config(), f"{who}: get_config must hold every constructor argument"
     )

@@ -41,6 +41,11 @@ def given(model: keras.Model, seed: int) -> Any:
     return keras.tree.pack_sequence_as(keras.tree.map_structure(lambda _: 0, model.input), data(model, seed))
 
 
+def recipe_of(technique: Technique) -> list[Technique]:
+    """Returns the technique, with int8 quantization behind it unless it quantizes itself."""
+    return [technique] if technique.spec is not None else [technique, Quantize("int8")]
+
+
 def short_fit(technique: Technique, model: keras.Model, seed: int) -> tuple[keras.Model, Compression]:
     """Trains a copy of a model for a short time under a technique and in int8, and returns it with its compression."""
     keras.utils.set_random_seed(seed)
@@ -48,8 +53,7 @@ def short_fit(technique: Technique, model: keras.Model, seed: int) -> tuple[kera
     copy.compile(keras.optimizers.Adam(1e-3), "mse", jit_compile=False)
     x = given(copy, seed)
     goal = keras.tree.map_structure(lambda y: 0.5 * np.asarray(y), model.predict(x, verbose=0))
-    recipe = [technique] if technique.spec is not None else [technique, Quantize("int8")]
-    compression = Compression(recipe, seed=seed, verbose=0)
+    compression = Compression(recipe_of(technique), seed=seed, verbose=0)
     copy.fit(x, goal, epochs=2, batch_size=16, verbose=0, shuffle=False, callbacks=[compression])
     return copy, compression
 

@@ -10,6 +10,7 @@ from tfcompress.export.unconvertible import NotConvertible
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.range_requests import make_ranges
 from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.base import Transform
 from tfcompress.file_formats import INT8
 from tfcompress.graph.custom_code import find_custom_code
 from tfcompress.graph.inside.opened import open_layers, operations
@@ -23,6 +24,7 @@ from tfcompress.selection import matches, unmatched, where
 from tfcompress.session_layers.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
 from tfcompress.training.plan_inheritance import EarlierPlan
+from tfcompress.validation import checks
 
 
 @dataclass(frozen=True)
@@ -316,6 +318,7 @@ class _Planner:
                 left.append(setting.reason)
                 continue
             made = technique.transforms(target, setting, self.seed)
+            checks.objects(technique.name, "transforms()", made, Transform, "tfc.Transform")
             held = self.heritage.transforms(t.op, name, made)
             if self._is_stopped(technique, t.op):
                 left.append(self._stay(technique, chain, held))

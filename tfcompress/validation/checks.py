@@ -46,6 +46,27 @@ def refuse(kind: type[Exception], owner: str, name: str, accepted: str, value: A
     )
 
 
+def objects(owner: str, name: str, value: Any, kind: type, shown_kind: str) -> None:
+    """Refuses anything but a list of objects of one kind, such as what a hook of the user returned.
+
+    Args:
+        owner: Class or function whose value it is.
+        name: The argument or hook.
+        value: What was received.
+        kind: A class.
+        shown_kind: Its public name.
+
+    Raises:
+        TypeError: If it is no list, or one of its entries is of another kind.
+    """
+    accepted = f"a list of {shown_kind} objects"
+    if not isinstance(value, list | tuple):
+        refuse(TypeError, owner, name, accepted, value)
+    for each in value:
+        if not isinstance(each, kind):
+            refuse(TypeError, owner, f"each entry of {name}", f"an object of a subclass of {shown_kind}", each)
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a real number; booleans are not."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -17,6 +17,7 @@ def slimmed(content):
     return pack_model(model), done
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", range(30))
 def test_answers_stay_the_same(draw, run, some_codes, seed):
     d = draw(seed)

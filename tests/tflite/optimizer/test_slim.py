@@ -80,16 +80,21 @@ def with_dead_channels(model, channels):
     return model
 
 
+class Converted(dict):
+    """Each model with dead channels, as an int8 artifact that is made when it is first asked for."""
+
+    def __missing__(self, name):
+        keras.utils.set_random_seed(1)
+        model = with_dead_channels(MODELS[name](), 6)
+        x = np.random.default_rng(2).random((64, *model.input_shape[1:]), np.float32)
+        self[name] = tfc.convert(model, calibration=x)
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def converted():
-    """Each model with dead channels, as an int8 artifact."""
-    found = {}
-    for name, build in MODELS.items():
-        keras.utils.set_random_seed(1)
-        model = with_dead_channels(build(), 6)
-        x = np.random.default_rng(2).random((64, *model.input_shape[1:]), np.float32)
-        found[name] = tfc.convert(model, calibration=x)
-    return found
+    """The artifacts by the names of `MODELS`, made once for all tests."""
+    return Converted()
 
 
 def codes(artifact, count=40, seed=3):

@@ -27,7 +27,8 @@ class InnerCalls:
 
     def __init__(self, model: keras.Model, plans: list[OpPlan], forward: Forward):
         self.model = model
-        self.interception = Interception(_Follower({id(t.op): t for t in plans}, forward), _functions(model))
+        follower = _Follower({id(t.op): t for t in plans}, forward)
+        self.interception = Interception(follower, _functions(model), follower.finish)
         self.opened = {id(op) for _, op in open_layers(model) if (known := inside(op)) and not known.is_closed}
 
     def of_model(self, plain: Callable) -> Callable:
@@ -64,19 +65,28 @@ class _Follower:
         self.plans, self.forward = plans, forward
 
     def __call__(self, layer, number: int, f: OperationFunction, plain: Callable, args: tuple, kwargs: dict):
-        forward = self.forward if isinstance(self.forward, ForwardPass) else self.forward()
+        forward = self._now()
         op = inside(layer).at(number, forward.mode.trains)
         if op is None or op.kind != f.kind:
-            if op is not None and not forward.mode.trains:
-                raise RuntimeError(_changed(layer, op, f))
+            if not forward.mode.trains:
+                raise RuntimeError(_changed(layer, f.kind, "nothing" if op is None else op.kind))
             return plain(*args, **kwargs)
         plan = self.plans.get(id(op))
         return plain(*args, **kwargs) if plan is None else run(plan, plain, args, kwargs, forward)
 
+    def _now(self) -> ForwardPass:
+        return self.forward if isinstance(self.forward, ForwardPass) else self.forward()
 
-def _changed(layer, op, f: OperationFunction) -> str:
+    def finish(self, layer, count: int) -> None:
+        """Checks that a call at inference computed as many operations as when the plan was made."""
+        known = inside(layer).operations
+        if count < len(known) and not self._now().mode.trains:
+            raise RuntimeError(_changed(layer, "something else", known[count].kind))
+
+
+def _changed(layer, now: str, before: str) -> str:
     return (
-        f"Layer {layer.name!r} ({type(layer).__name__}) computes {f.kind} where it computed {op.kind} when the plan "
+        f"Layer {layer.name!r} ({type(layer).__name__}) computes {now} where it computed {before} when the plan "
         "was made: its call depends on something besides its inputs and `training`. Make the plan anew after such a "
         "change, or write the two ways as two layers."
     )

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfcompress.graph.inside.functions import OperationFunction, operation_functions
 from tfcompress.graph.keras_private import DRAWN, RANDOM
+from tfcompress.layer_table.operation_names import CASTS
 
 Handle = Callable[[Any, int, OperationFunction, Callable, tuple, dict], Any]
 
@@ -33,21 +34,30 @@ class Interception:
     """Hands the operations inside of open layers to a function.
 
     An operation counts if it reads or makes floats, so that sizes of batches, which may be numbers or tensors, do not
-    change the count. Operations inside of a nested graph (the body of a loop, a `tf.function`) are not handed over.
+    change the count; casts between floats do not count, for in half precision there are more of them. Operations
+    inside of a nested graph (the body of a loop, a `tf.function`) are not handed over.
 
     Args:
         handle: Function `(layer, number, function, plain, args, kwargs) -> outputs`; the number counts the operations
             of one call of the layer, and `plain(*args, **kwargs)` computes the operation.
         functions: The functions to replace; by default all.
         floats_only: Whether operations that neither read nor make floats are left out.
+        after: Function `(layer, count)`, called after each call of an open layer with the number of its operations.
 
     Attributes:
         seen: The functions that were called inside of open layers.
     """
 
-    def __init__(self, handle: Handle, functions: Iterable[OperationFunction] | None = None, floats_only: bool = True):
+    def __init__(
+        self,
+        handle: Handle,
+        functions: Iterable[OperationFunction] | None = None,
+        after: Callable[[Any, int], None] | None = None,
+        floats_only: bool = True,
+    ):
         self.handle, self.floats_only = handle, floats_only
         self.functions = operation_functions() if functions is None else tuple(functions)
+        self.after: Callable[[Any, int], None] = after or (lambda layer, count: None)
         self.seen: dict[tuple[int, str], OperationFunction] = {}
         self._running = threading.local()
 
@@ -58,12 +68,12 @@ class Interception:
         return [*changes, *((RANDOM, name, self.call_within(None, getattr(RANDOM, name))) for name in DRAWN)]
 
     @contextlib.contextmanager
-    def within(self, op: Any) -> Iterator[None]:
+    def within(self, op: Any) -> Iterator[_Frame]:
         """Marks the call of a layer as running while the block runs; None for one that is not open."""
         stack = self._stack()
         stack.append(_Frame(op, _graph()))
         try:
-            yield
+            yield stack[-1]
         finally:
             stack.pop()
 
@@ -71,8 +81,11 @@ class Interception:
         """Returns a call that is marked as running in `op`; None for a layer that is not open."""
 
         def marked(*args, **kwargs):
-            with self.within(op):
-                return call(*args, **kwargs)
+            with self.within(op) as frame:
+                made = call(*args, **kwargs)
+            if op is not None:
+                self.after(op, frame.count)
+            return made
 
         return marked
 
@@ -98,9 +111,12 @@ class Interception:
         if f.is_swapped:
             args, plain = args[::-1], lambda a, b: now(b, a)
         plain = self.call_within(None, plain)
-        if self.floats_only and not any(map(_is_float, keras.tree.flatten((args, kwargs)))):
+        reads_floats = not self.floats_only or any(map(_is_float, keras.tree.flatten((args, kwargs))))
+        if self.floats_only and f.kind in CASTS and reads_floats:
+            return plain(*args, **kwargs)
+        if not reads_floats:
             made = plain(*args, **kwargs)
-            if self.floats_only and not any(map(_is_float, keras.tree.flatten(made))):
+            if not any(map(_is_float, keras.tree.flatten(made))):
                 return made
             plain = _giving(made)
         number, frame.count = frame.count, frame.count + 1

@@ -22,12 +22,14 @@ class Inside:
         operations: In order of execution at inference.
         is_closed: Whether the layer can't be followed inside, and counts as one operation of unknown type.
         in_training: Number of an operation in training to its number at inference, for those that occur in both.
+        signatures: Of each operation its kind, whether it depends on the inputs, and the shapes of its outputs.
         functions: The functions that its operations call, at inference and in training.
     """
 
     operations: list[InnerOperation] = field(default_factory=list)
     is_closed: bool = False
     in_training: dict[int, int] = field(default_factory=dict)
+    signatures: list[tuple] = field(default_factory=list)
     functions: dict[tuple[int, str], OperationFunction] = field(default_factory=dict)
 
     def at(self, number: int, trains: bool) -> InnerOperation | None:
@@ -37,16 +39,16 @@ class Inside:
 
     def take_over(self, before: "Inside | None") -> None:
         """Keeps what was known of the layer in training, if it still computes the same."""
-        if before is not None and [op.kind for op in before.operations] == [op.kind for op in self.operations]:
+        if before is not None and before.signatures == self.signatures:
             self.in_training, self.functions = before.in_training, before.functions | self.functions
 
-    def align(self, kinds: list[str]) -> None:
+    def align(self, signatures: list[tuple]) -> None:
         """Matches the operations of a call in training with those at inference.
 
         Args:
-            kinds: The kinds of the operations in training, in order.
+            signatures: Those of the operations in training, in order.
         """
-        matcher = difflib.SequenceMatcher(None, kinds, [op.kind for op in self.operations], autojunk=False)
+        matcher = difflib.SequenceMatcher(None, signatures, self.signatures, autojunk=False)
         self.in_training = {
             block.a + k: block.b + k for block in matcher.get_matching_blocks() for k in range(block.size)
         }

@@ -46,7 +46,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Skip:
-    """Says that a technique leaves a weight alone, and why."""
+    """Says that a technique leaves a weight alone, and why; what `Technique.setting` returns then.
+
+    Args:
+        reason: The reason, as the plan shows it.
+
+    Example:
+        >>> import tfcompress as tfc
+        >>> class Halve(tfc.Technique):
+        ...     def setting(self, target):
+        ...         found = super().setting(target)  # obeys `where` and `overrides`
+        ...         return tfc.Skip("Halve: the kernel is small") if target.chain.variable.shape[-1] < 8 else found
+        >>> tfc.Skip("too small").reason
+        'too small'
+    """
 
     reason: str
 
