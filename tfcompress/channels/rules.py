@@ -299,6 +299,8 @@ def _is_long(shape: tuple[int, ...], axis: int) -> bool:
 def noted(call: LabelCall, made: Signal) -> Signal:
     """Notes the output of an operation, whose labels are joined with those of an earlier call; returns it."""
     use = call.use()
+    if made.shape and made.shape[made.axis] is None:
+        return made
     if use.output is not None:
         # a shared operation has one set of sizes, so the outputs of both calls must have the same
         if use.output.shape != made.shape or use.output.axis != made.axis:

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.graph.keras_private import full_precision, layers_inside
+from tfcompress.graph.keras_private import full_precision, layers_inside, twin
 from tfcompress.graph.plain_layers import is_special, plain_layer
 from tfcompress.graph.rebuild import rebuild
-from tfcompress.layer_table.lookup import describe_object, row_of_object, spec_of
+from tfcompress.layer_table.lookup import describe_object, is_of_keras, row_of_object, spec_of
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,13 @@ class Copies:
     """Copies of layers, each made once, which get the weights at the end.
 
     A layer that its own configuration does not rebuild is kept as the same object.
+
+    Args:
+        kept: Ids of layers that share their weights with their copies.
     """
 
-    def __init__(self):
+    def __init__(self, kept: set[int] | None = None):
+        self.kept = kept or set()
         self._made: dict[int, tuple[Any, Any, list[New] | None]] = {}
 
     def of(self, path: str, op: Any) -> Any:
@@ -139,17 +143,32 @@ class Copies:
         """
         if id(op) not in self._made:
             changed = _plain(path, op)
-            copy = _copy(path, op) if changed is None else changed[0].layer
+            copy = (
+                twin(op, flat_name(path))
+                if id(op) in self.kept
+                else _copy(path, op)
+                if changed is None
+                else changed[0].layer
+            )
             self._made[id(op)] = (op, copy, changed)
         return self._made[id(op)][1]
 
-    def set_weights(self) -> None:
-        """Gives the copies that were called the weights of the layers."""
-        for op, copy, changed in self._made.values():
+    def set_weights(self) -> set[int]:
+        """Gives the copies that were called the weights of the layers; returns the ids of layers that they don't fit.
+
+        Such a layer's configuration builds another one.
+        """
+        strange = set()
+        for key, (op, copy, changed) in self._made.items():
             if changed is not None:
                 _set(changed[0])
             elif getattr(copy, "built", True):
-                _take_over(copy, op)
+                mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
+                if [tuple(v.shape) for v in mine] == [tuple(v.shape) for v in theirs]:
+                    _take_over(copy, op)
+                else:
+                    strange.add(key)
+        return strange
 
 
 def _chain(layers, args, kwargs):
@@ -168,7 +187,7 @@ def _copy(path, op):
     try:
         made = _rebuilt(op, flat_name(path))
     except Exception:  # whatever the layer's own code raises; the layer need not change
-        return op
+        made = op if flat_name(path) == op.name else twin(op, flat_name(path))
     if (row := row_of_object(op)) is not None:
         describe_object(made, row)
     return made
@@ -176,6 +195,8 @@ def _copy(path, op):
 
 def _rebuilt(op, name: str) -> keras.layers.Layer:
     """Builds a layer anew from its configuration, of which its constructor gets the arguments that it takes."""
+    if spec_of(op).is_identity and is_of_keras(op) and not op.variables and not _has_config(op):
+        return type(op)(name=name, dtype=op.dtype_policy)
     config = {**config_of(op), "name": name}
     taken = inspect.signature(type(op).__init__).parameters
     if "from_config" in vars(type(op)) or any(p.kind is p.VAR_KEYWORD for p in taken.values()):
@@ -187,14 +208,28 @@ def _rebuilt(op, name: str) -> keras.layers.Layer:
     return made
 
 
+def _has_config(op) -> bool:
+    try:
+        op.get_config()
+    except NotImplementedError:  # Identity, when its dtype was given as an object
+        return False
+    return True
+
+
 def _take_over(copy, op) -> None:
-    if copy is op:
+    if copy is op or _shares(copy, op):
         return
     for mine, theirs in zip(copy.variables, op.variables, strict=True):
         mine.assign(full_precision(theirs))
     copy.trainable = op.trainable
     for mine, theirs in zip(layers_inside(copy), layers_inside(op), strict=True):
         mine.trainable = theirs.trainable
+
+
+def _shares(copy, op) -> bool:
+    """Whether a copy is a twin, which has the same weights."""
+    mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
+    return len(mine) == len(theirs) and all(a is b for a, b in zip(mine, theirs, strict=True))
 
 
 def _set(new: New) -> None:

@@ -11,7 +11,7 @@ from tfcompress.graph.flat.kernels import Kernels
 from tfcompress.graph.flat.layers import AlongBatch, Constant, Weight
 from tfcompress.graph.flat.steps import Fixed, Own, Step, Value, Varying, leaves_of, map_leaves, needed_steps
 from tfcompress.graph.flat.stock_operations import CantFollow, call_stock, shown
-from tfcompress.graph.inside.functions import OperationFunction
+from tfcompress.graph.inside.functions import OperationFunction, named_arguments_of
 from tfcompress.graph.keras_private import maker_of
 from tfcompress.layer_table.inner_operation import InnerOperation
 from tfcompress.layer_table.lookup import spec_of
@@ -24,6 +24,7 @@ class Emitter:
         paths: Path by `id(layer)`.
         owners: The open layer that has a variable, by `id(variable)`.
         calls: All outermost calls of open layers.
+        kept: Ids of layers whose copies share their weights.
         closed: Why a layer stays whole, by `id(layer)`; layers that turn out not to be followed are added.
         exact: Ids of variables that are yielded in their own shape; some may be added.
 
@@ -33,9 +34,11 @@ class Emitter:
         is_done: Whether `closed` and `exact` stayed as they were.
     """
 
-    def __init__(self, paths: dict, owners: dict, calls: Iterable[Step], closed: dict[int, str], exact: set[int]):
+    def __init__(
+        self, paths: dict, owners: dict, calls: Iterable[Step], kept: set[int], closed: dict[int, str], exact: set[int]
+    ):
         self.paths, self.owners, self.closed, self.exact = paths, owners, closed, exact
-        self.copies = Copies()
+        self.copies = Copies(kept)
         self.weights: dict[int, tuple[Weight, keras.Variable]] = {}
         self.kernels = Kernels(calls, owners, paths)
         self.is_done = True
@@ -43,6 +46,7 @@ class Emitter:
         self._anchor: Any = None
         self._yielded: dict[int, Any] = {}
         self._names: Counter = Counter()
+        self._path_of: dict[int, str] = {}
 
     def outermost(self, step: Step, args: tuple, kwargs: dict) -> Any:
         """Returns the symbolic results of an outermost call of an open layer.
@@ -53,7 +57,7 @@ class Emitter:
             kwargs: Its keyword arguments.
         """
         if id(step.op) in self.closed:
-            return self._copy(step.op)(*args, **kwargs)
+            return self.copy(step.op)(*args, **kwargs)
         self._env, self._yielded = {}, {}
         given = (args, {name: kwargs.get(name) for name in step.kwargs})
         for known, x in zip(step.given, leaves_of(given), strict=True):
@@ -64,13 +68,16 @@ class Emitter:
             return self._inside(step)
         except CantFollow as why:
             self._close(step.op, str(why))
-            return self._copy(step.op)(*args, **kwargs)
+            return self.copy(step.op)(*args, **kwargs)
 
     def _close(self, op: Any, why: str) -> None:
         self.closed[id(op)], self.is_done = why, False
 
-    def _copy(self, op: Any) -> Any:
-        return self.copies.of(self.paths.get(id(op), op.name), op)
+    def copy(self, op: Any) -> Any:
+        """Returns the copy of a layer or operation that stays whole."""
+        if id(op) not in self._path_of:
+            self._path_of[id(op)] = self._name(flat_name(self.paths.get(id(op), op.name)))
+        return self.copies.of(self._path_of[id(op)], op)
 
     def _inside(self, step: Step) -> Any:
         """Returns the results of an open layer by its steps."""
@@ -102,7 +109,10 @@ class Emitter:
         return set()
 
     def _keep(self, step: Step, made: Any) -> None:
-        for number, x in zip(step.made, keras.tree.flatten(made), strict=True):
+        known = [k.number if isinstance(k, Value) else None for k in leaves_of(step.outputs)]
+        for number, x in zip(known, keras.tree.flatten(made), strict=True):
+            if number is None:
+                continue
             if isinstance(x, keras.KerasTensor) and not isinstance(step.op, OperationFunction):
                 self._check(step, number, x)
             self._env[number] = x
@@ -113,7 +123,7 @@ class Emitter:
 
     def _layer(self, step: Step) -> Any:
         """Calls the copy of a layer that stays whole."""
-        layer = self._copy(step.op)
+        layer = self.copy(step.op)
         args, kwargs = self._filled((step.args, step.kwargs))
         if not any(isinstance(x, keras.KerasTensor) for x in leaves_of((args, kwargs))):
             args, kwargs = map_leaves(self._constant, (args, kwargs))
@@ -126,12 +136,13 @@ class Emitter:
         return Constant(x.tolist(), x.dtype.name, name=self._name("constant"))(self._anchor)
 
     def _function(self, step: Step, around: Step) -> Any:
-        row = spec_of(InnerOperation(step.op.attribute, step.op.kind))
+        known = named_arguments_of(step.op, step.args, step.kwargs)
+        row = spec_of(InnerOperation(step.op.attribute, step.op.kind, known))
         # value by value with broadcasting: one more axis of size 1 in front of an operand makes no difference
         lead = step if row.flow in ("merge", "choose") else None
         args, kwargs = self._filled((step.args, step.kwargs), keeps=True, lead=lead)
         try:
-            made = call_stock(step, args, kwargs, self._anchor)
+            made = call_stock(step, args, kwargs, self._repeat)
         except CantFollow:
             raise
         except Exception as error:  # what Keras' own operation refuses
@@ -160,9 +171,10 @@ class Emitter:
             if isinstance(x, Own):
                 return self._weight(x.variable, lead)
             if isinstance(x, Varying) and isinstance(x.first, Fixed):
-                return self._along_batch(x)
+                x = self._along_batch(x)
             if isinstance(x, Varying) and not keeps:
-                raise CantFollow("passes the size of the batch to a layer")
+                what = "a value that no known operation made" if isinstance(x.first, Fixed) else "the size of the batch"
+                raise CantFollow(f"passes {what} to a layer")
             return x.array if isinstance(x, Fixed) and not keeps else x
 
         return map_leaves(filled, structure)
@@ -172,10 +184,12 @@ class Emitter:
         a, b = x.first.array, x.second.array
         if a.ndim == 0 or a.shape[1:] != b.shape[1:] or not (a == b[:1]).all() or not (b == b[:1]).all():
             return x
-        if a.dtype.kind not in "f":
-            return x
         one = Constant(a[:1].tolist(), a.dtype.name, name=self._name("constant"))(self._anchor)
-        return AlongBatch(name=self._name("along_batch"))(one, self._anchor)
+        return self._repeat(one)
+
+    def _repeat(self, x: Any) -> Any:
+        """Returns a tensor whose first axis has size 1 repeated for every sample."""
+        return AlongBatch(name=self._name("along_batch"))(x, self._anchor)
 
     def _weight(self, variable: keras.Variable, lead: Any) -> Any:
         """Returns the output of the layer that holds a weight of an open layer."""

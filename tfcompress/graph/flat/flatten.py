@@ -14,12 +14,12 @@ import numpy as np
 from tfcompress.graph.clone import copied
 from tfcompress.graph.flat.emission import Emitter
 from tfcompress.graph.flat.matching import Matching
+from tfcompress.graph.flat.parts import Part, parts
 from tfcompress.graph.flat.recording import Run
 from tfcompress.graph.flat.steps import BATCHES, Step, Value
 from tfcompress.graph.inside.opened import can_open, open_layers
 from tfcompress.graph.keras_private import children, float32, full_precision, has_graph, input_specs, takes_training
 from tfcompress.graph.rebuild import rebuild
-from tfcompress.graph.tree import containers, leaves
 from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.lookup import SAME, LayerSpec, describe_object
 
@@ -86,8 +86,9 @@ class _Flattening:
 
     def __init__(self, model: keras.Model):
         self.model = model
-        self.paths = {id(op): path for path, op in (*containers(model), *leaves(model), ("", model))}
-        self.owners = _owners(model)
+        self.parts = parts(model)
+        self.paths = {id(part.op): part.path for part in self.parts} | {id(model): ""}
+        self.owners = _owners([*self.parts, Part("", model, can_open(model))])
         try:
             self.runs = [Run(model, BATCHES[0]), Run(model, BATCHES[1]), Run(model, BATCHES[0], training=True)]
         except Exception as error:  # whatever the layers' own code raises
@@ -102,6 +103,7 @@ class _Flattening:
             if step.problem is not None
         }
         self.exact: set[int] = set()
+        self.kept: set[int] = set()
 
     def _compare(self) -> None:
         for other, is_training in ((self.runs[1], False), (self.runs[2], True)):
@@ -118,6 +120,9 @@ class _Flattening:
             emitter, made, results = self._build()
             if not emitter.is_done:
                 continue
+            if strange := emitter.copies.set_weights():
+                self.kept |= strange
+                continue
             self._set_weights(emitter)
             wrong = self._wrong(made, results)
             if not wrong:
@@ -133,7 +138,7 @@ class _Flattening:
         for key in self.closed:
             steps = [step for step in every if id(step.op) == key]
             if steps and all(map(_returns_its_input, steps)):
-                copy = emitter.copies.of(self.paths[key], steps[0].op)
+                copy = emitter.copy(steps[0].op)
                 describe_object(copy, IDENTITY)
                 found.add(self.paths[key])
         return frozenset(found)
@@ -141,7 +146,7 @@ class _Flattening:
     def _build(self) -> tuple[Emitter, keras.Model, list]:
         """Builds the flat model once; returns the symbolic results of each outermost call, too."""
         all_calls = [call for calls in self.calls.values() for call in calls]
-        emitter = Emitter(self.paths, self.owners, all_calls, self.closed, self.exact)
+        emitter = Emitter(self.paths, self.owners, all_calls, self.kept, self.closed, self.exact)
         results: list[tuple[Step, list]] = []
 
         def replay(op):
@@ -156,7 +161,7 @@ class _Flattening:
             return called
 
         def replace(path, op):
-            return replay(op) if id(op) in self.calls else emitter.copies.of(path, op)
+            return replay(op) if id(op) in self.calls else emitter.copy(op)
 
         if can_open(self.model):
             if id(self.model) in self.closed:
@@ -168,7 +173,6 @@ class _Flattening:
         return emitter, rebuild(self.model, replace), results
 
     def _set_weights(self, emitter: Emitter) -> None:
-        emitter.copies.set_weights()
         for layer, variable in emitter.weights.values():
             layer.weight.assign(full_precision(variable))
             layer.trainable = variable.trainable and self.owners[id(variable)].trainable
@@ -207,13 +211,14 @@ def _returns_its_input(step: Step) -> bool:
     return is_same and not any("float" in v.dtype for v in step.op.variables)
 
 
-def _owners(model: keras.Model) -> dict[int, Any]:
+def _owners(found: list[Part]) -> dict[int, Any]:
     """Returns the open layer that has a variable itself, by `id(variable)`."""
-    found = {}
-    for _, op in open_layers(model):
-        inside = {id(v) for child in children(op) for v in getattr(child, "variables", ())}
-        found |= {id(v): op for v in op.variables if id(v) not in inside}
-    return found
+    owners = {}
+    for part in found:
+        if part.is_open:
+            inside = {id(v) for child in children(part.op) for v in getattr(child, "variables", ())}
+            owners |= {id(v): part.op for v in part.op.variables if id(v) not in inside}
+    return owners
 
 
 def _computed(model: keras.Model, run: Run) -> list[np.ndarray]:
@@ -221,7 +226,10 @@ def _computed(model: keras.Model, run: Run) -> list[np.ndarray]:
     given = keras.tree.pack_sequence_as(input_specs(model), run.inputs)
     keywords = {"training": run.training} if takes_training(model) else {}
     with float32(model), ReplacedReads(collect_losses=True):
-        return [np.asarray(x) for x in keras.tree.flatten(model(given, **keywords))]
+        try:
+            return [np.asarray(x) for x in keras.tree.flatten(model(given, **keywords))]
+        except Exception:  # an operation that does not run
+            return []
 
 
 def _agree(ours: list, theirs: list) -> bool:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.flat.steps import Fixed, Own, Step, Value, Varying
+from tfcompress.graph.keras_private import takes_training
 
 IN_TRAINING = "computes something else in training than at inference, in its own call"
 BY_BATCH = "does something else when a batch has another size, in its own call"
@@ -43,6 +44,8 @@ class Matching:
         except (_Differs, ValueError, TypeError):
             return False
         self._numbers.update(zip(theirs.made, ours.made, strict=False))
+        if not self.is_training:
+            ours.other_shapes = {a: theirs.shapes[b] for a, b in zip(ours.made, theirs.made, strict=False)}
         return True
 
     def _compare_inside(self, ours: Step, theirs: Step) -> None:
@@ -86,8 +89,13 @@ def _has_nan(x: np.ndarray) -> bool:
 
 
 def _drop_training(ours: Step, theirs: Step) -> None:
-    """Removes the argument `training` where it follows the call around it."""
-    pair = ours.kwargs.get("training"), theirs.kwargs.get("training")
-    if pair in ((False, True), (None, None), (None, True)):
-        ours.kwargs = {name: x for name, x in ours.kwargs.items() if name != "training"}
-        theirs.kwargs = {name: x for name, x in theirs.kwargs.items() if name != "training"}
+    """Removes the argument `training` where it follows the model's; sets it where the layer does not train with it."""
+    here, there = ours.kwargs.get("training"), theirs.kwargs.get("training")
+    if not here and there is True:
+        kept = {}
+    elif here is None and there is None:
+        kept = {"training": False} if takes_training(ours.op) else {}
+    else:
+        return
+    for step in (ours, theirs):
+        step.kwargs = {name: x for name, x in step.kwargs.items() if name != "training"} | kept

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.graph.flat.parts import parts
 from tfcompress.graph.flat.steps import Fixed, Own, Step, Value, leaves_of, map_leaves
 from tfcompress.graph.inside.functions import OperationFunction
 from tfcompress.graph.inside.interception import Interception
-from tfcompress.graph.inside.opened import can_open, open_layers
+from tfcompress.graph.inside.opened import can_open
 from tfcompress.graph.keras_private import (
     DRAWN,
     RANDOM,
     float32,
-    has_graph,
     input_specs,
     keras_mask,
     no_dropout_masks,
@@ -24,7 +24,6 @@ from tfcompress.graph.keras_private import (
     set_keras_mask,
     takes_training,
 )
-from tfcompress.graph.tree import containers, leaves
 from tfcompress.graph.variable_reads import ReplacedReads
 
 DRAWS = "draws random numbers in its own call"
@@ -62,18 +61,18 @@ class Run:
     def _run(self) -> None:
         given = keras.tree.pack_sequence_as(input_specs(self.model), self.inputs)
         keywords = {"training": self.training} if takes_training(self.model) else {}
-        call = self._opened(self.model, self.model.call) if can_open(self.model) else self.model
-        self.outputs = [tf.convert_to_tensor(x) for x in keras.tree.flatten(call(given, **keywords))]
+        self.outputs = [tf.convert_to_tensor(x) for x in keras.tree.flatten(self.model(given, **keywords))]
 
     @contextlib.contextmanager
     def _recording(self) -> Iterator[None]:
-        opened = {id(op) for _, op in open_layers(self.model)}
         laid: list = [] if self.training else no_dropout_masks(self.model)
-        for _, op in (*containers(self.model), *leaves(self.model)):
-            if id(op) in opened:
-                laid += [(op, "call", self._opened(op, op.call)), (op, "add_loss", self._marking(op, LOSSES))]
-            elif not has_graph(op):
-                laid.append((op, "call", self._closed(op, op.call)))
+        for part in parts(self.model):
+            op = part.op
+            laid.append((op, "call", (self._opened if part.is_open else self._closed)(op, op.call)))
+            if part.is_open:
+                laid.append((op, "add_loss", self._marking(op, LOSSES)))
+        if can_open(self.model):
+            laid.append((self.model, "call", self._opened(self.model, self.model.call)))
         laid += [(RANDOM, name, self._drawing(getattr(RANDOM, name))) for name in DRAWN]
         with float32(self.model), override_attributes([*laid, *self._interception.overrides()]), self._reads():
             yield

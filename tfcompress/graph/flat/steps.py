@@ -57,6 +57,7 @@ class Step:
         outputs: What it returned, likewise, under numbers of its own.
         results: What it returned, of an open layer under the numbers that its steps gave.
         shapes: Shape by the number of each value that it made.
+        other_shapes: The same in a batch of the other size.
         dtypes: Type by the number of each value that it made.
         steps: What an open layer did.
         problem: Why an open layer can't be replaced by its steps; None if nothing is known against it.
@@ -70,6 +71,7 @@ class Step:
     outputs: Any = None
     results: Any = None
     shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    other_shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     dtypes: dict[int, str] = field(default_factory=dict)
     steps: list["Step"] = field(default_factory=list)
     problem: str | None = None

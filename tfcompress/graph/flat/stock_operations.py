@@ -17,14 +17,14 @@ class CantFollow(Exception):
     """A layer can't be replaced by its steps; the message says why, and follows the layer's name."""
 
 
-def call_stock(step: Step, args: tuple, kwargs: dict, anchor: Any) -> Any:
+def call_stock(step: Step, args: tuple, kwargs: dict, along_batch: Callable) -> Any:
     """Returns the symbolic result of an operation.
 
     Args:
         step: A call of a function or operator.
         args: Its positional arguments, with symbolic tensors.
         kwargs: Its keyword arguments.
-        anchor: A tensor with the batch of the layer.
+        along_batch: Function that repeats a tensor whose first axis has size 1 for every sample.
 
     Raises:
         CantFollow: If there is no stock operation for it, or it depends on the size of the batch in an unknown way.
@@ -32,7 +32,9 @@ def call_stock(step: Step, args: tuple, kwargs: dict, anchor: Any) -> Any:
     f: OperationFunction = step.op
     args, kwargs = _narrowed(step, (args, kwargs))
     if f.kind in _BY_SHAPE:
-        return _BY_SHAPE[f.kind](step, _named(f, args, kwargs), anchor)
+        return _BY_SHAPE[f.kind](step, _named(f, args, kwargs), along_batch)
+    if any(isinstance(x, Varying) and isinstance(x.first, Fixed) for x in leaves_of((args, kwargs))):
+        raise CantFollow(f"passes a value that no known operation made to {shown(f)}")
     if any(isinstance(x, Varying) for x in leaves_of((args, kwargs))):
         raise CantFollow(f"uses the size of the batch in {shown(f)}")
     if f.owner in BACKEND_MODULES:
@@ -86,34 +88,36 @@ def _shape_of(step: Step) -> tuple[int, ...]:
     return next(iter(step.shapes.values()))
 
 
-def _reshape(step: Step, named: dict, anchor: Any) -> Any:
-    """Reshapes with -1 in the place of the batch."""
-    return keras.ops.reshape(_first(named), (-1, *_shape_of(step)[1:]))
+def _reshape(step: Step, named: dict, along_batch: Callable) -> Any:
+    """Reshapes with -1 in the place of the size that depends on the batch."""
+    shape, other = _shape_of(step), next(iter(step.other_shapes.values()))
+    open_axes = [k for k, (a, b) in enumerate(zip(shape, other, strict=True)) if a != b]
+    if len(open_axes) > 1:
+        raise CantFollow("reshapes to several sizes that depend on the size of the batch")
+    return keras.ops.reshape(_first(named), tuple(-1 if k in open_axes else n for k, n in enumerate(shape)))
 
 
-def _broadcast(step: Step, named: dict, anchor: Any) -> Any:
+def _broadcast(step: Step, named: dict, along_batch: Callable) -> Any:
     """Broadcasts along the batch by a layer, along other axes by tiling."""
-    return _repeated(_first(named), _shape_of(step), anchor)
+    return _repeated(_first(named), _shape_of(step), along_batch)
 
 
-def _tile(step: Step, named: dict, anchor: Any) -> Any:
+def _tile(step: Step, named: dict, along_batch: Callable) -> Any:
     x, repeats = list(named.values())[:2]
     if not any(isinstance(n, Varying) for n in leaves_of(repeats)):
         return keras.ops.tile(x, repeats)
-    return _repeated(x, _shape_of(step), anchor)
+    return _repeated(x, _shape_of(step), along_batch)
 
 
-def _repeat(step: Step, named: dict, anchor: Any) -> Any:
+def _repeat(step: Step, named: dict, along_batch: Callable) -> Any:
     x, repeats, axis = (named.get(name) for name in ("x", "repeats", "axis"))
     if isinstance(repeats, Varying):
-        return _repeated(x, _shape_of(step), anchor)
+        return _repeated(x, _shape_of(step), along_batch)
     return keras.ops.repeat(x, repeats, axis=axis)
 
 
-def _repeated(x: Any, shape: tuple[int, ...], anchor: Any) -> Any:
+def _repeated(x: Any, shape: tuple[int, ...], along_batch: Callable) -> Any:
     """Repeats a tensor up to a shape; axes of size 1 grow, and the first one to the batch."""
-    from tfcompress.graph.flat.layers import AlongBatch
-
     given = tuple(x.shape)
     if len(given) < len(shape):
         given = (1,) * (len(shape) - len(given)) + given
@@ -125,10 +129,10 @@ def _repeated(x: Any, shape: tuple[int, ...], anchor: Any) -> Any:
         x = keras.ops.tile(x, (1, *repeats))
     if given[0] != 1:
         return x
-    return AlongBatch()(x, anchor)
+    return along_batch(x)
 
 
-def _slice(step: Step, named: dict, anchor: Any) -> Any:
+def _slice(step: Step, named: dict, along_batch: Callable) -> Any:
     x, start, size = list(named.values())[:3]
     start = [int(n) for n in np.asarray(start).reshape(-1)]
     if start[0] != 0:
@@ -137,7 +141,18 @@ def _slice(step: Step, named: dict, anchor: Any) -> Any:
     return x[(slice(None), *(slice(s, s + n) for s, n in zip(start[1:], shape[1:], strict=True)))]
 
 
-_BY_SHAPE = {"Reshape": _reshape, "BroadcastTo": _broadcast, "Tile": _tile, "Repeat": _repeat, "Slice": _slice}
+def _unstack(step: Step, named: dict, along_batch: Callable) -> Any:
+    return keras.ops.unstack(named["x"], num=len(step.made), axis=named["axis"])
+
+
+_BY_SHAPE = {
+    "Unstack": _unstack,
+    "Reshape": _reshape,
+    "BroadcastTo": _broadcast,
+    "Tile": _tile,
+    "Repeat": _repeat,
+    "Slice": _slice,
+}
 
 
 def _of_tensorflow(f: OperationFunction, named: dict[str, Any]) -> Any:
@@ -161,6 +176,9 @@ def _of_tensorflow(f: OperationFunction, named: dict[str, Any]) -> Any:
     if f.kind == "Matmul":
         a, b = (_turned(named, key) for key in "ab")
         return function(a, b)
+    if f.kind == "Take" and not named.get("batch_dims"):
+        axis = named.get("axis")
+        return function(named["params"], named["indices"], axis=0 if axis is None else _plain(axis))
     if f.kind in ("Where", "Clip") and len(values) >= 3:
         return function(*values[:3])
     raise CantFollow(f"calls tf.{f.attribute}, for which no operation of Keras is known")
