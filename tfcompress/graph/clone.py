@@ -36,19 +36,22 @@ def flat_name(path: str) -> str:
 
 
 def config_of(op) -> dict:
-    """Returns the constructor arguments for a copy of an operation, with a user's functions as objects.
+    """Returns the constructor arguments for a copy of an operation, with functions as objects.
 
-    Keras writes only the name of a function, and finds only registered ones again.
+    Keras writes only the name of a function, and finds only registered ones again, or another one of the same name
+    (`keras.ops.gelu` is not `keras.activations.gelu`).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns that a lambda can't be serialized; here it need not be
         config = op.get_config()
     live = {name: getattr(op, name, None) for name in config}
-    return config | {name: value for name, value in live.items() if _is_yours(value)}
+    return config | {name: value for name, value in live.items() if inspect.isfunction(value) or _is_yours(op, value)}
 
 
-def _is_yours(value) -> bool:
-    return inspect.isfunction(value) and not value.__module__.startswith("keras.")
+def _is_yours(op, value) -> bool:
+    """Whether a value is a regularizer, constraint or initializer of one's own, which only a registered class names."""
+    kinds = (keras.regularizers.Regularizer, keras.constraints.Constraint, keras.initializers.Initializer)
+    return is_of_keras(op) and isinstance(value, kinds) and not is_of_keras(value)
 
 
 def copy_with_changes(
@@ -80,14 +83,20 @@ def copy_with_changes(
         ['InputLayer', 'Dense', 'Dense']
     """
     made: dict[int, tuple[Any, list[New] | None, tuple]] = {}
+    kept: set[int] = set()
 
     def replace(path, op):
-        changed = change(path, op)
-        layers = (_copy(path, op),) if changed is None else tuple(new.layer for new in changed)
+        changed = made[id(op)][1] if id(op) in made else change(path, op)
+        copy = twin(op, flat_name(path)) if id(op) in kept else None
+        layers = (copy or _copy(path, op),) if changed is None else tuple(new.layer for new in changed)
         made[id(op)] = (op, changed, layers)
         return lambda *args, **kwargs: _chain(layers, args, kwargs)
 
     flat = rebuild(model, replace)
+    strange = {key for key, (op, changed, layers) in made.items() if changed is None and not _fits(layers[0], op)}
+    if strange:  # their configuration builds other layers, so they are kept
+        kept |= strange
+        flat = rebuild(model, replace)
     for op, changed, layers in made.values():
         if changed is None:
             _take_over(layers[0], op)
@@ -163,8 +172,7 @@ class Copies:
             if changed is not None:
                 _set(changed[0])
             elif getattr(copy, "built", True):
-                mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
-                if [tuple(v.shape) for v in mine] == [tuple(v.shape) for v in theirs]:
+                if _fits(copy, op):
                     _take_over(copy, op)
                 else:
                     strange.add(key)
@@ -230,6 +238,11 @@ def _shares(copy, op) -> bool:
     """Whether a copy is a twin, which has the same weights."""
     mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
     return len(mine) == len(theirs) and all(a is b for a, b in zip(mine, theirs, strict=True))
+
+
+def _fits(copy, op) -> bool:
+    mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
+    return [tuple(v.shape) for v in mine] == [tuple(v.shape) for v in theirs]
 
 
 def _set(new: New) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfcompress.graph.clone import Copies, flat_name
 from tfcompress.graph.flat.kernels import Kernels
@@ -65,7 +66,7 @@ class Emitter:
                 self._env[known.number] = x
         self._anchor = next(x for x in self._env.values() if isinstance(x, keras.KerasTensor))
         try:
-            return self._inside(step)
+            return map_leaves(self._constant, self._inside(step))
         except CantFollow as why:
             self._close(step.op, str(why))
             return self.copy(step.op)(*args, **kwargs)
@@ -125,14 +126,17 @@ class Emitter:
         """Calls the copy of a layer that stays whole."""
         layer = self.copy(step.op)
         args, kwargs = self._filled((step.args, step.kwargs))
+        if kwargs.get("training") is False and spec_of(step.op).is_identity:
+            return args[0]  # a Functional model would train it
         if not any(isinstance(x, keras.KerasTensor) for x in leaves_of((args, kwargs))):
             args, kwargs = map_leaves(self._constant, (args, kwargs))
         return layer(*args, **kwargs)
 
     def _constant(self, x: Any) -> Any:
-        """Returns a symbolic tensor that holds a constant."""
-        if not hasattr(x, "shape"):
+        """Returns a symbolic tensor that holds a constant; other values as they are."""
+        if not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
             return x
+        x = np.asarray(x)
         return Constant(x.tolist(), x.dtype.name, name=self._name("constant"))(self._anchor)
 
     def _function(self, step: Step, around: Step) -> Any:

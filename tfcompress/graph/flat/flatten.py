@@ -24,6 +24,8 @@ from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.lookup import SAME, LayerSpec, describe_object
 
 IDENTITY = LayerSpec(flow="pass", is_identity=True, grid=SAME)
+OTHER = "computes something else than the operations inside of it, one after the other"
+UNTRAINED = "does not train layers inside of it that a Functional model would train (its call has no `training`)"
 TOLERANCE = 1e-5  # of the largest output
 
 
@@ -186,14 +188,12 @@ class _Flattening:
         for run in self.runs:
             if _agree(run.outputs, _computed(made, run)):
                 continue
-            again = {}
             for step, tensors in results:
                 given = [x for x in tensors if isinstance(x, keras.KerasTensor)]
                 model = keras.Model(made.inputs, given)
                 theirs = self._arrays(run, step)
                 if id(step.op) not in self.closed and not _agree(theirs, _computed(model, run)):
-                    again[id(step.op)] = "computes something else than the operations inside of it, one after the other"
-                    return again
+                    return {id(step.op): UNTRAINED if run.training else OTHER}
             still_open = [op for op in self.calls if op not in self.closed]
             if not still_open:
                 raise _Unrecorded("a copy of the model computes something else")
