@@ -167,6 +167,8 @@ def along(call: LabelCall) -> list[Signal]:
 def mix(call: LabelCall) -> list[Signal]:
     """Makes new channels as weighted sums over all input channels (Dense, convolution)."""
     old = last_labels(call, call.inputs[0])
+    if call.spec.is_table:
+        call.keep(call.inputs[0].labels, ACROSS)  # numbers of entries, no channels
     use, shape = call.use(), call.shapes[0]
     if use.output is None:
         use.output = signal(_new(call, shape[-1]), shape)

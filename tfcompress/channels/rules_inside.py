@@ -13,7 +13,8 @@ def weight(call: LabelCall) -> list[Signal]:
     size = call.op.shape[-1] if call.op.shape else 1
     use = call.use()
     if use.output is None:
-        vector = call.labels.fresh(size) if size > 1 and shape else np.full(size, KEPT)
+        is_float = "float" in call.op.weight.dtype
+        vector = call.labels.fresh(size) if size > 1 and shape and is_float else np.full(size, KEPT)
         use.output = signal(vector, shape)
         call.note("weight", [*[None] * (len(call.op.shape) - 1), vector] if call.op.shape else [])
     return [Signal(use.output.labels, shape)]

@@ -114,6 +114,7 @@ UNARY = (
     "Absolute", "Cos", "Elu", "Erf", "Exp", "Floor", "Log", "Negative", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
     "Silu", "Sin", "Softplus", "Sqrt", "Square", "Tanh",
 )  # fmt: skip
+SUMS = ("Add",)
 BINARY = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Power")
 OPTIONS = {
     "Concatenate": {"axis": "axis"}, "Cumsum": {"axis": "axis"}, "ExpandDims": {"axis": "axis"},

@@ -214,4 +214,6 @@ class Emitter:
         owner = self.owners[id(variable)]
         name = flat_name(f"{self.paths.get(id(owner), owner.name)}/{variable.name}")
         options = {"regularizer": variable.regularizer, "constraint": variable.constraint, "dtype": owner.dtype_policy}
+        if not keras.backend.is_float_dtype(variable.dtype):
+            options["weight_dtype"] = variable.dtype
         return Weight(variable.shape, id(variable) not in self.exact, name=self._name(name), **options)

@@ -22,6 +22,7 @@ class Weight(keras.layers.Layer):
         leading: Whether the weight is yielded with an axis of size 1 in front, that of the batch.
         regularizer: Its regularizer.
         constraint: Its constraint.
+        weight_dtype: Its type; by default that of the layer's weights.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
@@ -32,16 +33,27 @@ class Weight(keras.layers.Layer):
         (1, 4)
     """
 
-    def __init__(self, shape: Any, leading: bool = False, regularizer: Any = None, constraint: Any = None, **kwargs):
+    def __init__(
+        self,
+        shape: Any,
+        leading: bool = False,
+        regularizer: Any = None,
+        constraint: Any = None,
+        weight_dtype: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.shape, self.leading = tuple(shape), leading
+        self.shape, self.leading, self.weight_dtype = tuple(shape), leading, weight_dtype
         self.regularizer = keras.regularizers.get(regularizer)
         self.constraint = keras.constraints.get(constraint)
 
     def build(self, input_shape: Any) -> None:
         """Adds the weight."""
         options = {"regularizer": self.regularizer, "constraint": self.constraint}
-        self.weight = self.add_weight(shape=self.shape, initializer="zeros", name="weight", **options)
+        options["autocast"] = keras.backend.is_float_dtype(self.weight_dtype or self.variable_dtype)
+        self.weight = self.add_weight(
+            shape=self.shape, initializer="zeros", dtype=self.weight_dtype, name="weight", **options
+        )
 
     def call(self, like: Any) -> Any:
         """Returns the weight."""
@@ -50,11 +62,15 @@ class Weight(keras.layers.Layer):
 
     def compute_output_spec(self, like: Any) -> Any:
         """Returns the shape and type of the weight."""
-        return keras.KerasTensor((1, *self.shape) if self.leading else self.shape, dtype=self.compute_dtype)
+        return keras.KerasTensor((1, *self.shape) if self.leading else self.shape, dtype=self._yielded_dtype())
+
+    def _yielded_dtype(self) -> str:
+        own = self.weight_dtype or self.variable_dtype
+        return self.compute_dtype if keras.backend.is_float_dtype(own) else own
 
     def get_config(self) -> dict:
         """Returns the constructor arguments."""
-        held = {"shape": list(self.shape), "leading": self.leading}
+        held = {"shape": list(self.shape), "leading": self.leading, "weight_dtype": self.weight_dtype}
         held["regularizer"] = keras.regularizers.serialize(self.regularizer)
         held["constraint"] = keras.constraints.serialize(self.constraint)
         return {**super().get_config(), **held}

@@ -10,7 +10,7 @@ import numpy as np
 from tfcompress.graph.flat.steps import Fixed, Step, Varying, leaves_of
 from tfcompress.graph.inside.functions import OperationFunction, named_arguments_of
 from tfcompress.graph.keras_private import BACKEND_MODULES
-from tfcompress.layer_table.operation_names import BINARY, OPTIONS, REDUCING, UNARY
+from tfcompress.layer_table.operation_names import BINARY, OPTIONS, REDUCING, SUMS, UNARY
 
 
 class CantFollow(Exception):
@@ -39,11 +39,18 @@ def call_stock(step: Step, args: tuple, kwargs: dict, along_batch: Callable) -> 
         raise CantFollow(f"uses the size of the batch in {shown(f)}")
     if f.owner in BACKEND_MODULES:
         return _of_keras(f.attribute, f)(*args, **kwargs)
+    if f.kind in SUMS and len(args) == 2 and _is_one_per_sample(args[1]):
+        args = args[::-1]
     if f.attribute.startswith("__"):
         if f.kind == "GetItem":
             return args[0][args[1] if isinstance(args[1], tuple) else (args[1],)]
         return _of_keras(_snake(f.kind), f)(*args, **kwargs)
     return _of_tensorflow(f, _named(f, args, kwargs))
+
+
+def _is_one_per_sample(x: Any) -> bool:
+    """Whether a tensor has one number for each sample, which Keras takes for a bias if the batch has a certain size."""
+    return isinstance(x, keras.KerasTensor) and len(x.shape) > 1 and all(n == 1 for n in x.shape[1:])
 
 
 def shown(f: OperationFunction) -> str:
@@ -167,6 +174,8 @@ def _of_tensorflow(f: OperationFunction, named: dict[str, Any]) -> Any:
         return function(values[0], **({"approximate": False} if f.kind == "Gelu" else {}) | options)
     if f.kind in UNARY:
         return function(values[0])
+    if f.kind in SUMS and _is_one_per_sample(values[1]):
+        values[:2] = values[1::-1]
     if f.kind in BINARY and f.attribute not in ("add_n", "divide_no_nan"):
         return function(values[0], values[1])
     if f.kind == "Cast":
