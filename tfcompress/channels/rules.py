@@ -171,7 +171,7 @@ def mix(call: LabelCall) -> list[Signal]:
         call.keep(call.inputs[0].labels, ACROSS)  # numbers of entries, no channels
     use, shape = call.use(), call.shapes[0]
     if use.output is None:
-        use.output = signal(_new(call, shape[-1]), shape)
+        use.output = signal(new_labels(call, shape[-1]), shape)
         use.inner = use.output.vector() if call.spec.step else None
     new = use.output.vector()
     if len(call.inputs) > 1:  # initial states
@@ -182,7 +182,7 @@ def mix(call: LabelCall) -> list[Signal]:
     return [signal(new, shape) for shape in call.shapes]
 
 
-def _new(call: LabelCall, count: int) -> np.ndarray:
+def new_labels(call: LabelCall, count: int) -> np.ndarray:
     """Returns new labels, marked as not removable if the layer can't be made narrower."""
     new = call.labels.fresh(count)
     function = activation(call.op)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfcompress.channels.labels import KEPT, Signal, signal
-from tfcompress.channels.rules import ACROSS, MEETS, MOVED, STILL, LabelCall, flow, noted
+from tfcompress.channels.rules import ACROSS, MEETS, MOVED, STILL, LabelCall, flow, new_labels, noted
 
 
 @flow("weight")
@@ -38,14 +38,15 @@ def first(call: LabelCall) -> list[Signal]:
 def matmul(call: LabelCall) -> list[Signal]:
     """Labels a product of two activations: heads in front are joined, columns of the second pass."""
     (shape,) = call.shapes
-    if len(call.inputs) != 2 or any(len(x.shape) < 2 for x in call.inputs):
+    factors = _factors(call)
+    if len(factors) != 2 or any(len(x.shape) < 2 for x in factors):
         return call.kept(STILL)
     letters = "abcdefghijklmnopqrstuvw"
-    rank = max(len(x.shape) for x in call.inputs)
+    rank = max(len(x.shape) for x in factors)
     front = letters[: rank - 2]
-    a, b = call.inputs
+    a, b = factors
     terms = [front[rank - len(a.shape) :] + "xy", front[rank - len(b.shape) :] + "yz"]
-    return _product(call, terms, front + "xz", shape)
+    return _product(call, factors, terms, front + "xz", shape)
 
 
 @flow("einsum")
@@ -62,13 +63,27 @@ def einsum(call: LabelCall) -> list[Signal]:
         return call.kept(STILL)
     if any(len(set(term)) < len(term) for term in (*terms, result)):
         return call.kept(STILL)
-    return _product(call, [term[1:] for term in terms], result[1:], shape)
+    return _product(call, call.inputs, [term[1:] for term in terms], result[1:], shape)
 
 
-def _product(call: LabelCall, terms: list[str], result: str, shape: tuple) -> list[Signal]:
+def _factors(call: LabelCall) -> list[Signal]:
+    """Returns the labels of both factors of a matrix product; of a constant nothing can be removed."""
+    found = []
+    for x in (*call.args, *call.kwargs.values()):
+        if isinstance(x, Signal):
+            found.append(x)
+        elif np.ndim(x) >= 2:
+            sizes = np.shape(x)
+            found.append(Signal(np.full((1,) * len(sizes), KEPT), sizes))
+    return found
+
+
+def _product(
+    call: LabelCall, factors: list[Signal], terms: list[str], result: str, shape: tuple[int | None, ...]
+) -> list[Signal]:
     """Joins the channels of both factors along axes that are kept; a sum over channels needs all of them."""
     found: dict[str, np.ndarray] = {}
-    for x, term in zip(call.inputs, terms, strict=True):
+    for x, term in zip(factors, terms, strict=True):
         if not _varies(x):
             vector, letter = x.labels.reshape(-1), None
         else:
@@ -83,7 +98,7 @@ def _product(call: LabelCall, terms: list[str], result: str, shape: tuple) -> li
         if letter in found:
             call.labels.join(found[letter], vector, call.path, MEETS)
         found.setdefault(letter, vector)
-    for x, term in zip(call.inputs, terms, strict=True):
+    for x, term in zip(factors, terms, strict=True):
         for letter, vector in found.items():
             if letter in term and not (_varies(x) and term[x.axis] == letter):
                 call.keep(vector, MEETS)  # the other factor has all of them
@@ -99,3 +114,33 @@ def _product(call: LabelCall, terms: list[str], result: str, shape: tuple) -> li
 
 def _varies(x: Signal) -> bool:
     return x.labels.size > 1
+
+
+@flow("project")
+def project(call: LabelCall) -> list[Signal]:
+    """Labels an EinsumDense that makes heads, or reads them: whole heads are removed."""
+    (given,), (shape,), op = call.inputs, call.shapes, call.op
+    terms, out = op.equation.replace(" ", "").split("->")
+    data, kernel = terms.split(",")
+    new = [k for k in out if k in kernel and k not in data]
+    known = "." not in op.equation and data[0] == out[0] and len(data) == len(given.shape) + 1
+    if not known or not new or any(k in data and k in out for k in kernel):
+        return call.kept(STILL)
+    read = {}
+    if _varies(given):
+        letter = data[given.axis]
+        if letter not in kernel:  # it passes on, beside the heads
+            call.keep(given.labels, MOVED)
+        read = {letter: given.vector()} if letter in kernel else {}
+    else:
+        call.keep(given.labels, ACROSS)
+    use, axis = call.use(), out.index(new[0]) - len(out)
+    if use.output is None:
+        use.output = signal(new_labels(call, shape[axis]), shape, axis)
+    made = {new[0]: use.output.vector()} | read
+    call.note("kernel", [made.get(k) for k in kernel])
+    if op.bias is not None:
+        first_axis = len(out) - len(op.bias.shape)
+        sizes = zip(out[first_axis:], op.bias.shape, strict=True)
+        call.note("bias", [made.get(k) if n > 1 else None for k, n in sizes])
+    return [Signal(use.output.labels, shape)]

@@ -27,6 +27,7 @@ _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 FLOWS = (  # how channels travel; `channels/rules.py` has a rule for each
     *("mix", "grouped", "pass", "whole", "merge", "concat", "move", "reduce", "both", "each step", "attention"),
     *("choose", "stack", "split", "pad", "place", "along", "matmul", "einsum", "first", "weight", "constant"),
+    "project",
     *("still", "unknown"),
 )
 
@@ -71,7 +72,8 @@ class LayerSpec:
             layer inside, at every step), "attention", "choose" (one of the inputs at each place, or whether one is
             larger), "stack", "split", "pad", "place" (values at some places), "along" (needs all along one axis),
             "matmul" and "einsum" (of two activations), "first" (that of the first input), "weight" (makes channels of
-            nothing), "constant", "still" (can't be cut) or "unknown".
+            nothing), "constant",
+            "project" (makes heads, or reads them), "still" (can't be cut) or "unknown".
         width: Constructor argument that sets the number of output channels, if there is one.
         resize: Function `(layer, Left) -> dict` of constructor arguments that change when channels are cut; None where
             `width` is the only one.
