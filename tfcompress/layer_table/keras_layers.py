@@ -17,7 +17,7 @@ def _einsum(layer, spec):
     # as Dense: the last axis of the input is summed over, the last of the output is new
     plain = data[:-1] == output[:-1] and letters in (data[-1] + output[-1], output[-1] + data[-1])
     plain = plain and data[-1] != output[-1] and layer.bias_axes in (None, output[-1])
-    return replace(spec, axes=axes, flow="mix" if plain else "project")
+    return replace(spec, axes=axes, flow="mix" if plain else "project" if len(letters) > 2 else "still")
 
 
 def _einsum_shape(layer, left):
