@@ -73,8 +73,9 @@ class Run:
                 laid.append((op, "add_loss", self._marking(op, LOSSES)))
         if can_open(self.model):
             laid.append((self.model, "call", self._opened(self.model, self.model.call)))
+        laid += self._interception.overrides()
         laid += [(RANDOM, name, self._drawing(getattr(RANDOM, name))) for name in DRAWN]
-        with float32(self.model), override_attributes([*laid, *self._interception.overrides()]), self._reads():
+        with float32(self.model), override_attributes(laid), self._reads():
             yield
 
     def _reads(self) -> ReplacedReads:
@@ -102,7 +103,8 @@ class Run:
     def _drawing(self, plain: Callable) -> Callable:
         def drawn(*args, **kwargs):
             self._mark(DRAWS)
-            return plain(*args, **kwargs)
+            with self._interception.within(None):
+                return plain(*args, **kwargs)
 
         return drawn
 
