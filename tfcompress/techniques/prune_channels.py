@@ -164,8 +164,10 @@ class PruneChannels(GraphTechnique):
     def remarks(self, model: keras.Model) -> list[str]:
         """Names layers that can lose no channels, whatever the schedule."""
         channels = groups(model)
-        if not self.is_gradual or not len(channels.groups):
+        if not self.is_gradual:
             return []
+        if not len(channels.groups):
+            return [f"{self.name}: no channels can be cut. {_kept(channels)}"]
         scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
         narrow = [f for f in self.families(model, channels, scene) if not f.most]
         return [f"{self.name}: {', '.join(f.layers)}: {_why_all_stay(len(f.groups), self.round_to)}" for f in narrow]
@@ -184,7 +186,8 @@ class PruneChannels(GraphTechnique):
         model = memory.plain
         channels = memory.found = memory.found or groups(model)
         scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
-        gone = removed_groups(self._pick(self.families(model, channels, scene), channels, level))
+        found = self.families(model, channels, scene)
+        gone = removed_groups(self._pick(found, channels, level) if found else [])
         for mask, made in _masks(channels, kernels):
             mask.assign((~np.isin(made, gone)).astype("float32").reshape(mask.shape))
 
@@ -225,10 +228,9 @@ class PruneChannels(GraphTechnique):
         """
         given = [name for name in _BUDGETS if getattr(self, name) is not None]
         if given:
-            kept = "; ".join(f"{path}: {why} at {who}" for path, (who, why) in channels.kept().items())
             raise ValueError(
                 f"PruneChannels: {given[0]}={getattr(self, given[0])} can't be reached, since no channels can be cut. "
-                f"{kept or 'No layer makes channels.'}. Cut layers and ranks instead (tfc.DropLayers, tfc.LowRank)."
+                f"{_kept(channels)} Cut layers and ranks instead (tfc.DropLayers, tfc.LowRank)."
             )
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
@@ -306,6 +308,12 @@ class PruneChannels(GraphTechnique):
         chosen, before, after = by_latency(found, measure, goal)
         note = Change("(model)", "latency, measured on this machine, us", round(before, 1), round(after, 1))
         return removed_groups(chosen), (note,)
+
+
+def _kept(channels: Channels) -> str:
+    """Says why no channels can be cut."""
+    found = "; ".join(f"{path}: {why} at {who}" for path, (who, why) in channels.kept().items())
+    return f"{found or 'No layer makes channels'}."
 
 
 def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variable, np.ndarray]]:

@@ -16,7 +16,7 @@ from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
 from tfcompress.session_layers.wrapping import is_wrapped, read_counters, unwrap_layers, wrap_layers
 from tfcompress.techniques.protocol.hook_values import Change
-from tfcompress.techniques.protocol.own_layers import flat_copy
+from tfcompress.techniques.protocol.own_layers import flat_copy, has_layers_inside
 from tfcompress.techniques.recipe import Recipe, fingerprint
 from tfcompress.training.callback import Compression
 from tfcompress.training.carriers import WrapperLayers
@@ -128,8 +128,8 @@ def compress(
             clock = read_counters(model)
             model, before = unwrap_layers(model)
         check_no_borrowed(model, "compress")
-        changes = any(t.shape_changing for t in recipe)
-        plain, whole = flat_copy(model, "compress") if changes else (copied(model)[0], ())
+        opens = any(t.shape_changing for t in recipe) or has_layers_inside(model)
+        plain, whole = flat_copy(model, "compress") if opens else (copied(model)[0], ())
         goes_on = clock is not None and clock["recipe"] == fingerprint(recipe)
         # a session's model that was saved has its graph changed already
         operated = [] if goes_on else _operated(model, plain, recipe, data, labels, loss, options)

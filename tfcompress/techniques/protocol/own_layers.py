@@ -5,6 +5,8 @@ import warnings
 import keras
 
 from tfcompress.graph.flat.flatten import flat
+from tfcompress.graph.inside.opened import open_layers
+from tfcompress.graph.keras_private import children
 from tfcompress.techniques.protocol.hook_values import Left
 
 
@@ -30,3 +32,8 @@ def flat_copy(model: keras.Model, who: str) -> tuple[keras.Model, tuple[Left, ..
         told = "; ".join(f"{row.layer} {row.reason}" for row in frozen)
         warnings.warn(f"{who}: nothing changes inside of some layers, and little around them: {told}.", stacklevel=4)
     return found.model, tuple(rows.values())
+
+
+def has_layers_inside(model: keras.Model) -> bool:
+    """Whether a model has layers of one's own with other layers inside, which can't be wrapped from outside."""
+    return any(children(op) for _, op in open_layers(model))
