@@ -75,7 +75,11 @@ def flat(model: keras.Model) -> Flat:
         return _Flattening(model).result()
     except _Unrecorded as why:
         if not has_graph(model):
-            raise ValueError(f"Model {model.name!r} is subclassed, and its own call can't be followed: {why}.") from why
+            raise ValueError(
+                f"Model {model.name!r} ({type(model).__name__}) is subclassed, and its own call can't be followed: it "
+                f"{why}. Use the callback tfc.Compression, which works on it as it is, or write the model with the "
+                "Functional API."
+            ) from why
         return Flat(copied(model)[0], {path: str(why) for path, _ in open_layers(model)})
 
 
@@ -94,7 +98,7 @@ class _Flattening:
         try:
             self.runs = [Run(model, BATCHES[0]), Run(model, BATCHES[1]), Run(model, BATCHES[0], training=True)]
         except Exception as error:  # whatever the layers' own code raises
-            raise _Unrecorded(f"a trial on made-up samples failed ({error})") from error
+            raise _Unrecorded(f"does not run on made-up samples ({error})") from error
         self.calls = self.runs[0].calls
         self._compare()
         self.closed = {
@@ -196,7 +200,7 @@ class _Flattening:
                     return {id(step.op): UNTRAINED if run.training else OTHER}
             still_open = [op for op in self.calls if op not in self.closed]
             if not still_open:
-                raise _Unrecorded("a copy of the model computes something else")
+                raise _Unrecorded("computes something else when it is copied")
             return dict.fromkeys(still_open, "computes something else in the model's graph")
         return {}
 

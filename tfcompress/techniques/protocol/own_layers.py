@@ -6,7 +6,7 @@ import keras
 
 from tfcompress.graph.flat.flatten import flat
 from tfcompress.graph.inside.opened import open_layers
-from tfcompress.graph.keras_private import children
+from tfcompress.graph.keras_private import children, has_graph
 from tfcompress.techniques.protocol.hook_values import Left
 
 
@@ -35,5 +35,5 @@ def flat_copy(model: keras.Model, who: str) -> tuple[keras.Model, tuple[Left, ..
 
 
 def has_layers_inside(model: keras.Model) -> bool:
-    """Whether a model has layers of one's own with other layers inside, which can't be wrapped from outside."""
-    return any(children(op) for _, op in open_layers(model))
+    """Whether a model's graph has layers of one's own with other layers inside, which can't be wrapped from outside."""
+    return has_graph(model) and any(children(op) for _, op in open_layers(model))
