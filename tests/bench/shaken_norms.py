@@ -1,4 +1,4 @@
-"""BatchNormalization statistics for random weights: those of a batch, shaken, so that no law holds by chance."""
+"""Weights and BatchNormalization statistics as after a training, so that no law holds by chance."""
 
 import keras
 import numpy as np
@@ -26,3 +26,17 @@ def shake_norms(model, x, rng, shift: float, low: float, high: float) -> None:
         spread = np.sqrt(norm.moving_variance.numpy())
         norm.moving_mean.assign(norm.moving_mean.numpy() + shift * spread * rng.normal(size=spread.shape))
         norm.moving_variance.assign(spread**2 * rng.uniform(low, high, spread.shape))
+
+
+def shake_constants(model, rng, spread: float) -> None:
+    """Moves weights that begin as a constant, as after a training: biases, scales, tables of positions.
+
+    Args:
+        model: A built model.
+        rng: NumPy's generator.
+        spread: Deviation of what is added.
+    """
+    for variable in model.trainable_variables:
+        value = np.asarray(variable)
+        if value.size and np.all(value == value.flat[0]):
+            variable.assign(value + spread * rng.normal(size=value.shape))

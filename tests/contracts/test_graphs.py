@@ -149,12 +149,13 @@ def test_subclassed_with_raw_ops(shaken):
     model, x = shaken(subclassed(WithRawOps)), images()
     artifact = tfc.convert(model, calibration=x)
     assert artifact.is_integer
-    assert any("TensorFlow's calibrator" in note for note in artifact.metadata["notes"])
+    assert not any("TensorFlow's calibrator" in note for note in artifact.metadata["notes"])
     plain = model.predict(x, verbose=0)
     assert np.mean(artifact.predict(x).argmax(1) == plain.argmax(1)) > 0.9
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="can't be followed.*tfc.Quantize\\('weights'\\)"):
-        tfc.Compression(tfc.Quantize("int8"), verbose=0).set_model(model)
+    compression = tfc.Compression(tfc.Quantize("int8"), verbose=0)
+    compression.set_model(model)
+    assert len(compression.plan.state.ranges) >= 4
 
 
 def sine(name):

@@ -20,7 +20,8 @@ def test_every_row_has_a_case(all_cases):
     covered = {t for case in all_cases for t in case.types()}
     rows = {t for t in lookup.rows() if t.__module__.startswith("keras.")} - {L.InputLayer}
     in_no_file = {t for t in rows if lookup.rows()[t].outside}  # tests/export/test_check.py
-    assert rows - covered == in_no_file
+    of_code = {t for t in rows if lookup.rows()[t].holds_code}  # tests/graph/inside
+    assert rows - covered == in_no_file | of_code
     assert len(rows) >= 36
 
 
@@ -150,10 +151,23 @@ def test_an_undescribed_composite_is_looked_into():
     assert names == ["depthwise_conv2d", "conv2d", "re_lu"]
 
 
+class Bent(Scale):
+    """A user's layer that computes its kernel."""
+
+    def call(self, x):
+        return keras.ops.matmul(x, keras.ops.tanh(self.kernel))
+
+
 def test_an_undescribed_layer_is_reported_and_left_alone():
-    plan = make_plan(user_model(Scale(name="mine")), [tfc.Prune(0.5)])
+    plan = make_plan(user_model(Bent(name="mine")), [tfc.Prune(0.5)])
     row = next(r for r in plan.rows if r.layer == "mine")
     assert not row.is_treated and "tfc.describe" in row.action
+
+
+def test_the_kernel_of_a_product_needs_no_description():
+    plan = make_plan(user_model(Scale(name="mine")), [tfc.Prune(0.5)])
+    row = next(r for r in plan.rows if r.layer == "mine/matmul")
+    assert row.is_treated and row.weight == "kernel"
 
 
 def test_bad_descriptions_are_refused():

@@ -35,7 +35,7 @@ def answers(model: keras.Model) -> list[Answer]:
     Raises:
         ValueError: If a softmax does not go over the last axis.
     """
-    graph = trace(model).graph
+    graph = trace(model, opens=True).graph
     found = []
     for t in graph.outputs:
         call = graph.maker(t)

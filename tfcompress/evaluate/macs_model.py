@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.keras_private import input_specs
 from tfcompress.graph.trace import trace
-from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import LayerSpec, spec_of, weight
 from tfcompress.layer_table.mac_counts import Shape, first_shape, product
 
@@ -38,8 +38,8 @@ def model_macs(model: keras.Model) -> list[dict[str, Any]]:
         >>> model_macs(model)
         [{'name': 'c', 'op': 'Conv2D', 'macs': 1296}]
     """
-    paths = {id(op): path for path, op in leaves(model)}
-    traced = trace(model)
+    traced = trace(model, opens=True)
+    paths = {id(op): path for path, op in operations(model)}
     given = [tuple(spec.shape) for spec in keras.tree.flatten(input_specs(model))]
     shapes = dict(zip(traced.inputs, map(_sample, given), strict=True))
     rows: dict[str, dict[str, Any]] = {}
@@ -49,7 +49,8 @@ def model_macs(model: keras.Model) -> list[dict[str, Any]]:
         macs = _call_macs(call.op, [shapes.get(number) for number in call.inputs], outputs[0])
         if macs != 0:
             name = paths[id(call.op)]
-            row = rows.setdefault(name, {"name": name, "op": type(call.op).__name__, "macs": 0})
+            kind = getattr(call.op, "kind", type(call.op).__name__)
+            row = rows.setdefault(name, {"name": name, "op": kind, "macs": 0})
             row["macs"] = _sum([row["macs"], macs])
     return [*rows.values(), *_loose(model)]
 
@@ -60,7 +61,7 @@ def _sample(shape: tuple[int | None, ...]) -> Shape:
 
 def _loose(model: keras.Model) -> list[dict[str, Any]]:
     """Returns rows for weights of models and composite layers themselves, whose use is not known."""
-    held = {id(v) for _, op in leaves(model) for v in getattr(op, "variables", ())}
+    held = {id(v) for _, op in operations(model) for v in getattr(op, "variables", ())}
     loose = [v for v in model.weights if id(v) not in held and len(v.shape) > 1]
     return [{"name": v.path, "op": "weight outside of a layer", "macs": None} for v in loose]
 

@@ -9,6 +9,7 @@ import keras
 from tfcompress.export.verify import FloatOp
 from tfcompress.fake_quant.quantizer_placement import float_reasons, stays_float
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.layer_table.lookup import spec_of
@@ -52,8 +53,8 @@ def allowed_names(model: keras.Model, allow_float: Iterable[str], leave_float: I
     """Returns the operations the user allowed, and the paths of the layers left out on purpose."""
     if not leave_float:
         return set(allow_float)
-    found = stays_float(trace(model), lambda op: matches_any(op, leave_float))
-    return {*allow_float, *(path for path, op in leaves(model) if id(op) in found)}
+    found = stays_float(trace(model, opens=True), lambda op: matches_any(op, leave_float))
+    return {*allow_float, *(path for path, op in operations(model) if id(op) in found)}
 
 
 def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[str]:
@@ -69,7 +70,7 @@ def left_layers(model: keras.Model, state, leave_float: Iterable[Any]) -> set[st
     rounded = {id(t.op) for t, _, _ in state.find(QuantizeWeight)}
     return {
         path
-        for path, op in leaves(model)
+        for path, op in operations(model)
         if matches_any(op, leave_float) or spec_of(op).kernels and id(op) not in rounded
     }
 
@@ -86,5 +87,5 @@ def add_leave_float_remedy(lost: list[FloatOp], left: set[str]) -> list[FloatOp]
 
 def table_float_ops(model: keras.Model) -> dict[str, tuple[str, ...]]:
     """Returns the operations that stay float according to the layer table, by path of their layer."""
-    reasons = float_reasons(call.op for call in trace(model).calls)
-    return {path: reasons[id(op)] for path, op in leaves(model) if id(op) in reasons}
+    reasons = float_reasons(call.op for call in trace(model, opens=True).calls)
+    return {path: reasons[id(op)] for path, op in operations(model) if id(op) in reasons}

@@ -1,5 +1,6 @@
 """Post-training quantization with the same operation plans as training; representative data set the ranges."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from tfcompress.file_formats import INT8, Codes, FileFormat
 from tfcompress.graph.custom_code import find_custom_code
 from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.tree import leaves
-from tfcompress.layer_table.lookup import spec_of
+from tfcompress.layer_table.lookup import has_weight, spec_of
 
 _MOST_VALUES = INT8.activations.count + 1  # those of a codebook of one byte, and zero
 
@@ -71,7 +72,7 @@ def quantized_state(
     for index, (path, op) in enumerate(operations(model)):
         t = OpPlan.of(path, op, index, placements.get(id(op)))
         if not left_out(op):
-            for name in spec_of(op).kernels:
+            for name in filter(functools.partial(has_weight, op), spec_of(op).kernels):  # a layer may not be in use
                 t.chains[name] = _chain(op, name, file_format.weights, one_scale, t.norm is not None, borrowed)
         plans.append(t)
     return CompressionState(plans, inputs)

@@ -22,6 +22,7 @@ from tfcompress.file_formats import FORMATS, INT8
 
 MASK_GAP = 10.0
 """Natural logarithm of the smallest logit's weight over the weight of all masked places together."""
+_MARGIN = 1.5  # largest inverse that fits, over the largest that was seen
 HIDDEN = -1e9
 """Value of a masked logit while ranges only observe."""
 
@@ -37,6 +38,7 @@ class IntermediateRanges:
         folds: Whether biases and averages are rounded as the file does.
         source: Range of the layer's input, fixed limits, or None where that is unknown.
         target: The same of its output.
+        is_integer: Whether the layer computes in integers; not so in a file of floats.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class IntermediateRanges:
         folds: bool,
         source: ActivationRange | tuple[float, float] | None = None,
         target: ActivationRange | tuple[float, float] | None = None,
+        is_integer: bool = True,
     ):
+        self.is_integer = is_integer
         self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
         self.source, self.target = source, target
         self.is_int8 = bits == INT8.activations.bits
@@ -84,6 +88,14 @@ class IntermediateRanges:
         if self.how == OBSERVE:
             return tf.clip_by_value(x, low, high)
         return fake_quant(x, low, high, self.bits)
+
+    def constant(self, x):
+        """Rounds a constant kernel to the grid around zero that LiteRT wants of kernels."""
+        value = tf.get_static_value(tf.convert_to_tensor(x)) if self.is_int8 and self.is_integer else None
+        bound = 0.0 if value is None else float(abs(value).max(initial=0.0))
+        if not bound or self.how == OBSERVE:
+            return x
+        return tf.quantization.fake_quant_with_min_max_args(x, -bound, bound, self.bits, narrow_range=True)
 
     def known(self, x, limits: tuple[float, float]):
         """Rounds `x` to the output grid that LiteRT fixes for an operation (Softmax, tanh)."""
@@ -156,6 +168,16 @@ class IntermediateRanges:
             return self.fixed(tf.math.rsqrt(x), 0.0, square**0.5)
         square = tf.convert_to_tensor(square, tf.float32)
         return self.fixed(tf.math.rsqrt(tf.maximum(x, 1.0 / square)), 0.0, tf.sqrt(square))
+
+    def inverse_root(self, x, square):
+        """Returns `1 / sqrt(x)` like `rsqrt`, on a finer grid if the range "inverse" knows how large it becomes."""
+        if not self.has("inverse"):
+            return self.rsqrt(x, square)
+        if self.how in (OBSERVE, TRAIN):
+            least = 1.0 / tf.convert_to_tensor(square, tf.float32)
+            self("inverse", tf.stop_gradient(tf.math.rsqrt(tf.maximum(x, least))))
+        high = self.high("inverse") * _MARGIN
+        return self.rsqrt(x, self.least(square, high * high))
 
     def by_channel(self, x, factor, shift, name: str):
         """Returns `x * factor + shift`, both per channel, as one depthwise 1x1 convolution, which is exact in int8.

@@ -102,6 +102,8 @@ class OpPlacement:
             as -1e9, are cut off.
         is_last: Whether the output is one of the model's.
         written: Whether the operation or its activation function is computed by its integer rewrite.
+        normalizes: Axes, epsilon and number of the argument that is divided, where the operation ends a normalization
+            that is written in single operations.
         norm: BatchNormalization that is folded into this layer in the file.
         folds: Whether this operation disappears in the file: such a BatchNormalization, or input scaling that is
             folded into the layers behind it.
@@ -119,6 +121,7 @@ class OpPlacement:
     cuts: bool = False
     is_last: bool = plan_field(FieldKind.FACT, default=False)
     written: bool = False
+    normalizes: tuple | None = None
     norm: Any = plan_field(FieldKind.LAYER, default=None)
     folds: bool = False
     front: Any = plan_field(FieldKind.LAYER, default=None)

@@ -49,9 +49,13 @@ def patched_calls(
 def _changes(model, state, forward: ForwardPass | None) -> list[tuple]:
     followed = [t for t in state.op_plans if isinstance(t.op, InnerOperation)]
     inner = InnerCalls(model, followed, forward or _now) if followed else None
-    own = _own_call(model) if inner is None else inner.of_model(_own_call(model))
+
+    def own_call(op):
+        return _own_call(op) if inner is None else inner.own(op, _own_call(op))
+
     plans = [t for t in state.op_plans if not isinstance(t.op, InnerOperation)]
-    changes = [(t.op, "call", _call(t, _own_call(t.op), forward)) for t in plans]
+    changes = [(t.op, "call", _call(t, own_call(t.op), forward)) for t in plans]
+    own = own_call(model)
     changes += [] if inner is None else [(model, "call", own)]
     if any(span is not None for span in state.inputs):
         changes.append((model, "call", _entrance(model, own, state.inputs, forward)))

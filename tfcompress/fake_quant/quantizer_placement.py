@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from tfcompress.fake_quant.input_scaling import can_fold_scaling, commutes_with_scaling, factor_and_offset
+from tfcompress.fake_quant.inside.normalizations import INSIDE as NORMALIZATION
+from tfcompress.fake_quant.inside.normalizations import find_normalizations
 from tfcompress.fake_quant.inside.softmax_inputs import softmax_inputs
 from tfcompress.fake_quant.op_plan import OpPlacement
 from tfcompress.fake_quant.weight_reads import fold_target
@@ -96,6 +98,7 @@ class _Placer:
         self.floats: set[int] = set()  # tensors of layers that stay float
         self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> the origin of its scale
         self.roles = softmax_inputs(self.graph)
+        self.normalizations = find_normalizations(self.graph)
 
     def placement(self) -> Placement:
         inputs = []
@@ -214,6 +217,7 @@ class _Placer:
             self.floats.update(call.outputs)
             return
         self._inner(call, placement, spec)
+        self._normalization(call, placement)
         placement.cuts |= spec.passes_masks and bool(call.outputs) and all(t in self.roles for t in call.outputs)
         placement.affine = self._affine(call)
         if call.inputs and self.graph.times(call.op) == 1:
@@ -222,6 +226,15 @@ class _Placer:
             if not call.dtypes[k].startswith("float") or self.graph.maker(t) not in (call, None):
                 continue  # integers have no scale; a tensor that is passed on unchanged keeps its scale
             self._output(call, placement, spec, k, t)
+
+    def _normalization(self, call, placement):
+        """Plans to compute a normalization in its last operation, and the ranges inside."""
+        found = self.normalizations.get(id(call.op))
+        if found is None:
+            return
+        placement.normalizes = (found.axes, found.epsilon, found.place)
+        for name in NORMALIZATION if found.epsilon else NORMALIZATION[:-1]:
+            placement.inside.setdefault(name, RangeRequest(f"{self.name(call.op)} ({name})"))
 
     def _inner(self, call, placement, spec):
         forms = _integer_forms(call.op)

@@ -5,6 +5,7 @@ Callback and session share this computation: the patched live layer and the wrap
 and the file cannot differ.
 """
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -31,7 +32,10 @@ from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
+from tfcompress.layer_table.integer_rewrites import normalized
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
+
+_LARGEST_TABLE = 2**12  # entries; beyond it a cast stays one
 
 
 def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: ForwardPass):
@@ -57,7 +61,8 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
     if is_known and spec_of(t.op).grid == JOIN and len(t.sources) > 1:
         args, kwargs = _on_one_scale(t, args, kwargs)
     outputs = _through(t, call, args, kwargs, forward)
-    if is_known and spec_of(t.op).product and len(t.sources) == 2 and all(t.sources):
+    is_product = spec_of(t.op).product and t.normalizes is None
+    if is_known and is_product and len(t.sources) == 2 and all(t.sources):
         outputs = round_sums(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
     return _finished(t, outputs, forward)
 
@@ -83,6 +88,8 @@ def _through(t, call, args, kwargs, forward):
         return args[0]
     if t.affine and forward.mode.folds:
         return _scaled(t, call, args[0], forward)
+    if forward.mode.exports and spec_of(t.op).function == "cast" and (made := _looked_up(t, args[0])) is not None:
+        return made
     values = weights_to_read(t, forward)
     inner = _laid_over(t, call, forward)
     if not values:
@@ -94,6 +101,23 @@ def _through(t, call, args, kwargs, forward):
     bias = bias_from_folding(t, forward.mode, values) if is_late else prepared.bias
     outputs = outputs if bias is None else outputs + bias
     return outputs if t.before is not None else _summed(t, outputs, forward, t.target)
+
+
+def _looked_up(t, x):
+    """Returns integers as floats from a table, for LiteRT's cast would make floats in an integer file; else None.
+
+    The table holds the integers of the range, which calibration set; what lies beyond is cut off like everything else.
+    """
+    span = t.outputs.get(0)
+    if span is None or not x.dtype.is_integer or not is_int8(span):
+        return None
+    with tf.init_scope():
+        low, high = span.limits()
+    first, count = math.floor(low), math.ceil(high) - math.floor(low) + 1
+    if count > _LARGEST_TABLE:
+        return None
+    table = span(tf.range(first, first + count, dtype=tf.float32), export=True)
+    return tf.gather(table, tf.clip_by_value(tf.cast(x, tf.int32) - first, 0, count - 1))
 
 
 def _summed(t, y, forward, target):
@@ -111,6 +135,7 @@ def _laid_over(t, call, forward):
     if t.before is not None or _rewritten(t, forward) is not None:
         changes.append((t.op, "activation", _activation(t, forward)))
     form = _formed(t, forward) if t.written and spec.written is not None else call
+    form = _normalizing(t, forward) if t.normalizes is not None else form
     if not changes and not (t.written and spec.within is not None):
         return form
 
@@ -152,16 +177,32 @@ def _rewritten(t: OpPlan, forward: ForwardPass):
 def _formed(t: OpPlan, forward: ForwardPass) -> Callable:
     """Returns the integer rewrite of the operation as a call."""
 
-    def formed(x, *args, **kwargs):
-        made = spec_of(t.op).written(t.op, tf.cast(x, tf.float32), _inside(t, forward))
+    def formed(*args, **kwargs):
+        spec, grid = spec_of(t.op), _inside(t, forward)
+        if spec.reads_all:
+            return spec.written(t.op, args, kwargs, grid)
+        x = args[0] if args else next(x for x in kwargs.values() if isinstance(x, tf.Tensor))
+        made = spec.written(t.op, tf.cast(x, tf.float32), grid)
         return keras.tree.map_structure(lambda y: tf.cast(y, x.dtype), made)
 
     return formed
 
 
+def _normalizing(t: OpPlan, forward: ForwardPass) -> Callable:
+    """Returns the normalization that ends in an operation as a call; what it was divided by is not read."""
+
+    def normalizing(*args, **kwargs):
+        axes, epsilon, place = t.normalizes
+        x = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, tf.Tensor)][place]
+        return tf.cast(normalized(tf.cast(x, tf.float32), axes, epsilon, _inside(t, forward)), x.dtype)
+
+    return normalizing
+
+
 def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:
     how, folds = forward.mode.ranges, forward.mode.folds
-    return IntermediateRanges(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target)
+    is_integer = bool(t.outputs or t.inside or t.source or t.target or t.fixed)
+    return IntermediateRanges(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer)
 
 
 def _bits(t: OpPlan) -> int:

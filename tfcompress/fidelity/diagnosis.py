@@ -17,6 +17,7 @@ from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fidelity.noise import LayerNoise
+from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.keras_private import float32, override_attributes
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
@@ -59,9 +60,8 @@ def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:
     Returns:
         One entry for each layer whose output exists in both passes, in order of execution.
     """
-    operations = leaves(model)
     folded = {id(t.op) for t in state.op_plans if t.norm is not None}  # a later normalization is folded in
-    ops = [(path, op) for path, op in operations if id(op) not in folded]
+    ops = [(path, op) for path, op in leaves(model) if id(op) not in folded]
 
     @tf.function(autograph=False)
     def both(inputs):
@@ -73,7 +73,7 @@ def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:
     with quiet(), float32(model):
         powers = both(keras.tree.map_structure(tf.convert_to_tensor, x))
     errors = {path: float(np.sqrt(noise / max(signal, 1e-30))) for path, (noise, signal) in _numbers(powers).items()}
-    return _with_inputs(model, operations, errors)
+    return _with_inputs(model, errors)
 
 
 def _recorded(model, ops, inputs) -> dict:
@@ -109,10 +109,11 @@ def _numbers(powers) -> dict:
     return {path: (float(noise), float(signal)) for path, (noise, signal) in powers.items()}
 
 
-def _with_inputs(model, operations, errors) -> list[LayerNoise]:
-    paths = {id(op): path for path, op in operations}
+def _with_inputs(model, errors) -> list[LayerNoise]:
+    traced = trace(model, opens=True)
+    paths = {id(op): path for path, op in operations(model)}
     found, behind = {}, {}
-    for call in trace(model).calls:
+    for call in traced.calls:
         path = paths[id(call.op)]
         fed = max((behind.get(t, 0.0) for t in call.inputs), default=0.0)
         error = errors.get(path, fed)
@@ -155,7 +156,7 @@ def find_culprit(model: keras.Model, state, x, error_of, output: int = 0) -> Cul
 
 def _maker(model, output: int):
     """Returns the operation that makes an output of the model."""
-    graph = trace(model).graph
+    graph = trace(model, opens=True).graph
     made = graph.maker(graph.outputs[output])
     return None if made is None else made.op
 

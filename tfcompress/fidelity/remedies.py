@@ -144,7 +144,7 @@ def _is_tail(loss: Loss) -> bool:
     """Returns whether no layer with a kernel follows the layer, so that it can stay float."""
     if loss.op is None or not loss.file_format.only_integer or loss.trained:
         return False
-    calls = trace(loss.model).calls
+    calls = trace(loss.model, opens=True).calls
     behind: set[int] = set()
     for call in calls:
         if call.op is loss.op or behind & set(call.inputs):
@@ -195,7 +195,7 @@ def _is_uneven(loss: Loss) -> bool:
 
 def _first_dense(model) -> keras.layers.Layer | None:
     """Returns the Dense layer that alone reads the model's input, if there is one."""
-    graph = trace(model).graph
+    graph = trace(model, opens=True).graph
     readers = graph.readers(graph.inputs[0])
     if len(readers) == 1 and spec_of(readers[0].op).is_dense and graph.times(readers[0].op) == 1:
         return readers[0].op

@@ -1,6 +1,7 @@
 """Traces a model: which operation is called on which tensors in one forward pass."""
 
 import contextlib
+import inspect
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -226,8 +227,7 @@ class _Recorder:
             place = tf.name_scope(f"tfc{self.places[id(op)]}_")
             with self.found.noticed.inside(op), place, self.interception.within(None):
                 outputs = call(*args, **kwargs)
-            masked = any(x.dtype == tf.bool for x in passed) or kwargs.get("mask") is not None
-            self._add(op, sources, outputs, masked)
+            self._add(op, sources, outputs, any(x.dtype == tf.bool for x in passed) or _has_mask(call, args, kwargs))
             return outputs
 
         return recorded
@@ -242,7 +242,7 @@ class _Recorder:
     def opening(self, op, call):
         """Returns the call of an open layer, of which the operations inside are recorded.
 
-        A layer that makes a tensor whose source is unknown counts as one operation itself.
+        A layer in which the source of a tensor is unknown counts as one operation itself.
         """
 
         def opened(*args, **kwargs):
@@ -250,7 +250,8 @@ class _Recorder:
             with self.interception.within(op):
                 outputs = call(*args, **kwargs)
             made = [x for x in _tensors(outputs) if x.dtype.is_floating]
-            if any(self.number(x) is None and not self._is_constant(x) for x in made):
+            is_lost = any(None in call.inputs for call in self.found.calls[start:])
+            if is_lost or any(self.number(x) is None and not self._is_constant(x) for x in made):
                 self.inside[id(op)].is_closed = True
                 del self.found.calls[start:]
                 self._add(op, sources, outputs, False)
@@ -262,24 +263,28 @@ class _Recorder:
         """Records one operation inside of an open layer."""
         held = self.inside[id(op)].operations
         if number >= len(held):
-            made = _inner_operation(op, number, f, args, kwargs, [x.kind for x in held])
-            made.weights = {n: v for n, v in made.weights.items() if id(v) not in self.kernels}
-            flat = enumerate(keras.tree.flatten((args, kwargs)))
-            made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
-            held.append(made)
-            self.places[id(made)] = len(self.found.numbered)
-            self.found.numbered.append((self._path(op, made), made))
-        passed = _tensors((args, kwargs))
+            held.append(self._new_operation(op, number, f, args, kwargs))
+        inner, passed = held[number], _tensors((args, kwargs))
         sources = self.sources(passed)
-        with tf.name_scope(f"tfc{self.places[id(held[number])]}_"):
+        with tf.name_scope(f"tfc{self.places[id(inner)]}_"):
             outputs = plain(*args, **kwargs)
         made = _tensors(outputs)
         depends = bool(sources) or not all(map(self._is_constant, made))
         if number == len(self.signatures[id(op)]):
             self.signatures[id(op)].append((f.kind, depends, *(tuple(x.shape) for x in made)))
         if depends:
-            self._add(held[number], sources, outputs, any(x.dtype == tf.bool for x in passed))
+            self._add(inner, sources, outputs, any(x.dtype == tf.bool for x in passed))
         return outputs
+
+    def _new_operation(self, op, number: int, f: OperationFunction, args: tuple, kwargs: dict) -> InnerOperation:
+        before = [x.kind for x in self.inside[id(op)].operations]
+        made = _inner_operation(op, number, f, args, kwargs, before)
+        made.weights = {n: v for n, v in made.weights.items() if id(v) not in self.kernels}
+        flat = enumerate(keras.tree.flatten((args, kwargs)))
+        made.constants = frozenset(k for k, x in flat if isinstance(x, tf.Tensor) and self._is_constant(x))
+        self.places[id(made)] = len(self.found.numbered)
+        self.found.numbered.append((self._path(op, made), made))
+        return made
 
     def _path(self, op, inner: InnerOperation) -> str:
         return inner.name if op is self.model else f"{self.found.numbered[self.places[id(op)]][0]}/{inner.name}"
@@ -298,6 +303,16 @@ class _Recorder:
                 remember(op, self.inside[key])
 
 
+def _has_mask(call, args: tuple, kwargs: dict) -> bool:
+    """Whether a call gets a mask, which may be of numbers."""
+    if kwargs.get("mask") is not None or len(args) < 2:
+        return kwargs.get("mask") is not None
+    try:
+        return inspect.signature(call).bind_partial(*args, **kwargs).arguments.get("mask") is not None
+    except (TypeError, ValueError):
+        return False
+
+
 def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before: list[str]) -> InnerOperation:
     """Returns the operation at a place inside of a layer: the one that is known there, or a new one."""
     known = inside(op)
@@ -308,7 +323,7 @@ def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before
         return was
     times = before.count(f.kind)
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", f.kind).lower()
-    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op)
+    return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op, f.plain)
 
 
 def _packed(structure, tensors):

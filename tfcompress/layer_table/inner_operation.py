@@ -20,6 +20,7 @@ class InnerOperation:
         arguments: The arguments of the call that are no tensors, by name.
         weights: The variables that it reads directly, by the name of the argument.
         held_by: The layer in whose call it is.
+        plain: The function that is called.
         constants: Numbers of the constants among the leaves of `(args, kwargs)` of the call that are tensors.
     """
 
@@ -32,8 +33,10 @@ class InnerOperation:
         arguments: Mapping[str, Any] | None = None,
         weights: Mapping[str, keras.Variable] | None = None,
         held_by: Any = None,
+        plain: Any = None,
         constants: frozenset[int] = frozenset(),
     ):
+        self.plain = plain
         self.constants, self._held_by = constants, None if held_by is None else weakref.ref(held_by)
         self.name, self.kind, self.arguments = name, kind, dict(arguments or {})
         self.weights = dict(weights or {})

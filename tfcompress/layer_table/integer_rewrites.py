@@ -149,6 +149,11 @@ def unit_length(x, axis, grid):
     return _normalized(x, _axes(axis, len(x.shape)), 0.0, grid, ops.sum)
 
 
+def normalized(x, axes, epsilon: float, grid):
+    """Computes `x * rsqrt(mean(x * x) + epsilon)`; rounds "magnitude", "spread", "inverse", with epsilon "eased"."""
+    return _normalized(x, _axes(axes, len(x.shape)), epsilon, grid)
+
+
 def separable_convolution(layer, x, grid):
     """Computes a separable convolution as a depthwise and a pointwise one, with the value between them on a grid."""
     side = {"padding": layer.padding, "data_format": layer.data_format, "dilation_rate": layer.dilation_rate}
@@ -207,10 +212,10 @@ def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
     u = grid.fixed(x * r, -bound, bound)
     spread = grid("spread", reduce(grid.fixed(u * u, 0.0, bound**2), axis=axes, keepdims=True))
     if not epsilon:
-        return u * grid.rsqrt(spread, FLAT / grid.high("spread"))
+        return u * grid.inverse_root(spread, FLAT / grid.high("spread"))
     low = grid.fixed(r * epsilon**0.5, 0.0, limit * epsilon**0.5)
     eased = grid("eased", spread + grid.fixed(low * low, 0.0, limit**2 * epsilon))
-    return u * grid.rsqrt(eased, FLAT / grid.high("eased"))
+    return u * grid.inverse_root(eased, FLAT / grid.high("eased"))
 
 
 def _scaled(y, gamma, beta, grid):

@@ -52,7 +52,7 @@ def _normalized(layer, spec):
     return spec if layer.axis in (-1, last) else replace(spec, flow="still")
 
 
-_RMS = ("magnitude", "spread", "eased", "normalized")
+_RMS = ("magnitude", "spread", "eased", "inverse")
 
 
 def _layer_norm(layer, spec):
@@ -60,7 +60,7 @@ def _layer_norm(layer, spec):
         return replace(spec, float_ops=("NEG",))
     scales = layer.scale or layer.center
     several = layer.scale and layer.center and not forms.by_channel(layer)
-    names = ("mean", "centred", *_RMS[: 4 if scales else 3], *(("scaled",) if several else ()))
+    names = ("mean", "centred", *_RMS, *(("normalized",) if scales else ()), *(("scaled",) if several else ()))
     return replace(spec, written=forms.layer_normalization, inside=names)
 
 
@@ -68,7 +68,7 @@ def _group_norm(layer, spec):
     last = -1 if layer.input_spec is None else layer.input_spec.ndim - 1
     if layer.axis not in (-1, last):
         return replace(spec, float_ops=("NEG", "SQUARE"))
-    names = ("mean", "centred", *_RMS[: 4 if layer.scale or layer.center else 3])
+    names = ("mean", "centred", *_RMS, *(("normalized",) if layer.scale or layer.center else ()))
     return replace(spec, written=forms.group_normalization, inside=names)
 
 
@@ -88,7 +88,8 @@ def _masking(layer, spec):
 
 def resized(op, spec):
     """Describes resizing: nearest neighbours are input values, other interpolations make new ones."""
-    return replace(spec, grid=SAME if op.interpolation == "nearest" else BLEND)
+    how = getattr(op, "interpolation", getattr(op, "method", "bilinear"))
+    return replace(spec, grid=SAME if how == "nearest" else BLEND)
 
 
 def _flat(layer, spec):
@@ -146,9 +147,9 @@ describe(
     refine=_normalized,
 )
 describe(L.LayerNormalization, flow="whole", gamma="c", beta="c", refine=_layer_norm)
-describe(L.RMSNormalization, flow="whole", scale="c", written=forms.rms_normalization, inside=_RMS)
+describe(L.RMSNormalization, flow="whole", scale="c", written=forms.rms_normalization, inside=(*_RMS, "normalized"))
 describe(L.GroupNormalization, flow="whole", gamma="c", beta="c", refine=_group_norm)
-describe(L.UnitNormalization, flow="whole", written=forms.unit_normalization, inside=_RMS[:2])
+describe(L.UnitNormalization, flow="whole", written=forms.unit_normalization, inside=("magnitude", "spread", "inverse"))
 describe(L.Normalization, flow="still", affine=True, refine=_standardized)
 describe(L.Rescaling, affine=True, refine=_rescaled, scale_and_shift=lambda layer: (layer.scale, layer.offset))
 describe(L.PReLU, alpha="c", kernels=(), is_homogeneous=True, is_trailing=True)

@@ -20,16 +20,36 @@ def _unit_length(op, spec):
     """Adds the rewrite of UnitNormalization where the norm is that of length (order 2)."""
     if op.order != 2 or op.axis is None:
         return spec
-    return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread"))
+    return replace(spec, written=forms.unit_normalization, inside=("magnitude", "spread", "inverse"))
 
 
 def _with_kernel(op, spec):
     """Describes a product with a matrix of weights as a kernel."""
-    weights = getattr(op, "weights", {})
-    kernel = weights.get("x2", weights.get("b"))
-    if kernel is None or len(kernel.shape) != 2 or len(weights) > 1 or op.arguments.get("transpose_b"):
+    kernel = _only_weight(op, ("x2", "b"))
+    if kernel is None or len(kernel.shape) != 2 or op.arguments.get("transpose_b"):
         return spec
     return replace(spec, flow="mix", axes={kernel.name: "io"}, kernels=(kernel.name,), count_macs=None)
+
+
+def _convolution(op, spec, letters=("xio", "xyio", "xyzio")):
+    """Describes a convolution with weights, or with a constant kernel, which gets a scale without a zero point."""
+    kernel = _only_weight(op, ("kernel", "filters"))
+    if kernel is not None and getattr(op, "data_format", None) != "channels_first":
+        axes = next(each for each in letters if len(each) == len(kernel.shape))
+        return replace(spec, flow="mix", axes={kernel.name: axes}, kernels=(kernel.name,), count_macs=None)
+    return spec if getattr(op, "weights", {}) else replace(spec, written=single.with_constant_kernel, reads_all=True)
+
+
+def _depthwise_convolution(op, spec):
+    """Describes a depthwise convolution as `_convolution` does."""
+    return _convolution(op, spec, ("xcm", "xycm"))
+
+
+def _only_weight(op, names):
+    """Returns the only variable that an operation reads, if it is one of some arguments."""
+    weights = getattr(op, "weights", {})
+    found = [weights[name] for name in names if name in weights]
+    return found[0] if len(weights) == 1 and found else None
 
 
 def _with_bias(op, spec):
@@ -38,11 +58,19 @@ def _with_bias(op, spec):
     return replace(spec, is_bias=True) if len(shapes) == 1 and len(shapes[0]) == 1 else spec
 
 
+def _plain_attention(op, spec):
+    """Adds the rewrite of attention unless its scores are capped."""
+    if not single.attention_is_plain(op):
+        return spec
+    names = ("query", "scores", "biased")
+    return replace(spec, written=single.attention, inside=names, reads_all=True)
+
+
 def _power(op, spec):
     """Adds the rewrite of a power whose exponent is a known small number."""
     exponent = getattr(op, "x2", getattr(op, "y", None))
     known = single.power(float(exponent)) if isinstance(exponent, (int, float)) else None
-    return spec if known is None else replace(spec, written=known[0], inside=known[1])
+    return spec if known is None else replace(spec, written=known.written, inside=known.inside, function=known.function)
 
 
 describe_operation("Relu", grid=FUSE, is_positive=True, is_homogeneous=True)
@@ -56,12 +84,15 @@ describe_operation("Elu", written=lambda op, x, grid: forms.elu(x, grid, op.alph
 describe_operation("LeakyRelu", written=forms.leaky_relu, is_homogeneous=True)
 describe_operation("Silu", written=lambda op, x, grid: forms.silu(x, grid))
 describe_operation("Negative", written=forms.negative)
-describe_operation("Square", written=forms.square)
+describe_operation("Square", written=forms.square, function="square")
 # elementwise
 describe_operation(
     "Abs", "Absolute", "Celu", "Exp", "Expm1", "Gelu", "Glu", "HardShrink", "HardSigmoid", "HardSilu", "Log", "Log1p",
-    "Rsqrt", "SoftShrink", "Softsign", "SparsePlus", "SparseSigmoid", "Sqrt", "TanhShrink", "Threshold",
+    "SoftShrink", "Softsign", "SparsePlus", "SparseSigmoid", "TanhShrink", "Threshold",
 )  # fmt: skip
+describe_operation("Rsqrt", function="reciprocal root")
+describe_operation("Sqrt", function="square root")
+describe_operation("Reciprocal", function="reciprocal")
 describe_operation("Power", refine=_power)
 describe_operation("Selu", written=lambda op, x, grid: forms.selu(x, grid), inside=(*forms.BENT, "elu"))
 describe_operation("Softplus", written=lambda op, x, grid: forms.softplus(x, grid), inside=(*forms.BENT, "size"))
@@ -72,9 +103,9 @@ _ERF = ("squares", "factor", "inside")
 describe_operation("Erf", written=single.error_function, inside=_ERF, is_lacking=True, grid=FIXED, fixed=TANH)
 describe_operation("Erfc", written=single.complementary_error_function, inside=_ERF, is_lacking=True)
 # statistics and what runs along an axis
-describe_operation("Var", flow="reduce", written=single.variance, inside=single.SPREAD)
+describe_operation("Var", flow="reduce", function="variance", written=single.variance, inside=single.SPREAD)
 describe_operation("Std", flow="reduce", written=single.deviation, inside=(*single.SPREAD, "variance"))
-describe_operation("Moments", flow="reduce", written=single.moments, inside=single.SPREAD)
+describe_operation("Moments", flow="reduce", function="moments", written=single.moments, inside=single.SPREAD)
 describe_operation("Cumsum", flow="still", written=single.cumulative_sum)
 describe_operation("Tril", flow="still", written=single.lower_triangle)
 describe_operation("Triu", flow="still", written=single.upper_triangle)
@@ -84,7 +115,7 @@ describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
 describe_operation("Multiply", flow="merge", product=True, passes_masks=True)
 describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True, refine=_with_bias)
-describe_operation("Subtract", flow="merge", is_homogeneous=True, passes_masks=True)
+describe_operation("Subtract", flow="merge", is_homogeneous=True, passes_masks=True, function="difference")
 describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True, passes_masks=True)
 describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN, is_homogeneous=True)
 describe_operation("Concatenate", flow="concat", grid=JOIN)
@@ -92,9 +123,11 @@ describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move",
 describe_operation(
     "Reshape", flow="move", grid=SAME, pushes=True, resize=lambda op, left: {"newshape": (-1, *left.shape)}
 )
-describe_operation("Cast", grid=SAME)  # between float types, and from integers that an integer file takes as codes
+# between float types, and from integers that an integer file takes as codes
+describe_operation("Cast", grid=SAME, function="cast")
 describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
-describe_operation("Mean", "Sum", flow="reduce")
+describe_operation("Mean", flow="reduce", function="mean")
+describe_operation("Sum", flow="reduce")
 # on the scale of their input, like the layers of these names
 describe_operation("Pad", flow="pad", grid=JOIN)  # the padding value shares the scale too
 describe_operation("Stack", flow="stack", grid=JOIN)
@@ -110,11 +143,16 @@ describe_operation(
     "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual", flow="choose",
     grid=NONE,
 )  # fmt: skip
+describe_operation("StopGradient", grid=SAME)
 describe_operation("LogicalNot", "OnesLike", "ZerosLike", grid=NONE)
 
 # ConvNeXt
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
 describe_operation("StochasticDepth", grid=SAME)
+
+describe_operation("Conv", flow="unknown", refine=_convolution)
+describe_operation("DepthwiseConv", flow="unknown", refine=_depthwise_convolution)
+describe_operation("DotProductAttention", flow="whole", refine=_plain_attention)
 
 # products of two activations
 describe_operation("Matmul", flow="matmul", count_macs=mac_counts.matmul, refine=_with_kernel)

@@ -14,6 +14,8 @@ NO_OPERATION = {
     "stop_gradient", "vectorize",
 }  # fmt: skip
 
+PASSING = ("stop_gradient",)  # of these, functions that return what they get as another tensor
+
 # Functions of TensorFlow by the kind of operation; most have the name of the function of Keras.
 OF_TENSORFLOW = {
     "Absolute": ("abs", "math.abs"),
@@ -63,7 +65,7 @@ OF_TENSORFLOW = {
     "Relu6": ("nn.relu6",),
     "Repeat": ("repeat",),
     "Reshape": ("reshape",),
-    "Resize": ("image.resize",),
+    "Resize": ("image.resize", "compat.v1.image.resize"),
     "Roll": ("roll",),
     "Rsqrt": ("math.rsqrt",),
     "Selu": ("nn.selu",),

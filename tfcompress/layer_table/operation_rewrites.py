@@ -4,10 +4,12 @@ They have the form of those in `integer_rewrites.py`: a function `(op, x, grid)`
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from keras import ops
 
-from tfcompress.layer_table.integer_rewrites import TANH
+from tfcompress.layer_table.integer_rewrites import PROBABILITY, TANH
 
 SPREAD = ("mean", "centred", "squares")
 """Values inside a variance."""
@@ -108,8 +110,23 @@ def _erf(x):
     return ops.sign(x) * (1.0 - polynomial * ops.exp(size * size * -1.0))
 
 
-def power(exponent: float):
-    """Returns the rewrite for a power with a known exponent, and the names of the values inside; None without one.
+@dataclass(frozen=True)
+class Power:
+    """How a power with a known exponent is computed.
+
+    Args:
+        written: Its rewrite.
+        inside: Names of the values inside.
+        function: As in `LayerSpec`.
+    """
+
+    written: Callable
+    inside: tuple[str, ...] = ()
+    function: str | None = None
+
+
+def power(exponent: float) -> Power | None:
+    """Returns how a power is computed; None for an exponent without a rewrite.
 
     Args:
         exponent: The exponent.
@@ -127,11 +144,48 @@ def _fourth(op, x, grid):
 
 
 _POWERS = {
-    1.0: (lambda op, x, grid: ops.copy(x), ()),
-    2.0: (lambda op, x, grid: x * x, ()),
-    3.0: (_cube, ("square",)),
-    4.0: (_fourth, ("square",)),
-    0.5: (lambda op, x, grid: ops.sqrt(x), ()),
-    -0.5: (lambda op, x, grid: ops.rsqrt(x), ()),
-    -1.0: (lambda op, x, grid: 1.0 / x, ()),
+    1.0: Power(lambda op, x, grid: ops.copy(x)),
+    2.0: Power(lambda op, x, grid: x * x, function="square"),
+    3.0: Power(_cube, ("square",)),
+    4.0: Power(_fourth, ("square",)),
+    0.5: Power(lambda op, x, grid: ops.sqrt(x), function="square root"),
+    -0.5: Power(lambda op, x, grid: ops.rsqrt(x), function="reciprocal root"),
+    -1.0: Power(lambda op, x, grid: 1.0 / x, function="reciprocal"),
 }
+
+
+def attention(op, args, kwargs, grid):
+    """Computes scaled dot-product attention (Vaswani et al., "Attention Is All You Need", 2017) of (b, t, n, h)."""
+    query, key, value, bias, mask, scale, is_causal, *_ = _attention_arguments(*args, **kwargs)
+    heads, steps = query.shape[2], (query.shape[1], key.shape[1])
+    if key.shape[2] != heads:  # several heads of the query share one of key and value
+        key, value = (ops.repeat(x, heads // x.shape[2], axis=2) for x in (key, value))
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = ops.einsum("btnh,bsnh->bnts", grid("query", query * factor), key)
+    scores = scores if bias is None else grid("scores", scores) + bias
+    if is_causal:
+        lower = ops.expand_dims(ops.arange(steps[0]), 1) >= ops.arange(steps[1])
+        mask = lower if mask is None else ops.logical_and(mask, lower)
+    name = "scores" if bias is None else "biased"
+    scores = grid(name, scores) if mask is None else grid.masked(name, scores, ops.cast(mask, "bool"))
+    weights = grid.known(ops.softmax(scores, axis=-1), PROBABILITY)
+    return ops.einsum("bnts,bsnh->btnh", weights, value)
+
+
+def _attention_arguments(
+    query, key, value, bias=None, mask=None, scale=None, is_causal=False, flash_attention=None, soft_cap=None, **kwargs
+):
+    return query, key, value, bias, mask, scale, is_causal, flash_attention, soft_cap, kwargs
+
+
+def attention_is_plain(op) -> bool:
+    """Whether an attention operation has no cap on its scores, which the rewrite does not compute."""
+    return getattr(op, "attn_logits_soft_cap", None) is None
+
+
+def with_constant_kernel(op, args, kwargs, grid):
+    """Computes a convolution whose kernel is a constant, as that which takes patches out of a picture."""
+    if len(args) > 1:
+        return op.plain(args[0], grid.constant(args[1]), *args[2:], **kwargs)
+    name = next(name for name in ("kernel", "filters") if name in kwargs)
+    return op.plain(*args, **{**kwargs, name: grid.constant(kwargs[name])})

@@ -34,7 +34,7 @@ FLOWS = (  # how channels travel; `channels/rules.py` has a rule for each
 _FLAGS = (
     *("pushes", "step", "affine", "product", "is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum"),
     *("is_quotient", "is_trailing", "pads_zeros", "affine_commutes", "repeats_channels", "holds_code"),
-    *("passes_masks", "is_lacking", "is_bias"),
+    *("passes_masks", "is_lacking", "is_bias", "reads_all"),
 )
 
 
@@ -105,6 +105,9 @@ class LayerSpec:
         pads_zeros: Whether the layer pads its input with zeros.
         affine_commutes: Whether scaling and shifting channels gives the same before the layer as behind it, also in
             training.
+        function: What the operation computes of its input, where a normalization is recognized by it: "square", "mean",
+            "variance", "moments", "square root", "reciprocal root", "reciprocal", "difference"; or "cast".
+        reads_all: Whether `written` gets all arguments, `(op, args, kwargs, grid)`.
         is_bias: Whether the operation adds a vector of weights, a bias where a kernel is in front of it.
         is_lacking: Whether LiteRT lacks the operation altogether, so that every file, also of floats, needs `written`.
         passes_masks: Whether a huge number among its inputs, such as the -1e9 of a mask, makes a huge number of the
@@ -151,6 +154,8 @@ class LayerSpec:
     passes_masks: bool = False
     is_lacking: bool = False
     is_bias: bool = False
+    function: str | None = None
+    reads_all: bool = False
     relu_cap: float | None = None
     probabilities: str | None = None
     scale_and_shift: Callable | None = None

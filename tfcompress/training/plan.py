@@ -18,7 +18,7 @@ from tfcompress.graph.keras_private import layers_inside
 from tfcompress.graph.plain_layers import is_quantized_by_keras
 from tfcompress.graph.trace import open_up
 from tfcompress.graph.tree import frozen_ids, leaves
-from tfcompress.layer_table.lookup import spec_of, weight
+from tfcompress.layer_table.lookup import has_weight, spec_of, weight
 from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import matches, unmatched, where
 from tfcompress.session_layers.wrapping import is_wrapped
@@ -158,8 +158,13 @@ class _Planner:
     def _choices(self, path, op) -> list:
         """Returns what every technique chooses for the weights of an operation."""
         spec = spec_of(op)
-        targets = [Target(path, op, n, spec, WeightChain(n, weight(op, n)), False) for n in spec.kernels]
+        targets = [Target(path, op, n, spec, WeightChain(n, weight(op, n)), False) for n in self._kernels(op)]
         return [(t.weight, [(x.name, x.setting(t), self._is_stopped(x, op)) for x in self._weighty]) for t in targets]
+
+    @staticmethod
+    def _kernels(op) -> list[str]:
+        """Returns the kernels of an operation; a layer that is not in use has none."""
+        return [name for name in spec_of(op).kernels if getattr(op, "built", True) or has_weight(op, name)]
 
     @property
     def _weighty(self) -> list[Technique]:
@@ -272,7 +277,7 @@ class _Planner:
 
     def _is_chosen(self, op) -> bool:
         """Returns whether `where` selects a kernel of a layer; a layer without kernels counts as selected."""
-        chosen, kernels = where(self.quantize.where), spec_of(op).kernels
+        chosen, kernels = where(self.quantize.where), self._kernels(op)
         return not kernels or any(chosen(op, name, int(np.prod(weight(op, name).shape))) for name in kernels)
 
     # weights
@@ -281,7 +286,7 @@ class _Planner:
         placement = placements.get(id(op))
         t = OpPlan.of(path, op, index, placement)
         spec = spec_of(op)
-        for name in spec.kernels:
+        for name in self._kernels(op):
             self._weight(t, spec, name)
         if not spec.is_known and getattr(op, "trainable_variables", None):
             self.rows.append(
@@ -298,14 +303,18 @@ class _Planner:
 
     def _own_weights(self):
         """Adds a row for each matrix that a layer of unknown type reads in a way that is not known."""
-        treated = {id(weight(op, n)) for _, op in self.leaves for n in spec_of(op).kernels}
+        treated = {id(weight(op, n)) for _, op in self.leaves for n in self._kernels(op)}
         known = {id(v) for _, op in leaves(self.model) if spec_of(op).is_known for v in getattr(op, "variables", ())}
+        listed = {id(op) for _, op in self.leaves}  # which have rows of their own
         for path, op in open_layers(self.model):
+            if id(op) in listed:
+                continue
             inside = {id(v) for layer in layers_inside(op) for v in layer.variables}
-            for v in op.trainable_variables:
-                if len(v.shape) > 1 and id(v) not in treated | known | inside:
-                    why = f"unknown layer type {type(op).__name__}: describe it with tfc.describe"
-                    self.rows.append(Row(path, v.name, why, False))
+            own = [v for v in op.trainable_variables if id(v) not in treated | known | inside and len(v.shape) > 1]
+            if own:
+                names = ", ".join(dict.fromkeys(v.name for v in own))
+                why = f"unknown layer type {type(op).__name__}: describe it with tfc.describe ({names} stays as it is)"
+                self.rows.append(Row(path, "*", why, False))
 
     def _weight(self, t: OpPlan, spec, name):
         chain = WeightChain.of(t.op, name)

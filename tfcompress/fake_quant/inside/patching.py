@@ -12,6 +12,7 @@ from tfcompress.graph.inside.functions import OperationFunction
 from tfcompress.graph.inside.interception import Interception
 from tfcompress.graph.inside.opened import inside, open_layers
 from tfcompress.graph.tree import containers, leaves
+from tfcompress.layer_table.operation_names import CASTS
 
 Forward = ForwardPass | Callable[[], ForwardPass]
 
@@ -28,12 +29,12 @@ class InnerCalls:
     def __init__(self, model: keras.Model, plans: list[OpPlan], forward: Forward):
         self.model = model
         follower = _Follower({id(t.op): t for t in plans}, forward)
-        self.interception = Interception(follower, _functions(model), follower.finish)
+        self.interception = Interception(follower, _functions(model), follower.is_missing, follower.finish)
         self.opened = {id(op) for _, op in open_layers(model) if (known := inside(op)) and not known.is_closed}
 
-    def of_model(self, plain: Callable) -> Callable:
-        """Returns the model's own call, which may be open itself."""
-        return self._marked(self.model, plain, plain)
+    def own(self, op, plain: Callable) -> Callable:
+        """Returns the own call of the model or of a layer, marked as running if it is open."""
+        return self._marked(op, plain, plain) if id(op) in self.opened else plain
 
     def changes(self, before: list[tuple[Any, str, Any]]) -> list[tuple[Any, str, Any]]:
         """Returns the overrides of everything in the model.
@@ -43,11 +44,15 @@ class InnerCalls:
         """
         calls = {id(owner): call for owner, name, call in before if name == "call"}
         ops = {id(op): op for _, op in (*containers(self.model), *leaves(self.model))}
-        marked = [(op, "call", self._marked(op, calls.get(key, op.call), op.call)) for key, op in ops.items()]
+        # a call that is overridden marks what is the layer's own in it
+        marked = [
+            (op, "call", self._marked(None if key in calls else op, calls.get(key, op.call), op.call))
+            for key, op in ops.items()
+        ]
         return [*marked, *self.interception.overrides()]
 
     def _marked(self, op, call: Callable, own: Callable) -> Callable:
-        made = self.interception.call_within(op if id(op) in self.opened else None, call)
+        made = self.interception.call_within(op if op is not None and id(op) in self.opened else None, call)
         vars(made)["tfcompress_plain"] = getattr(own, "tfcompress_plain", own)
         return made
 
@@ -65,28 +70,32 @@ class _Follower:
         self.plans, self.forward = plans, forward
 
     def __call__(self, layer, number: int, f: OperationFunction, plain: Callable, args: tuple, kwargs: dict):
-        forward = self._now()
-        op = inside(layer).at(number, forward.mode.trains)
-        if op is None or op.kind != f.kind:
-            if not forward.mode.trains:
-                raise RuntimeError(_changed(layer, f.kind, "nothing" if op is None else op.kind))
-            return plain(*args, **kwargs)
-        plan = self.plans.get(id(op))
+        forward, known = self._now(), inside(layer)
+        expected = known.kind(number, forward.mode.trains)
+        if expected != f.kind:
+            raise RuntimeError(_changed(layer, f.kind, expected))
+        op = known.at(number, forward.mode.trains)
+        plan = None if op is None else self.plans.get(id(op))
         return plain(*args, **kwargs) if plan is None else run(plan, plain, args, kwargs, forward)
 
     def _now(self) -> ForwardPass:
         return self.forward if isinstance(self.forward, ForwardPass) else self.forward()
 
+    def is_missing(self, layer, number: int, kind: str) -> bool:
+        """Whether the operation of some number is a cast that this call does not need, as its input is a float."""
+        expected = inside(layer).kind(number, self._now().mode.trains)
+        return expected in CASTS and expected != kind
+
     def finish(self, layer, count: int) -> None:
-        """Checks that a call at inference computed as many operations as when the plan was made."""
-        known = inside(layer).operations
-        if count < len(known) and not self._now().mode.trains:
-            raise RuntimeError(_changed(layer, "something else", known[count].kind))
+        """Checks that a call computed as many operations as when the plan was made."""
+        missing = inside(layer).kind(count, self._now().mode.trains)
+        if missing is not None and missing not in CASTS:
+            raise RuntimeError(_changed(layer, "something else", missing))
 
 
-def _changed(layer, now: str, before: str) -> str:
+def _changed(layer, now: str, before: str | None) -> str:
+    where = f"computes {now} where it computed {before or 'nothing'} when the plan was made"
     return (
-        f"Layer {layer.name!r} ({type(layer).__name__}) computes {now} where it computed {before} when the plan "
-        "was made: its call depends on something besides its inputs and `training`. Make the plan anew after such a "
-        "change, or write the two ways as two layers."
+        f"Layer {layer.name!r} ({type(layer).__name__}) {where}: its call depends on something besides its inputs and "
+        "`training`. Make the plan anew after such a change, or write the two ways as two layers."
     )

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 LOGITS, TERMS = "logits", "terms"
-MASKED = 256.0
+MASKED = 300.0
 """Absolute value from which a term of a logit stands for a mask."""
 GAP = 10.0
 """Natural logarithm of the smallest logit's weight over that of all masked places of its row together."""

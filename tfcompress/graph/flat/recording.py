@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcompress.graph.flat.parts import parts
 from tfcompress.graph.flat.steps import Fixed, Own, Step, Value, leaves_of, map_leaves
-from tfcompress.graph.inside.functions import OperationFunction
+from tfcompress.graph.inside.functions import OperationFunction, operation_functions, passing_functions
 from tfcompress.graph.inside.interception import Interception
 from tfcompress.graph.inside.opened import can_open
 from tfcompress.graph.keras_private import (
@@ -53,7 +53,9 @@ class Run:
         self._kept: list[Any] = []
         self._count = 0
         self._frames: list[Step | None] = []
-        self._interception = Interception(self._operation, floats_only=False)
+        self._interception = Interception(
+            self._operation, (*operation_functions(), *passing_functions()), floats_only=False
+        )
         self.inputs = _samples(model, batch)
         with self._recording():
             self._run()

@@ -34,14 +34,17 @@ class Interception:
     """Hands the operations inside of open layers to a function.
 
     An operation counts if it reads or makes floats, so that sizes of batches, which may be numbers or tensors, do not
-    change the count; casts between floats do not count, for in half precision there are more of them. Operations
-    inside of a nested graph (the body of a loop, a `tf.function`) are not handed over.
+    change the count; casts between floats do not count, for in half precision there are more of them. What depends on
+    constants alone is computed at once. Operations inside of a nested graph (the body of a loop, a `tf.function`) are
+    not handed over.
 
     Args:
         handle: Function `(layer, number, function, plain, args, kwargs) -> outputs`; the number counts the operations
             of one call of the layer, and `plain(*args, **kwargs)` computes the operation.
         functions: The functions to replace; by default all.
         floats_only: Whether operations that neither read nor make floats are left out.
+        skips: Function `(layer, number, kind) -> bool`: whether the operation of that number is missing in this call,
+            since one of another kind follows.
         after: Function `(layer, count)`, called after each call of an open layer with the number of its operations.
 
     Attributes:
@@ -52,11 +55,13 @@ class Interception:
         self,
         handle: Handle,
         functions: Iterable[OperationFunction] | None = None,
+        skips: Callable[[Any, int, str], bool] | None = None,
         after: Callable[[Any, int], None] | None = None,
         floats_only: bool = True,
     ):
         self.handle, self.floats_only = handle, floats_only
         self.functions = operation_functions() if functions is None else tuple(functions)
+        self.skips: Callable[[Any, int, str], bool] = skips or (lambda layer, number, kind: False)
         self.after: Callable[[Any, int], None] = after or (lambda layer, count: None)
         self.seen: dict[tuple[int, str], OperationFunction] = {}
         self._running = threading.local()
@@ -110,8 +115,11 @@ class Interception:
         plain = now
         if f.is_swapped:
             args, plain = args[::-1], lambda a, b: now(b, a)
-        plain = self.call_within(None, plain)
-        reads_floats = not self.floats_only or any(map(_is_float, keras.tree.flatten((args, kwargs))))
+        leaves = keras.tree.flatten((args, kwargs))
+        plain = self.call_within(
+            None, plain if frame.graph is None or any(map(_is_unknown, leaves)) else _at_once(plain)
+        )
+        reads_floats = not self.floats_only or any(map(_is_float, leaves))
         if self.floats_only and f.kind in CASTS and reads_floats:
             return plain(*args, **kwargs)
         if not reads_floats:
@@ -119,9 +127,26 @@ class Interception:
             if not any(map(_is_float, keras.tree.flatten(made))):
                 return made
             plain = _giving(made)
+        while self.skips(frame.op, frame.count, f.kind):
+            frame.count += 1
         number, frame.count = frame.count, frame.count + 1
         with self.within(None):
             return self.handle(frame.op, number, f, plain, args, kwargs)
+
+
+def _at_once(plain: Callable) -> Callable:
+    """Returns a function of constants that computes its value at once, also while a graph is traced."""
+
+    def computed(*args, **kwargs):
+        with tf.init_scope():
+            return plain(*args, **kwargs)
+
+    return computed
+
+
+def _is_unknown(x: Any) -> bool:
+    """Whether a value is known only when the graph runs, or may change until then."""
+    return isinstance(x, (keras.Variable, tf.Variable)) or isinstance(x, tf.Tensor) and tf.is_symbolic_tensor(x)
 
 
 def _giving(made: Any) -> Callable:

@@ -23,6 +23,7 @@ class Inside:
         is_closed: Whether the layer can't be followed inside, and counts as one operation of unknown type.
         in_training: Number of an operation in training to its number at inference, for those that occur in both.
         signatures: Of each operation its kind, whether it depends on the inputs, and the shapes of its outputs.
+        training: The same in training.
         functions: The functions that its operations call, at inference and in training.
     """
 
@@ -30,6 +31,7 @@ class Inside:
     is_closed: bool = False
     in_training: dict[int, int] = field(default_factory=dict)
     signatures: list[tuple] = field(default_factory=list)
+    training: list[tuple] = field(default_factory=list)
     functions: dict[tuple[int, str], OperationFunction] = field(default_factory=dict)
 
     def at(self, number: int, trains: bool) -> InnerOperation | None:
@@ -37,10 +39,16 @@ class Inside:
         place = self.in_training.get(number) if trains else number
         return self.operations[place] if place is not None and place < len(self.operations) else None
 
+    def kind(self, number: int, trains: bool) -> str | None:
+        """Returns the kind of the operation of some number in a call at inference or in training; None beyond them."""
+        signatures = self.training if trains else self.signatures
+        return signatures[number][0] if number < len(signatures) else None
+
     def take_over(self, before: "Inside | None") -> None:
         """Keeps what was known of the layer in training, if it still computes the same."""
         if before is not None and before.signatures == self.signatures:
-            self.in_training, self.functions = before.in_training, before.functions | self.functions
+            self.in_training, self.training = before.in_training, before.training
+            self.functions = before.functions | self.functions
 
     def align(self, signatures: list[tuple]) -> None:
         """Matches the operations of a call in training with those at inference.
@@ -48,6 +56,7 @@ class Inside:
         Args:
             signatures: Those of the operations in training, in order.
         """
+        self.training = signatures
         matcher = difflib.SequenceMatcher(None, signatures, self.signatures, autojunk=False)
         self.in_training = {
             block.a + k: block.b + k for block in matcher.get_matching_blocks() for k in range(block.size)
@@ -103,7 +112,7 @@ def operations(model: keras.Model) -> list[tuple[str, Any]]:
     found = []
     for path, op in leaves(model):
         known = inside(op)
-        if known is None or known.is_closed or is_container(op):
+        if known is None or known.is_closed or is_container(op) or spec_of(op).axes:  # the last for their weights
             found.append((path, op))
     for path, op in open_layers(model):
         known = inside(op)
