@@ -179,9 +179,7 @@ def test_a_subclassed_model_whose_call_can_not_be_followed_is_refused(own_layers
 
     model = Strange()
     model(np.zeros((1, 4), "float32"))
-    with pytest.raises(
-        ValueError, match="'strange' is subclassed, and its own call can't be followed: it draws random"
-    ):
+    with pytest.raises(ValueError, match="'strange' .* can't be followed: it draws random .* tfc.Compression"):
         flat(model)
 
 

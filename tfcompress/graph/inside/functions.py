@@ -123,3 +123,6 @@ def _bound(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:
 
 def _holds_tensors(x: Any) -> bool:
     return any(isinstance(part, (tf.Tensor, np.ndarray)) for part in keras.tree.flatten(x))
+
+
+operation_functions()  # found when the module is imported, before anything replaces some of them
