@@ -36,7 +36,7 @@ def flat_name(path: str) -> str:
 
 
 def config_of(op) -> dict:
-    """Returns the constructor arguments for a copy of an operation, with functions as objects.
+    """Returns the constructor arguments for a copy of an operation, with a user's functions as objects.
 
     Keras writes only the name of a function, and finds only registered ones again, or another one of the same name
     (`keras.ops.gelu` is not `keras.activations.gelu`).
@@ -45,7 +45,19 @@ def config_of(op) -> dict:
         warnings.simplefilter("ignore")  # Keras warns that a lambda can't be serialized; here it need not be
         config = op.get_config()
     live = {name: getattr(op, name, None) for name in config}
-    return config | {name: value for name, value in live.items() if inspect.isfunction(value) or _is_yours(op, value)}
+    return config | {
+        name: value for name, value in live.items() if _is_lost(config[name], value) or _is_yours(op, value)
+    }
+
+
+def _is_lost(written: Any, value: Any) -> bool:
+    """Whether a function is not the one that Keras finds under what it wrote of it."""
+    if not inspect.isfunction(value):
+        return False
+    try:
+        return keras.activations.get(written) is not value
+    except (ValueError, TypeError):
+        return True
 
 
 def _is_yours(op, value) -> bool:

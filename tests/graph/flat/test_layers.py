@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfcompress.graph.flat.layers import AlongBatch, Constant, Weight
+from tfcompress.graph.flat.layers import AlongBatch, ConstantTensor, Weight
 
 
 @pytest.mark.parametrize("leading, shape", [(True, (1, 4)), (False, (4,))])
@@ -27,8 +27,8 @@ def test_a_weight_is_read_in_the_type_that_a_layer_computes_in():
 
 
 def test_a_constant_keeps_its_type():
-    layer = Constant([[1, 2]], "int32")
-    again = Constant.from_config(layer.get_config())
+    layer = ConstantTensor([[1, 2]], "int32")
+    again = ConstantTensor.from_config(layer.get_config())
     assert again(np.zeros((3, 1))).dtype == "int32" and again(keras.Input((1,))).shape == (1, 2)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfcompress.graph.clone import Copies, flat_name
 from tfcompress.graph.flat.kernels import Kernels
-from tfcompress.graph.flat.layers import AlongBatch, Constant, Weight
+from tfcompress.graph.flat.layers import AlongBatch, ConstantTensor, Weight
 from tfcompress.graph.flat.steps import Fixed, Own, Step, Value, Varying, leaves_of, map_leaves, needed_steps
 from tfcompress.graph.flat.stock_operations import CantFollow, call_stock, shown
 from tfcompress.graph.inside.functions import OperationFunction, named_arguments_of
@@ -137,7 +137,7 @@ class Emitter:
         if not hasattr(x, "shape") or isinstance(x, keras.KerasTensor):
             return x
         x = np.asarray(x)
-        return Constant(x.tolist(), x.dtype.name, name=self._name("constant"))(self._anchor)
+        return ConstantTensor(x.tolist(), x.dtype.name, name=self._name("constant"))(self._anchor)
 
     def _function(self, step: Step, around: Step) -> Any:
         known = named_arguments_of(step.op, step.args, step.kwargs)
@@ -188,7 +188,7 @@ class Emitter:
         a, b = x.first.array, x.second.array
         if a.ndim == 0 or a.shape[1:] != b.shape[1:] or not (a == b[:1]).all() or not (b == b[:1]).all():
             return x
-        one = Constant(a[:1].tolist(), a.dtype.name, name=self._name("constant"))(self._anchor)
+        one = ConstantTensor(a[:1].tolist(), a.dtype.name, name=self._name("constant"))(self._anchor)
         return self._repeat(one)
 
     def _repeat(self, x: Any) -> Any:

@@ -77,7 +77,7 @@ class Weight(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfcompress")
-class Constant(keras.layers.Layer):
+class ConstantTensor(keras.layers.Layer):
     """Yields a constant, such as the numbers of places that an embedding of positions looks up.
 
     Args:
@@ -130,5 +130,5 @@ def _cut(layer: Weight, left: Any) -> dict:
 
 
 describe(Weight, flow="weight", weight="c", resize=_cut)
-describe(Constant, flow="constant", grid="same")
+describe(ConstantTensor, flow="constant", grid="same")
 describe(AlongBatch, flow="first", grid="same", pushes=True)
