@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tfcompress.channels import rules_composite  # noqa: F401 (more rules)
+from tfcompress.channels import rules_composite, rules_inside, rules_places  # noqa: F401 (more rules)
 from tfcompress.channels.labels import KEPT, Labels, Signal
 from tfcompress.channels.rules import INPUT, OUTPUT, STILL, UNDESCRIBED, ChannelUse, LabelCall, rule_of
 from tfcompress.graph.keras_private import check_graph

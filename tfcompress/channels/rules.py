@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfcompress.channels.labels import KEPT, Labels, Signal, signal
 from tfcompress.layer_table.axes import Axes
@@ -143,17 +142,36 @@ def unknown(call: LabelCall) -> list[Signal]:
 
 @flow("whole")
 def whole(call: LabelCall) -> list[Signal]:
-    """Marks all channels as not removable, because each value depends on all of them."""
-    return call.kept(ACROSS)
+    """Marks all channels as not removable, because each value depends on all of them.
+
+    Channels on an axis that the operation does not work along pass on, such as the heads of a softmax of scores.
+    """
+    return rule_of("along")(call)
+
+
+@flow("along")
+def along(call: LabelCall) -> list[Signal]:
+    """Passes on the channels of an operation that works along other axes, each place by itself."""
+    axes = getattr(call.op, "axis", None)
+    axes = [axes] if isinstance(axes, int) else list(axes or [])
+    if len(call.inputs) != 1 or not axes or hasattr(call.op, "groups"):
+        return call.kept(ACROSS)
+    (given,), (shape,) = call.inputs, call.shapes
+    axes = [k if k < 0 else k - len(given.shape) - 1 for k in axes]
+    if given.axis in axes or given.shape != tuple(shape) or given.labels.size == 1:
+        return call.kept(ACROSS)
+    return [noted(call, Signal(given.labels, shape))]
 
 
 @flow("mix")
 def mix(call: LabelCall) -> list[Signal]:
     """Makes new channels as weighted sums over all input channels (Dense, convolution)."""
     old = last_labels(call, call.inputs[0])
+    if call.spec.is_table:
+        call.keep(call.inputs[0].labels, ACROSS)  # numbers of entries, no channels
     use, shape = call.use(), call.shapes[0]
     if use.output is None:
-        use.output = signal(_new(call, shape[-1]), shape)
+        use.output = signal(new_labels(call, shape[-1]), shape)
         use.inner = use.output.vector() if call.spec.step else None
     new = use.output.vector()
     if len(call.inputs) > 1:  # initial states
@@ -164,7 +182,7 @@ def mix(call: LabelCall) -> list[Signal]:
     return [signal(new, shape) for shape in call.shapes]
 
 
-def _new(call: LabelCall, count: int) -> np.ndarray:
+def new_labels(call: LabelCall, count: int) -> np.ndarray:
     """Returns new labels, marked as not removable if the layer can't be made narrower."""
     new = call.labels.fresh(count)
     function = activation(call.op)
@@ -243,7 +261,7 @@ def attention_inputs(args: tuple, kwargs: dict) -> tuple:
     return query, value, value if key is None else key
 
 
-@flow("merge")
+@flow("merge", "choose")
 def merge(call: LabelCall) -> list[Signal]:
     """Joins the channels of all inputs of an operation that works value by value, with broadcasting."""
     (shape,) = call.shapes
@@ -253,12 +271,12 @@ def merge(call: LabelCall) -> list[Signal]:
         for x in keras.tree.flatten((call.args, call.kwargs))
         if not isinstance(x, (Signal, bool, str)) and x is not None
     ]
-    if any(np.size(x) > 1 for x in constants):
-        return call.kept(CONSTANT)
     axes = {x.axis for x in given if (x.labels != x.labels.reshape(-1)[0]).any()}
     if len(axes) > 1:
         return call.kept(MOVED)
     axis = axes.pop() if axes else -1
+    if any(_is_long(np.shape(x), axis) for x in constants):
+        return call.kept(CONSTANT)
     result = None
     for x in given:
         if shape and (len(x.shape) < -axis or x.shape[axis] != shape[axis]):
@@ -272,11 +290,19 @@ def merge(call: LabelCall) -> list[Signal]:
             result = vector
     if result is None:
         return call.kept(STILL)
-    return [_noted(call, signal(result, shape, axis))]
+    return [noted(call, signal(result, shape, axis))]
 
 
-def _noted(call: LabelCall, made: Signal) -> Signal:
+def _is_long(shape: tuple[int, ...], axis: int) -> bool:
+    """Whether an array has more than one entry along an axis."""
+    return len(shape) >= -axis and shape[axis] > 1
+
+
+def noted(call: LabelCall, made: Signal) -> Signal:
+    """Notes the output of an operation, whose labels are joined with those of an earlier call; returns it."""
     use = call.use()
+    if made.shape and made.shape[made.axis] is None:
+        return made
     if use.output is not None:
         # a shared operation has one set of sizes, so the outputs of both calls must have the same
         if use.output.shape != made.shape or use.output.axis != made.axis:
@@ -300,7 +326,7 @@ def concat(call: LabelCall) -> list[Signal]:
     ):
         return _along_another(call, shape, axis)
     vector = np.concatenate([np.broadcast_to(x.labels.reshape(-1), (x.shape[axis],)) for x in given])
-    return [_noted(call, signal(vector, shape, axis))]
+    return [noted(call, signal(vector, shape, axis))]
 
 
 def _along_another(call: LabelCall, shape, axis) -> list[Signal]:
@@ -311,43 +337,20 @@ def _along_another(call: LabelCall, shape, axis) -> list[Signal]:
     vectors = [x.vector() for x in call.inputs]
     for other in vectors[1:]:
         call.labels.join(vectors[0], other, call.path, MEETS)
-    return [_noted(call, signal(vectors[0], shape, axes.pop()))]
-
-
-@flow("move")
-def move(call: LabelCall) -> list[Signal]:
-    """Applies an operation that only rearranges values (reshape, transpose, slice) to the labels."""
-    (given,) = call.inputs[:1]
-    (shape,) = call.shapes
-    if len(call.inputs) != 1 or None in given.shape or None in shape:
-        return call.kept(STILL)
-    full = tf.constant(np.broadcast_to(given.labels, given.shape)[None].astype("int32"))
-    args = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.args)
-    kwargs = keras.tree.map_structure(lambda x: full if isinstance(x, Signal) else x, call.kwargs)
-    made = np.asarray(call.op.call(*args, **kwargs))
-    if made.shape != (1, *shape):
-        return call.kept(STILL)
-    made = made[0]
-    for axis in range(made.ndim):
-        first = np.take(made, [0], axis)
-        made = first if (made == first).all() else made
-    longer = [k for k, n in enumerate(made.shape) if n > 1]
-    # a slice of some channels by number would select others once channels are removed
-    known = set(np.unique(given.labels).tolist()) == set(np.unique(made).tolist())
-    if len(longer) > 1 or not known:
-        return call.kept(MOVED if known else PART)
-    return [_noted(call, Signal(made, tuple(shape)))]
+    return [noted(call, signal(vectors[0], shape, axes.pop()))]
 
 
 @flow("reduce")
 def reduced(call: LabelCall) -> list[Signal]:
     """Removes reduced axes from the labels; if the channel axis is reduced, no channel can be removed."""
-    (given,), (shape,) = call.inputs, call.shapes
+    given, shape = call.inputs[0], call.shapes[0]
     rank = len(given.shape) + 1
-    axes = call.op.axis
+    axes = getattr(call.op, "axis", getattr(call.op, "axes", None))
     axes = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
     gone = {k % rank - rank for k in axes}
-    if given.axis in gone or -rank in gone or not shape:
+    if given.axis in gone or -rank in gone or not shape or len(call.inputs) != 1:
         return call.kept(ACROSS)
     axis = given.axis if call.op.keepdims else given.axis + sum(k > given.axis for k in gone)
-    return [_noted(call, signal(given.vector(), shape, axis))]
+    made = signal(given.vector(), shape, axis)
+    noted(call, made)
+    return [made for _ in call.shapes]

@@ -52,8 +52,8 @@ def shrink_with_map(model: keras.Model, channels: Channels, dead: np.ndarray) ->
         if use is None or not _touched(use, alive):
             return None
         changed = arguments(op, _left(use, alive))
-        if not isinstance(op, keras.layers.Layer) and not changed:
-            return None  # a node without sizes of its own
+        if not changed and not _cut_weights(use, alive):
+            return None  # nothing in it has a size
         config = {**config_of(op), "name": flat_name(path), **changed}
         return [New(type(op).from_config(config), _sliced(op, use, alive), getattr(op, "trainable", True))]
 
@@ -111,6 +111,10 @@ def _touched(use: ChannelUse, alive) -> bool:
     vectors = [v for entry in use.weights.values() for v in entry] + [use.inner]
     vectors += [use.output.vector()] if use.output is not None else []
     return any(v is not None and not alive[v].all() for v in vectors)
+
+
+def _cut_weights(use: ChannelUse, alive) -> bool:
+    return any(v is not None and not alive[v].all() for entry in use.weights.values() for v in entry)
 
 
 def _left(use: ChannelUse, alive) -> Left:

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.graph.keras_private import full_precision, layers_inside
+from tfcompress.graph.keras_private import full_precision, layers_inside, twin
 from tfcompress.graph.plain_layers import is_special, plain_layer
 from tfcompress.graph.rebuild import rebuild
-from tfcompress.layer_table.lookup import spec_of
+from tfcompress.layer_table.lookup import describe_object, is_of_keras, row_of_object, spec_of
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,32 @@ def flat_name(path: str) -> str:
 def config_of(op) -> dict:
     """Returns the constructor arguments for a copy of an operation, with a user's functions as objects.
 
-    Keras writes only the name of a function, and finds only registered ones again.
+    Keras writes only the name of a function, and finds only registered ones again, or another one of the same name
+    (`keras.ops.gelu` is not `keras.activations.gelu`).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns that a lambda can't be serialized; here it need not be
         config = op.get_config()
     live = {name: getattr(op, name, None) for name in config}
-    return config | {name: value for name, value in live.items() if _is_yours(value)}
+    return config | {
+        name: value for name, value in live.items() if _is_lost(config[name], value) or _is_yours(op, value)
+    }
 
 
-def _is_yours(value) -> bool:
-    return inspect.isfunction(value) and not value.__module__.startswith("keras.")
+def _is_lost(written: Any, value: Any) -> bool:
+    """Whether a function is not the one that Keras finds under what it wrote of it."""
+    if not inspect.isfunction(value):
+        return False
+    try:
+        return keras.activations.get(written) is not value
+    except (ValueError, TypeError):
+        return True
+
+
+def _is_yours(op, value) -> bool:
+    """Whether a value is a regularizer, constraint or initializer of one's own, which only a registered class names."""
+    kinds = (keras.regularizers.Regularizer, keras.constraints.Constraint, keras.initializers.Initializer)
+    return is_of_keras(op) and isinstance(value, kinds) and not is_of_keras(value)
 
 
 def copy_with_changes(
@@ -80,14 +95,20 @@ def copy_with_changes(
         ['InputLayer', 'Dense', 'Dense']
     """
     made: dict[int, tuple[Any, list[New] | None, tuple]] = {}
+    kept: set[int] = set()
 
     def replace(path, op):
-        changed = change(path, op)
-        layers = (_copy(path, op),) if changed is None else tuple(new.layer for new in changed)
+        changed = made[id(op)][1] if id(op) in made else change(path, op)
+        copy = twin(op, flat_name(path)) if id(op) in kept else None
+        layers = (copy or _copy(path, op),) if changed is None else tuple(new.layer for new in changed)
         made[id(op)] = (op, changed, layers)
         return lambda *args, **kwargs: _chain(layers, args, kwargs)
 
     flat = rebuild(model, replace)
+    strange = {key for key, (op, changed, layers) in made.items() if changed is None and not _fits(layers[0], op)}
+    if strange:  # their configuration builds other layers, so they are kept
+        kept |= strange
+        flat = rebuild(model, replace)
     for op, changed, layers in made.values():
         if changed is None:
             _take_over(layers[0], op)
@@ -121,6 +142,55 @@ def _plain(path, op) -> list[New] | None:
     return [New(layer, weights, op.trainable)]
 
 
+class Copies:
+    """Copies of layers, each made once, which get the weights at the end.
+
+    A layer that its own configuration does not rebuild is kept as the same object.
+
+    Args:
+        kept: Ids of layers that share their weights with their copies.
+    """
+
+    def __init__(self, kept: set[int] | None = None):
+        self.kept = kept or set()
+        self._made: dict[int, tuple[Any, Any, list[New] | None]] = {}
+
+    def of(self, path: str, op: Any) -> Any:
+        """Returns the copy of a layer or operation.
+
+        Args:
+            path: Path of the layer in the model.
+            op: The layer or operation; one without state is its own copy.
+        """
+        if id(op) not in self._made:
+            changed = _plain(path, op)
+            copy = (
+                twin(op, flat_name(path))
+                if id(op) in self.kept
+                else _copy(path, op)
+                if changed is None
+                else changed[0].layer
+            )
+            self._made[id(op)] = (op, copy, changed)
+        return self._made[id(op)][1]
+
+    def set_weights(self) -> set[int]:
+        """Gives the copies that were called the weights of the layers; returns the ids of layers that they don't fit.
+
+        Such a layer's configuration builds another one.
+        """
+        strange = set()
+        for key, (op, copy, changed) in self._made.items():
+            if changed is not None:
+                _set(changed[0])
+            elif getattr(copy, "built", True):
+                if _fits(copy, op):
+                    _take_over(copy, op)
+                else:
+                    strange.add(key)
+        return strange
+
+
 def _chain(layers, args, kwargs):
     if not layers:
         return args[0]
@@ -134,17 +204,57 @@ def _copy(path, op):
     # a Lambda or an operation holds code, which no configuration can copy, and no state
     if not isinstance(op, keras.layers.Layer) or spec_of(op).holds_code:
         return op
-    return type(op).from_config({**config_of(op), "name": flat_name(path)})
+    try:
+        made = _rebuilt(op, flat_name(path))
+    except Exception:  # whatever the layer's own code raises; the layer need not change
+        made = op if flat_name(path) == op.name else twin(op, flat_name(path))
+    if (row := row_of_object(op)) is not None:
+        describe_object(made, row)
+    return made
+
+
+def _rebuilt(op, name: str) -> keras.layers.Layer:
+    """Builds a layer anew from its configuration, of which its constructor gets the arguments that it takes."""
+    if spec_of(op).is_identity and is_of_keras(op) and not op.variables and not _has_config(op):
+        return type(op)(name=name, dtype=op.dtype_policy)
+    config = {**config_of(op), "name": name}
+    taken = inspect.signature(type(op).__init__).parameters
+    if "from_config" in vars(type(op)) or any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return type(op).from_config(config)
+    made = type(op).from_config({key: value for key, value in config.items() if key in taken})
+    made.name = name
+    if made.dtype_policy.name != op.dtype_policy.name:
+        raise ValueError(f"Layer {op.name!r} has another dtype than its configuration gives.")
+    return made
+
+
+def _has_config(op) -> bool:
+    try:
+        op.get_config()
+    except NotImplementedError:  # Identity, when its dtype was given as an object
+        return False
+    return True
 
 
 def _take_over(copy, op) -> None:
-    if copy is op:
+    if copy is op or _shares(copy, op):
         return
     for mine, theirs in zip(copy.variables, op.variables, strict=True):
         mine.assign(full_precision(theirs))
     copy.trainable = op.trainable
     for mine, theirs in zip(layers_inside(copy), layers_inside(op), strict=True):
         mine.trainable = theirs.trainable
+
+
+def _shares(copy, op) -> bool:
+    """Whether a copy is a twin, which has the same weights."""
+    mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
+    return len(mine) == len(theirs) and all(a is b for a, b in zip(mine, theirs, strict=True))
+
+
+def _fits(copy, op) -> bool:
+    mine, theirs = getattr(copy, "variables", []), getattr(op, "variables", [])
+    return [tuple(v.shape) for v in mine] == [tuple(v.shape) for v in theirs]
 
 
 def _set(new: New) -> None:

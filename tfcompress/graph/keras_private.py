@@ -283,6 +283,29 @@ def keep_input_dtypes(model: keras.Model) -> list[tuple[Any, str, Any]]:
     return [(graph, name, lambda flat: flat)] if hasattr(graph, name) else []
 
 
+def twin(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
+    """Returns a layer of another name that shares everything with a layer, its weights and the layers inside too."""
+    made = object.__new__(type(layer))
+    made.__dict__.update(layer.__dict__)
+    made.__dict__.update(name=name, _inbound_nodes=[], _outbound_nodes=[])
+    return made
+
+
+def keras_mask(x: Any) -> Any:
+    """Returns the mask of padded steps that Keras attached to a tensor; None if there is none."""
+    return backend.get_keras_mask(x)
+
+
+def maker_of(x: keras.KerasTensor) -> Operation:
+    """Returns the operation that made a symbolic tensor."""
+    return x._keras_history.operation
+
+
+def set_keras_mask(x: Any, mask: Any) -> None:
+    """Attaches a mask of padded steps to a tensor."""
+    backend.set_keras_mask(x, mask)
+
+
 def is_training() -> bool:
     """Whether the running call of a model or layer has `training=True`."""
     context = global_state.get_global_attribute("current_call_ctx")

@@ -74,7 +74,7 @@ def _einsum(layer) -> np.ndarray:
     config = layer.get_build_config()["input_shape"]
     sizes = dict(zip(data, config, strict=True))
     summed = [k for k in data if k in letters]
-    if data[0] in letters or any(k in output for k in summed) or spec_of(layer).flow == "still" and "..." in data:
+    if data[0] in letters or any(k in output for k in summed) or spec_of(layer).flow != "mix" and "..." in data:
         raise ValueError(f"Layer {layer.name!r}: equation {layer.equation!r} can't be read back into a plain kernel.")
     count = int(np.prod([sizes[k] for k in summed]))
     shape = [count if k == data[0] else sizes[k] if k in summed else 1 for k in data]

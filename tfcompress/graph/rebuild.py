@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 import keras
 
-from tfcompress.graph.keras_private import Operation, check_graph, input_specs, nodes_in_order, output_structure
+from tfcompress.graph.keras_private import (
+    Operation,
+    check_graph,
+    has_graph,
+    input_specs,
+    nodes_in_order,
+    output_structure,
+)
 from tfcompress.graph.tree import leaves
 
 
@@ -44,16 +51,16 @@ def walk(model: keras.Model, inputs: list, visit: Callable):
     Args:
         model: A Functional or Sequential model.
         inputs: One value per input tensor, in flat order; any object that is no container.
-        visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation in
-            order of execution. `args` and `kwargs` are those of the call with values in the place of tensors;
-            `outputs` are the tensors that the call made when the model was built; it returns one value for each of
-            them, in their structure.
+        visit: Function `(path, op, args, kwargs, outputs) -> values`, called for every call of a leaf operation, or of
+            a subclassed model, in order of execution. `args` and `kwargs` are those of the call with values in the
+            place of tensors; `outputs` are the tensors that the call made when the model was built; it returns one
+            value for each of them, in their structure.
 
     Returns:
         The values of the model's outputs, in the structure of its outputs.
 
     Raises:
-        ValueError: If the model, or one inside, is subclassed, so that it has no graph.
+        ValueError: If the model is subclassed, so that it has no graph.
     """
     paths = {id(op): path for path, op in leaves(model)}
 
@@ -65,7 +72,7 @@ def walk(model: keras.Model, inputs: list, visit: Callable):
                 continue
             args, kwargs = node.arguments.fill_in(values)
             op = node.operation
-            if isinstance(op, keras.Model):
+            if isinstance(op, keras.Model) and has_graph(op):
                 made = run(op, keras.tree.flatten(args[0] if len(args) == 1 else args))
             else:
                 made = visit(paths.get(id(op), op.name), op, args, kwargs, node.outputs)

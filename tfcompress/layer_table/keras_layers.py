@@ -17,12 +17,16 @@ def _einsum(layer, spec):
     # as Dense: the last axis of the input is summed over, the last of the output is new
     plain = data[:-1] == output[:-1] and letters in (data[-1] + output[-1], output[-1] + data[-1])
     plain = plain and data[-1] != output[-1] and layer.bias_axes in (None, output[-1])
-    return replace(spec, axes=axes, flow="mix" if plain else "still")
+    return replace(spec, axes=axes, flow="mix" if plain else "project" if len(letters) > 2 else "still")
 
 
 def _einsum_shape(layer, left):
     whole = layer.get_config()["output_shape"]
-    return {"output_shape": (*whole[:-1], left.outputs) if isinstance(whole, (list, tuple)) else left.outputs}
+    if not isinstance(whole, (list, tuple)):
+        return {"output_shape": left.outputs}
+    if len(whole) != len(left.shape):
+        return {"output_shape": (*whole[:-1], left.outputs)}
+    return {"output_shape": tuple(a if b is None else b for a, b in zip(whole, left.shape, strict=True))}
 
 
 def _conv(layer, spec):

@@ -8,12 +8,12 @@ from tfcompress.layer_table import operation_rewrites as single
 from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
 from tfcompress.layer_table.keras_layers_without_kernels import resized
 from tfcompress.layer_table.registry import describe_operation
-from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, SAME, SIGMOID, SOFTMAX
+from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, NONE, SAME, SIGMOID, SOFTMAX
 
 
 def _over_last(op, spec):
     """Describes Softmax, which over the last axis reads all channels."""
-    return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "still")
+    return replace(spec, flow="whole" if getattr(op, "axis", -1) in (-1, None) else "along")
 
 
 def _unit_length(op, spec):
@@ -129,15 +129,22 @@ describe_operation("Max", "Min", flow="reduce", grid=SAME, pushes=True)
 describe_operation("Mean", flow="reduce", function="mean")
 describe_operation("Sum", flow="reduce")
 # on the scale of their input, like the layers of these names
-describe_operation("Pad", "Stack", flow="still", grid=JOIN)  # the padding value shares the scale too
-describe_operation("Where", flow="still", grid=JOIN, passes_masks=True)
+describe_operation("Pad", flow="pad", grid=JOIN)  # the padding value shares the scale too
+describe_operation("Stack", flow="stack", grid=JOIN)
+describe_operation("Where", flow="choose", grid=JOIN, passes_masks=True)
 describe_operation("AveragePool", flow="still", grid=AVERAGE)
 describe_operation("MaxPool", flow="still", grid=SAME, pushes=True)
 describe_operation("Resize", flow="still", refine=resized)
+describe_operation("Flip", "Moveaxis", "Swapaxes", "Tile", "Repeat", flow="move", grid=SAME)
+describe_operation("Roll", "Take", flow="place", grid=SAME)
+describe_operation("Split", flow="split", grid=SAME)
+describe_operation("BroadcastTo", "Ravel", "TakeAlongAxis", "TopK", flow="still", grid=SAME)
 describe_operation(
-    "BroadcastTo", "Flip", "Moveaxis", "Ravel", "Repeat", "Roll", "Split", "Swapaxes", "Take", "TakeAlongAxis",
-    "Tile", "TopK", flow="still", grid=SAME,
+    "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual", flow="choose",
+    grid=NONE,
 )  # fmt: skip
+describe_operation("StopGradient", grid=SAME)
+describe_operation("LogicalNot", "OnesLike", "ZerosLike", grid=NONE)
 
 # ConvNeXt
 describe_operation("LayerScale", axes={"gamma": "c"}, affine=True)
@@ -147,6 +154,6 @@ describe_operation("Conv", flow="unknown", refine=_convolution)
 describe_operation("DepthwiseConv", flow="unknown", refine=_depthwise_convolution)
 describe_operation("DotProductAttention", flow="whole", refine=_plain_attention)
 
-# products of two activations, of which only the MACs are known
-describe_operation("Matmul", flow="unknown", count_macs=mac_counts.matmul, refine=_with_kernel)
-describe_operation("Einsum", flow="unknown", count_macs=mac_counts.einsum)
+# products of two activations
+describe_operation("Matmul", flow="matmul", count_macs=mac_counts.matmul, refine=_with_kernel)
+describe_operation("Einsum", flow="einsum", count_macs=mac_counts.einsum)

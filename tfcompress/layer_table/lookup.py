@@ -13,7 +13,16 @@ from tfcompress.layer_table.activations import (
     is_elementwise,
     probabilities,
 )
-from tfcompress.layer_table.registry import arguments, describe, is_of_keras, remove_rows, rows, spec_of
+from tfcompress.layer_table.registry import (
+    arguments,
+    describe,
+    describe_object,
+    is_of_keras,
+    remove_rows,
+    row_of_object,
+    rows,
+    spec_of,
+)
 from tfcompress.layer_table.spec import (
     AVERAGE,
     BLEND,

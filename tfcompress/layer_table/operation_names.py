@@ -14,6 +14,8 @@ NO_OPERATION = {
     "stop_gradient", "vectorize",
 }  # fmt: skip
 
+PASSING = ("stop_gradient",)  # of these, functions that return what they get as another tensor
+
 # Functions of TensorFlow by the kind of operation; most have the name of the function of Keras.
 OF_TENSORFLOW = {
     "Absolute": ("abs", "math.abs"),
@@ -107,3 +109,21 @@ OF_TENSORS = {
     "Greater": ("gt",),
     "GreaterEqual": ("ge",),
 }
+
+# How the arguments of functions of TensorFlow are those of the operations of Keras.
+REDUCING = ("Mean", "Sum", "Max", "Min", "Prod", "Argmax", "Argmin")  # axis and keepdims
+UNARY = (
+    "Absolute", "Cos", "Elu", "Erf", "Exp", "Floor", "Log", "Negative", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
+    "Silu", "Sin", "Softplus", "Sqrt", "Square", "Tanh",
+)  # fmt: skip
+SUMS = ("Add",)
+BINARY = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Power")
+OPTIONS = {
+    "Concatenate": {"axis": "axis"}, "Cumsum": {"axis": "axis"}, "ExpandDims": {"axis": "axis"},
+    "Flip": {"axis": "axis"}, "Gelu": {"approximate": "approximate"}, "LeakyRelu": {"alpha": "negative_slope"},
+    "LogSoftmax": {"axis": "axis"}, "Softmax": {"axis": "axis"}, "Squeeze": {"axis": "axis"},
+    "Stack": {"axis": "axis"}, "Transpose": {"perm": "axes"},
+}  # fmt: skip
+"""By kind, the arguments behind the first: their name in TensorFlow to that in Keras."""
+
+PRODUCTS = ("Matmul", "Dot")  # of two tensors; with a matrix as the second, what Dense computes

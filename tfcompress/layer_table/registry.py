@@ -1,6 +1,7 @@
 """Adds rows to the layer table, and finds the row of a layer."""
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from tfcompress.validation import checks
 
 _table: dict[type, LayerSpec] = {}
 _refine: dict[type, Callable[[object, LayerSpec], LayerSpec]] = {}
+_objects: "weakref.WeakKeyDictionary[Any, LayerSpec]" = weakref.WeakKeyDictionary()
 _operations: dict[str, tuple[LayerSpec, Callable | None]] = {}
 
 
@@ -76,6 +78,21 @@ def describe_operation(
         _operations[name] = (LayerSpec(axes=axes or {}, **facts), refine)
 
 
+def describe_object(layer: Any, spec: LayerSpec) -> None:
+    """Sets the row of one layer object, whatever its type's is; its copies get it too.
+
+    Args:
+        layer: A layer.
+        spec: Its row.
+    """
+    _objects[layer] = spec
+
+
+def row_of_object(layer: Any) -> LayerSpec | None:
+    """Returns the row that was set for one layer object alone; None for other layers."""
+    return _objects.get(layer) if isinstance(layer, keras.layers.Layer) else None
+
+
 def spec_of(layer: Any) -> LayerSpec:
     """Returns the row of the layer table for a layer or operation; `UNKNOWN` for a type without one.
 
@@ -85,6 +102,8 @@ def spec_of(layer: Any) -> LayerSpec:
     if isinstance(layer, InnerOperation):
         spec, refine = _operations.get(layer.kind, (UNKNOWN, None))
         return refine(layer, spec) if refine else spec
+    if (own := row_of_object(layer)) is not None:
+        return own
     kind: Any = type(layer)
     for cls in kind.__mro__:
         if cls in _table:

@@ -26,6 +26,8 @@ _GRIDS = (OWN, SAME, AVERAGE, BLEND, FIXED, FUSE, FOLD, JOIN, NONE)
 
 FLOWS = (  # how channels travel; `channels/rules.py` has a rule for each
     *("mix", "grouped", "pass", "whole", "merge", "concat", "move", "reduce", "both", "each step", "attention"),
+    *("choose", "stack", "split", "pad", "place", "along", "matmul", "einsum", "first", "weight", "constant"),
+    "project",
     *("still", "unknown"),
 )
 
@@ -67,7 +69,11 @@ class LayerSpec:
         flow: How channels travel: "mix" (new channels), "grouped" (new ones, group by
             group), "pass" (each by itself), "whole" (needs all of them), "merge" (combined one by one), "concat",
             "move" (values change places), "reduce" (some axes vanish), "both" (two directions), "each step" (the
-            layer inside, at every step), "attention", "still" (can't be cut) or "unknown".
+            layer inside, at every step), "attention", "choose" (one of the inputs at each place, or whether one is
+            larger), "stack", "split", "pad", "place" (values at some places), "along" (needs all along one axis),
+            "matmul" and "einsum" (of two activations), "first" (that of the first input), "weight" (makes channels of
+            nothing), "constant",
+            "project" (makes heads, or reads them), "still" (can't be cut) or "unknown".
         width: Constructor argument that sets the number of output channels, if there is one.
         resize: Function `(layer, Left) -> dict` of constructor arguments that change when channels are cut; None where
             `width` is the only one.

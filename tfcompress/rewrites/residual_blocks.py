@@ -18,6 +18,7 @@ from tfcompress.layer_table.lookup import spec_of
 
 BLOCK, LAYER = "block", "layer"
 BATCH = 64
+_READ = {"weight": 0, "constant": 0, "first": 1}  # how many of its inputs an operation reads the values of
 
 Picks = dict[int, int]
 """For each removed operation, by `id(operation)`: the number of the input that replaces its output."""
@@ -79,6 +80,7 @@ class ReducedGraph:
             given = tuple(x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, _Tensor))
             if id(op) in picks:
                 return [given[picks[id(op)]]]
+            given = given[: _READ.get(spec_of(op).flow, len(given))]
             made = tuple(tensor(x.shape) for x in outputs)
             self.nodes.append(_Node(path, op, given, made))
             return list(made)

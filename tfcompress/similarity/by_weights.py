@@ -89,8 +89,27 @@ class _Follower:
         shapes = [tuple(x.shape[1:]) for x in outputs]
         call = StreamCall(path, op, spec_of(op), self.channels.uses[id(op)], args, kwargs, shapes)
         rule = self._rules.get(call.spec.flow) if call.given else None
-        made = rule(call) if rule and call.use.output is not None else None
+        if rule is None or self._splits(call):
+            self._keep_apart(call)
+            return [plain(shape) for shape in shapes]
+        made = rule(call) if call.use.output is not None else None
         return [made or plain(shape) for shape in shapes]
+
+    def _splits(self, call: StreamCall) -> bool:
+        """Whether an operation splits the axis of channels, as into heads and their entries."""
+        stream, out = call.given[0], call.use.output
+        return (
+            call.spec.flow == "move"
+            and stream.labels is not None
+            and out is not None
+            and out.labels.size < len(stream.labels)
+        )
+
+    def _keep_apart(self, call: StreamCall) -> None:
+        """Adds features by which no two channels are alike, where they are not followed any further."""
+        for stream in call.given:
+            if stream.labels is not None:
+                self.features.append(Feature(call.path, stream.labels, np.eye(len(stream.labels)), True))
 
     def _directed(self, call: StreamCall, stream: Stream) -> Stream:
         """Adds a feature that compares channels by direction; the stream continues with their sizes."""
@@ -221,6 +240,8 @@ class _Follower:
             return made
         count = len(made.labels)
         full = [s for s in call.given if s.labels is not None and len(s.labels) == count]
+        if not full:
+            return made
         others = len(full) < len(call.given) or bool(call.numbers)
         # a number divided by the channels is not proportional to them
         is_factor = spec.product or spec.is_quotient and len(call.given) == 1 and isinstance(call.args[0], Stream)
@@ -254,8 +275,10 @@ class _Follower:
         return self._made(call, size[moved.reshape(-1, moved.shape[-1])[0]][:, None])
 
     def _reduced(self, call: StreamCall) -> Stream:
-        made = self._made(call)
-        return made if made.labels is None else self._made(call, self._directed(call, call.given[0]).linear)
+        made, stream = self._made(call), call.given[0]
+        if made.labels is None or stream.labels is None:
+            return made
+        return self._made(call, self._directed(call, stream).linear)
 
 
 def _affine(call: StreamCall, stream: Stream) -> tuple[np.ndarray, np.ndarray]:

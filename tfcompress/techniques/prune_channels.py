@@ -164,8 +164,10 @@ class PruneChannels(GraphTechnique):
     def remarks(self, model: keras.Model) -> list[str]:
         """Names layers that can lose no channels, whatever the schedule."""
         channels = groups(model)
-        if not self.is_gradual or not len(channels.groups):
+        if not self.is_gradual:
             return []
+        if not len(channels.groups):
+            return [f"{self.name}: no channels can be cut. {_kept(channels)}"]
         scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
         narrow = [f for f in self.families(model, channels, scene) if not f.most]
         return [f"{self.name}: {', '.join(f.layers)}: {_why_all_stay(len(f.groups), self.round_to)}" for f in narrow]
@@ -184,7 +186,8 @@ class PruneChannels(GraphTechnique):
         model = memory.plain
         channels = memory.found = memory.found or groups(model)
         scene = Scene(model, channels, None, None, None, np.random.default_rng(0))
-        gone = removed_groups(self._pick(self.families(model, channels, scene), channels, level))
+        found = self.families(model, channels, scene)
+        gone = removed_groups(self._pick(found, channels, level) if found else [])
         for mask, made in _masks(channels, kernels):
             mask.assign((~np.isin(made, gone)).astype("float32").reshape(mask.shape))
 
@@ -207,6 +210,7 @@ class PruneChannels(GraphTechnique):
         for step in range(self.steps):
             channels = groups(small)
             if not len(channels.groups):
+                self._check_budget(channels)
                 break
             gone, note = self._chosen(small, channels, evidence, (step + 1) / self.steps, model)
             small = shrink(small, channels, gone) if len(gone) else small
@@ -215,6 +219,19 @@ class PruneChannels(GraphTechnique):
             reasons = "; ".join(f"{row.layer}: {row.reason}" for row in rows if isinstance(row, Left))
             warnings.warn(f"{self.name} cut nothing. {reasons or 'No channels of it can be cut.'}", stacklevel=3)
         return Operated(small, (*note, *rows))
+
+    def _check_budget(self, channels: Channels) -> None:
+        """Checks that no budget is to be kept by a model whose channels can't be cut.
+
+        Raises:
+            ValueError: If there is one; the message names what keeps the channels.
+        """
+        given = [name for name in _BUDGETS if getattr(self, name) is not None]
+        if given:
+            raise ValueError(
+                f"PruneChannels: {given[0]}={getattr(self, given[0])} can't be reached, since no channels can be cut. "
+                f"{_kept(channels)} Cut layers and ranks instead (tfc.DropLayers, tfc.LowRank)."
+            )
 
     def families(self, model: keras.Model, channels: Channels, scene: Scene) -> list[Family]:
         """Returns the families of channel groups that may be removed, with their scores."""
@@ -291,6 +308,12 @@ class PruneChannels(GraphTechnique):
         chosen, before, after = by_latency(found, measure, goal)
         note = Change("(model)", "latency, measured on this machine, us", round(before, 1), round(after, 1))
         return removed_groups(chosen), (note,)
+
+
+def _kept(channels: Channels) -> str:
+    """Says why no channels can be cut."""
+    found = "; ".join(f"{path}: {why} at {who}" for path, (who, why) in channels.kept().items())
+    return f"{found or 'No layer makes channels'}."
 
 
 def _masks(channels: Channels, kernels: list[Kernel]) -> list[tuple[keras.Variable, np.ndarray]]:

@@ -16,6 +16,7 @@ from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
 from tfcompress.session_layers.wrapping import is_wrapped, read_counters, unwrap_layers, wrap_layers
 from tfcompress.techniques.protocol.hook_values import Change
+from tfcompress.techniques.protocol.own_layers import flat_copy, has_layers_inside
 from tfcompress.techniques.recipe import Recipe, fingerprint
 from tfcompress.training.callback import Compression
 from tfcompress.training.carriers import WrapperLayers
@@ -127,14 +128,15 @@ def compress(
             clock = read_counters(model)
             model, before = unwrap_layers(model)
         check_no_borrowed(model, "compress")
-        plain, _ = copied(model)
+        opens = any(t.shape_changing for t in recipe) or has_layers_inside(model)
+        plain, whole = flat_copy(model, "compress") if opens else (copied(model)[0], ())
         goes_on = clock is not None and clock["recipe"] == fingerprint(recipe)
         # a session's model that was saved has its graph changed already
         operated = [] if goes_on else _operated(model, plain, recipe, data, labels, loss, options)
         plain = operated[-1][1].model if operated else plain
         rows = [(name, done.rows) for name, done in operated]
         plan = make_plan(plain, [t for t in recipe if t.is_gradual], options.get("seed", 0), can_cut=True)
-        plan.rows[:0] = [_row(name, row) for name, found in rows for row in found]
+        plan.rows[:0] = [_row(name, row) for name, found in [("compress", whole), *rows] for row in found]
         if before is not None:
             _carry(before, plan.state, goes_on)
         return Session(plain, plan, recipe, rows, calibration=data, **options)

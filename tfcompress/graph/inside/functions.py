@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.graph.keras_private import BACKEND_MODULES
-from tfcompress.layer_table.operation_names import NO_OPERATION, OF_KERAS, OF_TENSORFLOW, OF_TENSORS
+from tfcompress.layer_table.operation_names import NO_OPERATION, OF_KERAS, OF_TENSORFLOW, OF_TENSORS, PASSING
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,13 @@ class OperationFunction:
 def operation_functions() -> tuple[OperationFunction, ...]:
     """Returns all functions and operators whose calls are operations."""
     return (*_of_keras(), *_of_tensorflow(), *_of_tensors())
+
+
+@cache
+def passing_functions() -> tuple[OperationFunction, ...]:
+    """Returns functions that pass a tensor on as it is, but for its gradient or name."""
+    found = [(module, name) for module in BACKEND_MODULES for name in PASSING if hasattr(module, name)]
+    return tuple(OperationFunction(module, name, _camel(name), getattr(module, name)) for module, name in found)
 
 
 def _of_keras() -> list[OperationFunction]:
@@ -92,6 +99,11 @@ def named_arguments(f: OperationFunction, args: tuple, kwargs: dict) -> tuple[di
     return plain, weights
 
 
+def named_arguments_of(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """Returns all arguments of a call by name, with those that were not given."""
+    return _bound(f, args, kwargs)
+
+
 def _number(x: Any) -> Any:
     """Returns the number in a constant tensor or array of one value; anything else as it is."""
     value = tf.get_static_value(x) if isinstance(x, tf.Tensor) else x
@@ -111,3 +123,6 @@ def _bound(f: OperationFunction, args: tuple, kwargs: dict) -> dict[str, Any]:
 
 def _holds_tensors(x: Any) -> bool:
     return any(isinstance(part, (tf.Tensor, np.ndarray)) for part in keras.tree.flatten(x))
+
+
+operation_functions()  # found when the module is imported, before anything replaces some of them

@@ -42,6 +42,7 @@ class Interception:
         handle: Function `(layer, number, function, plain, args, kwargs) -> outputs`; the number counts the operations
             of one call of the layer, and `plain(*args, **kwargs)` computes the operation.
         functions: The functions to replace; by default all.
+        floats_only: Whether operations that neither read nor make floats are left out.
         skips: Function `(layer, number, kind) -> bool`: whether the operation of that number is missing in this call,
             since one of another kind follows.
         after: Function `(layer, count)`, called after each call of an open layer with the number of its operations.
@@ -50,8 +51,15 @@ class Interception:
         seen: The functions that were called inside of open layers.
     """
 
-    def __init__(self, handle: Handle, functions: Iterable[OperationFunction] | None = None, skips=None, after=None):
-        self.handle = handle
+    def __init__(
+        self,
+        handle: Handle,
+        functions: Iterable[OperationFunction] | None = None,
+        skips: Callable[[Any, int, str], bool] | None = None,
+        after: Callable[[Any, int], None] | None = None,
+        floats_only: bool = True,
+    ):
+        self.handle, self.floats_only = handle, floats_only
         self.functions = operation_functions() if functions is None else tuple(functions)
         self.skips: Callable[[Any, int, str], bool] = skips or (lambda layer, number, kind: False)
         self.after: Callable[[Any, int], None] = after or (lambda layer, count: None)
@@ -111,8 +119,8 @@ class Interception:
         plain = self.call_within(
             None, plain if frame.graph is None or any(map(_is_unknown, leaves)) else _at_once(plain)
         )
-        reads_floats = any(map(_is_float, leaves))
-        if f.kind in CASTS and reads_floats:
+        reads_floats = not self.floats_only or any(map(_is_float, leaves))
+        if self.floats_only and f.kind in CASTS and reads_floats:
             return plain(*args, **kwargs)
         if not reads_floats:
             made = plain(*args, **kwargs)

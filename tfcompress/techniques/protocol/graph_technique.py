@@ -11,11 +11,11 @@ import keras
 
 from tfcompress.calibration.evidence import evidence
 from tfcompress.export.finite import check_weights
-from tfcompress.graph.clone import copied
 from tfcompress.graph.custom_code import check_no_borrowed
 from tfcompress.selection import resolve, unmatched, where
 from tfcompress.techniques.base import Technique
 from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
+from tfcompress.techniques.protocol.own_layers import flat_copy
 from tfcompress.validation import checks
 
 
@@ -68,7 +68,8 @@ class GraphTechnique(Technique):
         """Applies the technique to a model, without training and without a recipe.
 
         Args:
-            model: A built Functional or Sequential model; it is not changed.
+            model: A built model; it is not changed. Layers of your own in it are replaced by the layers and operations
+                that they call, where these can be followed.
             data: Representative samples, for techniques that look at activations or gradients.
             labels: Their labels, for techniques that look at the loss.
             loss: The loss; default: the one the model was compiled with.
@@ -80,7 +81,8 @@ class GraphTechnique(Technique):
         check_no_borrowed(model, type(self).__name__)
         check_weights(model, type(self).__name__)
         seed = checks.seed(f"{self.name}.apply", seed)
-        return self.operate(copied(model)[0], evidence(model, data, labels, loss, seed)).model
+        plain, _ = flat_copy(model, type(self).__name__)
+        return self.operate(plain, evidence(model, data, labels, loss, seed)).model
 
 
 Surgery = GraphTechnique  # the name of release 0.1
