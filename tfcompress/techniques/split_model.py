@@ -211,7 +211,7 @@ def _numeric(course: StepGraph) -> list[set[int]]:
     outside = [k for k, step in enumerate(course.steps) if spec_of(step.op).outside is not None]
     if not outside:
         raise ValueError(
-            f"split: model {course.model.name!r} has no strings, lookups or vocabularies to cut off: convert it as it is."
+            f"split: model {course.model.name!r} has no strings, lookups or vocabularies to cut off. Convert it whole."
         )
     return _growing(course, [set().union(*(course.before([k]) for k in outside))])
 
