@@ -72,3 +72,13 @@ def test_discretization_counts_in_integers():
     artifact = tfc.convert(model, calibration=FLOATS)
     assert artifact.is_integer
     assert np.mean(artifact.predict(FLOATS) == model.predict(FLOATS, verbose=0)) > 0.97
+
+
+@pytest.mark.parametrize("mode", ["int8", "float32"])
+def test_a_sum_of_sequences_with_one_channel_is_no_bias(mode):
+    x = np.random.default_rng(0).normal(size=(32, 12, 1)).astype("float32")
+    i = keras.Input((12, 1))
+    model = keras.Model(i, keras.layers.Conv1D(4, 1)(keras.layers.Add()([keras.layers.Activation("tanh")(i), i])))
+    artifact = tfc.convert(model, mode, calibration=x if mode == "int8" else None)
+    plain = model.predict(x, verbose=0)
+    assert np.sqrt(np.mean((artifact.predict(x) - plain) ** 2)) < 0.03 * plain.std()

@@ -16,6 +16,7 @@ def substitute_operations(is_integer: bool) -> contextlib.AbstractContextManager
             comparison and selection, not by a cast to float.
     """
     changes = [(NUMPY, name, _index(getattr(tf, name))) for name in ("argmax", "argmin")]
+    changes.append((NUMPY, "add", _sum(NUMPY.add)))
     changes.append((ENCODING, "tf_encode_categorical_inputs", _by_comparison))
     if is_integer:
         changes += [(tf, "cast", _cast(tf.cast)), (tf, "one_hot", _one_hot(tf.one_hot)), (NUMPY, "digitize", _digitize)]
@@ -34,6 +35,19 @@ def _index(plain):
         return tf.reshape(found, [1] * len(x.shape)) if axis is None else tf.expand_dims(found, axis)
 
     return index
+
+
+def _sum(plain):
+    """Returns a sum that takes no activation for a bias.
+
+    Of batch 1 Keras takes a sequence with one channel for the bias of another one, which the converter can't transpose.
+    """
+
+    def add(x1, x2):
+        given = [x for x in (x1, x2) if isinstance(x, tf.Tensor) and len(x.shape) > 1]
+        return tf.add(x1, x2) if len(given) == 2 and x1.dtype == x2.dtype else plain(x1, x2)
+
+    return add
 
 
 def _by_comparison(*args, **kwargs):
