@@ -107,3 +107,21 @@ def test_simulated_outputs_lie_near_the_float_ones(own_layers, own_model):
     observe(own_model, state, as_samples(own_model, x))
     error = simulate(own_model, state, x) - plain
     assert np.sqrt(np.mean(error**2)) < 0.1 * plain.std()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["half", "xla"])
+def test_half_precision_and_compiled_steps_are_followed(own_layers, how):
+    keras.config.set_dtype_policy("mixed_bfloat16" if how == "half" else "float32")
+    try:
+        model = own_layers.stack(
+            own_layers.Attention(name="attention"), own_layers.Block(name="block"), keras.layers.Dense(3)
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x = own_layers.samples()
+    model.compile("adam", "mse", jit_compile=how == "xla")
+    compression = tfc.Compression([tfc.Prune(0.5), tfc.Quantize("int8")], verbose=0)
+    model.fit(x, np.zeros((len(x), 12, 3)), batch_size=8, epochs=1, verbose=0, callbacks=[compression])
+    assert all(span.is_set for span in compression.plan.state.ranges)
+    assert compression.convert(calibration=x, diagnose=False).is_integer
