@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.clone import copied
+from tfcompress.graph.flat.activations import declare_elementwise
 from tfcompress.graph.flat.emission import Emitter
 from tfcompress.graph.flat.matching import Matching
 from tfcompress.graph.flat.parts import Part, parts
@@ -134,6 +135,7 @@ class _Flattening:
             if not wrong:
                 break
             self.closed |= wrong
+        declare_elementwise(made.layers)
         whole = {self.paths.get(key, ""): why for key, why in self.closed.items()}
         return Flat(made, whole, self._describe_identities(emitter))
 
