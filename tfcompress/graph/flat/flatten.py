@@ -60,15 +60,10 @@ def flat(model: keras.Model) -> Flat:
     Example:
         >>> import keras
         >>> from tfcompress.graph.flat.flatten import flat
-        >>> class Block(keras.layers.Layer):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.dense = keras.layers.Dense(4)
-        ...     def call(self, x):
-        ...         return x + self.dense(x)
         >>> inputs = keras.Input((4,))
-        >>> [layer.name for layer in flat(keras.Model(inputs, Block()(inputs))).model.layers[1:]]
-        ['block_dense', 'block_add']
+        >>> own = keras.layers.Lambda(lambda x: x + keras.ops.relu(x), name="own")
+        >>> [op.name for op in flat(keras.Model(inputs, own(inputs))).model.operations[1:]]
+        ['own_relu', 'own_add']
     """
     if not open_layers(model):
         return Flat(copied(model)[0])
