@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfcompress.conversion.conversion import Ranges
 from tfcompress.conversion.ranges import find_ranges
@@ -38,7 +39,7 @@ def test_inner_values_without_a_range_get_one_from_a_second_run(conversion_of, x
     @keras.saving.register_keras_serializable("test_writing")
     class Composite(L.Layer):
         def call(self, x):
-            return keras.ops.relu(x * 0.5) * keras.ops.sigmoid(x)
+            return tf.raw_ops.Relu(features=x * 0.5) * keras.ops.sigmoid(x)
 
     model = keras.Sequential([keras.Input((6, 6, 2)), Composite(), L.Flatten(), L.Dense(3)])
     conversion = conversion_of(model)

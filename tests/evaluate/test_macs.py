@@ -117,9 +117,9 @@ def test_weight_outside_of_a_layer_is_refused_and_named():
             self.mix = self.add_weight(shape=(3, 3), name="mix")
 
         def call(self, x):
-            return self.inner(x) @ self.mix
+            return tf.raw_ops.MatMul(a=self.inner(x), b=self.mix)
 
-    with pytest.raises(ValueError, match="mix"):
+    with pytest.raises(ValueError, match="scaled.*describe"):
         macs(_single(Scaled(), 4))
 
 
@@ -157,10 +157,28 @@ def test_unknown_layer_with_kernels_is_refused_and_named():
             self.table = self.add_weight(shape=(shape[-1], 3), name="table")
 
         def call(self, x):
-            return x @ self.table
+            return tf.raw_ops.MatMul(a=x, b=self.table)
 
     with pytest.raises(ValueError, match="odd_one.*describe"):
         macs(_single(Odd(name="odd_one"), 4))
+
+
+def test_products_inside_of_layers_are_counted(to_file):
+    class Scaled(L.Layer):
+        def build(self, shape):
+            self.table = self.add_weight(shape=(shape[-1], 3), name="table")
+
+        def call(self, x):
+            y = x @ self.table
+            return keras.ops.matmul(y, keras.ops.transpose(y, (0, 2, 1)))
+
+    model = _single(Scaled(name="mine"), 5, 4)
+    rows = [
+        {"name": "mine/matmul", "op": "Matmul", "macs": 5 * 4 * 3},
+        {"name": "mine/matmul_1", "op": "Matmul", "macs": 75},
+    ]
+    assert macs_table(model) == rows
+    assert macs(to_file(model)) == 60 + 75
 
 
 def test_unknown_shapes_and_other_types_are_refused():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfcompress as tfc
 from tfcompress.demo import networks
@@ -214,3 +215,20 @@ def test_what_is_no_classifier_has_no_exits(graph_models):
         parts.choose_threshold(images())
     with pytest.raises(ValueError, match="takes shape"):
         parts.predict(np.zeros((2, 5)))
+
+
+def test_numeric_cuts_the_vocabulary_off():
+    words = L.TextVectorization(20, output_sequence_length=6, name="words")
+    words.adapt(["the cat sat on the mat", "a dog ate the bone"])
+    text, x = keras.Input((1,), dtype="string", name="text"), keras.Input((3,), name="x")
+    h = L.GlobalAveragePooling1D()(L.Embedding(20, 8)(words(text)))
+    model = keras.Model([text, x], L.Dense(2)(L.Concatenate()([h, L.Dense(4)(x)])))
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    given = [tf.constant([["the cat ate"], ["a dog sat on the bone"]]), tf.constant(x)]
+    front, rest = tfc.split(model, "numeric").models
+    assert front.inputs[0].dtype == "string" and {v.dtype for v in rest.inputs} == {"int64", "float32"}
+    read = [front(given[0]), given[1]] if rest.inputs[0].dtype == "int64" else [given[1], front(given[0])]
+    np.testing.assert_array_equal(np.asarray(rest(read)), np.asarray(model(given)))
+    assert tfc.convert(rest, calibration=[np.asarray(v).repeat(8, 0) for v in read]).is_integer
+    with pytest.raises(ValueError, match="no strings, lookups or vocabularies"):
+        tfc.split(rest, "numeric")

@@ -201,8 +201,8 @@ def _chain(layers, args, kwargs):
 
 
 def _copy(path, op):
-    # a Lambda or an operation holds code, which no configuration can copy, and no state
-    if not isinstance(op, keras.layers.Layer) or spec_of(op).holds_code:
+    # a Lambda or an operation holds code, which no configuration can copy, and no state; a vocabulary is no weight
+    if not isinstance(op, keras.layers.Layer) or spec_of(op).holds_code or spec_of(op).outside is not None:
         return op
     try:
         made = _rebuilt(op, flat_name(path))

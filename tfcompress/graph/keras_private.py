@@ -5,6 +5,7 @@ No other file uses such names, with these exceptions: models of Keras 2 are read
 """
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,41 @@ def input_specs(model: keras.Model, batch: int | None = None):
         )
     if isinstance(shape, dict) and len(shape) == 1:
         (shape,) = shape.values()
-    return _specs_of_shapes(shape, model.input_dtype, batch)
+    specs = _specs_of_shapes(shape, model.input_dtype, batch)
+    flat = keras.tree.flatten(specs)
+    if model not in _whole_inputs:  # Keras keeps the shapes of a subclassed model's inputs, not their types
+        _whole_inputs[model] = _taken_as_whole(model, specs)
+    typed = [
+        tf.TensorSpec(s.shape, tf.int32 if k in _whole_inputs[model] else s.dtype, s.name) for k, s in enumerate(flat)
+    ]
+    return keras.tree.pack_sequence_as(specs, typed)
+
+
+_whole_inputs: "weakref.WeakKeyDictionary[keras.Model, frozenset[int]]" = weakref.WeakKeyDictionary()
+
+
+def _taken_as_whole(model: keras.Model, specs) -> frozenset[int]:
+    """Returns the numbers of the inputs that the call of a model only casts to integers, as those of token ids."""
+
+    def forward(*tensors):
+        model.call(
+            keras.tree.pack_sequence_as(specs, list(tensors)), **{"training": False} if takes_training(model) else {}
+        )
+        return tf.zeros(())
+
+    scope = keras.StatelessScope(collect_losses=True, initialize_variables=False)
+    try:
+        with scope:
+            function = tf.function(forward, autograph=False).get_concrete_function(*keras.tree.flatten(specs))
+    except Exception:  # the trace that follows shows the user what is wrong
+        return frozenset()
+    given = function.inputs[: len(keras.tree.flatten(specs))]
+    return frozenset(k for k, x in enumerate(given) if x.dtype.is_floating and _is_only_cast_to_integers(x))
+
+
+def _is_only_cast_to_integers(x) -> bool:
+    readers = x.consumers()
+    return bool(readers) and all(op.type == "Cast" and op.outputs[0].dtype.is_integer for op in readers)
 
 
 def input_triples(model: keras.Model) -> list[tuple[str, tuple[int | None, ...], str]]:

@@ -207,7 +207,7 @@ describe(
     L.HashedCrossing,
     flow="still",
     outside="LiteRT files hold no lookup tables and no strings: look the values up in the app (layer.get_vocabulary() "
-    "gives the table), and build the model from what lies behind this layer, keras.Input(shape, dtype='int32')",
+    "gives the table), and convert what lies behind this layer, tfc.split(model, 'numeric').models[1]",
 )
 describe(L.Activation, refine=_by_activation, is_trailing=True)
 describe(L.ReLU, grid=FUSE, refine=_relu, is_trailing=True)

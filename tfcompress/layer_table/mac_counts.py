@@ -50,7 +50,13 @@ def einsum_dense(layer: Any, inputs: list[Shape], output: Shape, count: Count) -
 
 def einsum(op: Any, inputs: list[Shape], output: Shape, count: Count) -> int | None:
     """Counts the MACs of `keras.ops.einsum`; None for more than two operands, which may be paired in several ways."""
-    return _indices(op, op.subscripts, inputs) if len(inputs) == 2 and None not in inputs else None
+    shapes = [*inputs, *(tuple(v.shape) for v in getattr(op, "weights", {}).values())]
+    if len(shapes) != 2 or None in shapes:
+        return None
+    equation = getattr(op, "subscripts", None) or op.equation
+    ranks = [len(term.strip()) for term in equation.split("->")[0].split(",")]
+    in_order = "..." in equation or [len(shape) for shape in shapes] == ranks
+    return _indices(op, equation, shapes if in_order else shapes[::-1])
 
 
 def matmul(op: Any, inputs: list[Shape], output: Shape, count: Count) -> int:

@@ -1,11 +1,12 @@
 """split: cuts one network into several models that together give the same outputs.
 
 `modular` cuts at named layers, `recursive` cuts into halves of about equal cost where few bytes cross, `hierarchical`
-adds an early exit to a small first part and runs the rest only for samples that the exit is not sure of.
+adds an early exit to a small first part and runs the rest only for samples that the exit is not sure of, `numeric` cuts
+what no file can hold off the front.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from tfcompress.export.loading import load_model
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.clone import flat_name
 from tfcompress.graph.keras_private import input_specs
+from tfcompress.layer_table.lookup import spec_of
 from tfcompress.partition.graph_cut import Line, cut_places, first_part
 from tfcompress.partition.subgraph import Piece, StepGraph
 from tfcompress.pipeline.chain_conversion import PartToConvert
@@ -28,6 +30,7 @@ MOST_PARTS = 10_000
 LARGEST_BUDGET = 2**62
 _OPTIONS: dict[str, dict[str, Any]] = {
     "modular": {"at": None},
+    "numeric": {},
     "recursive": {"parts": None, "budget": None, "by": "macs"},
     "hierarchical": {
         "at": None,
@@ -67,7 +70,9 @@ def split(
             costliest part in two, again and again. Among the places that leave each side at least a quarter of its
             cost, the one where the fewest bytes cross is taken; if there is none, the one nearest to the middle. An
             operation is never cut off from a normalization or ReLU that a file fuses into it. "hierarchical": add an
-            early exit to a small first part, which answers the samples that it is sure of.
+            early exit to a small first part, which answers the samples that it is sure of. "numeric": cut behind what
+            no `.tflite` file can hold (strings, lookups, vocabularies): the app does what the first part does, and the
+            second, `models[1]`, is converted.
         at: Names of layers or nested models, `outer/inner` for those inside; for "hierarchical", the layers that the
             first parts end with. Default of "modular": all nested models.
         parts: Number of parts, for "recursive"; default 2 where no budget is given.
@@ -133,7 +138,7 @@ def split(
     course = StepGraph(model)
     if how == "hierarchical":
         return _hierarchical(course, options, trained)
-    bounds = _modular(course, options["at"]) if how == "modular" else _recursive(course, **options)
+    bounds = _BOUNDS[how](course, **options)
     pieces = course.pieces(bounds) if how == "recursive" else _pieces(course, bounds)
     links = [_link(piece, piece.model, None) for piece in pieces]
     return Parts(course, links, _crossing(course, pieces), trained=trained)
@@ -201,6 +206,16 @@ def _modular(course: StepGraph, at: Sequence[str] | None) -> list[set[int]]:
     return _growing(course, bounds)
 
 
+def _numeric(course: StepGraph) -> list[set[int]]:
+    """Returns the boundary behind everything that no file can hold."""
+    outside = [k for k, step in enumerate(course.steps) if spec_of(step.op).outside is not None]
+    if not outside:
+        raise ValueError(
+            f"split: model {course.model.name!r} has no strings, lookups or vocabularies to cut off. Convert it whole."
+        )
+    return _growing(course, [set().union(*(course.before([k]) for k in outside))])
+
+
 def _growing(course: StepGraph, bounds: list[set[int]]) -> list[set[int]]:
     """Returns boundaries that each include those before; the last one includes all steps."""
     found, done = [], set()
@@ -254,6 +269,13 @@ def _bytes(course: StepGraph) -> list[int]:
         sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in held)
         for held in (getattr(step.op, "variables", ()) for step in course.steps)
     ]
+
+
+_BOUNDS: dict[str, Callable[..., list[set[int]]]] = {
+    "modular": _modular,
+    "numeric": _numeric,
+    "recursive": _recursive,
+}
 
 
 # parts

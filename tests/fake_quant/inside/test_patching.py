@@ -18,6 +18,8 @@ from tfcompress.graph.trace import open_up
 from tfcompress.layer_table.inner_operation import InnerOperation
 from tfcompress.training.plan import make_plan
 
+pytestmark = pytest.mark.sampled(4)
+
 
 def as_samples(model, x):
     """Inputs as `observe` takes them."""
