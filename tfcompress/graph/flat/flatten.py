@@ -68,7 +68,7 @@ def flat(model: keras.Model) -> Flat:
     if not open_layers(model):
         return Flat(copied(model)[0])
     try:
-        return _Flattening(model).result()
+        return _result(model)
     except _Unrecorded as why:
         if not has_graph(model):
             raise ValueError(
@@ -80,7 +80,16 @@ def flat(model: keras.Model) -> Flat:
 
 
 class _Unrecorded(Exception):
-    """A model does not run on made-up samples."""
+    """A model can't be replaced by what is inside of it."""
+
+
+def _result(model: keras.Model) -> Flat:
+    try:
+        return _Flattening(model).result()
+    except _Unrecorded:
+        raise
+    except Exception as error:  # Keras, or code of the model's own, refuses a step
+        raise _Unrecorded(f"can't be replaced by what is inside of it ({error})") from error
 
 
 class _Flattening:
