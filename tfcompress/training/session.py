@@ -97,8 +97,8 @@ def compress(
         The session.
 
     Raises:
-        ValueError: If the model is subclassed, so that it can't be rebuilt with wrappers; one whose call can be followed
-            is, if a technique changes its graph.
+        ValueError: If the model is subclassed, so that it can't be rebuilt with wrappers, unless a technique changes
+            the graph and its call can be followed.
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
