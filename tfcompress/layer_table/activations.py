@@ -73,14 +73,19 @@ _activations: dict[object, ActivationSpec] = {
 }
 
 
-# Elementwise functions of Keras besides those above; a custom function is declared with `elementwise`
+# Elementwise functions of Keras besides those above, those of `keras.ops` too (whose gelu is another one); a custom
+# function is declared with `elementwise`
 _EACH = {
-    getattr(keras.activations, name)
+    getattr(module, name)
+    for module in (keras.activations, keras.ops)
     for name in (
         "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
         "relu6", "soft_shrink", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
     )
+    if hasattr(module, name)
 }  # fmt: skip
+_NAMED = [f.__name__ for f, row in _activations.items() if callable(f) and not row.across]
+_EACH |= {getattr(keras.ops, name) for name in _NAMED if hasattr(keras.ops, name)}
 
 
 def elementwise(function: Callable) -> Callable:

@@ -10,6 +10,7 @@ from tfcompress.layer_table.activations import (
     ActivationSpec,
     activation,
     activation_spec,
+    elementwise,
     is_elementwise,
     probabilities,
 )

@@ -97,7 +97,8 @@ def compress(
         The session.
 
     Raises:
-        ValueError: If the model is subclassed, so that it can't be rebuilt with wrappers.
+        ValueError: If the model is subclassed, so that it can't be rebuilt with wrappers, unless a technique changes
+            the graph and its call can be followed.
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc

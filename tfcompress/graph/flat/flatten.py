@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.clone import copied
+from tfcompress.graph.flat.activations import declare_elementwise
 from tfcompress.graph.flat.emission import Emitter
 from tfcompress.graph.flat.matching import Matching
 from tfcompress.graph.flat.parts import Part, parts
@@ -59,20 +60,15 @@ def flat(model: keras.Model) -> Flat:
     Example:
         >>> import keras
         >>> from tfcompress.graph.flat.flatten import flat
-        >>> class Block(keras.layers.Layer):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.dense = keras.layers.Dense(4)
-        ...     def call(self, x):
-        ...         return x + self.dense(x)
         >>> inputs = keras.Input((4,))
-        >>> [layer.name for layer in flat(keras.Model(inputs, Block()(inputs))).model.layers[1:]]
-        ['block_dense', 'block_add']
+        >>> own = keras.layers.Lambda(lambda x: x + keras.ops.relu(x), name="own")
+        >>> [op.name for op in flat(keras.Model(inputs, own(inputs))).model.operations[1:]]
+        ['own_relu', 'own_add']
     """
     if not open_layers(model):
         return Flat(copied(model)[0])
     try:
-        return _Flattening(model).result()
+        return _result(model)
     except _Unrecorded as why:
         if not has_graph(model):
             raise ValueError(
@@ -84,7 +80,16 @@ def flat(model: keras.Model) -> Flat:
 
 
 class _Unrecorded(Exception):
-    """A model does not run on made-up samples."""
+    """A model can't be replaced by what is inside of it."""
+
+
+def _result(model: keras.Model) -> Flat:
+    try:
+        return _Flattening(model).result()
+    except _Unrecorded:
+        raise
+    except Exception as error:  # Keras, or code of the model's own, refuses a step
+        raise _Unrecorded(f"can't be replaced by what is inside of it ({error})") from error
 
 
 class _Flattening:
@@ -134,6 +139,7 @@ class _Flattening:
             if not wrong:
                 break
             self.closed |= wrong
+        declare_elementwise(made.layers)
         whole = {self.paths.get(key, ""): why for key, why in self.closed.items()}
         return Flat(made, whole, self._describe_identities(emitter))
 

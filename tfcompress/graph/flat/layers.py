@@ -1,7 +1,7 @@
 """Layers of flat models that Keras does not have: a weight, a constant, and a repetition along the batch.
 
-A layer of a graph reads a tensor, so each of them is called on one whose values it does not look at. A saved model
-that holds them is loaded with `tfc.load_model`, or with Keras after `import tfcompress`.
+A layer of a graph reads a tensor, so each of them is called on one whose values it does not look at. A saved model that
+holds them is loaded with `tfc.load_model`; `import tfcompress` alone does not register them with Keras.
 """
 
 from typing import Any

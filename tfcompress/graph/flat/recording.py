@@ -59,6 +59,7 @@ class Run:
         self.inputs = _samples(model, batch)
         with self._recording():
             self._run()
+        self._kept, self._values = [], {}
 
     def _run(self) -> None:
         given = keras.tree.pack_sequence_as(input_specs(self.model), self.inputs)
@@ -160,9 +161,10 @@ class Run:
         """Completes a step; returns its outputs, none of which is an object that it was given."""
         given = {id(x) for x in leaves_of((args, kwargs))}
         fresh = keras.tree.map_structure(lambda x: _fresh(x) if id(x) in given or id(x) in self._values else x, outputs)
-        step.arrays = [x for x in keras.tree.flatten(fresh) if isinstance(x, tf.Tensor)]
-        for x in step.arrays:
+        made = [x for x in keras.tree.flatten(fresh) if isinstance(x, tf.Tensor)]
+        for x in made:
             self._number(x, step)
+        step.arrays = [] if self._frames else made
         step.outputs = self._template(fresh)
         if self._frames and self._frames[-1] is not None:
             self._frames[-1].steps.append(step)

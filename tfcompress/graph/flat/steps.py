@@ -61,7 +61,7 @@ class Step:
         dtypes: Type by the number of each value that it made.
         steps: What an open layer did.
         problem: Why an open layer can't be replaced by its steps; None if nothing is known against it.
-        arrays: The tensors among the outputs.
+        arrays: The tensors among the outputs, of an outermost call.
     """
 
     op: Any
