@@ -84,7 +84,7 @@ _EACH = {
     )
     if hasattr(module, name)
 }  # fmt: skip
-_NAMED = [f.__name__ for f, row in _activations.items() if callable(f) and not row.across]
+_NAMED = [getattr(f, "__name__", "") for f, row in _activations.items() if callable(f) and not row.across]
 _EACH |= {getattr(keras.ops, name) for name in _NAMED if hasattr(keras.ops, name)}
 
 

@@ -102,7 +102,7 @@ class Kernels:
         owner = self.owners[id(kernel)]
         path = self.paths.get(id(owner), owner.name)
         own = [v for v in owner.variables if id(v) not in (id(kernel), id(bias))]
-        options = {"use_bias": bias is not None} if product.equation is None else {}
+        options: dict[str, Any] = {"use_bias": bias is not None} if product.equation is None else {}
         for key, v in (("kernel", kernel), ("bias", bias)):
             if v is not None:
                 options |= {f"{key}_regularizer": v.regularizer, f"{key}_constraint": v.constraint}

@@ -119,7 +119,8 @@ class Run:
                 return self._inside(op, None, call, args, kwargs)
             if not self._frames:
                 self._enter((args, kwargs))
-            step = Step(op, *self._template((args, _without_masks(args, kwargs))), is_open=True)
+            given, named = self._template((args, _without_masks(args, kwargs)))
+            step = Step(op, given, named, is_open=True)
             step.problem = _known_problem(op, args, kwargs)
             outputs = self._inside(op, step, call, args, kwargs)
             step.results = self._template(outputs)
