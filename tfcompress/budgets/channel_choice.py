@@ -1,9 +1,10 @@
 """Chooses the channel groups to remove: by share, by a budget of MACs or parameters, or by measured latency.
 
-Groups of channels of the same layers are a family. A family keeps a multiple of `round_to` groups, because runtimes
+Groups of channels of the same layers are a family. A layer keeps a multiple of `round_to` channels, because runtimes
 compute channels in blocks, and at least one.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
     Args:
         channels: Channel groups of a model.
         scores: Score of each group.
-        round_to: A family keeps a multiple of this many groups.
+        round_to: A layer keeps a multiple of this many channels.
         may: Function `(path of an operation) -> bool`: whether its channels may be removed.
 
     Returns:
@@ -64,8 +65,9 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
     """
     layers: dict[int, list[str]] = {}
     can = set(channels.groups.tolist())
-    for path, made in channels.made_by().items():
-        for group in can.intersection(np.unique(made).tolist()):
+    made = channels.made_by()
+    for path, of_layer in made.items():
+        for group in can.intersection(np.unique(of_layer).tolist()):
             layers.setdefault(group, []).append(path)
     by: dict[tuple[str, ...], list[int]] = {}
     for group in sorted(layers):
@@ -80,8 +82,15 @@ def families(channels: Channels, scores: dict[int, float], round_to: int, may: C
                 )
             worth = np.array([scores[g] for g in groups])
             order = np.argsort(worth, kind="stable")
-            found.append(Family(paths, np.array(groups)[order], worth[order], round_to))
+            block = round_to // math.gcd(round_to, _channels_each(made, paths, groups))
+            found.append(Family(paths, np.array(groups)[order], worth[order], block))
     return found
+
+
+def _channels_each(made: dict[str, np.ndarray], paths: tuple[str, ...], groups: list[int]) -> int:
+    """Returns how many channels of each layer go with one group, such as those of a head; 1 where that differs."""
+    counts = {int((made[path] == group).sum()) for path in paths for group in groups}
+    return counts.pop() if len(counts) == 1 else 1
 
 
 def removed_groups(chosen: list[tuple[Family, int]]) -> np.ndarray:
