@@ -5,6 +5,7 @@ No other file uses such names, with these exceptions: models of Keras 2 are read
 """
 
 import contextlib
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,7 +92,9 @@ def override_attributes(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
-    if isinstance(owner, type):  # the dict of a class can't be written to
+    if isinstance(
+        owner, (type, types.ModuleType)
+    ):  # the dict of a class can't be written to, a module may keep another
         setattr(owner, name, value) if value is not _ABSENT else delattr(owner, name)
     elif value is _ABSENT:
         owner.__dict__.pop(name, None)

@@ -44,6 +44,7 @@ def seen(function, x=X):
         (lambda x: tf.nn.softmax(tf.einsum("ij,kj->ik", x, x)), ["Einsum", "Softmax"]),
         (lambda x: keras.random.normal((3, 4), seed=1) * 1.0, ["Multiply"]),
         (lambda x: ops.convert_to_tensor(x), []),
+        (lambda x: tf.compat.v1.image.resize(x[None, :, :, None], (2, 2)), ["GetItem", "Resize"]),
     ],
 )
 def test_each_operation_counts_once(function, kinds):
