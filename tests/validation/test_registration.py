@@ -12,6 +12,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms import centroids, channel_mask, fixed_range, mask, quantize, ranges, scores
+from tfcompress.graph.flat.layers import AlongBatch, ConstantTensor, Weight
 from tfcompress.legacy.values import hard_sigmoid_of_keras_2
 from tfcompress.session_layers.wrapper import Compressed, Ranged
 from tfcompress.validation.registration import register_classes
@@ -50,6 +51,9 @@ OBJECTS = [
     tfc.DropLayers(0.5),
     tfc.Fold(),
     tfc.Equalize(),
+    Weight((4,), leading=True),
+    ConstantTensor([[1.0, 2.0]]),
+    AlongBatch(),
     hard_sigmoid_of_keras_2,
 ]
 PROGRAM = """

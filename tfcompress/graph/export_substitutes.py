@@ -45,7 +45,8 @@ def _sum(plain):
 
     def add(x1, x2):
         given = [x for x in (x1, x2) if isinstance(x, tf.Tensor) and len(x.shape) > 1]
-        return tf.add(x1, x2) if len(given) == 2 and x1.dtype == x2.dtype else plain(x1, x2)
+        is_alike = len(given) == 2 and x1.dtype == x2.dtype and x1.shape.as_list() == x2.shape.as_list()
+        return tf.add(x1, x2) if is_alike else plain(x1, x2)
 
     return add
 
