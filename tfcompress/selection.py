@@ -195,7 +195,10 @@ def resolve(layer: keras.layers.Layer, default: Any, overrides: Mapping[Key, Any
             return value
     # min is stable: of two keys at the same distance the first one wins
     typed = [(far, value) for key, value in keys if (far := _by_type(layer, key)) is not None]
-    return min(typed, key=lambda pair: pair[0])[1] if typed else default
+    if typed:
+        return min(typed, key=lambda pair: pair[0])[1]
+    holder = getattr(layer, "held_by", None)  # of an operation inside of a layer's call
+    return default if holder is None else resolve(holder, default, overrides)
 
 
 def unmatched(layers: Iterable[keras.layers.Layer], keys: Iterable[Key]) -> list[str]:

@@ -125,3 +125,12 @@ def test_half_precision_and_compiled_steps_are_followed(own_layers, how):
     model.fit(x, np.zeros((len(x), 12, 3)), batch_size=8, epochs=1, verbose=0, callbacks=[compression])
     assert all(span.is_set for span in compression.plan.state.ranges)
     assert compression.convert(calibration=x, diagnose=False).is_integer
+
+
+def test_settings_of_a_layer_hold_for_its_own_code(own_layers):
+    model = own_layers.stack(keras.layers.Dense(16), own_layers.Linear(8, name="mine"), keras.layers.Dense(3))
+    plan = make_plan(model, [tfc.Prune(0.5, overrides={"mine": 0.25}), tfc.Quantize("int8", overrides={"mine": None})])
+    rows = {(r.layer, r.weight): r.text for r in plan.rows}
+    assert "sparsity 0.25" in rows["mine/matmul", "kernel"]
+    assert "8 bits" not in rows["mine/matmul", "kernel"]
+    assert not any("mine" in span.title for span in plan.state.ranges)
