@@ -43,6 +43,7 @@ def test_import_is_quick_and_takes_no_framework():
     assert "__version__" in answers[0]["names"]
 
 
+@pytest.mark.slow
 def test_dir_lists_public_names_alone_also_when_modules_are_imported():
     shown = json.loads(python("import json, tfcompress; tfcompress.Prune; print(json.dumps(dir(tfcompress)))"))
     assert [name for name in shown if not name.startswith("__")] == sorted(tfcompress.__all__)
@@ -59,6 +60,7 @@ def test_every_public_name_is_there(name):
         assert value.__doc__
 
 
+@pytest.mark.slow
 def test_using_every_name_imports_no_tfmot():
     names = [f"tfcompress.{name}" for name in tfcompress.__all__]
     old = "('tensorflow_model_optimization', 'tf_keras')"

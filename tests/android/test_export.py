@@ -82,6 +82,7 @@ def test_samples_are_the_first_of_each_class_and_the_disputed(export, digits, tm
     assert kinds.count("disputed") <= 4 and "drawn" in index["source"]
 
 
+@pytest.mark.slow
 def test_time_is_measured_on_this_host(export, tmp_path):
     models = [MODELS / "float32.tflite", MODELS / "int8_qat.tflite"]
     manifest = read_manifest(export(models, latency=True).folder, tmp_path / "key.der")

@@ -171,6 +171,7 @@ def test_compress_refuses_before_it_trains(options, message, folder, capsys):
     assert not (folder / "compressed").exists()
 
 
+@pytest.mark.slow
 def test_bench_prints_and_writes_the_same(int8, capsys):
     assert run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0") == DONE
     report = BenchReport.load("host.json")

@@ -118,6 +118,7 @@ def shaken(shake):
     return lambda model: shake(model) or model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 def test_file_computes_the_simulation(name, shaken):
     model, x = shaken(BUILDERS[name]()), images()

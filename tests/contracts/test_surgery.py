@@ -13,7 +13,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.techniques.protocol.graph_technique import Change, Left
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(10)
 
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -82,7 +82,7 @@ def test_every_pair_makes_a_model_that_converts(model, data, first, second):
     assert {row.action.split(":")[0] for row in session.plan.rows if row.weight == "(graph)"} == kinds
 
 
-@pytest.mark.sampled(11)
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     "technique", [tfc.Prune(0.5), tfc.Cluster(8), tfc.Quantize("int8")], ids=["Prune", "Cluster", "Quantize"]

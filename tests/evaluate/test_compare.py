@@ -48,6 +48,7 @@ def test_rows_hold_what_the_files_do(small_net, files, net_images, targets):
     assert 0.0 < result["int8"]["gap"] < 0.02
 
 
+@pytest.mark.slow
 def test_an_artifact_can_be_the_original_and_is_timed(files, net_images, targets):
     result = compare(files["float32"], {"int8": files["int8"]}, (net_images, targets), verbose=0)
     assert set(result.bench) == {"original", "int8"}

@@ -16,6 +16,7 @@ def kind(rng, *layers, loss=""):
     return kind_of(artifact, artifact.outputs[0], loss)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_meaning_by_the_last_operation(rng):
     flat = L.Flatten()

@@ -56,6 +56,7 @@ def test_a_file_without_end_is_ended_and_the_others_run(endless):
     np.testing.assert_allclose(third.outputs[0], Artifact(good).predict(x[0]))
 
 
+@pytest.mark.slow
 def test_a_foreign_file_is_tried_before_it_runs_here(endless, tmp_path, monkeypatch):
     good, bad = endless
     monkeypatch.setattr("tfcompress.tflite.trial_run.LONGEST_SECONDS", 3)

@@ -221,6 +221,7 @@ def test_custom_train_step(ranges, points, laws):
     assert_clustered(compression)
 
 
+@pytest.mark.slow
 def test_a_train_step_that_never_asks_for_the_loss_is_told_so(points, hooks):
     x, y = points
     model = own_step()

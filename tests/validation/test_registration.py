@@ -109,6 +109,7 @@ def test_a_layer_of_a_saved_model_is_registered(tmp_path):
     np.testing.assert_allclose(loaded(x), model(x), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Recipe", "load_model"])
 def test_only_reading_a_file_registers(name):
     code = f"import sys, tfcompress as tfc; tfc.{name}; print('tfcompress.techniques.low_rank' in sys.modules)"

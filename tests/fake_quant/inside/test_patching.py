@@ -18,7 +18,7 @@ from tfcompress.graph.trace import open_up
 from tfcompress.layer_table.inner_operation import InnerOperation
 from tfcompress.training.plan import make_plan
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(6)
 
 
 def as_samples(model, x):
@@ -71,6 +71,7 @@ def test_the_simulation_is_the_file(own_layers, own_model):
     assert all(p["largest_gap"] < 5.5 for p in artifact.metadata["parity"])
 
 
+@pytest.mark.slow
 def test_training_reaches_a_file_that_keeps_its_promises(own_layers, own_model):
     x = own_layers.samples()
     y = own_model.predict(x, verbose=0)

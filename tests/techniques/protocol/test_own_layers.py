@@ -119,6 +119,7 @@ def test_a_budget_that_can_not_be_kept_names_what_keeps_the_channels(own_layers)
         tfc.PruneChannels(macs=0.5).apply(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", [{"amount": 0.4}, {"schedule": tfc.schedules.Polynomial(0, 0.4)}])
 def test_a_session_changes_and_trains_what_is_inside(own_layers, amount):
     model, x = own_layers.MODELS["block"](), own_layers.samples(64)

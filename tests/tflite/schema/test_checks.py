@@ -167,6 +167,7 @@ def test_a_branch_takes_and_gives_what_its_graph_does(edited, end, message):
         flatbuffer.read(edited(content, change))
 
 
+@pytest.mark.slow
 def test_the_runtime_reads_what_is_accepted(tiny_files):
     for content in tiny_files.values():
         assert flatbuffer.read(content).graphs
