@@ -123,6 +123,12 @@ OPERATIONS = {
     "mask selected": lambda x: ops.softmax(ops.where(MASK > 0, scores(x), -1e9)) @ x,
     "mask subtracted": lambda x: ops.softmax(scores(x) - 1e9 * (1.0 - MASK)) @ x,
     "mask of hundred": lambda x: ops.softmax(scores(x) + (1.0 - MASK) * -100.0) @ x,
+    "mask of infinity": lambda x: ops.softmax(ops.where(MASK > 0, scores(x), -np.inf)) @ x,
+    "mask of a whole number": lambda x: ops.softmax(scores(x) + (1.0 - MASK) * -1000000000) @ x,
+    # large numbers in front of a softmax that are no masks
+    "scores scaled": lambda x: ops.softmax(scores(40.0 * x) * 0.0005) @ x,
+    "scores divided": lambda x: ops.softmax(scores(40.0 * x) / 2000.0) @ x,
+    "scores by a large factor": lambda x: ops.softmax(scores(x) * 0.0005 * 2000.0) @ x,
     # TensorFlow's own
     "tf": lambda x: tf.concat([tf.nn.relu(x), tf.square(x)], -1),
     "tf.einsum": lambda x: tf.einsum("bij,jk->bik", x, KERNEL),

@@ -17,11 +17,10 @@ from tfcompress.fake_quant.litert_rounding import (
     scale_of,
     weight_step,
 )
+from tfcompress.fake_quant.transforms.masked_values import GAP
 from tfcompress.fake_quant.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.file_formats import FORMATS, INT8
 
-MASK_GAP = 10.0
-"""Natural logarithm of the smallest logit's weight over the weight of all masked places together."""
 _MARGIN = 1.5  # largest inverse that fits, over the largest that was seen
 HIDDEN = -1e9
 """Value of a masked logit while ranges only observe."""
@@ -118,7 +117,7 @@ class IntermediateRanges:
             seen = self(name, x)  # follows the batch
             x = seen if self.ranges[name].own_weights() else x
         low, high = self.bounds(name)
-        floor = low - MASK_GAP - math.log(x.shape[-1] or 1)
+        floor = low - GAP - math.log(x.shape[-1] or 1)
         if not self.is_int8:  # LiteRT has no 16-bit SELECT, and a sum, whose scale leaves room above and below
             return x + (tf.cast(mask, x.dtype) - 1.0) * (high - floor)
         if self.exports and (is_ranged or is_fixed(mask)):  # a sum takes two scales, and known masks need no SELECT

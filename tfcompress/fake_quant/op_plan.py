@@ -98,8 +98,8 @@ class OpPlacement:
         inside: Name to the range of a value inside the integer rewrite.
         outputs: Output number to the range behind it.
         fixed: Output range that LiteRT fixes, simulated.
-        cuts: Whether the output only goes into a softmax, so that constants of the call which stand for a mask, such
-            as -1e9, are cut off.
+        cuts: Where the output only goes into a softmax: the absolute value at which constants of the call, such as the
+            -1e9 of a mask, are cut off.
         is_last: Whether the output is one of the model's.
         written: Whether the operation or its activation function is computed by its integer rewrite.
         normalizes: Axes, epsilon and number of the argument that is divided, where the operation ends a normalization
@@ -118,7 +118,7 @@ class OpPlacement:
     inside: dict[str, Any] = plan_field(FieldKind.RANGE, default_factory=dict)
     outputs: dict[int, Any] = plan_field(FieldKind.RANGE, default_factory=dict)
     fixed: tuple[float, float] | None = None
-    cuts: bool = False
+    cuts: float | None = None
     is_last: bool = plan_field(FieldKind.FACT, default=False)
     written: bool = False
     normalizes: tuple | None = None

@@ -52,8 +52,8 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
         The outputs, in the structure and dtype of the plain call.
     """
     t = plan
-    if t.cuts:
-        args, kwargs = cut((args, kwargs), getattr(t.op, "constants", frozenset()))
+    if t.cuts is not None:
+        args, kwargs = cut((args, kwargs), t.cuts, getattr(t.op, "constants", frozenset()))
     if forward.mode.exports:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, forward), forward)

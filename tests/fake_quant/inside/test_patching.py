@@ -33,7 +33,7 @@ def test_operations_inside_get_ranges_and_looking_changes_nothing(own_layers, ow
     state = quantized_state(own_model, lambda op: False)
     for plan in state.op_plans:
         plan.chains.clear()
-        plan.cuts = False  # of masks, which float sums keep
+        plan.cuts = None  # of masks, which float sums keep
     made = observe(own_model, state, as_samples(own_model, x))
     np.testing.assert_allclose(made, plain, atol=1e-6)
     assert all(span.is_set for span in state.ranges)

@@ -1,19 +1,20 @@
-"""Finds the tensors that only go into a softmax, where a huge negative number stands for a mask."""
+"""Finds the tensors that only go into a softmax, where a huge number stands for a mask."""
 
-from tfcompress.fake_quant.transforms.masked_values import LOGITS, TERMS
+from tfcompress.fake_quant.transforms.masked_values import LOGITS, SUBTRACTED, TERMS
 from tfcompress.graph.graph import Graph
 from tfcompress.graph.trace import Call
 from tfcompress.layer_table.lookup import SAME, SOFTMAX, probabilities, spec_of
 
 
 def softmax_inputs(graph: Graph[Call]) -> dict[int, str]:
-    """Finds the tensors that only go into a softmax over the last axis.
+    """Finds the tensors that only go into a softmax over the last axis, by sums, choices and moves.
 
     Args:
         graph: The calls of a model.
 
     Returns:
-        By the tensor `LOGITS` for what the softmax itself reads, and `TERMS` for what is added to that or moved there.
+        By the tensor `LOGITS` for what the softmax itself reads, `TERMS` for what is added to that or moved there, and
+        `SUBTRACTED` for what is subtracted.
     """
     found: dict[int, str] = {}
     for call in reversed(graph.nodes):
@@ -24,20 +25,33 @@ def softmax_inputs(graph: Graph[Call]) -> dict[int, str]:
 
 
 def _role(graph: Graph[Call], tensor: int, found: dict[int, str]) -> str | None:
-    """Returns the role of a tensor whose readers come first."""
+    """Returns the role of a tensor whose readers have theirs."""
     readers = [call for call in graph.readers(tensor) if tensor not in call.outputs]
     if not readers or graph.is_output(tensor):
         return None
-    roles = [_as_read_by(call, found) for call in readers]
-    if None in roles:
-        return None
-    return LOGITS if all(role == LOGITS for role in roles) else TERMS
+    roles = {_as_read_by(call, tensor, found) for call in readers}
+    if roles == {LOGITS, TERMS}:
+        return TERMS
+    return roles.pop() if len(roles) == 1 else None
 
 
-def _as_read_by(call: Call, found: dict[int, str]) -> str | None:
+def _as_read_by(call: Call, tensor: int, found: dict[int, str]) -> str | None:
     spec = spec_of(call.op)
     if probabilities(call.op) == SOFTMAX and not spec.kernels:
-        return LOGITS if spec.flow == "whole" or spec.flow == "pass" else None
-    if not (spec.passes_masks or spec.grid == SAME) or not all(out in found for out in call.outputs):
+        return LOGITS if spec.flow in ("whole", "pass") else None
+    roles = {found.get(out) for out in call.outputs}
+    # what a product reads may be of any size before it is scaled
+    if (
+        not (spec.passes_masks or spec.grid == SAME)
+        or spec.product
+        or spec.is_quotient
+        or len(roles) > 1
+        or None in roles
+    ):
         return None
-    return TERMS
+    is_below = SUBTRACTED not in roles
+    if spec.function == "difference":
+        if len(call.inputs) != 2 or call.inputs[0] == call.inputs[1]:
+            return None  # one side is a constant, or both are one tensor
+        is_below = is_below == (call.inputs[0] == tensor)
+    return TERMS if is_below else SUBTRACTED

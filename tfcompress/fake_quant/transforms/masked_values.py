@@ -1,7 +1,8 @@
 """Keeps the huge numbers that stand for a mask, such as -1e9, from setting the range of the logits of a softmax.
 
-A logit far below the largest of its row has no part in a softmax. So what only goes into one may be cut off: terms of
-the logits, a mask among them, at `MASKED`, and the logits themselves a little below the largest of their row.
+A logit far below the largest of its row has no part in a softmax. So the logits may be cut off a little below the
+largest of their row, and what is added to them, a mask among it, at a number that no logit reaches. Only the side of
+the mask is cut off, and nothing in front of a product: what is multiplied there may be of any size.
 """
 
 import math
@@ -11,9 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-LOGITS, TERMS = "logits", "terms"
-MASKED = 300.0
+LOGITS, TERMS, SUBTRACTED = "logits", "terms", "subtracted"
+MASKED = 1000.0
 """Absolute value from which a term of a logit stands for a mask."""
+FACTOR = 1e4
+"""The same of a factor: a smaller one may be meant as it is."""
 GAP = 10.0
 """Natural logarithm of the smallest logit's weight over that of all masked places of its row together."""
 
@@ -22,33 +25,35 @@ def counted(x, role: str):
     """Returns the values of a batch that count for the range of a tensor with that role."""
     if not role:
         return x
-    x = tf.clip_by_value(x, -MASKED, MASKED)
+    if role == SUBTRACTED:
+        return tf.minimum(x, MASKED)
     if role == TERMS:
-        return x
+        return tf.maximum(x, -MASKED)
     top = tf.reduce_max(x, axis=-1, keepdims=True)
     floor = top - GAP - math.log(x.shape[-1] or 1)
-    return tf.where(top > -MASKED / 2.0, tf.maximum(x, floor), 0.0)  # a row that is masked as a whole is uniform
+    return tf.where(top > -MASKED, tf.maximum(x, floor), 0.0)  # a row that is masked as a whole is uniform
 
 
-def cut(structure: Any, constants: frozenset[int] = frozenset()) -> Any:
-    """Cuts the numbers of a call off at `MASKED`, where they are constants.
+def cut(structure: Any, limit: float, constants: frozenset[int] = frozenset()) -> Any:
+    """Cuts the numbers of a call off at a limit, where they are constants.
 
     Args:
         structure: The arguments.
+        limit: The largest absolute value.
         constants: Numbers of the tensors among its leaves that are constants.
     """
     flat = keras.tree.flatten(structure)
-    return keras.tree.pack_sequence_as(structure, [_cut(x, k in constants) for k, x in enumerate(flat)])
+    return keras.tree.pack_sequence_as(structure, [_cut(x, limit, k in constants) for k, x in enumerate(flat)])
 
 
-def _cut(x: Any, is_constant: bool):
-    if isinstance(x, float):
-        return float(np.clip(x, -MASKED, MASKED))
+def _cut(x: Any, limit: float, is_constant: bool):
+    if isinstance(x, (int, float)):
+        return x if isinstance(x, bool) or abs(x) <= limit else float(np.clip(x, -limit, limit))
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-        return np.clip(x, -MASKED, MASKED)
+        return np.clip(x, -limit, limit)
     if not isinstance(x, tf.Tensor) or not x.dtype.is_floating:
         return x
     value = tf.get_static_value(x)
     if value is None:
-        return tf.clip_by_value(x, -MASKED, MASKED) if is_constant else x
-    return tf.constant(np.clip(value, -MASKED, MASKED), x.dtype) if np.abs(value).max(initial=0.0) > MASKED else x
+        return tf.clip_by_value(x, -limit, limit) if is_constant else x
+    return tf.constant(np.clip(value, -limit, limit), x.dtype) if np.abs(value).max(initial=0.0) > limit else x
