@@ -15,13 +15,13 @@ import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "fixtures"))
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers as L
-from keras import ops
+from own_layers import Tokens
 
 import tfcompress as tfc
 from tfcompress.evaluate.macs import macs
@@ -56,19 +56,6 @@ class Block(L.Layer):
 
     def get_config(self):
         return {**super().get_config(), "width": self.width, "heads": self.heads, "rate": self.rate}
-
-
-@keras.saving.register_keras_serializable("bench")
-class Tokens(L.Layer):
-    """A class token in front, and a table of positions."""
-
-    def build(self, shape):
-        self.token = self.add_weight(shape=(1, 1, shape[-1]), initializer="random_normal", name="token")
-        self.places = self.add_weight(shape=(shape[1] + 1, shape[-1]), initializer="random_normal", name="places")
-
-    def call(self, x):
-        token = ops.broadcast_to(self.token, (ops.shape(x)[0], 1, x.shape[-1]))
-        return ops.concatenate([token, x], axis=1) + self.places
 
 
 def classifier(inputs, x, width, depth, classes, heads=4):

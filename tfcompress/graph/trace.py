@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from tfcompress.graph.call_observers import CallObserver, is_only_cast
 from tfcompress.graph.graph import Graph
-from tfcompress.graph.inside.functions import OperationFunction, named_arguments
+from tfcompress.graph.inside.functions import OperationFunction, function_name, named_arguments
 from tfcompress.graph.inside.interception import Interception
 from tfcompress.graph.inside.opened import Inside, inside, open_layers, remember
 from tfcompress.graph.keras_private import (
@@ -322,7 +321,7 @@ def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before
         was.arguments, was.weights = arguments, weights
         return was
     times = before.count(f.kind)
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", f.kind).lower()
+    name = function_name(f.kind)
     return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op, f.plain)
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfcompress.graph.flat.steps import Fixed, Step, Varying, leaves_of
-from tfcompress.graph.inside.functions import OperationFunction, named_arguments_of
+from tfcompress.graph.inside.functions import OperationFunction, function_name, named_arguments_of
 from tfcompress.graph.keras_private import BACKEND_MODULES
 from tfcompress.layer_table.operation_names import BINARY, OPTIONS, REDUCING, SUMS, UNARY
 
@@ -44,7 +44,7 @@ def call_stock(step: Step, args: tuple, kwargs: dict, along_batch: Callable) -> 
     if f.attribute.startswith("__"):
         if f.kind == "GetItem":
             return args[0][args[1] if isinstance(args[1], tuple) else (args[1],)]
-        return _of_keras(_snake(f.kind), f)(*args, **kwargs)
+        return _of_keras(function_name(f.kind), f)(*args, **kwargs)
     return _of_tensorflow(f, _named(f, args, kwargs))
 
 
@@ -81,10 +81,6 @@ def _of_keras(name: str, f: OperationFunction) -> Callable:
         if hasattr(module, name):
             return getattr(module, name)
     raise CantFollow(f"calls {shown(f)}, for which Keras has no operation")
-
-
-def _snake(kind: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
 
 
 def _first(named: dict[str, Any]) -> Any:
@@ -165,7 +161,7 @@ _BY_SHAPE = {
 def _of_tensorflow(f: OperationFunction, named: dict[str, Any]) -> Any:
     """Returns the result of a function of TensorFlow by the operation of Keras that computes the same."""
     values = [x for name, x in named.items() if name != "name"]
-    function = _of_keras(_snake(f.kind), f)
+    function = _of_keras(function_name(f.kind), f)
     if f.kind in REDUCING:
         options = {k: _plain(named[k]) for k in ("axis", "keepdims") if named.get(k) is not None}
         return function(values[0], **options)

@@ -1,6 +1,7 @@
 """The functions and operators whose calls are operations: those of Keras' backend, of TensorFlow, and of tensors."""
 
 import inspect
+import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,17 @@ def _of_keras() -> list[OperationFunction]:
             if is_own and not name.startswith("_") and name not in NO_OPERATION:
                 found.append(OperationFunction(module, name, OF_KERAS.get(name, _camel(name)), value))
     return found
+
+
+def function_name(kind: str) -> str:
+    """Returns the name that Keras' function of a kind of operation has.
+
+    Example:
+        >>> from tfcompress.graph.inside.functions import function_name
+        >>> function_name("ExpandDims")
+        'expand_dims'
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def _camel(name: str) -> str:
