@@ -1,5 +1,6 @@
 """Converts a final model to a `.tflite` artifact, and compares the file with the model on representative data."""
 
+import functools
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -28,6 +29,7 @@ from tfcompress.fidelity.judging import judge_fidelity
 from tfcompress.graph.clone import copied
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.plain_layers import is_quantized_by_keras
+from tfcompress.graph.trace import kept_traces
 from tfcompress.graph.tree import leaves
 from tfcompress.session_layers.wrapping import finish_model, is_wrapped, read_counters
 from tfcompress.tflite.artifact import Artifact
@@ -120,12 +122,13 @@ def convert(
     samples = _samples(model, source, calibration, limit=limit, value_range=value_range, **scaling)
     check_weights(model)
     conversion = Conversion(model=model, source=source, samples=samples, notes=notes, **asked)
-    _check_answers(conversion)
-    artifact = _made(conversion)
-    _warn_of_draws(conversion)
-    if "fidelity" in artifact.metadata:
-        _warn_of_scaling(conversion, artifact, is_told=scale is not None or offset is not None)
-        judge_fidelity(artifact, conversion, require, diagnose, lambda **changes: _made(conversion.changed(**changes)))
+    with kept_traces():
+        _check_answers(conversion)
+        artifact = _made(conversion)
+        _warn_of_draws(conversion)
+        if "fidelity" in artifact.metadata:
+            _warn_of_scaling(conversion, artifact, is_told=scale is not None or offset is not None)
+            judge_fidelity(artifact, conversion, require, diagnose, functools.partial(_made_again, conversion))
     _describe(artifact, conversion, facts, time.perf_counter() - began)
     return artifact
 
@@ -134,6 +137,11 @@ def _made(conversion: Conversion) -> Artifact:
     """Finds the ranges, writes and measures the file, and chooses its weight scales."""
     find_ranges(conversion)
     return choose_scales(conversion, _write_and_measure(conversion), _write_and_measure)
+
+
+def _made_again(conversion: Conversion, **changes) -> Artifact:
+    """Makes the file with other options."""
+    return _made(conversion.changed(**changes))
 
 
 def _write_and_measure(conversion: Conversion) -> Artifact:

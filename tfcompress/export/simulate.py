@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import patched_calls
+from tfcompress.fake_quant.transforms.ranges import widened_later
 from tfcompress.fake_quant.weight_reads import prepare
 from tfcompress.graph.keras_private import float32, input_specs, no_dropout_masks, override_attributes
 from tfcompress.graph.random_ops import Draws, replace_draws
+from tfcompress.system.graph_passes import unoptimized
 from tfcompress.system.silence import quiet
 
 BATCH = 128  # samples at a time
@@ -62,15 +64,17 @@ def _batches(model, state, x, batch_size, mode):
     # TensorFlow warns of functions that are traced again; this one is, for every state of the model
     random = replace_draws(draws) if mode.simulates else contextlib.nullcontext()
     run = (random, override_attributes(no_dropout_masks(model)), patched_calls(model, state, mode, prepared=prepared))
-    with quiet(), float32(model), contextlib.ExitStack() as stack:
+    with quiet(), unoptimized(), float32(model), contextlib.ExitStack() as stack:
         for each in run:
             stack.enter_context(each)
-        if mode.simulates:  # weights and bounds are final: they are read once, not again in each batch
+        if state.op_plans:  # weights are final: they are read once, not again in each batch
             prepared |= {id(t): prepare(t, mode) for t in state.op_plans}
-        forward = _traced(model, x, draws)
+        forward, ranges = _traced(model, x, draws)
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)
-            outputs = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
+            outputs, seen = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
+            for span, (low, high) in zip(ranges, np.asarray(seen), strict=True):
+                span.widen_by(low, high)
             parts.append(keras.tree.map_structure(np.asarray, outputs))
     return keras.tree.map_structure(_joined, *parts)
 
@@ -82,11 +86,18 @@ def _joined(*parts):
 
 
 def _traced(model, x, draws):
-    """Traces the model's call as one graph for batches of every size, as tracing takes longer than running."""
-    specs = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), x)
+    """Traces the model's call as one graph for batches of every size, as tracing takes longer than running.
+
+    Returns:
+        The function from a batch to the outputs and the extremes `(ranges, 2)`, and the ranges that observe these.
+    """
+    specs, ranges = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), x), []
 
     def forward(inputs):
         draws.begin()
-        return model(inputs, training=False)
+        with widened_later() as found:
+            outputs = model(inputs, training=False)
+        ranges[:] = [span for span, _, _ in found]
+        return outputs, tf.reshape([bound for _, *bounds in found for bound in bounds], (-1, 2))
 
-    return tf.function(forward, autograph=False).get_concrete_function(specs)
+    return tf.function(forward, autograph=False).get_concrete_function(specs), ranges

@@ -18,7 +18,7 @@ from tfcompress.fake_quant.litert_rounding import (
     weight_step,
 )
 from tfcompress.fake_quant.transforms.masked_values import GAP
-from tfcompress.fake_quant.transforms.ranges import OBSERVE, TRAIN, ActivationRange, fake_quant
+from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.file_formats import FORMATS, INT8
 
 _MARGIN = 1.5  # largest inverse that fits, over the largest that was seen
@@ -38,6 +38,7 @@ class IntermediateRanges:
         source: Range of the layer's input, fixed limits, or None where that is unknown.
         target: The same of its output.
         is_integer: Whether the layer computes in integers; not so in a file of floats.
+        is_final: Whether the bounds of ranges no longer change, so that they can be numbers in the graph.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class IntermediateRanges:
         source: ActivationRange | tuple[float, float] | None = None,
         target: ActivationRange | tuple[float, float] | None = None,
         is_integer: bool = True,
+        is_final: bool = False,
     ):
-        self.is_integer = is_integer
+        self.is_integer, self.is_final = is_integer, is_final
         self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
         self.source, self.target = source, target
         self.is_int8 = bits == INT8.activations.bits
@@ -63,7 +65,14 @@ class IntermediateRanges:
         Without such a range `x` is returned unchanged: nodes of `keras.ops` in a session keep none.
         """
         span = self.ranges.get(name)
-        return x if span is None else span(x, how=self.how, export=self.exports)
+        if span is None:
+            return x
+        return span(x, how=self.how, export=self.exports or self._is_number(span))
+
+    def _is_number(self, span: ActivationRange) -> bool:
+        """Whether the bounds of a range can be numbers in a graph that is not exported, which is traced faster then."""
+        with tf.init_scope():
+            return self.is_final and self.how == APPLY and span.bits == INT8.activations.bits and span.is_set
 
     def has(self, name: str) -> bool:
         """Whether the value of that name has a range; it has none in a file of floats."""

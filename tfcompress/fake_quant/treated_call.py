@@ -27,6 +27,7 @@ from tfcompress.fake_quant.litert_rounding import (
 )
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.transforms.masked_values import cut
+from tfcompress.fake_quant.transforms.ranges import APPLY
 from tfcompress.fake_quant.weight_reads import bias_from_folding, norm_constants, weights_to_read
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
@@ -202,7 +203,9 @@ def _normalizing(t: OpPlan, forward: ForwardPass) -> Callable:
 def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:
     how, folds = forward.mode.ranges, forward.mode.folds
     is_integer = bool(t.outputs or t.inside or t.source or t.target or t.fixed)
-    return IntermediateRanges(t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer)
+    is_final = forward.prepared_for(t) is not None
+    made = (t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer, is_final)
+    return IntermediateRanges(*made)
 
 
 def _bits(t: OpPlan) -> int:
@@ -273,7 +276,8 @@ def _finished(t: OpPlan, outputs, forward: ForwardPass):
 
 def _knows_bounds(t, forward, span) -> bool:
     """Whether the bounds of a range are final, and can be numbers in the graph."""
-    return forward.mode.exports or forward.prepared_for(t) is not None and is_int8(span)
+    is_final = forward.prepared_for(t) is not None and forward.mode.ranges == APPLY
+    return forward.mode.exports or is_final and is_int8(span)
 
 
 def _averages(t) -> bool:

@@ -10,7 +10,7 @@ import keras
 from tfcompress.graph.export_substitutes import substitute_operations
 from tfcompress.graph.keras_private import has_graph
 from tfcompress.graph.random_ops import Draws, replace_draws
-from tfcompress.graph.trace import Trace, trace
+from tfcompress.graph.trace import Trace, fresh_traces, trace
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.layer_table.lookup import spec_of
 
@@ -34,7 +34,7 @@ def find_custom_code(model: keras.Model) -> UserCode:
     """Finds what custom code does in a built model, by a trace of it as in an export."""
     if not _has_unknown(model):
         return UserCode()
-    with replace_draws(Draws()), substitute_operations(is_integer=True):
+    with replace_draws(Draws()), substitute_operations(is_integer=True), fresh_traces():
         traced = trace(model, opens=True)
     paths = {id(op): path for path, op in (*containers(model), *leaves(model))}
     noticed = traced.noticed

@@ -3,6 +3,8 @@
 import contextlib
 import inspect
 from collections import defaultdict
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -101,6 +103,35 @@ def build(model: keras.Model, batch) -> None:
     model(keras.tree.map_structure(lambda s: keras.KerasTensor((None, *s.shape[1:]), s.dtype.name), x))
 
 
+_kept: ContextVar[dict | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def kept_traces() -> Iterator[None]:
+    """Keeps the traces of models while the block runs, in which no model changes: each takes a good part of a second.
+
+    Weights may change in it.
+    """
+    if _kept.get() is not None:
+        yield
+        return
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+@contextlib.contextmanager
+def fresh_traces() -> Iterator[None]:
+    """Traces models anew while the block runs, in which they run otherwise than outside."""
+    token = _kept.set(None)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def trace(model: keras.Model, opens: bool = False, training: bool = False) -> Trace:
     """Runs a model once on symbolic tensors and records every call of a leaf operation.
 
@@ -113,6 +144,16 @@ def trace(model: keras.Model, opens: bool = False, training: bool = False) -> Tr
             `graph.inside.opened.operations` lists them.
         training: Whether the model runs as in training; only the operations inside of layers are of interest then.
     """
+    kept = _kept.get()
+    if kept is None or training:
+        return _trace(model, opens, training)
+    key = (id(model), opens and bool(open_layers(model)))
+    if key not in kept:
+        kept[key] = model, _trace(model, opens, training)  # an id is only good while the object lives
+    return kept[key][1]
+
+
+def _trace(model: keras.Model, opens: bool, training: bool) -> Trace:
     recorder, specs, known = _Recorder(model, opens, training), input_specs(model), leaves(model)
     found, flat = recorder.found, keras.tree.flatten(specs)
 

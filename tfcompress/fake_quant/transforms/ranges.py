@@ -5,7 +5,10 @@ gradient passes straight through; the range follows the batches as a mean that s
 average and turns into an exponential one, so that it needs no first guess.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -27,6 +30,31 @@ _NOTHING = 1e-30
 _CLEAR = 1e-3
 # Smallest ratio of the shorter to the longer side of a trained range, so that the exponent of both can move.
 _SIDE = 1e-6
+
+
+_later: ContextVar[list | None] = ContextVar("later", default=None)
+
+
+@contextlib.contextmanager
+def widened_later() -> Iterator[list[tuple]]:
+    """Collects what ranges observe while a graph is traced; updates of variables in it would take half of the tracing.
+
+    Yields:
+        A list of `(range, low, high)`, tensors of the graph; `widen_by` takes their values. Ranges inside of a loop or
+        branch are not listed, and update themselves.
+    """
+    found: list[tuple] = []
+    token = _later.set([tf.compat.v1.get_default_graph(), found])
+    try:
+        yield found
+    finally:
+        _later.reset(token)
+
+
+def _observed(span) -> list[tuple]:
+    """Returns what a range has observed in the graph that is traced now, as `(low, high)`."""
+    graph, found = _later.get() or (None, [])
+    return [tuple(bounds) for s, *bounds in found if s is span] if graph is tf.compat.v1.get_default_graph() else []
 
 
 @keras.saving.register_keras_serializable("tfcompress")
@@ -71,7 +99,10 @@ class ActivationRange(Transform):
 
     def bounds(self) -> tuple[Any, Any]:
         """Returns `(low, high)` as tensors, with low <= 0 <= high and a span above zero."""
-        return self._grid(tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high))
+        state = tuple(map(tf.convert_to_tensor, (self.low, self.high, self.seen)))
+        for low, high in _observed(self):
+            state = self._widened(state, low, high)
+        return self._grid(*state[:2])
 
     def _grid(self, low, high):
         low, high = tf.minimum(low, 0.0), tf.maximum(high, 0.0)
@@ -102,7 +133,7 @@ class ActivationRange(Transform):
                 low, high = self.limits()
             return tf.quantization.fake_quant_with_min_max_args(x, low, high, self.bits)
         if how == OBSERVE:
-            self._widen(*self._extremes(x))
+            self._observe(*self._extremes(x))
             return x
         if how == TRAIN:
             low, high = self._extremes(tf.stop_gradient(x))
@@ -122,11 +153,24 @@ class ActivationRange(Transform):
         was_seen = tf.convert_to_tensor(self.seen) > 0
         return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self._extremes(x)))
 
-    def _widen(self, low, high):
-        fresh = tf.convert_to_tensor(self.seen) > 0
-        self.low.assign(tf.where(fresh, tf.minimum(self.low, low), low))
-        self.high.assign(tf.where(fresh, tf.maximum(self.high, high), high))
-        self.seen.assign(self.seen + 1.0)
+    def _observe(self, low, high) -> None:
+        graph, found = _later.get() or (None, [])
+        if graph is tf.compat.v1.get_default_graph():
+            found.append((self, tf.cast(low, tf.float32), tf.cast(high, tf.float32)))
+        else:
+            self.widen_by(low, high)
+
+    def widen_by(self, low, high) -> None:
+        """Widens the range by the lowest and highest value of one more batch, scalars."""
+        state = tuple(map(tf.convert_to_tensor, (self.low, self.high, self.seen)))
+        for variable, value in zip((self.low, self.high, self.seen), self._widened(state, low, high), strict=True):
+            variable.assign(value)
+
+    def _widened(self, state: tuple, low, high) -> tuple:
+        """Returns low, high and number of batches after one more batch."""
+        was_seen = state[2] > 0
+        lowest = tf.where(was_seen, tf.minimum(state[0], low), low)
+        return lowest, tf.where(was_seen, tf.maximum(state[1], high), high), state[2] + 1.0
 
     def widen(self, low: float, high: float) -> None:
         """Sets the bounds, whatever data was seen."""
@@ -183,11 +227,10 @@ class PercentileRange(ActivationRange):
         low = tf.zeros(()) if self.positive else ordered[tf.size(ordered) - 1 - at]
         return low, ordered[at]
 
-    def _widen(self, low, high):
-        keep = self.seen / (self.seen + 1.0)
-        self.low.assign(keep * self.low + (1.0 - keep) * low)
-        self.high.assign(keep * self.high + (1.0 - keep) * high)
-        self.seen.assign(self.seen + 1.0)
+    def _widened(self, state: tuple, low, high) -> tuple:
+        """Returns the means of low and high and the number of batches after one more batch."""
+        keep = state[2] / (state[2] + 1.0)
+        return keep * state[0] + (1.0 - keep) * low, keep * state[1] + (1.0 - keep) * high, state[2] + 1.0
 
     def get_config(self):
         """Constructor arguments."""
@@ -241,8 +284,9 @@ class LearnedRange(ActivationRange):
             return -high, high
         return (tf.zeros(()) if self.positive else low), high
 
-    def _widen(self, low, high):
-        super()._widen(low, high)
+    def widen_by(self, low, high) -> None:
+        """Widens the range, and sets the exponents that it is trained by."""
+        super().widen_by(low, high)
         self._take_exponents()
 
     def _take_exponents(self):
