@@ -13,7 +13,7 @@ from tfcompress.fake_quant.state import CompressionState
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, PercentileRange
 from tfcompress.file_formats import INT8, Codes, FileFormat
-from tfcompress.graph.custom_code import find_custom_code
+from tfcompress.graph.custom_code import borrowed_weights
 from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import has_weight, spec_of
@@ -67,7 +67,7 @@ def quantized_state(
 
     _check_inside(model)
     placements, inputs = make_ranges(model, make, left_out, "convert")
-    borrowed = find_custom_code(model).borrowed
+    borrowed = borrowed_weights(model)
     plans = []
     for index, (path, op) in enumerate(operations(model)):
         t = OpPlan.of(path, op, index, placements.get(id(op)))

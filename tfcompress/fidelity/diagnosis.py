@@ -16,11 +16,13 @@ from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
+from tfcompress.fake_quant.weight_reads import prepare
 from tfcompress.fidelity.noise import LayerNoise
 from tfcompress.graph.inside.opened import operations
 from tfcompress.graph.keras_private import float32, override_attributes
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
+from tfcompress.system.graph_passes import unoptimized
 from tfcompress.system.silence import quiet
 
 SUSPECTS = 3  # layers tried one at a time
@@ -63,14 +65,16 @@ def layer_noise(model: keras.Model, state, x) -> list[LayerNoise]:
     folded = {id(t.op) for t in state.op_plans if t.norm is not None}  # a later normalization is folded in
     ops = [(path, op) for path, op in leaves(model) if id(op) not in folded]
 
+    prepared = {id(t): prepare(t, Mode.FOLDED) for t in state.op_plans}
+
     @tf.function(autograph=False)
     def both(inputs):
         plain = _recorded(model, ops, inputs)
-        with patched_calls(model, state, Mode.FOLDED):
+        with patched_calls(model, state, Mode.FOLDED, prepared=prepared):
             rounded = _recorded(model, ops, inputs)
         return {path: _powers(plain[path], rounded[path]) for path in plain if _fit(plain, rounded, path)}
 
-    with quiet(), float32(model):
+    with quiet(), unoptimized(), float32(model):
         powers = both(keras.tree.map_structure(tf.convert_to_tensor, x))
     errors = {path: float(np.sqrt(noise / max(signal, 1e-30))) for path, (noise, signal) in _numbers(powers).items()}
     return _with_inputs(model, errors)

@@ -36,13 +36,23 @@ def find_custom_code(model: keras.Model) -> UserCode:
         return UserCode()
     with replace_draws(Draws()), substitute_operations(is_integer=True), fresh_traces():
         traced = trace(model, opens=True)
-    paths = {id(op): path for path, op in (*containers(model), *leaves(model))}
-    noticed = traced.noticed
-    return UserCode(
-        {id(v): (paths[id(owner)], paths.get(id(reader), model.name)) for v, owner, reader in noticed.borrowed},
-        {paths.get(key, model.name): sorted(names) for key, names in noticed.drawing.items()},
-        traced,
-    )
+    paths = _paths(model)
+    drawing = {paths.get(key, model.name): sorted(names) for key, names in traced.noticed.drawing.items()}
+    return UserCode(_borrowed(model, traced), drawing, traced)
+
+
+def borrowed_weights(model: keras.Model) -> dict[int, tuple[str, str]]:
+    """Returns owner's path and reader's path of every weight that another operation reads, by the weight's id."""
+    return _borrowed(model, trace(model, opens=True)) if _has_unknown(model) else {}
+
+
+def _borrowed(model: keras.Model, traced: Trace) -> dict[int, tuple[str, str]]:
+    paths, found = _paths(model), traced.noticed.borrowed
+    return {id(v): (paths[id(owner)], paths.get(id(reader), model.name)) for v, owner, reader in found}
+
+
+def _paths(model: keras.Model) -> dict[int, str]:
+    return {id(op): path for path, op in (*containers(model), *leaves(model))}
 
 
 def check_no_borrowed(model: keras.Model, who: str) -> None:
@@ -55,7 +65,7 @@ def check_no_borrowed(model: keras.Model, who: str) -> None:
     Raises:
         ValueError: If one does; the message names both layers.
     """
-    found = list(find_custom_code(model).borrowed.values())
+    found = list(borrowed_weights(model).values())
     if found:
         owner, reader = found[0]
         raise ValueError(
