@@ -13,12 +13,20 @@ def bench(bench_module):
     return types.SimpleNamespace(**{key: bench_module(name) for key, name in names.items()})
 
 
+TIMES = {"time": 6.0, "stock_time": 2.0, "guide_time": 4.0}
 ROWS = [
     {"name": "a", "int8": "PASS", "error": 0.02, "stock": 0.01, "modes": {"float16": 0.0, "dynamic": 0.1}},
     {"name": "b", "int8": "refused; allow_float=['NEG'] works: ...", "error": 0.02, "stock": 0.04, "stock_float": 3},
     {"name": "c", "int8": "refused: ValueError: ...", "raw": False, "channels": "9->5, exact 1e-07, 0 kept"},
     {"name": "d", "int8": "refused: RuntimeError: ...", "raw": True, "modes": {"float16": "RuntimeError: ..."}},
-    {"name": "e", "int8": "DIED with -6: ", "died": {"int8": "DIED with -6: "}, "time": 6.0, "stock_time": 2.0},
+    {
+        "name": "e",
+        "int8": "DIED with -6: ",
+        "died": {"int8": "DIED with -6: "},
+        "time": 6.0,
+        "stock_time": 2.0,
+        "guide_time": 4.0,
+    },
     {"name": "f", "fit": "PASS 2 kernels", "channels": "UNCHANGED without a word"},
 ]
 
@@ -37,7 +45,8 @@ def test_totals_count_only_what_was_measured(bench):
     assert "float16: 1 of 2 (50 %) PASS" in text and "dynamic: 1 of 1 (100 %) PASS" in text
     assert "both files integer (1 nets): geometric mean 2.00, largest 2.00 (a), above 1.2: 1" in text
     assert "all with both files (2 nets): geometric mean 1.00" in text
-    assert "time, ours / stock (1 nets): median 3.0, 3.0" in text
+    assert "time, ours / stock (1 nets): median 3.0, largest 3.0" in text
+    assert "time, ours / stock as its guide has it (1 nets): median 1.5, largest 1.5" in text
     assert "channels: 1 of 2 (50 %) smaller and exact; 0 with the reasons named" in text
 
 

@@ -8,8 +8,9 @@ for each net, started again behind a phase that killed it; phases that `--json` 
     python tests/bench/coverage.py [--only NAME...] [--phases PHASE...] [--json FILE] [--no-training]
 
 Phases: build (the net runs on its samples), int8, stock (TFLiteConverter with the same samples, batch 1), modes
-(float32, float16, dynamic, int16x8), time (both converters in turns, median of 3), fit (Prune + Cluster + Quantize for
-two steps, what they promise read off the kernels and the file), channels (PruneChannels(0.3), exact or the reasons).
+(float32, float16, dynamic, int16x8), time (ours, stock on the frozen function and stock as its guide has it, in turns,
+median of 3), fit (Prune + Cluster + Quantize for two steps, what they promise read off the kernels and the file),
+channels (PruneChannels(0.3), exact or the reasons).
 "error" is that of the file against the float model, root mean square as a fraction of the spread of each output (the
 worst output counts). A refusal is followed by the remedy it names. NAME may end in `*`.
 

@@ -80,9 +80,11 @@ def totals(rows: list[dict]) -> list[str]:
     both = [r for r in rows if ratio_of(r, "error", "stock") is not None]
     pure = [r for r in both if state(r) == "integer" and not r.get("stock_float")]
     lines += [_errors("both files integer", pure), _errors("all with both files", both)]
-    times = [t for t in (ratio_of(r, "time", "stock_time") for r in rows) if t]
-    if times:
-        lines.append(f"time, ours / stock ({len(times)} nets): median {statistics.median(times):.1f}, {max(times):.1f}")
+    for arm, what in (("stock_time", "stock"), ("guide_time", "stock as its guide has it")):
+        times = [t for t in (ratio_of(r, "time", arm) for r in rows) if t]
+        if times:
+            middle = f"median {statistics.median(times):.1f}, largest {max(times):.1f}"
+            lines.append(f"time, ours / {what} ({len(times)} nets): {middle}")
     fits = [r["fit"] for r in rows if "fit" in r]
     lines.append(f"fit: {_share(sum(f.startswith('PASS') for f in fits), len(fits))} PASS")
     cuts = [r["channels"] for r in rows if "channels" in r]
