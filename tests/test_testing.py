@@ -72,7 +72,7 @@ def test_transforms_of_the_library_pass(make):
     check.check_transform(make())
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "layer, shape", [(L.Dense(5), (6,)), (L.Conv2D(4, 3), (6, 6, 3)), (L.LayerNormalization(), (4, 6))]
 )

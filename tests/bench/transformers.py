@@ -40,13 +40,13 @@ class Block(L.Layer):
         self.width, self.heads, self.rate = width, heads, rate
         self.norm, self.norm2 = L.LayerNormalization(), L.LayerNormalization()
         self.attend, self.drop = L.MultiHeadAttention(heads, width // heads), L.Dropout(rate)
-        self.wide, self.narrow = L.Dense(2 * width, activation="gelu"), L.Dense(width)
+        self.wide, self.narrow = L.Dense(4 * width, activation="gelu"), L.Dense(width)
 
     def build(self, shape):
         for layer in (self.norm, self.norm2, self.wide):
             layer.build(shape)
         self.attend.build(shape, shape)
-        self.narrow.build((*shape[:-1], 2 * self.width))
+        self.narrow.build((*shape[:-1], 4 * self.width))
         self.built = True
 
     def call(self, x, training=None):
@@ -66,15 +66,16 @@ def classifier(inputs, x, width, depth, classes, heads=4):
 
 
 def vit():
-    i = keras.Input((32, 32, 3))
-    x = L.Conv2D(48, 3, strides=2, padding="same", activation="relu")(i)
-    x = L.Conv2D(64, 3, strides=2, padding="same")(x)
-    return classifier(i, L.Reshape((64, 64))(x), 64, 4, 10)
+    i = x = keras.Input((32, 32, 3))
+    for filters in (32, 64):
+        x = L.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
+    x = L.Conv2D(128, 3, strides=2, padding="same")(x)
+    return classifier(i, L.Reshape((16, 128))(x), 128, 4, 10)
 
 
 def text():
     i = keras.Input((LENGTH,), dtype="int32")
-    return classifier(i, L.Embedding(WORDS, 32)(i), 32, 2, 4, 2)
+    return classifier(i, L.Embedding(WORDS, 128)(i), 128, 3, 4)
 
 
 def sentences(count, seed):

@@ -184,7 +184,7 @@ def kernels(model, artifact) -> list[Kernel]:
     return found
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(24)
 @pytest.mark.parametrize(
     ("names", "in_session"), RUNS, ids=[" + ".join(n) + (" session" if s else "") for n, s in RUNS]
 )

@@ -82,7 +82,7 @@ def test_every_pair_makes_a_model_that_converts(model, data, first, second):
     assert {row.action.split(":")[0] for row in session.plan.rows if row.weight == "(graph)"} == kinds
 
 
-@pytest.mark.sampled(15)
+@pytest.mark.sampled(30)
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     "technique", [tfc.Prune(0.5), tfc.Cluster(8), tfc.Quantize("int8")], ids=["Prune", "Cluster", "Quantize"]

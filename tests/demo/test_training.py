@@ -50,6 +50,7 @@ def test_a_batch_is_moved_as_a_whole_by_one_pixel_at_most():
     assert np.bincount(seen).tolist() == [20] * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [0.01, 1.0])
 def test_at_least_one_epoch_runs(effort, logits, tiny_data):
     x, y = tiny_data

@@ -39,6 +39,7 @@ def kernels(model):
     return {layer.name: np.asarray(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
 
 
+@pytest.mark.slow
 def test_zeros_of_pruning_reach_the_integer_file(model):
     before = [w.numpy() for w in model.weights]
     stripped = tfmot.strip(trained(tfmot.prune(model, 0.5), tfmot.callbacks()))

@@ -53,6 +53,7 @@ def test_compile_options(name, dense_net, points, laws):
     assert_clustered(compression)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "jit"), [("mixed_bfloat16", False), ("mixed_float16", True)])
 def test_mixed_precision(policy, jit, points, laws):
     x, y = points

@@ -88,6 +88,7 @@ def registered():
     return names - {"SavedModelSignature"}
 
 
+@pytest.mark.slow
 def test_a_new_process_reads_an_object_of_every_registered_class(tmp_path):
     assert {of(each) for each in OBJECTS} == registered()
     model = keras.Sequential([keras.Input((8,)), L.Dense(16, activation="relu"), L.Dense(2)])

@@ -26,6 +26,7 @@ def ops_of(content):
     return found
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("names", ["io", "all"])
 @pytest.mark.parametrize("name", FILES)
 def test_operations_and_values_stay(tiny_files, name, names):
