@@ -117,7 +117,7 @@ def test_a_checkpoint_of_a_generator_holds_pruned_weights(is_first, dense_net, p
 def test_sparsity_and_ranges_reach_the_logs(is_first, dense_net, points, tmp_path):
     x, y = points
     model = dense_net()
-    compression = tfc.Compression(HALF, verbose=0)
+    compression = tfc.Compression(HALF, verbose=0, logs="full")
     others = [keras.callbacks.CSVLogger(tmp_path / "log.csv")]
     history = model.fit(x, y, epochs=4, verbose=0, callbacks=ordered(compression, others, is_first)).history
     with open(tmp_path / "log.csv", newline="") as file:
@@ -131,12 +131,36 @@ def test_sparsity_and_ranges_reach_the_logs(is_first, dense_net, points, tmp_pat
         assert last == pytest.approx(span.limits()) and last[1] > 0.1
 
 
+@ORDERS
+def test_brief_logs_say_how_far_ranges_moved(is_first, dense_net, points):
+    x, y = points
+    model, seen = dense_net(), []
+
+    class Limits(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append([span.limits() for span in compression.state.ranges])
+
+    compression = tfc.Compression(HALF, verbose=0)
+    history = model.fit(x, y, epochs=4, verbose=0, callbacks=ordered(compression, [Limits()], is_first)).history
+    assert set(history) == {"loss", "sparsity", "range_change"}
+    bounds = np.asarray(seen)  # (epochs, ranges, 2)
+    widths = bounds[1:, :, 1] - bounds[1:, :, 0]
+    moved = (np.abs(np.diff(bounds, axis=0)).max(axis=-1) / widths).max(axis=-1)
+    assert history["range_change"] == pytest.approx([1.0, *np.minimum(moved, 1.0)], rel=1e-5)
+    assert 0 < history["range_change"][-1] < 0.5
+
+
+def test_other_logs_are_refused():
+    with pytest.raises(ValueError, match=r"logs must be one of \('brief', 'full'\).* Received: logs='long'"):
+        tfc.Compression(HALF, logs="long")
+
+
 def test_tensorboard_shows_sparsity_and_ranges(dense_net, points, tmp_path):
     pytest.importorskip("tensorboard")  # TensorFlow no longer brings it
     x, y = points
     model = dense_net()
     board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-    compression = tfc.Compression(HALF, verbose=0)
+    compression = tfc.Compression(HALF, verbose=0, logs="full")
     model.fit(x, y, epochs=2, verbose=0, callbacks=[board, compression])
     found = {}
     for file in (tmp_path / "train").iterdir():

@@ -104,6 +104,51 @@ def test_the_plan_is_printed_before_the_first_step(points, capsys):
     assert end == "tfcompress: 72 weights compressed; 36 of the 72 under a mask are zero (sparsity 0.5)"
 
 
+def deep_net(blocks):
+    inputs = x = keras.Input((8, 8, 3))
+    for k in range(blocks):
+        y = keras.layers.Conv2D(8, 3, padding="same", use_bias=False, name=f"conv{k}")(x)
+        x = keras.layers.ReLU(name=f"relu{k}")(keras.layers.BatchNormalization(name=f"norm{k}")(y))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="head")(keras.layers.Flatten()(x)))
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_a_long_plan_is_printed_by_kind(verbose, capsys):
+    model, x = deep_net(6), np.zeros((4, 8, 8, 3), "float32")
+    recipe = [tfc.Prune(0.5, overrides={"conv5": None}), tfc.Quantize("int8")]
+    compression = tfc.Compression(recipe, verbose=verbose)
+    model.fit(x, np.zeros((4, 3)), verbose=0, callbacks=[compression])
+    printed = capsys.readouterr().err.split("tfcompress:")[0].rstrip("\n")
+    if verbose == 2:
+        assert printed == str(compression.plan) and printed.count("\n") > 15
+        return
+    lines = printed.splitlines()
+    assert len(lines) <= 15 and lines[-1] == "Every layer: print(compression.plan)"
+    counts = {int(line.split()[0]) for line in lines[:-1]}
+    assert sum(int(line.split()[0]) for line in lines[:-1]) == len(compression.plan.rows) and 6 in counts
+    assert lines[0].startswith("6 kernels: Prune sparsity 0.5") and "(conv0, conv1, ...)" in lines[0]
+    assert any(line.startswith("1 kernel: ") and "override None" in line and "(conv5)" in line for line in lines)
+
+
+def test_a_summary_says_how_far_it_is(points):
+    x, y = points
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(12, name="hidden"), keras.layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    compression = tfc.Compression(tfc.Prune(0.5), verbose=0)
+    assert repr(compression) == "<Compression Prune: no model yet>"
+    compression.set_model(model)
+    assert "\n0 % of the schedule: 108 weights compressed; 0 of the 108 under a mask" in compression.summary()
+    model.fit(x, y, verbose=0, callbacks=[compression])
+    zeros = sum(int((layer.kernel.numpy() == 0).sum()) for layer in model.layers)
+    told = f"100 % of the schedule: 108 weights compressed; {zeros} of the 108 under a mask are zero (sparsity 0.5)"
+    assert zeros == 54 and compression.summary() == f"{compression.plan}\n{told}"
+    assert repr(compression) == f"<Compression Prune of {model.name!r}: 100 % of the schedule>"
+    session = tfc.compress(model, tfc.Prune(0.5), verbose=0)
+    assert repr(session).startswith("<Session Prune of ") and "hidden" in session.summary()
+
+
 def test_verbose_0_is_quiet(dense_net, points, capfd):
     x, y = points
     compression = tfc.Compression(tfc.Prune(0.5), verbose=0)

@@ -139,7 +139,7 @@ def _made(conversion: Conversion) -> Artifact:
     return choose_scales(conversion, _write_and_measure(conversion), _write_and_measure)
 
 
-def _made_again(conversion: Conversion, **changes) -> Artifact:
+def _made_again(conversion: Conversion, **changes: Any) -> Artifact:
     """Makes the file with other options."""
     return _made(conversion.changed(**changes))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tfcompress.file_formats import INT8, mode_of
 from tfcompress.moved_modules import today_by_first_name
 from tfcompress.system.atomic import write_files
 from tfcompress.techniques.base import Technique
@@ -56,6 +57,12 @@ class Recipe(list):
                     "For different settings by layer use its `overrides`."
                 )
         super().__init__(found)
+
+    @property
+    def mode(self) -> str:
+        """Format of the file that it trains for, a mode of `tfc.convert`; "int8" if nothing is quantized."""
+        spec = next((t.spec for t in self if t.spec is not None), None)
+        return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
 
     def to_json(self) -> str:
         """Returns the recipe as JSON text.

@@ -12,6 +12,7 @@ import keras
 
 from tfcompress.training.callback_order import RunCallback, running_list, surround_callbacks
 from tfcompress.training.checkpoint import load_compression
+from tfcompress.training.logs import BRIEF, described, report
 from tfcompress.training.run import CompressionRun
 from tfcompress.training.runners.fit import Fit
 from tfcompress.training.runners.loop import Loop
@@ -34,7 +35,11 @@ class Compression(RunCallback):
         learning_rate: Learning rate for variables that the techniques add to the model: learned
             ranges, adapters of feature distillation.
         seed: Seed of the random numbers that techniques draw.
-        verbose: 0 prints nothing; 1 prints the plan before training and one line after it.
+        verbose: 0 prints nothing; 1 prints the plan before training, folded to a few lines where it is long, and one
+            line after it; 2 prints the plan in full.
+        logs: What `logs` hold after an epoch: "brief", the sparsity and how much the activation ranges moved
+            (`range_change`, the largest move of a bound as a share of its range); or "full", every bound of every
+            range too.
 
     Example:
         >>> import keras, numpy as np, tfcompress as tfc
@@ -59,9 +64,10 @@ class Compression(RunCallback):
         learning_rate: float = 1e-3,
         seed: int = 0,
         verbose: int = 1,
+        logs: str = BRIEF,
     ) -> None:
         options = {"calibration": calibration, "update_every": update_every, "learning_rate": learning_rate}
-        super().__init__(CompressionRun(techniques, **options, seed=seed, verbose=verbose))
+        super().__init__(CompressionRun(techniques, **options, seed=seed, verbose=verbose, logs=logs))
 
     @classmethod
     def carrying(cls, run: CompressionRun) -> "Compression":
@@ -87,11 +93,28 @@ class Compression(RunCallback):
     learning_rate = _of_run("learning_rate", "Learning rate for variables that the techniques add to the model.")
     seed = _of_run("seed", "Seed of the random numbers that techniques draw.")
     verbose = _of_run("verbose", "Whether the plan and the result are printed.")
+    logs = _of_run("logs", "What `logs` hold after an epoch.")
     network = _of_run("network", "The model that is compressed.")
     trained = _of_run("trained", "The model that trains: the network, or a model that holds it.")
     file_model = _of_run("file_model", "The plain model that is converted to a file.")
     memories = _of_run("memories", "Technique name to what it remembers of the model.")
     laps = _of_run("laps", "Which weights follow the schedules by which clock.")
+
+    def summary(self) -> str:
+        """Returns a text: what is done to the model, a line for each kind, how far training is, and what was reached.
+
+        Example:
+            >>> import keras, tfcompress as tfc
+            >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16), keras.layers.Dense(2)])
+            >>> compression = tfc.Compression(tfc.Prune(0.5))
+            >>> compression.set_model(model)
+            >>> print(compression.summary().splitlines()[-1])
+            0 % of the schedule: 160 weights compressed; 0 of the 160 under a mask are zero (sparsity 0)
+        """
+        return report(self.run)
+
+    def __repr__(self) -> str:
+        return described(self.run, "Compression")
 
     # attaching
 

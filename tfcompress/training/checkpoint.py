@@ -13,7 +13,7 @@ from tfcompress.techniques.recipe import Recipe
 from tfcompress.text.log import tell
 
 FORMAT = "tfcompress.compression/1"
-_OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
+_OPTIONS = ("update_every", "learning_rate", "seed", "verbose", "logs")
 
 
 def save_compression(compression, path: str | os.PathLike) -> None:

@@ -6,26 +6,48 @@ import numpy as np
 
 from tfcompress.fake_quant.state import CompressionState
 
+BRIEF, FULL = "brief", "full"
+LOGS = (BRIEF, FULL)
 
-def facts(state: CompressionState, name: str = "") -> dict[str, float]:
-    """Returns sparsity and activation ranges for `logs` after an epoch, so that TensorBoard and CSVLogger show them.
 
-    Args:
-        state: The state.
-        name: Prefix of every key, where several networks are compressed in one training.
+class Followed:
+    """Follows a training from epoch to epoch, for `logs`."""
 
-    Returns:
-        `sparsity`, the fraction of masked weights among those under a mask, and `range/<name>/low`
-        and `range/<name>/high` of every activation range.
-    """
-    found = {}
-    masked, under = count_masked(state)
-    if under:
-        found[f"{name}sparsity"] = masked / under
-    for span in state.ranges:
-        key = f"{name}range/{span.title}"
-        found[f"{key}/low"], found[f"{key}/high"] = span.limits()
-    return found
+    def __init__(self) -> None:
+        self._limits: dict[int, tuple[float, float]] = {}  # by `id(range)`, after the last epoch
+
+    def facts(self, state: CompressionState, prefix: str = "", logs: str = BRIEF) -> dict[str, float]:
+        """Returns sparsity and activation ranges after an epoch, so that TensorBoard and CSVLogger show them.
+
+        Args:
+            state: The state.
+            prefix: Prefix of every key, where several networks are compressed in one training.
+            logs: "brief" or "full".
+
+        Returns:
+            `sparsity`, the fraction of masked weights among those under a mask; `range_change`, the largest move of a
+            bound since the last epoch as a share of its range, which is 1 for new ranges; and, in full,
+            `range/<name>/low` and `range/<name>/high` of every activation range.
+        """
+        found = {}
+        masked, under = count_masked(state)
+        if under:
+            found[f"{prefix}sparsity"] = masked / under
+        now = {id(span): span.limits() for span in state.ranges}
+        if now:
+            found[f"{prefix}range_change"] = max(_moved(self._limits.get(key), now[key]) for key in now)
+        for span in state.ranges if logs == FULL else ():
+            key = f"{prefix}range/{span.title}"
+            found[f"{key}/low"], found[f"{key}/high"] = now[id(span)]
+        self._limits = now
+        return found
+
+
+def _moved(before: tuple[float, float] | None, now: tuple[float, float]) -> float:
+    """Returns the larger move of a bound as a share of the range, at most 1."""
+    if before is None:
+        return 1.0
+    return min(1.0, max(abs(a - b) for a, b in zip(before, now, strict=True)) / (now[1] - now[0]))
 
 
 def count_masked(state: CompressionState) -> tuple[int, int]:
@@ -42,6 +64,24 @@ def summary(state: CompressionState) -> str:
         return f"{treated:,} weights compressed"
     share = masked / under
     return f"{treated:,} weights compressed; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
+
+
+def described(run, kind: str) -> str:
+    """Returns what `repr` shows of a run: its techniques, its model and how far training is."""
+    names = ", ".join(t.name for t in run.recipe) or "nothing"
+    if run.plan is None:
+        return f"<{kind} {names}: no model yet>"
+    return f"<{kind} {names} of {run.network.name!r}: {_progress(run)}>"
+
+
+def report(run) -> str:
+    """Returns the plan of a run by kind, how far training is, and what was reached."""
+    run.need_model()
+    return f"{run.plan.brief()}\n{_progress(run)}: {summary(run.state)}"
+
+
+def _progress(run) -> str:
+    return f"{100 * (run.laps.progress if run.laps else 0.0):.0f} % of the schedule"
 
 
 def recipe_facts(recipe) -> list:

@@ -23,8 +23,13 @@ from tfcompress.quant_spec import QuantSpec
 from tfcompress.selection import matches, unmatched, where
 from tfcompress.session_layers.wrapping import is_wrapped
 from tfcompress.techniques.base import Kernel, Skip, Target, Technique
+from tfcompress.text.log import tell
+from tfcompress.text.row_folding import OUTPUT, fold
 from tfcompress.training.plan_inheritance import EarlierPlan
 from tfcompress.validation import checks
+
+_LONGEST = 15  # lines that a plan is printed in before training
+_REMARKS = 3  # notes among them
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,21 @@ class Plan:
         wide = [max(len(c[k]) for c in cells) for k in range(2)]
         lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c}" for a, b, c in cells]
         return "\n".join([*lines, *(f"Note: {remark}" for remark in self.remarks)])
+
+    def brief(self) -> str:
+        """Returns the plan in full if that is short, else by kind: what is done to how many weights and outputs."""
+        whole = self.text()
+        if whole.count("\n") < _LONGEST:
+            return whole
+        told = [f"Note: {remark}" for remark in self.remarks[:_REMARKS]]
+        rows = ((r.layer, r.weight.split("/")[-1] or OUTPUT, r.text) for r in self.rows)
+        unsaid = f" and {len(self.remarks) - len(told)} more notes" if len(self.remarks) > len(told) else ""
+        lines = [*fold(rows, _LONGEST - len(told) - 1), *told, f"Every layer{unsaid}: print(compression.plan)"]
+        return "\n".join(lines)
+
+    def tell(self, verbose: int) -> None:
+        """Prints the plan: nothing for 0, in brief for 1, in full for 2."""
+        tell(self.text() if verbose > 1 else self.brief(), verbose)
 
     def __str__(self) -> str:
         """Returns the plan as a table."""

@@ -11,7 +11,6 @@ from tfcompress.export.simulate import BATCH, observe, simulate
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.patching import patched_calls
 from tfcompress.fake_quant.state import CompressionState
-from tfcompress.file_formats import INT8, mode_of
 from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.tree import is_built
 from tfcompress.schedules.base import MOST_STEPS
@@ -23,7 +22,7 @@ from tfcompress.training.carriers import LiveLayers
 from tfcompress.training.checkpoint import restore, save_compression
 from tfcompress.training.clock import Clock
 from tfcompress.training.laps import Lap, Laps
-from tfcompress.training.logs import facts, summary
+from tfcompress.training.logs import BRIEF, LOGS, Followed, summary
 from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan
 from tfcompress.training.runners.fit import Fit
@@ -45,7 +44,8 @@ class CompressionRun:
     Args:
         techniques: One technique, a list of them, or a `Recipe`.
         carrier: What attaches the operation plans to the model, see `training/carriers.py`.
-        **options: `calibration`, `update_every`, `learning_rate`, `seed` and `verbose`, as for `Compression`.
+        **options: `calibration`, `update_every`, `learning_rate`, `seed`, `verbose` and `logs`, as for
+            `Compression`.
 
     Attributes:
         network: The model that is compressed; None before it is known.
@@ -59,7 +59,16 @@ class CompressionRun:
     """
 
     def __init__(
-        self, techniques, carrier=None, *, calibration=None, update_every=None, learning_rate=1e-3, seed=0, verbose=1
+        self,
+        techniques,
+        carrier=None,
+        *,
+        calibration=None,
+        update_every=None,
+        learning_rate=1e-3,
+        seed=0,
+        verbose=1,
+        logs=BRIEF,
     ):
         self.recipe = Recipe(techniques)
         if update_every is not None:
@@ -70,8 +79,9 @@ class CompressionRun:
         self.learning_rate = checks.number("Compression", "learning_rate", learning_rate, least=0)
         self.seed = checks.seed("Compression", seed)
         self.verbose = checks.verbosity("Compression", verbose)
+        self.logs = checks.choice("Compression", "logs", logs, LOGS)
         self.carrier = LiveLayers() if carrier is None else carrier
-        self.notes: list[str] = []
+        self.notes, self._followed, self.epoch = list[str](), Followed(), 0
         self.asked: keras.Model | None = None  # what the user named
         self.network: keras.Model | None = None
         self.trained: keras.Model | None = None
@@ -82,19 +92,17 @@ class CompressionRun:
         self.objective: Objective | None = None
         self.fit: Fit | None = None
         self.loop: Loop | None = None
-        self.epoch = 0
         self.is_alone = True  # no other network is compressed in the same training
         self.is_surrounded = False  # callbacks of this run stand before and behind all others
         self._diverged: str | None = None
         self._is_calibrated, self._looked_at = False, None  # samples that the ranges saw
-        self._baked: int | None = None  # the step after which the weights were baked last
-        self._is_ending, self._begun_at = False, 0
+        self._baked, self._is_ending, self._begun_at = -1, False, 0  # steps: of the last bake, of the beginning
 
     def twin(self) -> "CompressionRun":
         """Returns a run of the same settings for another training; model, teachers and data are not copied."""
         made = copy.copy(self)
         made.notes, made.recipe = list(self.notes), Recipe(self.recipe)
-        made.fit = made.loop = None
+        made.fit, made.loop, made._followed = None, None, Followed()
         return made
 
     @property
@@ -131,8 +139,8 @@ class CompressionRun:
         """
         if self.network is None:
             raise ValueError(
-                "This compression has no model yet. Pass it to fit: "
-                "model.fit(..., callbacks=[compression]), or call set_model(model)."
+                "This compression has no model yet. Pass it to fit: model.fit(..., callbacks=[compression]), or call "
+                "set_model(model)."
             )
 
     def note(self, text: str) -> None:
@@ -209,8 +217,8 @@ class CompressionRun:
             lap.clock.start(epochs, steps)
             for memory in lap.memories.values():
                 memory.is_final = memory.is_final and lap.clock.is_over
-        self._baked, self._is_ending, self._begun_at = None, False, self.clock.step
-        tell(self.plan.text(), self.verbose)
+        self._baked, self._is_ending, self._begun_at = -1, False, self.clock.step
+        self.plan.tell(self.verbose)
         if self.calibration is not None and self.state.ranges and not self.clock.step and not self._is_calibrated:
             self._calibrate()
 
@@ -260,7 +268,7 @@ class CompressionRun:
             lap.clock.end_epoch()
         self._bake()
         if logs is not None:
-            logs.update(facts(self.state, "" if self.is_alone else f"{self.network.name}/"))
+            logs.update(self._followed.facts(self.state, "" if self.is_alone else f"{self.network.name}/", self.logs))
 
     def _advance(self, lap: Lap, last: bool):
         lap.advance(self.recipe, self.laps.kernels(lap, self.plan), last)
@@ -273,9 +281,8 @@ class CompressionRun:
             self.note(f"no training step ran under the techniques: {AS_THEY_WERE}")
         self._settle()
         if early < 0.999:
-            self.note(
-                f"training ended at {early:.0%} of the schedule; the techniques were brought to their final values then"
-            )
+            ended = f"training ended at {early:.0%} of the schedule"
+            self.note(f"{ended}; the techniques were brought to their final values then")
 
     def close(self) -> None:
         """Repairs weights that other callbacks restored since; called after all of them."""
@@ -304,9 +311,8 @@ class CompressionRun:
         """Brings weights to their final values again where they no longer hold what was baked."""
         if found := changed(self.state):
             self.note(
-                f"the weights of {len(found)} kernels changed after the training's end "
-                "(restored from an earlier epoch, or assigned); "
-                "masks and clusters were chosen anew for them"
+                f"the weights of {len(found)} kernels changed after the training's end (restored from an earlier "
+                "epoch, or assigned); masks and clusters were chosen anew for them"
             )
             self._settle()
         self.notes = [note for note in self.notes if note != self._diverged]
@@ -319,9 +325,8 @@ class CompressionRun:
         self.need_model()
         if self.loop is not None or self.is_fitted and not self._is_ending:
             raise RuntimeError(
-                "Compression.finish and convert end the schedule, so they can't be called while fit "
-                "runs. Call them after fit, or in on_train_end; predict and evaluate show the "
-                "compressed model meanwhile."
+                "Compression.finish and convert end the schedule, so they can't be called while fit runs. Call them "
+                "after fit, or in on_train_end; predict and evaluate show the compressed model meanwhile."
             )
         if not self.is_fitted:
             self.remove_step_functions()
@@ -345,7 +350,7 @@ class CompressionRun:
         if self._is_calibrated and not self.clock.step:
             self.note("activation ranges come from calibration: no training step has moved them")
         told = self.carrier.facts(self.recipe, self.notes)
-        artifact = convert(model, mode=mode or self._mode(), calibration=calibration, facts=told, **options)
+        artifact = convert(model, mode=mode or self.recipe.mode, calibration=calibration, facts=told, **options)
         if path is not None:
             artifact.save(path)
         return artifact
@@ -355,10 +360,6 @@ class CompressionRun:
         if self._looked_at is not None:
             return self._looked_at
         return None if isinstance(self.calibration, Iterator) else self.calibration
-
-    def _mode(self) -> str:
-        spec = next((t.spec for t in self.recipe if t.spec is not None), None)
-        return INT8.mode if spec is None else mode_of(spec.weight_bits, spec.activation_bits)
 
     def predict(self, x, batch_size: int = BATCH):
         """Returns the model's outputs with quantization simulated; arguments as for `Compression.predict`."""

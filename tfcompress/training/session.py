@@ -20,11 +20,12 @@ from tfcompress.techniques.protocol.own_layers import flat_copy, has_layers_insi
 from tfcompress.techniques.recipe import Recipe, fingerprint
 from tfcompress.training.callback import Compression
 from tfcompress.training.carriers import WrapperLayers
+from tfcompress.training.logs import described
 from tfcompress.training.plan import Plan, Row, make_plan
 from tfcompress.training.run import CompressionRun
 from tfcompress.validation import checks
 
-_OPTIONS = ("update_every", "learning_rate", "seed", "verbose")
+_OPTIONS = ("update_every", "learning_rate", "seed", "verbose", "logs")
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
@@ -46,6 +47,13 @@ class Session:
         self.callback = Compression.carrying(CompressionRun([t for t in recipe if t.is_gradual], carrier, **options))
         self.callbacks = [self.callback]
         self.callback.set_model(self.model)
+
+    def summary(self) -> str:
+        """Returns a text: what is done to the model by kind, how far training is, and what was reached."""
+        return self.callback.summary()
+
+    def __repr__(self) -> str:
+        return described(self.callback.run, "Session")
 
     def finish(self) -> keras.Model:
         """Brings the techniques to the end of their schedules and returns the plain model with its final weights.
@@ -91,7 +99,7 @@ def compress(
             graph may look at it too.
         labels: Labels of the same samples, for techniques that look at the loss to change the graph.
         loss: The loss for these; default: the one the model was compiled with.
-        **options: Further options of `tfc.Compression` (`update_every`, `learning_rate`, `seed`, `verbose`).
+        **options: Further options of `tfc.Compression` (`update_every`, `learning_rate`, `seed`, `verbose`, `logs`).
 
     Returns:
         The session.

@@ -32,7 +32,7 @@ _CLEAR = 1e-3
 _SIDE = 1e-6
 
 
-_later: ContextVar[list | None] = ContextVar("later", default=None)
+_later: ContextVar[tuple[Any, list[tuple]] | None] = ContextVar("later", default=None)
 
 
 @contextlib.contextmanager
@@ -44,16 +44,22 @@ def widened_later() -> Iterator[list[tuple]]:
         branch are not listed, and update themselves.
     """
     found: list[tuple] = []
-    token = _later.set([tf.compat.v1.get_default_graph(), found])
+    token = _later.set((tf.compat.v1.get_default_graph(), found))
     try:
         yield found
     finally:
         _later.reset(token)
 
 
+def _collecting() -> tuple[Any, list[tuple]]:
+    """Returns the graph in which ranges only collect what they observe, and the list; None without one."""
+    held = _later.get()
+    return (None, []) if held is None else held
+
+
 def _observed(span) -> list[tuple]:
     """Returns what a range has observed in the graph that is traced now, as `(low, high)`."""
-    graph, found = _later.get() or (None, [])
+    graph, found = _collecting()
     return [tuple(bounds) for s, *bounds in found if s is span] if graph is tf.compat.v1.get_default_graph() else []
 
 
@@ -154,7 +160,7 @@ class ActivationRange(Transform):
         return tf.cond(was_seen, lambda: (low, high), lambda: self._grid(*self._extremes(x)))
 
     def _observe(self, low, high) -> None:
-        graph, found = _later.get() or (None, [])
+        graph, found = _collecting()
         if graph is tf.compat.v1.get_default_graph():
             found.append((self, tf.cast(low, tf.float32), tf.cast(high, tf.float32)))
         else:

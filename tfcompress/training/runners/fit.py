@@ -6,7 +6,6 @@ import keras
 
 from tfcompress.fake_quant.patching import Member, RunningFit, StepFunctions, call_before_first_step
 from tfcompress.graph.trace import build
-from tfcompress.text.log import tell
 
 
 class Fit:
@@ -79,7 +78,7 @@ class Fit:
         if self.run.renew():
             self._member.state = self.run.laid()
             self.run.start_late()
-            tell(self.run.plan.text(), self.run.verbose)
+            self.run.plan.tell(self.run.verbose)
         elif self.functions.are_installed():
             self._known = self.model.train_function
             return
