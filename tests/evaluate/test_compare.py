@@ -66,12 +66,14 @@ def test_a_given_report_is_used(small_net, files, net_images):
 
 def test_tables_show_what_there_is(small_net, files, net_images, targets):
     result = compare(small_net, files, (net_images, targets), **QUIET)
-    lines = result.text().split("\n")
+    verdict, table = result.text().split("\n\n")[:2]
+    lines = table.split("\n")
+    assert verdict == result.verdict() and len(verdict.splitlines()) == len(files)
     assert lines[0].split()[:3] == ["model", "accuracy", "macro"]
     assert "0.7969" in lines[2] and f"{files['int8'].size:,}" in lines[4]
     assert "p50" not in lines[0] and "error" not in lines[0]
     assert "Bytes of the original" in result.text() and str(result) == result.text()
-    assert result.markdown().startswith("| model | accuracy | macro F1 | agreement |")
+    assert result.markdown().split("\n\n")[1].startswith("| model | accuracy | macro F1 | agreement |")
     document = json.loads(result.json())
     assert document["schema"] == "tfcompress.compare/1" and document["rows"] == result.rows
     without_y = compare(small_net, files, net_images, **QUIET)

@@ -132,7 +132,7 @@ def test_sections_stand_in_reading_order(made):
         facts={"File": "9,000 B"},
     )
     whole = titles(contents)
-    wanted = ["", "", "Models", "Accuracy against bytes", "On a phone", "Loss", "Fidelity", "Zeros by kernel"]
+    wanted = ["", "", "", "Models", "Accuracy against bytes", "On a phone", "Loss", "Fidelity", "Zeros by kernel"]
     wanted += ["Ranges by layer", "Kernels in the file", "Samples", "Recipe"]
     wanted += ["What was done to each weight and activation", "Where the time went", "How to repeat"]
     assert whole == wanted

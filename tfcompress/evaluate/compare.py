@@ -14,6 +14,7 @@ from tfcompress.benchmarking.named_artifacts import ArtifactLike, Artifacts, lin
 from tfcompress.evaluate.macs import macs
 from tfcompress.evaluate.scores import accuracy, classes, labels, macro_f1, mean_gap
 from tfcompress.evaluate.sizes import count_sizes
+from tfcompress.evaluate.verdict import verdict
 from tfcompress.graph.keras_private import input_specs
 from tfcompress.text.log import tell
 from tfcompress.text.table import markdown_table, number, text_table
@@ -63,13 +64,23 @@ class Comparison:
         """Returns the same as `text()`."""
         return self.text()
 
+    def verdict(self, name: str | None = None) -> str:
+        """Returns a sentence on what a file won and lost, or one line for each file.
+
+        Args:
+            name: Name of its row; None for all but the original.
+        """
+        rows = self.rows[1:] if name is None else [self[name]]
+        return "\n".join(verdict(row, self.rows[0]) for row in rows if row is not self.rows[0])
+
     def text(self) -> str:
-        """Returns the rows as an aligned table, then the notes."""
-        return "\n\n".join([text_table(*self._cells()), *self.notes])
+        """Returns the verdict of each file, the rows as an aligned table, then the notes."""
+        return "\n\n".join([*filter(None, [self.verdict()]), text_table(*self._cells()), *self.notes])
 
     def markdown(self) -> str:
-        """Returns the rows as a Markdown table, then the notes."""
-        return "\n\n".join([markdown_table(*self._cells()), *self.notes])
+        """Returns the verdict of each file, the rows as a Markdown table, then the notes."""
+        told = [f"- {line}" for line in self.verdict().splitlines()]
+        return "\n\n".join([*filter(None, ["\n".join(told)]), markdown_table(*self._cells()), *self.notes])
 
     def json(self) -> str:
         """Returns rows, notes and benchmark as JSON text, schema `tfcompress.compare/1`."""

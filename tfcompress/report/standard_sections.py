@@ -112,6 +112,8 @@ def _section(function: Callable[[Report, Contents], None]) -> Callable[[Report, 
 
 @_section
 def _top(report: Report, contents: Contents) -> None:
+    if contents.comparison is not None and (said := contents.comparison.verdict(contents.highlight)):
+        report.add_text("", said.splitlines())
     if contents.facts:
         report.add_facts(contents.facts)
     for text in contents.warnings:
