@@ -107,6 +107,14 @@ def test_ctrl_c_has_its_own_exit_code(monkeypatch, capsys, tmp_path):
     assert "stopped" in capsys.readouterr().err
 
 
+def test_compare_is_another_name_of_report(capsys):
+    assert run("report", "--help") == DONE
+    text = capsys.readouterr().out
+    assert run("compare", "--help") == run("help", "compare") == DONE
+    assert capsys.readouterr().out == text * 2
+    assert run("compaer") == USAGE and "Did you mean compare?" in capsys.readouterr().err
+
+
 def test_help_needs_no_tensorflow():
     script = (
         "import sys; from tfcompress.cli import main; main(['tfcompress', 'convert', '--help']);"

@@ -23,6 +23,7 @@ class Command:
         examples: Command lines for the help.
         define: Adds the command's flags to the `FlagValues` it is given.
         required: Flags that must be given.
+        aliases: Further names of it.
         place: Place in the overview, lower ones first; commands of one place by name.
         run: Does the work with parsed flags and positional arguments; returns the exit code.
     """
@@ -37,6 +38,7 @@ class Command:
     define: Callable[[flags.FlagValues], None]
     run: Callable[[flags.FlagValues, list[str]], int]
     required: Sequence[str] = ()
+    aliases: Sequence[str] = ()
     place: int = 100
 
     def flag_values(self) -> flags.FlagValues:

@@ -18,6 +18,7 @@ from tfcompress.cli.commands import found_commands
 from tfcompress.cli.output import clean_output, one_line, say_warnings_in_one_line, silence_stdout
 
 COMMANDS: dict[str, Command] = found_commands()
+_BY_NAME = COMMANDS | {alias: command for command in COMMANDS.values() for alias in command.aliases}
 TRACEBACK = "TFCOMPRESS_TRACEBACK"  # if set in the environment, the traceback is printed before the error's line
 DONE, FAILED, USAGE, REFUSED, STOPPED = 0, 1, 2, 3, 130
 
@@ -63,15 +64,15 @@ def _dispatch(arguments: list[str]) -> int:
         return USAGE
     name, rest = arguments[0], arguments[1:]
     if name in ("-h", "-help", "--help", "help"):
-        known = COMMANDS.get(rest[0]) if rest else None
+        known = _BY_NAME.get(rest[0]) if rest else None
         print(known.help() if known else _overview())
         return DONE
     if name in ("-v", "--version", "version"):
         print(f"tfcompress {tfcompress.__version__}")
         return DONE
-    if name not in COMMANDS:
+    if name not in _BY_NAME:
         return _wrong_usage(_unknown(name), "tfcompress --help")
-    return _run(COMMANDS[name], rest)
+    return _run(_BY_NAME[name], rest)
 
 
 def _run(command: Command, arguments: list[str]) -> int:
@@ -106,7 +107,7 @@ def _wrong_usage(message: str, help_command: str) -> int:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, COMMANDS, 1)
+    close = difflib.get_close_matches(name, _BY_NAME, 1)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
     return f"unknown command {name!r}. {hint}"
 

@@ -58,7 +58,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 COMMAND = Command(
     name="report",
-    summary="Compares .tflite files with the model they came from; writes text and an HTML page.",
+    summary="Compares .tflite files with the model they came from; writes text and a page. Also: compare.",
     arguments="ORIGINAL FILE [FILE ...]",
     least=2,
     most=None,
@@ -78,5 +78,6 @@ each under its own name; a report of another machine is refused.
     define=_define,
     run=_run,
     required=("data",),
+    aliases=("compare",),
     place=5,
 )
