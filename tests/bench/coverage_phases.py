@@ -338,12 +338,14 @@ def channels(name) -> dict:
     import tfcompress as tfc
     from tfcompress.channels.dependency import groups
     from tfcompress.channels.shrink import shrink, zeroed
+    from tfcompress.techniques.protocol.own_layers import flat_copy
 
     model, x = built(name)
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             small = tfc.PruneChannels(0.3, round_to=1).apply(model)
+        model = flat_copy(model, "coverage")[0]  # what PruneChannels cuts
         found = groups(model)
     except ValueError as error:
         return {"channels": f"refused: {text_of(error)}", "raw_channels": is_raw(error)}
