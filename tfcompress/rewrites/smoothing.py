@@ -1,0 +1,118 @@
+"""Smoothing: moves the ranges of a normalization's channels from its output into the kernels that read it.
+
+With y = gamma n + beta, W y = (W s) (y / s) for any s > 0 of each channel, and y / s is the normalization with
+gamma / s and beta / s: the model computes the same. With s_j = max|y_j|^a / max|W_j|^(1 - a) outliers of a few channels
+shrink, and one int8 scale fits all of them (Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training
+Quantization for Large Language Models", 2022, equation 4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfcompress.graph.activation_probe import show_activations
+from tfcompress.rewrites.channel_scaling import input_kernels, readers, scale_inputs
+from tfcompress.rewrites.cross_layer_equalization import input_ranges, is_homogeneous
+from tfcompress.rewrites.editable_graph import Draft, Node
+
+BATCH = 64
+
+
+@dataclass(eq=False)
+class SmoothingLink:
+    """A normalization and the layers that alone read it, through functions f with f(s x) = s f(x).
+
+    Args:
+        norm: The normalization.
+        behind: The layers behind.
+    """
+
+    norm: Node
+    behind: list[Node]
+
+    @property
+    def channels(self) -> int:
+        """The number of channels between them."""
+        return self.norm.weights[self.norm.spec.output_factors[0]].shape[-1]
+
+
+def smoothing_link(draft: Draft, norm: Node) -> SmoothingLink | str:
+    """Finds the layers whose kernels can take the ranges of a normalization's channels.
+
+    Args:
+        draft: The model.
+        norm: A node whose row has `output_factors`.
+
+    Returns:
+        The link, or why there is none.
+    """
+    factor = norm.spec.output_factors[0]
+    if not norm.is_single:
+        return "it is called more than once"
+    if factor not in norm.weights:
+        return f"it has no {factor} that could scale its channels"
+    if not _scales_last_axis(norm):
+        return f"its {factor} does not scale the last axis, which the layers behind it read"
+    found = readers(draft, norm.outputs[0], lambda node: is_homogeneous(draft, node), input_kernels)
+    if isinstance(found, str):
+        return f"its channels can't be scaled behind it: {found}"
+    return SmoothingLink(norm, found)
+
+
+def smooth(draft: Draft, links: list[SmoothingLink], x: list[np.ndarray], alpha: float) -> list[tuple[float, float]]:
+    """Divides the channels of normalizations by s, and multiplies the kernels that read them by s.
+
+    Args:
+        draft: The model; the links' layers are changed.
+        links: Normalizations with their readers.
+        x: Samples, one array `(n, ...)` per input of the model.
+        alpha: Exponent a of the activations' ranges in s, 0..1; the kernels' is 1 - a.
+
+    Returns:
+        For each link, the largest ratio of two channels' ranges before and after.
+    """
+    found = []
+    for link, seen in zip(links, activation_ranges(draft, links, x), strict=True):
+        behind = np.max([input_ranges(node, link.channels) for node in link.behind], axis=0)
+        whole = (seen > 0) & (behind > 0) & np.isfinite(seen)  # a channel of zeros has no range
+        s = np.where(whole, seen, 1.0) ** alpha / np.where(whole, behind, 1.0) ** (1.0 - alpha)
+        s = np.where(whole, s, 1.0)
+        weights = link.norm.weights
+        link.norm.change(**{path: weights[path] / s for path in link.norm.spec.output_factors if path in weights})
+        for node in link.behind:
+            scale_inputs(node, s)
+        found.append((unevenness(seen), unevenness(seen / s)))
+    return found
+
+
+def activation_ranges(draft: Draft, links: list[SmoothingLink], x: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns the largest absolute value of each channel that the layers behind each link read: `(channels,)` each."""
+    makers = [[draft.maker(node.inputs[0]) for node in link.behind] for link in links]
+    seen: dict[int, np.ndarray] = {}
+
+    def look(op: Any, _: np.ndarray, made: np.ndarray) -> None:
+        largest = np.abs(made.reshape(-1, made.shape[-1]).astype("float64")).max(axis=0)
+        seen[id(op)] = np.maximum(seen.get(id(op), 0.0), largest)
+
+    ops = {id(node.op): node.op for nodes in makers for node in nodes if node is not None}
+    if ops:
+        show_activations(draft.model, list(ops.values()), x, look, BATCH)
+    return [
+        np.max([seen[id(node.op)].reshape(-1, link.channels).max(axis=0) for node in nodes if node is not None], axis=0)
+        for link, nodes in zip(links, makers, strict=True)
+    ]
+
+
+def unevenness(vector: np.ndarray) -> float:
+    """Returns the ratio of the largest to the smallest range of channels that have one."""
+    alive = vector[vector > 0]
+    return float(alive.max() / alive.min()) if alive.size else 1.0
+
+
+def _scales_last_axis(norm: Node) -> bool:
+    axis = getattr(norm.op, "axis", -1)
+    last = axis[-1] if isinstance(axis, Sequence) else axis
+    rank = len(norm.shapes[0])
+    return last in (-1, rank - 1) and norm.weights[norm.spec.output_factors[0]].shape[-1] == norm.shapes[0][-1]
