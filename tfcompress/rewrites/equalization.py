@@ -17,7 +17,7 @@ from tfcompress.rewrites.cross_layer_equalization import (
     replace_relu6,
 )
 from tfcompress.rewrites.editable_graph import Draft, Node
-from tfcompress.rewrites.smoothing import SmoothingLink, smooth, smoothing_link, unevenness
+from tfcompress.rewrites.smoothing import SmoothingLink, is_scaled, smooth, smoothing_link, unevenness
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Equalization:
     def smooth(self, x: list[np.ndarray], alpha: float) -> None:
         """Moves the ranges of normalizations' channels into the kernels behind them."""
         links = []
-        for node in [n for n in self.draft.nodes if n.spec.output_factors and self.may(n.op)]:
+        for node in [n for n in self.draft.nodes if is_scaled(self.draft, n) and self.may(n.op)]:
             found = smoothing_link(self.draft, node)
             if isinstance(found, SmoothingLink) and not self._stay(node, found.behind):
                 links.append(found)
@@ -91,7 +91,7 @@ class _Equalization:
                 self._leave(node, found)
         for each, (before, after) in zip(links, smooth(self.draft, links, x, alpha), strict=True):
             what = f"smoothed with {_named(each.behind)}; largest ratio of activations' ranges"
-            self.rows.append(Equalized(each.norm.path, what, round(before, 2), round(after, 2)))
+            self.rows.append(Equalized(each.node.path, what, round(before, 2), round(after, 2)))
 
     def equalize(self, relu6: bool) -> None:
         """Equalizes the ranges of weights of consecutive linear layers."""

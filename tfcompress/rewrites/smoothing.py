@@ -25,40 +25,55 @@ class SmoothingLink:
     """A normalization and the layers that alone read it, through functions f with f(s x) = s f(x).
 
     Args:
-        norm: The normalization.
+        node: The normalization, or the last operation of one that is written in single operations.
+        factors: What scales its channels, node and path of each weight.
         behind: The layers behind.
     """
 
-    norm: Node
+    node: Node
+    factors: list[tuple[Node, str]]
     behind: list[Node]
 
     @property
     def channels(self) -> int:
         """The number of channels between them."""
-        return self.norm.weights[self.norm.spec.output_factors[0]].shape[-1]
+        return _channels(self.node)
 
 
-def smoothing_link(draft: Draft, norm: Node) -> SmoothingLink | str:
+def is_scaled(draft: Draft, node: Node) -> bool:
+    """Returns whether factors of its own scale a node's output channels, or would if it had them.
+
+    Args:
+        draft: The model.
+        node: A node; also a product with a weight counts, as normalizations written in single operations end with one.
+    """
+    return bool(node.spec.output_factors) or node.spec.product and _weight_read_by(draft, node) is not None
+
+
+def smoothing_link(draft: Draft, node: Node) -> SmoothingLink | str:
     """Finds the layers whose kernels can take the ranges of a normalization's channels.
 
     Args:
         draft: The model.
-        norm: A node whose row has `output_factors`.
+        node: A node that `is_scaled`.
 
     Returns:
         The link, or why there is none.
     """
-    factor = norm.spec.output_factors[0]
-    if not norm.is_single:
+    if not node.is_single:
         return "it is called more than once"
-    if factor not in norm.weights:
-        return f"it has no {factor} that could scale its channels"
-    if not _scales_last_axis(norm):
-        return f"its {factor} does not scale the last axis, which the layers behind it read"
-    found = readers(draft, norm.outputs[0], lambda node: is_homogeneous(draft, node), input_kernels)
+    if node.spec.output_factors:
+        factors = [(node, path) for path in node.spec.output_factors if path in node.weights]
+        if node.spec.output_factors[0] not in node.weights:
+            return f"it has no {node.spec.output_factors[0]} that could scale its channels"
+        if not _scales_last_axis(node):
+            return f"its {node.spec.output_factors[0]} does not scale the last axis, which the layers behind it read"
+    else:
+        node, factors = _with_shift(draft, node)
+    found = readers(draft, node.outputs[0], lambda between: is_homogeneous(draft, between), input_kernels)
     if isinstance(found, str):
         return f"its channels can't be scaled behind it: {found}"
-    return SmoothingLink(norm, found)
+    return SmoothingLink(node, factors, found)
 
 
 def smooth(draft: Draft, links: list[SmoothingLink], x: list[np.ndarray], alpha: float) -> list[tuple[float, float]]:
@@ -79,8 +94,8 @@ def smooth(draft: Draft, links: list[SmoothingLink], x: list[np.ndarray], alpha:
         whole = (seen > 0) & (behind > 0) & np.isfinite(seen)  # a channel of zeros has no range
         s = np.where(whole, seen, 1.0) ** alpha / np.where(whole, behind, 1.0) ** (1.0 - alpha)
         s = np.where(whole, s, 1.0)
-        weights = link.norm.weights
-        link.norm.change(**{path: weights[path] / s for path in link.norm.spec.output_factors if path in weights})
+        for node, path in link.factors:
+            node.change(**{path: node.weights[path] / s})
         for node in link.behind:
             scale_inputs(node, s)
         found.append((unevenness(seen), unevenness(seen / s)))
@@ -115,4 +130,26 @@ def _scales_last_axis(norm: Node) -> bool:
     axis = getattr(norm.op, "axis", -1)
     last = axis[-1] if isinstance(axis, Sequence) else axis
     rank = len(norm.shapes[0])
-    return last in (-1, rank - 1) and norm.weights[norm.spec.output_factors[0]].shape[-1] == norm.shapes[0][-1]
+    return last in (-1, rank - 1) and norm.weights[norm.spec.output_factors[0]].shape[-1] == _channels(norm)
+
+
+def _channels(node: Node) -> int:
+    return node.shapes[0][-1]
+
+
+def _weight_read_by(draft: Draft, node: Node) -> tuple[Node, str] | None:
+    """Returns node and path of a weight with an entry for each channel that an operation of two inputs alone reads."""
+    made = [maker for t in node.inputs if (maker := draft.maker(t)) is not None and draft.only_user(t) is node]
+    found = [maker for maker in made if maker.spec.flow == "weight" and maker.is_single]
+    if len(node.inputs) != 2 or len(found) != 1 or not node.shapes or not node.shapes[0]:
+        return None
+    ((path, value),) = found[0].weights.items()
+    return (found[0], path) if value.ndim and value.shape[-1] == _channels(node) else None
+
+
+def _with_shift(draft: Draft, node: Node) -> tuple[Node, list[tuple[Node, str]]]:
+    """Returns the last operation of a product with a weight, or with the sum behind it, and the weights of both."""
+    factor, behind = _weight_read_by(draft, node), draft.only_user(node.outputs[0])
+    shift = _weight_read_by(draft, behind) if behind is not None and behind.spec.is_sum and behind.is_single else None
+    last = node if behind is None or shift is None else behind
+    return last, [found for found in (factor, shift) if found is not None]
