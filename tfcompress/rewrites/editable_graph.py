@@ -118,6 +118,10 @@ class Draft:
         """Returns the only node that reads a tensor; None if there are others or the model returns it."""
         return self._graph.only_reader(tensor)
 
+    def depends(self, second: int, first: int) -> bool:
+        """Returns whether a tensor is another one or depends on it."""
+        return second == first or self._graph.is_before(first, second)
+
     def connect(self, node: Node, inputs: list[int | None]) -> None:
         """Replaces the tensors that a node reads."""
         node.inputs = list(inputs)

@@ -18,6 +18,8 @@ from tfcompress.techniques.protocol.hook_values import Change, Left, Operated
 from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
+_SMOOTH = "None (no smoothing) or the exponent of the activations' ranges in 0..1, such as 0.5"
+
 
 @keras.saving.register_keras_serializable("tfcompress")
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Equalize(GraphTechnique):
             self.set(**{name: checks.flag("Equalize", name, getattr(self, name))})
         self.set(bits=checks.whole("Equalize", "bits", self.bits, 2, 16))
         if self.smooth is not None:
-            self.set(smooth=checks.number("Equalize", "smooth", self.smooth, 0, 1))
+            self.set(smooth=checks.number("Equalize", "smooth", self.smooth, 0, 1, accepted=_SMOOTH))
         super().__post_init__()
 
     def accept(self, value: Any) -> Any:
