@@ -95,7 +95,9 @@ class Equalize(GraphTechnique):
         if self.smooth is not None:
             evidence.inputs(model, "Equalize: smooth")
         equal, found = equalized(model, self._takes, self.relu6, self.smooth, evidence.x)
-        rows = [Left(r.layer, r.what) if r.is_left else Change(r.layer, r.what, r.before, r.after) for r in found]
+        rows: list[Change | Left] = [
+            Left(r.layer, r.what) if r.is_left else Change(r.layer, r.what, r.before, r.after) for r in found
+        ]
         if not self.bias_correction:
             return Operated(equal, tuple(rows))
         corrected, most = correct(equal, self._takes, evidence.x, self.bits, self.per_channel)
