@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfcompress.graph.clone import copied
+from tfcompress.graph.flat.flatten import flat
 from tfcompress.rewrites.equalization import equalized
 
 L = keras.layers
@@ -247,28 +248,44 @@ def test_channels_of_zeros_keep_their_factors():
 
 
 class Own(L.Layer):
-    """A root mean square normalization in single operations, as open models have it, with and without a shift."""
+    """A root mean square normalization in single operations, as open models have it.
 
-    def __init__(self, shifts, **kwargs):
+    Factors are weights, or these and 1; there may be a shift as well.
+    """
+
+    def __init__(self, shifts=False, one=0, **kwargs):
         super().__init__(**kwargs)
-        self.shifts = shifts
+        self.shifts, self.one = shifts, one
 
     def build(self, shape):
         self.scale = self.add_weight(shape=(shape[-1],), name="scale")
         self.shift = self.add_weight(shape=(shape[-1],), name="beta") if self.shifts else None
 
     def call(self, x):
-        y = x * keras.ops.rsqrt(keras.ops.mean(keras.ops.square(x), axis=-1, keepdims=True) + 1e-6) * self.scale
+        y = x * keras.ops.rsqrt(keras.ops.mean(keras.ops.square(x), axis=-1, keepdims=True) + 1e-6)
+        y = y * (self.one + keras.ops.cast(self.scale, x.dtype) if self.one else self.scale)
         return y + self.shift if self.shifts else y
 
 
-@pytest.mark.parametrize("shifts", [False, True])
-def test_a_normalization_written_in_single_operations(shifts):
-    from tfcompress.graph.flat.flatten import flat
-
+@pytest.mark.parametrize("how", [{}, {"shifts": True}, {"one": 1.0}, {"shifts": True, "one": 1.0}])
+def test_a_normalization_written_in_single_operations(how):
     i = keras.Input((6, 8))
-    x = Own(shifts, name="own")(i)
+    x = Own(name="own", **how)(i)
     model = flat(shaken(keras.Model(i, L.Dense(3, name="a")(x) + L.Dense(3, name="b")(x)))).model
     _, rows = smoothed(model)
     (row,) = [row for row in rows.values() if not row.is_left]
     assert readers_of(row) == {"a", "b"} and row.after < row.before / 3
+
+
+def test_a_product_with_a_weight_that_others_read_stays():
+    class Gated(Own):
+        def call(self, x):
+            return keras.ops.matmul(x * self.scale, self.kernel) + keras.ops.sum(self.scale)
+
+        def build(self, shape):
+            super().build(shape)
+            self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
+
+    i = keras.Input((6, 8))
+    _, rows = smoothed(flat(shaken(keras.Model(i, Gated(name="own")(i)))).model)
+    assert all(row.is_left for row in rows.values())

@@ -6,6 +6,7 @@ shrink, and one int8 scale fits all of them (Xiao et al., "SmoothQuant: Accurate
 Quantization for Large Language Models", 2022, equation 4).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,17 +22,39 @@ BATCH = 64
 
 
 @dataclass(eq=False)
+class Factor:
+    """A weight that scales or shifts the channels of a normalization.
+
+    Args:
+        node: The node that holds it.
+        path: Its path.
+        last: The node that makes of it what is multiplied, such as the sum in `(1 + weight) x`; often the same node.
+    """
+
+    node: Node
+    path: str
+    last: Node
+
+    def divide(self, s: np.ndarray, made: np.ndarray | None) -> None:
+        """Divides what is multiplied by s: the weight itself, or `made`, which is the weight and a constant."""
+        weight = self.node.weights[self.path]
+        if made is not None:
+            made = made.reshape(weight.shape)
+        self.node.change(**{self.path: weight / s if made is None else made / s - (made - weight)})
+
+
+@dataclass(eq=False)
 class SmoothingLink:
     """A normalization and the layers that alone read it, through functions f with f(s x) = s f(x).
 
     Args:
         node: The normalization, or the last operation of one that is written in single operations.
-        factors: What scales its channels, node and path of each weight.
+        factors: What scales its channels.
         behind: The layers behind.
     """
 
     node: Node
-    factors: list[tuple[Node, str]]
+    factors: list[Factor]
     behind: list[Node]
 
     @property
@@ -63,7 +86,7 @@ def smoothing_link(draft: Draft, node: Node) -> SmoothingLink | str:
     if not node.is_single:
         return "it is called more than once"
     if node.spec.output_factors:
-        factors = [(node, path) for path in node.spec.output_factors if path in node.weights]
+        factors = [Factor(node, path, node) for path in node.spec.output_factors if path in node.weights]
         if node.spec.output_factors[0] not in node.weights:
             return f"it has no {node.spec.output_factors[0]} that could scale its channels"
         if not _scales_last_axis(node):
@@ -88,14 +111,14 @@ def smooth(draft: Draft, links: list[SmoothingLink], x: list[np.ndarray], alpha:
     Returns:
         For each link, the largest ratio of two channels' ranges before and after.
     """
-    found = []
+    found, made = [], _made_of_weights(draft, links, x)
     for link, seen in zip(links, activation_ranges(draft, links, x), strict=True):
         behind = np.max([input_ranges(node, link.channels) for node in link.behind], axis=0)
         whole = (seen > 0) & (behind > 0) & np.isfinite(seen)  # a channel of zeros has no range
         s = np.where(whole, seen, 1.0) ** alpha / np.where(whole, behind, 1.0) ** (1.0 - alpha)
         s = np.where(whole, s, 1.0)
-        for node, path in link.factors:
-            node.change(**{path: node.weights[path] / s})
+        for factor in link.factors:
+            factor.divide(s, made.get(id(factor.last.op)))
         for node in link.behind:
             scale_inputs(node, s)
         found.append((unevenness(seen), unevenness(seen / s)))
@@ -137,19 +160,48 @@ def _channels(node: Node) -> int:
     return node.shapes[0][-1]
 
 
-def _weight_read_by(draft: Draft, node: Node) -> tuple[Node, str] | None:
-    """Returns node and path of a weight with an entry for each channel that an operation of two inputs alone reads."""
-    made = [maker for t in node.inputs if (maker := draft.maker(t)) is not None and draft.only_user(t) is node]
-    found = [maker for maker in made if maker.spec.flow == "weight" and maker.is_single]
-    if len(node.inputs) != 2 or len(found) != 1 or not node.shapes or not node.shapes[0]:
+def _weight_read_by(draft: Draft, node: Node) -> Factor | None:
+    """Returns the weight with an entry for each channel that only an operation of two inputs reads, if there is one."""
+    if len(node.inputs) != 2 or not node.shapes or not node.shapes[0]:
         return None
-    ((path, value),) = found[0].weights.items()
-    return (found[0], path) if value.ndim and value.shape[-1] == _channels(node) else None
+    found = [_weight_behind(draft, t, node) for t in node.inputs]
+    first, *others = [each for each in found if each is not None] or [None]
+    if first is None or others or first.last.shapes[0][-1:] != (_channels(node),):
+        return None
+    # the batch's axis may stand in front, and nothing was repeated
+    return first if math.prod(first.last.shapes[0]) == first.node.weights[first.path].size else None
 
 
-def _with_shift(draft: Draft, node: Node) -> tuple[Node, list[tuple[Node, str]]]:
+def _weight_behind(draft: Draft, tensor: int | None, reader: Node) -> Factor | None:
+    """Returns the weight that a tensor is, or is but for a constant, where nothing but the reader reads it."""
+    last = draft.maker(tensor)
+    if tensor is None or last is None or not last.is_single or draft.only_user(tensor) is not reader:
+        return None
+    if last.spec.flow == "weight":
+        (path,) = last.weights
+        return Factor(last, path, last)
+    if len(last.inputs) != 1 or not (last.spec.is_sum or last.spec.function == "cast"):
+        return None
+    before = _weight_behind(draft, last.inputs[0], last)
+    return None if before is None else Factor(before.node, before.path, last)
+
+
+def _with_shift(draft: Draft, node: Node) -> tuple[Node, list[Factor]]:
     """Returns the last operation of a product with a weight, or with the sum behind it, and the weights of both."""
     factor, behind = _weight_read_by(draft, node), draft.only_user(node.outputs[0])
     shift = _weight_read_by(draft, behind) if behind is not None and behind.spec.is_sum and behind.is_single else None
     last = node if behind is None or shift is None else behind
     return last, [found for found in (factor, shift) if found is not None]
+
+
+def _made_of_weights(draft: Draft, links: list[SmoothingLink], x: list[np.ndarray]) -> dict[int, np.ndarray]:
+    """Returns what operations make of weights that are not multiplied as they are, by `id(operation)`."""
+    found: dict[int, np.ndarray] = {}
+
+    def look(op: Any, _: np.ndarray, made: np.ndarray) -> None:
+        found[id(op)] = made.astype("float64")
+
+    ops = [factor.last.op for link in links for factor in link.factors if factor.last is not factor.node]
+    if ops:
+        show_activations(draft.model, ops, [a[:1] for a in x], look)
+    return found
