@@ -172,10 +172,16 @@ def _weight_read_by(draft: Draft, node: Node) -> Factor | None:
     return first if math.prod(first.last.shapes[0]) == first.node.weights[first.path].size else None
 
 
+def _only_reader(draft: Draft, tensor: int) -> Node | None:
+    """Returns the only node that reads a tensor, beside those that pass it on as it is."""
+    found = [node for node in draft.users(tensor) if tensor not in node.outputs]
+    return found[0] if len(found) == 1 and not draft.is_output(tensor) else None
+
+
 def _weight_behind(draft: Draft, tensor: int | None, reader: Node) -> Factor | None:
     """Returns the weight that a tensor is, or is but for a constant, where nothing but the reader reads it."""
     last = draft.maker(tensor)
-    if tensor is None or last is None or not last.is_single or draft.only_user(tensor) is not reader:
+    if tensor is None or last is None or not last.is_single or _only_reader(draft, tensor) is not reader:
         return None
     if last.spec.flow == "weight":
         (path,) = last.weights
@@ -188,7 +194,7 @@ def _weight_behind(draft: Draft, tensor: int | None, reader: Node) -> Factor | N
 
 def _with_shift(draft: Draft, node: Node) -> tuple[Node, list[Factor]]:
     """Returns the last operation of a product with a weight, or with the sum behind it, and the weights of both."""
-    factor, behind = _weight_read_by(draft, node), draft.only_user(node.outputs[0])
+    factor, behind = _weight_read_by(draft, node), _only_reader(draft, node.outputs[0])
     shift = _weight_read_by(draft, behind) if behind is not None and behind.spec.is_sum and behind.is_single else None
     last = node if behind is None or shift is None else behind
     return last, [found for found in (factor, shift) if found is not None]
