@@ -232,6 +232,7 @@ def constructors():
                 "bias_correction": flag,
                 "bits": whole(2, 16),
                 "per_channel": flag,
+                "smooth": optional(real(lambda v: 0 <= v <= 1)),
                 "overrides": overrides(lambda v: v is True),
                 **techniques,
             },

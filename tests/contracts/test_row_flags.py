@@ -6,12 +6,13 @@ import pytest
 
 from tfcompress.graph.keras_private import takes_training
 from tfcompress.graph.tree import leaves
-from tfcompress.layer_table.lookup import activation, spec_of
+from tfcompress.layer_table.lookup import activation, has_weight, spec_of, weight
 
 L = keras.layers
 FLAGS = (
     *("is_linear", "is_homogeneous", "is_positive", "is_identity", "is_sum", "product", "affine_commutes"),
     *("repeats_channels", "relu_cap", "probabilities", "scale_and_shift", "pads_zeros"),
+    *("output_factors", "input_kernels"),
 )
 
 
@@ -70,6 +71,29 @@ def test_each_flag_holds(case):
             close(run(op, *given), given[0] * np.asarray(factor) + np.asarray(shift))
         if spec.pads_zeros:
             assert run(op, np.ones_like(given[0])).min() == 0
+
+
+def test_kernels_and_factors_scale_what_the_row_says(case):
+    """Kernels that read the inputs, times s, do what inputs times s do; factors times s scale the outputs."""
+    rng = np.random.default_rng(2)
+    for op, spec, given in described(case):
+        if spec.input_kernels:
+            s = rng.uniform(0.5, 2, given[0].shape[-1]).astype("float32")
+            wanted = np.asarray(op(*(a * s for a in given)))
+            for path in spec.input_kernels:
+                _along(weight(op, path), spec.axes[path].index("i"), s)
+            close(np.asarray(op(*given)), wanted)
+        factors = [weight(op, path) for path in spec.output_factors if has_weight(op, path)]
+        if factors and factors[0].shape[-1] == given[0].shape[-1]:
+            s, before = rng.uniform(0.5, 2, given[0].shape[-1]), run(op, *given)
+            for each in factors:
+                _along(each, len(each.shape) - 1, s)
+            close(run(op, *given), before * s)
+
+
+def _along(variable, axis, s):
+    shape = [-1 if k == axis else 1 for k in range(len(variable.shape))]
+    variable.assign(np.asarray(variable) * s.reshape(shape))
 
 
 @pytest.fixture(scope="module")

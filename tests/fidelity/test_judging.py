@@ -96,6 +96,29 @@ def test_uneven_features_are_better_normalized(rng):
     assert "input 'sensors'" in text and "normalize input 'sensors'" in text
 
 
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_outliers_behind_a_normalization_are_smoothed(rng):
+    x = rng.normal(size=(100, 6, 16)).astype("float32")
+    i = keras.Input((6, 16))
+    h = L.LayerNormalization(name="norm")(i)
+    h = L.Dense(16, activation="gelu", name="up")(h)
+    model = keras.Model(i, L.Dense(3, name="head")(L.Flatten()(h)))
+    large = np.ones(16)
+    large[[2, 7]] = 100
+    model.get_layer("norm").gamma.assign(large)
+    model.get_layer("up").kernel.assign(np.asarray(model.get_layer("up").kernel) / large[:, None])
+    artifact, text = warned(model, x)
+    assert "tfc.Equalize(smooth=0.5).apply(model, x) (tried: same class on" in text
+    followed = tfc.convert(tfc.Equalize(smooth=0.5).apply(model, x), calibration=x)
+    wanted = model.predict(x, verbose=0)
+    spread = np.sqrt(np.mean(wanted.astype("float64").var(axis=0)))
+    errors = [np.sqrt(np.mean((a.predict(x) - wanted) ** 2)) / spread for a in (artifact, followed)]
+    assert errors[1] < errors[0] / 5
+    quoted = next(r["error"] for r in artifact.metadata["fidelity"]["remedies"] if "smooth" in r["what"])
+    assert quoted == pytest.approx(errors[1], rel=0.2)
+
+
 @pytest.mark.e2e
 def test_a_requirement_refuses_the_file(kelvin):
     model, x = kelvin

@@ -220,9 +220,105 @@ def test_bias_correction_matches_the_means_of_rounded_weights():
     assert np.abs(np.asarray(made(x)) - np.asarray(model(x))).max() > 1e-4  # floats change on purpose
 
 
+def transformer(norm=L.LayerNormalization):
+    """A block that normalizes first; channels 3 and 9 behind each normalization are 30 times as large.
+
+    The kernels that read them are as much smaller there, as they are in nets that were trained.
+    """
+    x = inputs = keras.Input((8, 16))
+    y = norm(name="first")(x)
+    x = L.Add()([x, L.MultiHeadAttention(2, 8, dropout=0.1, name="attention")(y, y)])
+    y = L.Dense(32, activation="gelu", name="up")(norm(name="second")(x))
+    x = norm(name="third")(L.Add()([x, L.Dense(16, name="down")(y)]))
+    model = keras.Model(inputs, L.Dense(5, name="head")(L.GlobalAveragePooling1D()(x)))
+    rng = np.random.default_rng(0)
+    for v in model.variables:
+        if v.name in ("gamma", "scale"):
+            v.assign(rng.uniform(0.5, 1.5, v.shape))
+    large = np.ones(16)
+    large[[3, 9]] = 30
+    for name in ("first", "second", "third"):
+        for v in model.get_layer(name).trainable_variables:
+            v.assign(np.asarray(v) * large)
+    heads = [getattr(model.get_layer("attention"), f"{name}_dense") for name in ("query", "key", "value")]
+    for layer in (*heads, model.get_layer("up"), model.get_layer("head")):
+        kernel = np.asarray(layer.kernel)
+        layer.kernel.assign(kernel / large.reshape(-1, *[1] * (kernel.ndim - 1)))
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+@pytest.mark.parametrize("norm", [L.LayerNormalization, L.RMSNormalization])
+def test_the_int8_file_of_a_transformer_with_outliers_comes_closer_when_smoothed(norm):
+    model = transformer(norm)
+    x = data(model, 128)
+    smoothed = tfc.Equalize(smooth=0.5).apply(model, x)
+    wanted = np.asarray(model(x))
+    np.testing.assert_allclose(smoothed(x), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    files = [tfc.convert(m, calibration=x, diagnose=False) for m in (model, smoothed)]
+    before, after = (
+        np.linalg.norm(f.predict(x) - wanted) / np.linalg.norm(wanted - wanted.mean(axis=0)) for f in files
+    )
+    print(f"{norm.__name__}: error of the int8 file {before:.4f} before, {after:.4f} smoothed")
+    assert all(f.is_integer for f in files) and after < before / 5
+
+
+def test_smoothing_names_what_it_leaves_and_where_holds():
+    layers = [L.LayerNormalization(name="n"), L.Dense(8, activation="gelu", name="a"), L.RMSNormalization(name="m")]
+    model = chain((6,), L.LayerNormalization(scale=False, name="plain"), L.Dense(6), *layers, L.Dense(3, name="b"))
+    rows = tfc.Equalize(smooth=0.5).operate(copied(model)[0], Evidence([data(model)])).rows
+    assert "it has no gamma" in left(rows)["plain"]
+    smoothed = {row.layer: row.what for row in rows if "smoothed" in getattr(row, "what", "")}
+    assert smoothed.keys() == {"n", "m"} and "smoothed with b;" in smoothed["m"]
+    some = tfc.Equalize(smooth=0.5, where=["n", "a"], overrides={"a": None})
+    rows = some.operate(copied(model)[0], Evidence([data(model)])).rows
+    assert left(rows)["n"] == "a behind it is left out" and not any("smoothed" in str(row) for row in rows)
+
+
+def test_smoothing_inside_of_a_layer_of_ones_own():
+    block = transformer()
+
+    class Own(L.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.held = block.layers[1:]
+
+        def call(self, x):
+            first, attention, add, second, up, down, add_1, third, *_ = self.held
+            y = first(x)
+            x = add([x, attention(y, y)])
+            return third(add_1([x, down(up(second(x)))]))
+
+    inputs = keras.Input((8, 16))
+    model = keras.Model(inputs, L.Dense(3, name="out")(Own(name="own")(inputs)))
+    x = data(model)
+    made = tfc.Equalize(smooth=0.5).apply(model, x)
+    np.testing.assert_allclose(made(x), model(x), rtol=0, atol=1e-5 * np.abs(np.asarray(model(x))).max())
+    for name in ("first", "second", "third"):
+        old, new = (np.abs(np.asarray(layer.gamma)) for layer in (block.get_layer(name), made.get_layer(f"own_{name}")))
+        assert new.max() / new.min() < 0.5 * old.max() / old.min()
+
+
+def test_a_recipe_smooths_in_a_session():
+    model = chain((6,), L.LayerNormalization(name="norm"), L.Dense(3, name="head"))
+    x = data(model)
+    recipe = tfc.Recipe.from_json(tfc.Recipe([tfc.Equalize(smooth=0.5), tfc.Quantize()]).to_json())
+    session = tfc.compress(model, recipe, x, verbose=0)
+    s = np.sqrt(np.abs(model.layers[0](x)).max(axis=0) / np.abs(np.asarray(model.get_layer("head").kernel)).max(axis=1))
+    gamma = np.asarray(model.get_layer("norm").gamma)
+    np.testing.assert_allclose(session.finish().get_layer("norm").gamma, gamma / s, rtol=1e-4)
+    with pytest.raises(ValueError, match="Equalize: smooth: needs data"):
+        tfc.compress(model, recipe, verbose=0)
+
+
 def test_json_and_back():
-    recipe = tfc.Recipe(tfc.Equalize(relu6=True, bias_correction=True, bits=6, where=["a"], overrides={"b": None}))
+    recipe = tfc.Recipe(
+        tfc.Equalize(relu6=True, bias_correction=True, bits=6, smooth=0.25, where=["a"], overrides={"b": None})
+    )
     assert tfc.Recipe.from_json(recipe.to_json()) == recipe
+    old = recipe.to_json().replace(',\n   "smooth": 0.25', "")  # recipes of earlier releases have no such field
+    assert old != recipe.to_json() and [t.smooth for t in tfc.Recipe.from_json(old)] == [None]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +327,8 @@ def test_json_and_back():
         (dict(relu6=1), TypeError, "relu6 must be True or False. Received: relu6=1"),
         (dict(bits=8.0), TypeError, "bits must be an int"),
         (dict(bits=1), ValueError, r"bits must be in 2..16. Received: bits=1"),
+        (dict(smooth=1.5), ValueError, r"smooth must be None .*0..1, such as 0.5. Received: smooth=1.5"),
+        (dict(smooth=True), TypeError, "smooth must be None .* Received: smooth=True of type bool"),
         (dict(overrides={"a": 2}), ValueError, "an override must be None"),
     ],
 )
@@ -239,6 +337,8 @@ def test_bad_input_is_named(given, error, message):
         tfc.Equalize(**given)
 
 
-def test_bias_correction_needs_data():
-    with pytest.raises(ValueError, match="Equalize: bias_correction: needs data"):
-        tfc.Equalize(bias_correction=True).apply(chain((6,), L.Dense(8), L.Dense(3)))
+@pytest.mark.parametrize("wish", [{"bias_correction": True}, {"smooth": 0.5}])
+def test_bias_correction_and_smoothing_need_data(wish):
+    (name,) = wish
+    with pytest.raises(ValueError, match=f"Equalize: {name}: needs data"):
+        tfc.Equalize(**wish).apply(chain((6,), L.Dense(8), L.Dense(3)))

@@ -108,6 +108,7 @@ def _loss(job, row: OutputFidelity, place: Culprit | None) -> Loss:
         trained=job.is_trained,
         file_format=job.file_format,
         inputs=job.inputs,
+        outputs=tuple(job.float_outputs),
     )
 
 

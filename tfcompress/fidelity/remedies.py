@@ -7,14 +7,23 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfcompress.calibration.image_folder import evenly
 from tfcompress.file_formats import FileFormat
+from tfcompress.graph.clone import flat_name
+from tfcompress.graph.flat.flatten import flat
+from tfcompress.graph.keras_private import input_triples
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
 from tfcompress.layer_table.lookup import JOIN, spec_of
+from tfcompress.rewrites.editable_graph import Draft
+from tfcompress.rewrites.equalization import equalized
+from tfcompress.rewrites.smoothing import SmoothingLink, activation_ranges, is_scaled, smoothing_link
 from tfcompress.tflite.fidelity import FLOAT_MODEL, Fidelity, OutputFidelity
 
 PERCENTILES = (99.9, 99.0)
 UNEVEN = 8.0  # ratio of the spreads of features from which on one scale for all of them may be the cause of a loss
+SMOOTH = 0.5  # where activations and weights share an outlier evenly
+SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Loss:
         trained: Whether the activation ranges were trained.
         file_format: How the file stores numbers.
         inputs: Calibration samples by input name, `(samples, ...)`.
+        outputs: Names of the model's outputs, in its order.
     """
 
     model: keras.Model | None
@@ -38,6 +48,7 @@ class Loss:
     trained: bool
     file_format: FileFormat
     inputs: dict
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,8 +127,44 @@ def _measured(loss: Loss, again: Again, what: str, **options) -> list[Remedy]:
         fidelity = again(**options)
     except (ValueError, RuntimeError):
         return []  # this way is closed for this model
-    rows = [r for r in fidelity.outputs if r.reference == FLOAT_MODEL and r.output == loss.row.output]
+    rows = [r for r in fidelity.outputs if r.reference == FLOAT_MODEL]
+    names = list(dict.fromkeys(r.output for r in rows))
+    # another model may name the output otherwise
+    name = names[loss.outputs.index(loss.row.output)] if len(names) == len(loss.outputs) else loss.row.output
+    rows = [r for r in rows if r.output == name]
     return [Remedy.of(what, max(rows, key=lambda r: r.error or 0.0))] if rows else []
+
+
+def _smoothed(loss: Loss, again: Again) -> list[Remedy]:
+    """Tries the model without outliers behind normalizations, if there are some at or before the layer of the loss."""
+    assert loss.model is not None
+    x = [np.asarray(loss.inputs[name]) for name, _, _ in input_triples(loss.model)]
+    try:
+        model = flat(loss.model).model
+        if not _has_outliers_before(model, loss, x):
+            return []
+        model, _ = equalized(model, alpha=SMOOTH, x=x)
+    except (ValueError, RuntimeError):
+        return []
+    what = f"move outliers of activations into kernels, tfc.Equalize(smooth={SMOOTH:g}).apply(model, x)"
+    return _measured(loss, again, what, model=model)
+
+
+def _has_outliers_before(model: keras.Model, loss: Loss, x: list[np.ndarray]) -> bool:
+    """Returns whether a few channels set the range of a normalization's output in front of the layer of the loss.
+
+    Where that layer is not one of the flat model's, the whole model counts.
+    """
+    draft = Draft(model)
+    found = (smoothing_link(draft, node) for node in draft.nodes if is_scaled(draft, node))
+    links = [each for each in found if isinstance(each, SmoothingLink)]
+    name = next((flat_name(path) for path, op in leaves(loss.model) if op is loss.op), None)
+    ends = [t for node in draft.nodes if node.path == name for t in node.outputs]
+    if ends:
+        links = [each for each in links if any(draft.depends(t, each.node.outputs[0]) for t in ends)]
+    some = evenly(len(x[0]), SAMPLES)
+    seen = activation_ranges(draft, links, [a[some] for a in x])
+    return any(ranges.max() > UNEVEN * np.median(ranges) for ranges in seen)
 
 
 def _percentile(loss: Loss, again: Again) -> list[Remedy]:
@@ -233,6 +280,7 @@ def _has_own_ranges(loss: Loss) -> bool:
 _REMEDIES = (
     (_joins, _separate),
     (_is_uneven, _normalized),
+    (_has_own_ranges, _smoothed),
     (_has_own_ranges, _percentile),
     (_is_tail, _tail),
     (lambda loss: loss.file_format.only_integer and not loss.trained, _sixteen),

@@ -23,11 +23,13 @@ class New:
         layer: The layer, not built, or an operation without state.
         weights: Values of `layer.variables` in their order; None keeps the initial values.
         trainable: Whether the layer trains.
+        inside: Whether each of the layers inside of it trains; empty where these are as the layer.
     """
 
     layer: Any
     weights: list[np.ndarray] | None = None
     trainable: bool = True
+    inside: tuple[bool, ...] = ()
 
 
 def flat_name(path: str) -> str:
@@ -269,3 +271,5 @@ def _set(new: New) -> None:
             variable.assign(value)
     if isinstance(new.layer, keras.layers.Layer):
         new.layer.trainable = new.trainable
+        for layer, trains in zip(layers_inside(new.layer), new.inside, strict=False):
+            layer.trainable = trains

@@ -17,7 +17,10 @@ def _einsum(layer, spec):
     # as Dense: the last axis of the input is summed over, the last of the output is new
     plain = data[:-1] == output[:-1] and letters in (data[-1] + output[-1], output[-1] + data[-1])
     plain = plain and data[-1] != output[-1] and layer.bias_axes in (None, output[-1])
-    return replace(spec, axes=axes, flow="mix" if plain else "project" if len(letters) > 2 else "still")
+    # the channels of the input are summed over, and nothing else of it
+    reads = ("kernel",) if [k for k in letters if k not in output] == [data[-1]] else ()
+    flow = "mix" if plain else "project" if len(letters) > 2 else "still"
+    return replace(spec, axes=axes, flow=flow, input_kernels=reads)
 
 
 def _einsum_shape(layer, left):
@@ -63,9 +66,17 @@ def _wrapped(layer, spec):
         spec,
         axes={f"{n}/{p}": a for n, s in inner.items() for p, a in s.axes.items()},
         kernels=tuple(f"{n}/{p}" for n, s in inner.items() for p in s.kernels),
+        input_kernels=tuple(f"{n}/{p}" for n, s in inner.items() for p in _reading(s)),
         float_ops=tuple(dict.fromkeys(op for s in inner.values() for op in s.float_ops)),
         step=spec.step or any(s.step for s in inner.values()),
     )
+
+
+def _reading(spec):
+    """Returns the kernels by which alone a layer inside reads its input; none where they read it group by group."""
+    if spec.input_kernels or not spec.is_linear:
+        return spec.input_kernels
+    return () if spec.axes[spec.kernels[0]].is_grouped else spec.kernels[:1]
 
 
 def _heads(layer, spec):
@@ -77,11 +88,21 @@ def _heads(layer, spec):
         spec,
         axes=kernels | (biases if layer.get_config()["use_bias"] else {}),
         kernels=tuple(kernels),
-        inside=_HEADS + (("gate", "attended") if layer.get_config().get("use_gate") else ()),
+        input_kernels=_projections(layer, kernels),
+        inside=_HEADS + (("gate", "attended") if _has_gate(layer) else ()),
     )
 
 
 _HEADS = ("query", "key", "scores", "value", "context")
+
+
+def _has_gate(layer):
+    return bool(layer.get_config().get("use_gate"))
+
+
+def _projections(layer, kernels):
+    """Returns the kernels that read query, key and value; none with a gate, whose kernel reads the query too."""
+    return () if _has_gate(layer) else tuple(path for path, letters in kernels.items() if "i" in letters)
 
 
 def _grouped_heads(layer, spec):
@@ -89,7 +110,11 @@ def _grouped_heads(layer, spec):
     names = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
     kernels = {f"{n}/kernel": "jjo" if n == "_output_dense" else "ind" for n in names if hasattr(layer, n)}
     return replace(
-        spec, axes=kernels, kernels=tuple(kernels), inside=_HEADS + (("gate", "attended") if layer.use_gate else ())
+        spec,
+        axes=kernels,
+        kernels=tuple(kernels),
+        input_kernels=_projections(layer, kernels),
+        inside=_HEADS + (("gate", "attended") if _has_gate(layer) else ()),
     )
 
 
@@ -189,6 +214,7 @@ describe(
     width="units",
     step=True,
     resize=_units,
+    input_kernels=("cell/kernel",),
     refine=None,
     **{"cell/kernel": "io", "cell/recurrent_kernel": "ro", "cell/bias": "o"},
 )
@@ -198,6 +224,7 @@ describe(
     width="units",
     step=True,
     resize=_units,
+    input_kernels=("cell/kernel",),
     refine=None,
     **{"cell/kernel": "ig", "cell/recurrent_kernel": "rg", "cell/bias": "g"},
 )
@@ -207,6 +234,7 @@ describe(
     width="units",
     step=True,
     resize=_units,
+    input_kernels=("cell/kernel",),
     refine=_gru,
     **{"cell/kernel": "ig", "cell/recurrent_kernel": "rg"},
 )

@@ -136,6 +136,8 @@ def _target_shape(layer, left):
     return {"target_shape": tuple(-1 if n is None else n for n in left.shape)}
 
 
+_FACTORS = ("gamma", "beta")
+
 describe(
     L.BatchNormalization,
     gamma="c",
@@ -144,11 +146,19 @@ describe(
     moving_variance="c",
     grid=FOLD,
     affine=True,
+    output_factors=_FACTORS,
     refine=_normalized,
 )
-describe(L.LayerNormalization, flow="whole", gamma="c", beta="c", refine=_layer_norm)
-describe(L.RMSNormalization, flow="whole", scale="c", written=forms.rms_normalization, inside=(*_RMS, "normalized"))
-describe(L.GroupNormalization, flow="whole", gamma="c", beta="c", refine=_group_norm)
+describe(L.LayerNormalization, flow="whole", gamma="c", beta="c", output_factors=_FACTORS, refine=_layer_norm)
+describe(
+    L.RMSNormalization,
+    flow="whole",
+    scale="c",
+    output_factors=("scale",),
+    written=forms.rms_normalization,
+    inside=(*_RMS, "normalized"),
+)
+describe(L.GroupNormalization, flow="whole", gamma="c", beta="c", output_factors=_FACTORS, refine=_group_norm)
 describe(L.UnitNormalization, flow="whole", written=forms.unit_normalization, inside=("magnitude", "spread", "inverse"))
 describe(L.Normalization, flow="still", affine=True, refine=_standardized)
 describe(L.Rescaling, affine=True, refine=_rescaled, scale_and_shift=lambda layer: (layer.scale, layer.offset))

@@ -115,6 +115,10 @@ class LayerSpec:
         holds_code: Whether the layer's call runs a function that it was given (Lambda).
         repeats_channels: Whether the last axis of the output holds the channels of the input, place after place
             (Flatten).
+        output_factors: Paths of the weights of a last step `factor * y + shift` of each channel (normalizations), the
+            factor first: with all of them times s the output is times s.
+        input_kernels: Paths of the kernels that alone read the inputs of a layer that is no single linear one: with all
+            of them times s, along their axis "i", the layer computes what it computed of inputs times s.
         relu_cap: The largest value of a ReLU that has one; None for any other layer.
         probabilities: "softmax" or "sigmoid" where the outputs are such probabilities; None elsewhere.
         scale_and_shift: Function `layer -> (factor, shift)` of a layer that is `x * factor + shift` with constants of
@@ -156,6 +160,8 @@ class LayerSpec:
     is_bias: bool = False
     function: str | None = None
     reads_all: bool = False
+    output_factors: tuple[str, ...] = ()
+    input_kernels: tuple[str, ...] = ()
     relu_cap: float | None = None
     probabilities: str | None = None
     scale_and_shift: Callable | None = None
@@ -179,7 +185,7 @@ class LayerSpec:
                 checks.refuse(ValueError, "LayerSpec", "fixed", "(low, high) with low < high", self.fixed)
         for name in _FLAGS:
             checks.flag("LayerSpec", name, getattr(self, name))
-        for name in ("kernels", "float_ops", "inner", "inside"):
+        for name in ("kernels", "float_ops", "inner", "inside", "output_factors", "input_kernels"):
             object.__setattr__(self, name, checks.texts("LayerSpec", name, getattr(self, name)))
         if self.probabilities is not None:
             checks.choice("LayerSpec", "probabilities", self.probabilities, (SOFTMAX, SIGMOID))

@@ -5,6 +5,7 @@ second holds only where every output sums over the whole kernel, so not at the b
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -43,9 +44,20 @@ def outputs_of(node: Node) -> int:
     return node.spec.axes[path].number_of_outputs(node.weights[path].shape)
 
 
-def inputs_of(node: Node) -> int:
-    """Returns the number of a linear layer's input channels."""
-    path = node.spec.kernels[0]
+def input_kernels(node: Node) -> tuple[str, ...]:
+    """Returns the paths of the kernels by which alone a layer reads its inputs; none where that is not known.
+
+    These are the first kernel of a linear layer, the projections of attention, the input kernels of recurrent layers.
+    """
+    if is_linear(node):
+        return node.spec.kernels[:1]
+    found = node.spec.input_kernels
+    return found if node.is_single and all(path in node.weights for path in found) else ()
+
+
+def inputs_of(node: Node, path: str | None = None) -> int:
+    """Returns the number of a layer's input channels, as its first kernel or the one at a path has them."""
+    path = path or node.spec.kernels[0]
     return node.spec.axes[path].number_of_inputs(node.weights[path].shape) * node.config.get("groups", 1)
 
 
@@ -66,21 +78,21 @@ def scale_outputs(node: Node, factor: np.ndarray, shift: np.ndarray | float = 0.
 
 
 def scale_inputs(node: Node, factor: np.ndarray) -> None:
-    """Scales the inputs of a linear layer, from `W x` to `W (factor * x)`.
+    """Scales the inputs of a layer that reads them by kernels alone, from `W x` to `W (factor * x)`.
 
     Args:
         node: The layer.
         factor: `(channels,)`; repeated where the layer reads the channels several times (behind Flatten).
     """
-    path = node.spec.kernels[0]
-    node.change(**{path: node.weights[path] * along_inputs(node, factor)})
+    for path in input_kernels(node):
+        node.change(**{path: node.weights[path] * along_inputs(node, factor, path)})
 
 
-def along_inputs(node: Node, vector: np.ndarray) -> np.ndarray:
-    """Returns one value per input channel in a shape that broadcasts against the layer's first kernel."""
-    path = node.spec.kernels[0]
+def along_inputs(node: Node, vector: np.ndarray, path: str | None = None) -> np.ndarray:
+    """Returns one value per input channel in a shape that broadcasts against the first kernel, or the one at a path."""
+    path = path or node.spec.kernels[0]
     kernel, axes = node.weights[path], node.spec.axes[path]
-    whole = np.tile(vector, inputs_of(node) // len(vector))
+    whole = np.tile(vector, inputs_of(node, path) // len(vector))
     if axes.is_grouped:
         groups = node.config["groups"]
         each = np.repeat(whole.reshape(groups, -1).T, kernel.shape[-1] // groups, axis=1)  # (j, o)
@@ -218,13 +230,19 @@ def passes_affine(node: Node) -> bool:
     return node.spec.affine_commutes
 
 
-def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:
+def readers(
+    draft: Draft,
+    tensor: int,
+    passes: Callable[[Node], bool],
+    takes: Callable[[Node], object] = is_linear,
+) -> list[Node] | str:
     """Finds the linear layers that read a tensor, if nothing else reads it.
 
     Args:
         draft: The model.
         tensor: Number of the tensor.
         passes: Function `node -> bool`: operations that may lie between the tensor and the layers.
+        takes: Function `node -> bool`: the layers that are looked for.
 
     Returns:
         The layers, or the reason why they can't be changed: something else reads the tensor.
@@ -235,13 +253,15 @@ def readers(draft: Draft, tensor: int, passes) -> list[Node] | str:
     for user in draft.users(tensor):
         if user.outputs == [tensor]:  # returns its input; nodes behind it are users of the same tensor
             continue
-        if is_linear(user) and user.inputs == [tensor]:
+        if takes(user):
+            if set(user.inputs) != {tensor}:
+                return f"{user.path} reads other values beside it"
             found.append(user)
             continue
         if not user.is_single or not passes(user) or "first" in str(getattr(user.op, "data_format", "")):
             why = f"{user.path} is called more than once" if not user.is_single else f"{user.path} reads it"
             return why
-        behind = readers(draft, user.outputs[0], passes)
+        behind = readers(draft, user.outputs[0], passes, takes)
         if isinstance(behind, str):
             return behind
         found += behind

@@ -13,7 +13,14 @@ import numpy as np
 
 from tfcompress.graph.clone import New, flat_name
 from tfcompress.layer_table.lookup import activation_spec
-from tfcompress.rewrites.channel_scaling import is_linear, outputs_of, readers, scale_inputs, scale_outputs
+from tfcompress.rewrites.channel_scaling import (
+    input_kernels,
+    is_linear,
+    outputs_of,
+    readers,
+    scale_inputs,
+    scale_outputs,
+)
 from tfcompress.rewrites.editable_graph import Draft, Node
 
 _RELU6 = 6.0
@@ -55,7 +62,7 @@ def link(draft: Draft, first: Node, takes_relu6: bool = False) -> EqualizationLi
         if takes_relu6 and node.spec.relu_cap == _RELU6:
             clipped.append(node)
             return True
-        return _is_homogeneous(draft, node)
+        return is_homogeneous(draft, node)
 
     function = keras.activations.get(first.config.get("activation"))
     if takes_relu6 and activation_spec(function).relu_cap == _RELU6:
@@ -104,7 +111,10 @@ def input_ranges(node: Node, channels: int) -> np.ndarray:
 
     It is taken over all positions at which Flatten repeats a channel.
     """
-    path = node.spec.kernels[0]
+    return np.max([_input_ranges(node, path, channels) for path in input_kernels(node)], axis=0)
+
+
+def _input_ranges(node: Node, path: str, channels: int) -> np.ndarray:
     axes, kernel = node.spec.axes[path], np.abs(node.weights[path])
     if axes.is_grouped:
         each = kernel.reshape(-1, *kernel.shape[-2:]).max(axis=0)  # (j, o)
@@ -126,7 +136,7 @@ def _scaled(each: EqualizationLink) -> float:
     return float(np.abs(np.log(factor)).max())
 
 
-def _is_homogeneous(draft: Draft, node: Node) -> bool:
+def is_homogeneous(draft: Draft, node: Node) -> bool:
     """Returns whether an operation computes each channel by itself, by a function with f(s x) = s f(x)."""
     if node.spec.repeats_channels:
         return True

@@ -12,10 +12,10 @@ import numpy as np
 
 from tfcompress.graph.clone import New, config_of, copy_with_changes, flat_name
 from tfcompress.graph.graph import Graph
-from tfcompress.graph.keras_private import float32, full_precision, takes_training
+from tfcompress.graph.keras_private import float32, full_precision, layers_inside, takes_training
 from tfcompress.graph.trace import trace
 from tfcompress.graph.tree import leaves
-from tfcompress.layer_table.lookup import LayerSpec, spec_of, weight
+from tfcompress.layer_table.lookup import LayerSpec, has_weight, spec_of, weight
 
 
 @dataclass(eq=False)
@@ -118,6 +118,10 @@ class Draft:
         """Returns the only node that reads a tensor; None if there are others or the model returns it."""
         return self._graph.only_reader(tensor)
 
+    def depends(self, second: int, first: int) -> bool:
+        """Returns whether a tensor is another one or depends on it."""
+        return second == first or self._graph.is_before(first, second)
+
     def connect(self, node: Node, inputs: list[int | None]) -> None:
         """Replaces the tensors that a node reads."""
         node.inputs = list(inputs)
@@ -183,5 +187,20 @@ def _node(call, path, is_single):
 
 def _layer(node: Node) -> New:
     layer = node.kind.from_config({**node.config, "name": flat_name(node.path)})
-    values = [node.weights[name] for name in node.spec.axes if name in node.weights]
-    return New(layer, values or None, getattr(node.op, "trainable", True))
+    inside = tuple(each.trainable for each in layers_inside(node.op)) if node.kind is type(node.op) else ()
+    return New(layer, _values(node) or None, getattr(node.op, "trainable", True), inside)
+
+
+def _values(node: Node) -> list[np.ndarray]:
+    """Returns the values of the new layer's variables in their order, also of those that the row does not name."""
+    if node.kind is not type(node.op):
+        return _in_order_of_row(node)
+    names = {id(weight(node.op, name)): name for name in node.spec.axes if has_weight(node.op, name)}
+    if set(node.weights) != set(names.values()):  # a bias more or less
+        return _in_order_of_row(node)
+    variables = getattr(node.op, "variables", ())
+    return [node.weights[names[id(v)]] if id(v) in names else np.asarray(full_precision(v)) for v in variables]
+
+
+def _in_order_of_row(node: Node) -> list[np.ndarray]:
+    return [node.weights[name] for name in node.spec.axes if name in node.weights]
