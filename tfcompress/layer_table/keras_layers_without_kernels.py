@@ -98,6 +98,11 @@ def _flat(layer, spec):
     return replace(spec, repeats_channels=last, affine_commutes=last)
 
 
+def _padded(layer, spec):
+    """Describes padding with zeros, which may be none at all."""
+    return replace(spec, pads_zeros=bool(np.any(layer.padding)))
+
+
 def _standardized(layer, spec):
     mean = getattr(layer, "mean", None)
     if mean is None:  # not adapted yet
@@ -174,7 +179,13 @@ describe(
     is_homogeneous=True,
     affine_commutes=True,
 )
-describe(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D, grid=SAME, is_homogeneous=True, pads_zeros=True)
+describe(
+    *(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D),
+    grid=SAME,
+    is_homogeneous=True,
+    pads_zeros=True,
+    refine=_padded,
+)
 describe(L.Cropping1D, L.Cropping2D, L.Cropping3D, grid=SAME, is_homogeneous=True, affine_commutes=True)
 describe(L.UpSampling1D, L.UpSampling3D, grid=SAME, is_homogeneous=True, affine_commutes=True)
 describe(L.UpSampling2D, grid=SAME, refine=resized, is_homogeneous=True, affine_commutes=True)
