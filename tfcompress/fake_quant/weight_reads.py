@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, PreparedWeights
-from tfcompress.fake_quant.input_scaling import constants as constants_of
 from tfcompress.fake_quant.input_scaling import ProductAndSum, fold_scaling
+from tfcompress.fake_quant.input_scaling import constants as constants_of
 from tfcompress.fake_quant.litert_rounding import round_bias, weight_step
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight

@@ -53,6 +53,7 @@ def _normalized(layer, spec):
 
 
 _RMS = ("magnitude", "spread", "eased", "inverse")
+_CENTRED = ("sized", "offset", "around")
 
 
 def _layer_norm(layer, spec):
@@ -60,7 +61,7 @@ def _layer_norm(layer, spec):
         return replace(spec, float_ops=("NEG",))
     scales = layer.scale or layer.center
     several = layer.scale and layer.center and not forms.by_channel(layer)
-    names = ("mean", "centred", *_RMS, *(("normalized",) if scales else ()), *(("scaled",) if several else ()))
+    names = (*_CENTRED, *_RMS, *(("normalized",) if scales else ()), *(("scaled",) if several else ()))
     return replace(spec, written=forms.layer_normalization, inside=names)
 
 
@@ -68,7 +69,7 @@ def _group_norm(layer, spec):
     last = -1 if layer.input_spec is None else layer.input_spec.ndim - 1
     if layer.axis not in (-1, last):
         return replace(spec, float_ops=("NEG", "SQUARE"))
-    names = ("mean", "centred", *_RMS, *(("normalized",) if layer.scale or layer.center else ()))
+    names = (*_CENTRED, *_RMS, *(("normalized",) if layer.scale or layer.center else ()))
     return replace(spec, written=forms.group_normalization, inside=names)
 
 
