@@ -202,7 +202,9 @@ class _Placer:
     def _pair(self, call):
         """Plans to compute a product and a sum with constants as one operation, or in the layers that read the sum."""
         product = product_of(self.graph, call)
-        if product is None or any(self.left_out(op) or self.placements[id(op)].folds for op in (product.op, call.op)):
+        if product is None or call.outputs[0] in self.roles or call.shapes[0][-1] is None:
+            return  # a mask of huge numbers is cut off, and scaling by channel needs their number
+        if any(self.left_out(op) or self.placements[id(op)].folds for op in (product.op, call.op)):
             return
         made = ProductAndSum(product.op, call.op)
         pair = factor_and_offset(made)
