@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -18,6 +17,7 @@ from tfcompress.graph.graph import Graph
 from tfcompress.graph.inside.functions import OperationFunction, function_name, named_arguments
 from tfcompress.graph.inside.interception import Interception
 from tfcompress.graph.inside.opened import Inside, inside, open_layers, remember
+from tfcompress.graph.inside.operands import constant_operand
 from tfcompress.graph.keras_private import (
     DRAWN,
     RANDOM,
@@ -30,7 +30,7 @@ from tfcompress.graph.keras_private import (
 )
 from tfcompress.graph.tree import containers, leaves
 from tfcompress.graph.variable_reads import ReplacedReads
-from tfcompress.layer_table.inner_operation import ConstantOperand, InnerOperation
+from tfcompress.layer_table.inner_operation import InnerOperation
 from tfcompress.layer_table.lookup import has_weight, spec_of, weight
 
 _TRANSPARENT = ("Identity", "Cast", "StopGradient", "EnsureShape")
@@ -310,7 +310,7 @@ class _Recorder:
         with tf.name_scope(f"tfc{self.places[id(inner)]}_"):
             outputs = plain(*args, **kwargs)
         made = _tensors(outputs)
-        inner.operand = _constant_operand(keras.tree.flatten((args, kwargs)), made, self._is_constant)
+        inner.operand = constant_operand(keras.tree.flatten((args, kwargs)), made, self._is_constant)
         depends = bool(sources) or not all(map(self._is_constant, made))
         if number == len(self.signatures[id(op)]):
             self.signatures[id(op)].append((f.kind, depends, *(tuple(x.shape) for x in made)))
@@ -366,31 +366,6 @@ def _inner_operation(op, number: int, f: OperationFunction, args, kwargs, before
     times = before.count(f.kind)
     name = function_name(f.kind)
     return InnerOperation(f"{name}_{times}" if times else name, f.kind, arguments, weights, op, f.plain)
-
-
-def _constant_operand(leaves: list, made: list, is_constant) -> ConstantOperand | None:
-    """Returns the constant of an operation on one tensor and one constant, per channel or for all; else None."""
-    known = [_known_shape(x) for x in leaves]
-    is_value = [isinstance(x, tf.Tensor) and not is_constant(x) for x in leaves]
-    if len(leaves) != 2 or len(made) != 1 or None in known or sum(is_value) != 1:
-        return None
-    place = is_value.index(True)
-    of_tensor, shape, constant = known[place], known[1 - place], leaves[1 - place]
-    if None in shape or len(shape) > len(of_tensor):
-        return None
-    size = math.prod(shape)
-    if size != 1 and not (len(of_tensor) > 1 and size == shape[-1] == of_tensor[-1]):
-        return None
-    return ConstantOperand(place, size, tf.get_static_value(constant) if isinstance(constant, tf.Tensor) else constant)
-
-
-def _known_shape(x) -> tuple | None:
-    """Returns the shape of a float, an array or a tensor of floats; None for anything else."""
-    if isinstance(x, (int, float)) and not isinstance(x, bool):
-        return ()
-    if not hasattr(x, "shape") or getattr(x.shape, "rank", 0) is None:
-        return None
-    return tuple(x.shape) if keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)) else None
 
 
 def _packed(structure, tensors):
