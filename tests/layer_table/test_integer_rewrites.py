@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfcompress as tfc
 from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges
 from tfcompress.fake_quant.transforms.ranges import OBSERVE, ActivationRange
 from tfcompress.layer_table import integer_rewrites as forms
@@ -117,3 +118,23 @@ def test_where_no_form_exists_the_row_says_so():
     first.build((None, 4, 5, 6))
     assert spec_of(first).written is None and spec_of(first).float_ops == ("NEG", "SQUARE")
     assert spec_of(L.Masking(1.0)).float_ops == ("NOT_EQUAL",) and spec_of(L.Masking(1.0)).written is None
+
+
+@pytest.mark.parametrize("name", ["layer", "group"])
+def test_plans_of_an_earlier_release_keep_their_form(name):
+    make, shape = NORMS[name]
+    layer, x = built(make, shape), np.random.default_rng(1).normal(0.3, 1.0, (6, *shape)).astype("float32")
+    grid = watching(("mean", "centred", "magnitude", "spread", "eased", "inverse", "normalized"))
+    assert np.abs(spec_of(layer).written(layer, tf.constant(x), grid) - layer(x)).max() < 2e-4
+    assert all(span.is_set for span in grid.ranges.values())
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_the_mean_of_small_vectors_is_not_subtracted_on_the_scale_of_large_ones(offset):
+    rng = np.random.default_rng(0)
+    size = np.exp(0.7 * rng.normal(size=(64, 16, 1)))
+    x = (rng.normal(size=(64, 16, 32)) * size + offset * rng.normal(size=(64, 16, 1))).astype("float32")
+    inputs = keras.Input((16, 32))
+    model = keras.Model(inputs, L.LayerNormalization()(inputs))
+    gap = tfc.convert(model, calibration=x, diagnose=False).predict(x) - model.predict(x, verbose=0)
+    assert np.sqrt(np.mean(gap**2)) < 0.095

@@ -4,16 +4,62 @@
 of the first kernels, whose codes stay, and its offset into their biases; the range of the input is that of raw values.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from tfcompress.graph.graph import Graph
+from tfcompress.graph.trace import Call
 from tfcompress.layer_table.lookup import spec_of
+
+
+@dataclass(frozen=True)
+class ProductAndSum:
+    """A factor and an offset that code of a layer's own writes as two operations, `x * factor + offset`.
+
+    Args:
+        product: The operation that multiplies.
+        sum: The one that adds, which alone reads the product.
+    """
+
+    product: Any
+    sum: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the sum, in which both are computed."""
+        return self.sum.name
+
+    def constants(self) -> tuple:
+        """Returns factor and offset, each one number or one for each channel."""
+        return constants(self.product)[0], constants(self.sum)[1]
+
+
+def constants(op) -> tuple:
+    """Returns the constants of an operation that is `x * factor + offset`, each a number or one for each channel."""
+    with tf.init_scope():  # trained ones are read as they are now
+        return op.constants() if isinstance(op, ProductAndSum) else spec_of(op).scale_and_shift(op)
+
+
+def product_of(graph: Graph[Call], call: Call) -> Call | None:
+    """Returns the product with a constant that a sum with a constant adds to, and nothing else reads; else None."""
+    maker = graph.maker(call.inputs[0]) if len(call.inputs) == 1 else None
+    if maker is None or graph.only_reader(call.inputs[0]) is not call or len(maker.inputs) != 1:
+        return None
+    first, second = spec_of(maker.op), spec_of(call.op)
+    is_scaled = (first.product or first.is_quotient) and first.scale_and_shift is not None
+    is_shifted = (second.is_sum or second.function == "difference") and second.scale_and_shift is not None
+    once = graph.times(maker.op) == graph.times(call.op) == 1 and len(call.shapes[0]) > 1
+    return maker if is_scaled and is_shifted and once else None
 
 
 def factor_and_offset(op) -> tuple[float, float] | None:
     """Returns factor and offset of a layer that computes `x * factor + offset` with two numbers; None for others."""
-    constants = spec_of(op).scale_and_shift
-    pair = None if constants is None else constants(op)
+    if not isinstance(op, ProductAndSum) and spec_of(op).scale_and_shift is None:
+        return None
+    pair = constants(op)
     if pair is None or any(np.size(value) != 1 for value in pair):
         return None
     factor, offset = (float(np.ravel(value)[0]) for value in pair)
@@ -50,7 +96,7 @@ def fold_scaling(op, front, kernel):
     Returns:
         The kernel, and the addition to the bias per output channel (None without an offset).
     """
-    factor, offset = factor_and_offset(front)
+    factor, offset = (float(np.ravel(value)[0]) for value in constants(front))
     spec = spec_of(op)
     shift = None
     if offset:

@@ -82,6 +82,18 @@ class IntermediateRanges:
         """Returns the upper bound of a range that this pass has used already: a number in an export, else a tensor."""
         return self.bounds(name)[1]
 
+    def wide(self, name: str, x, room: float):
+        """Rounds `x` to the grid of the range of that name, widened by a factor for what rounding adds to it."""
+        if self.how in (OBSERVE, TRAIN):
+            self(name, tf.stop_gradient(x))
+        low, high = self.bounds(name)
+        return self.fixed(x, low * room, high * room)
+
+    def reach(self, name: str):
+        """Returns the largest absolute value of a range: a number in an export, else a tensor."""
+        low, high = self.bounds(name)
+        return max(-low, high) if self.exports else tf.maximum(-low, high)
+
     def least(self, a, b):
         """Returns the smaller of two bounds."""
         return min(a, b) if self.exports else tf.minimum(a, b)

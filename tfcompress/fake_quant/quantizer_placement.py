@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress.fake_quant.input_scaling import can_fold_scaling, commutes_with_scaling, factor_and_offset
+from tfcompress.fake_quant.input_scaling import (
+    ProductAndSum,
+    can_fold_scaling,
+    commutes_with_scaling,
+    factor_and_offset,
+    product_of,
+)
 from tfcompress.fake_quant.inside.normalizations import INSIDE as NORMALIZATION
 from tfcompress.fake_quant.inside.normalizations import find_normalizations
 from tfcompress.fake_quant.inside.softmax_inputs import softmax_inputs
@@ -98,6 +104,7 @@ class _Placer:
         self.graph = trace.graph
         self.floats: set[int] = set()  # tensors of layers that stay float
         self.behind: dict[int, RangeRequest | tuple[float, float] | None] = {}  # tensor -> the origin of its scale
+        self.ahead: set[int] = set()  # operations that are folded into what reads them
         self.roles = softmax_inputs(self.graph)
         self.normalizations = find_normalizations(self.graph)
 
@@ -119,6 +126,7 @@ class _Placer:
         for call in self.trace.calls:
             if call.inputs and call.inputs[0] in self.trace.inputs:
                 self._front(call)
+            self._pair(call)
         for call in self.trace.calls:
             self._visit(call)
         for call in self.trace.calls:
@@ -155,7 +163,7 @@ class _Placer:
         maker = self.graph.maker(call.inputs[0])
         if maker is None or self._only_user(call.inputs[0]) is not call or not self._carries(maker):
             return
-        if self._affine(call):
+        if self._affine(call) or spec_of(norm).scale_and_shift is not None:
             self.placements[id(maker.op)].norm = norm
             self.placements[id(norm)].folds = True
 
@@ -163,10 +171,11 @@ class _Placer:
         """Plans to fold input scaling into the layers that read it; an offset only where nothing pads with zeros."""
         if self.left_out(call.op) or self.graph.times(call.op) > 1 or not call.dtypes[0].startswith("float"):
             return
-        pair = factor_and_offset(call.op)
+        pair = None if spec_of(call.op).grid == FOLD else factor_and_offset(call.op)
         readers = None if pair is None else self._readers(call.outputs[0], pair)
         if readers:
             self.placements[id(call.op)].folds = True
+            self.ahead.add(id(call.op))
             for reader in readers:
                 self.placements[id(reader.op)].front = call.op
 
@@ -190,9 +199,28 @@ class _Placer:
                 return None
         return None if self.graph.is_output(tensor) else found
 
-    @staticmethod
-    def _affine(call) -> bool:
+    def _pair(self, call):
+        """Plans to compute a product and a sum with constants as one operation, or in the layers that read the sum."""
+        product = product_of(self.graph, call)
+        if product is None or call.outputs[0] in self.roles or call.shapes[0][-1] is None:
+            return  # a mask of huge numbers is cut off, and scaling by channel needs their number
+        if any(self.left_out(op) or self.placements[id(op)].folds for op in (product.op, call.op)):
+            return
+        made = ProductAndSum(product.op, call.op)
+        pair = factor_and_offset(made)
+        readers = None if pair is None else self._readers(call.outputs[0], (pair[0], pair[1] or 1.0))
+        self.ahead.add(id(product.op))
+        self.placements[id(product.op)].folds = True
+        if readers:
+            self.ahead.add(id(call.op))
+            self.placements[id(call.op)].folds = True
+        for op in [reader.op for reader in readers] if readers else [call.op]:
+            self.placements[id(op)].front = made
+
+    def _affine(self, call) -> bool:
         """Whether an operation only scales and shifts the channels of the last axis."""
+        if isinstance(self.placements[id(call.op)].front, ProductAndSum):
+            return self.placements[id(call.op)].front.sum is call.op
         axis = getattr(call.op, "axis", -1) if spec_of(call.op).grid == FOLD else -1
         axis = axis if isinstance(axis, int) else axis[0]
         return spec_of(call.op).affine and axis in (-1, len(call.shapes[0]) - 1)
@@ -255,7 +283,7 @@ class _Placer:
         if fixed is not None:
             placement.fixed, self.behind[t] = fixed, fixed
             return
-        if placement.folds and spec.grid != FOLD:  # codes stay as they are
+        if id(call.op) in self.ahead:  # codes stay as they are
             self.behind[t] = self.behind.get(call.inputs[0])
             return
         source = self.behind.get(call.inputs[0]) if call.inputs else None
@@ -305,7 +333,7 @@ class _Placer:
         if grid == JOIN or moved:
             return grid == JOIN and spec.grid not in _BETWEEN
         if grid == FOLD:
-            return self.placements[id(user.op)].folds
+            return self.placements[id(user.op)].folds and id(user.op) not in self.ahead
         return grid == FUSE and self._lends(call.op, spec)
 
     def _lends(self, op, spec) -> bool:

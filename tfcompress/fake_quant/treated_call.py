@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfcompress.fake_quant.attention import inner_parts
 from tfcompress.fake_quant.forward_pass import ForwardPass
+from tfcompress.fake_quant.input_scaling import ProductAndSum, constants
 from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges, fixed_limits, scale_channels
 from tfcompress.fake_quant.litert_rounding import (
     convert_scale,
@@ -28,7 +29,7 @@ from tfcompress.fake_quant.litert_rounding import (
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.transforms.masked_values import cut
 from tfcompress.fake_quant.transforms.ranges import APPLY
-from tfcompress.fake_quant.weight_reads import bias_from_folding, norm_constants, weights_to_read
+from tfcompress.fake_quant.weight_reads import bias_from_folding, factors_of, norm_constants, weights_to_read
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import override_attributes
@@ -86,9 +87,9 @@ def _on_one_scale(t, args, kwargs):
 def _through(t, call, args, kwargs, forward):
     """Calls the operation with its weights and its activation function replaced."""
     if t.folds and forward.mode.folds:
-        return args[0]
+        return _scaled_tensor(t, args, kwargs)
     if t.affine and forward.mode.folds:
-        return _scaled(t, call, args[0], forward)
+        return _scaled(t, call, args, kwargs, forward)
     if forward.mode.exports and spec_of(t.op).function == "cast" and (made := _looked_up(t, args[0])) is not None:
         return made
     values = weights_to_read(t, forward)
@@ -229,22 +230,44 @@ def _stateless(layer, values, call, args, kwargs):
     return outputs
 
 
-def _factors(t, call, channels: int, rank: int) -> tuple:
+def _place(t) -> int:
+    """Returns the number of the tensor that an operation scales, among the leaves of its arguments."""
+    operand = getattr(t.op, "operand", None)
+    return 0 if operand is None else operand.place
+
+
+def _scaled_tensor(t, args, kwargs):
+    """Returns the tensor that an operation scales."""
+    return keras.tree.flatten((args, kwargs))[_place(t)]
+
+
+def _factors(t, call, args, kwargs) -> tuple:
     """Returns factor and shift per channel of a scaling layer, from its outputs for ones and for zeros."""
-    if spec_of(t.op).grid == FOLD:
-        return norm_constants(t.op)
+    leaves, place = keras.tree.flatten((args, kwargs)), _place(t)
+    channels, rank = leaves[place].shape[-1], len(leaves[place].shape)
+    if isinstance(t.front, ProductAndSum):
+        return tuple(np.broadcast_to(value, (channels,)) for value in constants(t.front))
+    if spec_of(t.op).grid == FOLD and factors_of(t) is not None:
+        factor, shift = norm_constants(t.op)
+        return factor, tf.broadcast_to(shift, (channels,))
+
+    def called(x):
+        given, named = keras.tree.pack_sequence_as((args, kwargs), [*leaves[:place], x, *leaves[place + 1 :]])
+        return tf.reshape(call(*given, **named), (-1,))
+
     ones = tf.ones((1,) * (rank - 1) + (channels,))
-    shift = tf.reshape(call(tf.zeros_like(ones)), (-1,))
-    return tf.reshape(call(ones), (-1,)) - shift, shift
+    shift = tf.zeros((channels,)) if spec_of(t.op).product else called(tf.zeros_like(ones))
+    return called(ones) - shift, shift
 
 
-def _scaled(t, call, x, forward):
+def _scaled(t, call, args, kwargs, forward):
     """Computes a scaling that can't be folded into a kernel as a depthwise 1x1 convolution, exact in int8."""
-    if forward.prepared_for(t) is not None:
+    x, spec = _scaled_tensor(t, args, kwargs), spec_of(t.op)
+    if forward.prepared_for(t) is not None and not (spec.product and spec.scale_and_shift is None):
         with tf.init_scope():  # TensorFlow would simplify the graph, which changes the rounding
-            factor, shift = (np.asarray(v) for v in _factors(t, call, x.shape[-1], len(x.shape)))
+            factor, shift = (np.asarray(v) for v in _factors(t, call, args, kwargs))
     else:
-        factor, shift = _factors(t, call, x.shape[-1], len(x.shape))
+        factor, shift = _factors(t, call, args, kwargs)
     if not forward.mode.simulates:
         return scale_channels(x, factor, shift)
     factor, shift = tf.convert_to_tensor(factor), tf.convert_to_tensor(shift)

@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.forward_pass import ForwardPass, Mode, PreparedWeights
-from tfcompress.fake_quant.input_scaling import fold_scaling
+from tfcompress.fake_quant.input_scaling import ProductAndSum, fold_scaling
+from tfcompress.fake_quant.input_scaling import constants as constants_of
 from tfcompress.fake_quant.litert_rounding import round_bias, weight_step
 from tfcompress.fake_quant.op_plan import OpPlan, WeightChain
 from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
@@ -77,7 +78,7 @@ def _on_one_scale(t: OpPlan, variable, value, held):
 def _read(t: OpPlan, mode: Mode) -> dict:
     chains = [*t.chains.values(), *(WeightChain.of(t.op, p) for p in adapters(t.op) if p not in t.chains)]
     values = {id(c.variable): (c.variable, c.value()) for c in chains}
-    if t.front is not None and mode.folds:
+    if t.front is not None and mode.folds and not t.affine:
         values |= _fronted(t, values)
     if t.norm is not None and mode.folds:
         values |= _folded(t, values)
@@ -91,13 +92,22 @@ def _read(t: OpPlan, mode: Mode) -> dict:
 def largest_weight(t: OpPlan) -> float | None:
     """Returns the largest absolute weight that an input value is multiplied with in the file; None without kernels."""
     spec = spec_of(t.op)
-    if t.affine and spec.grid == FOLD:
-        return float(np.abs(norm_constants(t.op)[0]).max())
+    if t.affine and (factors := factors_of(t)) is not None:
+        return float(np.abs(factors).max())
     if not t.chains or spec.step or spec.inner:
         return None
     read = _read(t, Mode.FOLDED)
     peaks = [float(np.abs(read[id(c.variable)][1]).max()) for c in t.chains.values()]
     return float(np.prod(peaks)) if len(peaks) <= 2 else max(peaks)
+
+
+def factors_of(t: OpPlan):
+    """Returns the factors of an operation that scales channels; None where only its call knows them."""
+    if isinstance(t.front, ProductAndSum):
+        return constants_of(t.front)[0]
+    spec = spec_of(t.op)
+    is_known = spec.grid == FOLD and not (spec.product and spec.scale_and_shift is None)
+    return norm_constants(t.op)[0] if is_known else None
 
 
 def _rounded_bias(t: OpPlan, bias, values: dict):
@@ -134,10 +144,15 @@ def _weight_step(t: OpPlan, values: list):
 
 
 def norm_constants(norm, mode: Mode = Mode.FOLDED) -> tuple:
-    """Returns `(factor, shift)` of a BatchNormalization at inference, `x * factor + shift`; both `(channels,)`."""
+    """Returns `(factor, shift)` of what is folded into a kernel at inference, `x * factor + shift`.
+
+    Both are `(channels,)` for a BatchNormalization; a product with a constant has one factor, or one for each channel.
+    """
     if mode.exports:
         with tf.init_scope():
             return tuple(np.asarray(x) for x in norm_constants(norm))
+    if spec_of(norm).scale_and_shift is not None:
+        return tuple(tf.convert_to_tensor(x, tf.float32) for x in constants_of(norm))
     factor = 1.0 / tf.sqrt(full_precision(norm.moving_variance) + norm.epsilon)
     if norm.gamma is not None:
         factor = factor * full_precision(norm.gamma)
@@ -168,7 +183,7 @@ def _folded(t: OpPlan, values: dict) -> dict:
     variable = weight(t.op, path)
     kernel = values.get(id(variable), (variable, full_precision(variable)))[1]
     shape = axes.shape_of_outputs(kernel.shape)
-    new = {id(variable): (variable, kernel * tf.reshape(factor, shape))}
+    new = {id(variable): (variable, kernel * (tf.reshape(factor, shape) if factor.shape.rank else factor))}
     bias = getattr(t.op, "bias", None)
     if bias is not None:
         held = values.get(id(bias), (bias, full_precision(bias)))[1]
@@ -199,12 +214,14 @@ def bias_from_folding(t: OpPlan, mode: Mode, values: list):
 def _shift(t: OpPlan):
     """Returns what a folded normalization and a folded input offset together add to every output channel."""
     shift = None
-    if t.front is not None:
+    if t.front is not None and not t.affine:
         values = {id(c.variable): (c.variable, c.value()) for c in t.chains.values()}
         shift = fold_scaling(t.op, t.front, _first_kernel(t, values)[1])[1]
     if t.norm is None:
         return shift
     factor, own = norm_constants(t.norm)
+    if spec_of(t.norm).product or spec_of(t.norm).is_quotient:  # it adds nothing
+        return None if shift is None else factor * shift
     return own if shift is None else own + factor * shift
 
 

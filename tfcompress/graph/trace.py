@@ -17,6 +17,7 @@ from tfcompress.graph.graph import Graph
 from tfcompress.graph.inside.functions import OperationFunction, function_name, named_arguments
 from tfcompress.graph.inside.interception import Interception
 from tfcompress.graph.inside.opened import Inside, inside, open_layers, remember
+from tfcompress.graph.inside.operands import constant_operand
 from tfcompress.graph.keras_private import (
     DRAWN,
     RANDOM,
@@ -309,6 +310,7 @@ class _Recorder:
         with tf.name_scope(f"tfc{self.places[id(inner)]}_"):
             outputs = plain(*args, **kwargs)
         made = _tensors(outputs)
+        inner.operand = constant_operand(keras.tree.flatten((args, kwargs)), made, self._is_constant)
         depends = bool(sources) or not all(map(self._is_constant, made))
         if number == len(self.signatures[id(op)]):
             self.signatures[id(op)].append((f.kind, depends, *(tuple(x.shape) for x in made)))

@@ -2,9 +2,25 @@
 
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+
+
+@dataclass(frozen=True)
+class ConstantOperand:
+    """The constant of an operation on one tensor and one constant, such as `x * gamma`.
+
+    Args:
+        place: Number of the tensor among the leaves of `(args, kwargs)` of the call.
+        size: How many values the constant has: one, or one for each entry of the tensor's last axis.
+        value: A variable or a number; None where the call computes it from weights.
+    """
+
+    place: int
+    size: int
+    value: Any = None
 
 
 class InnerOperation:
@@ -25,6 +41,8 @@ class InnerOperation:
     """
 
     built, trainable = True, True
+    operand: ConstantOperand | None
+    """The constant, where the operation is one of a tensor and a constant; set when a model is traced."""
 
     def __init__(
         self,
@@ -36,7 +54,7 @@ class InnerOperation:
         plain: Any = None,
         constants: frozenset[int] = frozenset(),
     ):
-        self.plain = plain
+        self.plain, self.operand = plain, None
         self.constants, self._held_by = constants, None if held_by is None else weakref.ref(held_by)
         self.name, self.kind, self.arguments = name, kind, dict(arguments or {})
         self.weights = dict(weights or {})

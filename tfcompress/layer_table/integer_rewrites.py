@@ -109,7 +109,7 @@ def masking(layer, x, grid):
 def layer_normalization(layer, x, grid):
     """Computes layer normalization (Ba et al., "Layer Normalization", 2016)."""
     axes = _axes(layer.axis, len(x.shape))
-    y = _normalized(_centred(x, axes, grid), axes, layer.epsilon, grid)
+    y = _standardized(x, axes, layer.epsilon, grid)
     if not by_channel(layer):
         return _spread_out(y, layer.gamma, layer.beta, axes, grid)
     return _scaled(y, layer.gamma, layer.beta, grid)
@@ -135,7 +135,7 @@ def group_normalization(layer, x, grid):
     channels = x.shape[-1]
     groups = channels if layer.groups == -1 else layer.groups
     shape = (-1, math.prod(x.shape[1:-1]), groups, channels // groups)
-    y = _normalized(_centred(ops.reshape(x, shape), (1, 3), grid), (1, 3), layer.epsilon, grid)
+    y = _standardized(ops.reshape(x, shape), (1, 3), layer.epsilon, grid)
     return _scaled(ops.reshape(y, (-1, *x.shape[1:])), layer.gamma, layer.beta, grid)
 
 
@@ -191,9 +191,20 @@ def _axes(axis, rank: int) -> tuple[int, ...]:
     return tuple(sorted(a % rank for a in found))
 
 
-def _centred(x, axes, grid):
-    mean = grid("mean", ops.mean(x, axis=axes, keepdims=True))
-    return grid("centred", x - mean)
+def _standardized(x, axes, epsilon, grid):
+    """Computes `(x - mean) * rsqrt(variance + epsilon)`, not rounded.
+
+    Vectors are brought to full size before their mean is subtracted: the other way round, those differences would
+    share one scale, on which the smaller vectors have few codes.
+    """
+    if not grid.has("sized"):  # a plan of an earlier release
+        mean = grid("mean", ops.mean(x, axis=axes, keepdims=True))
+        return _normalized(grid("centred", x - mean), axes, epsilon, grid)
+    r, limit = _inverse_size(x, axes, epsilon, grid)
+    v = grid.wide("sized", x * r, _ROOM)
+    mean = grid.wide("offset", ops.mean(v, axis=axes, keepdims=True), _ROOM)
+    u = grid.wide("around", v - mean, _ROOM)
+    return _of_length_one(u, grid.reach("around") * _ROOM, r, limit, axes, epsilon, grid)
 
 
 def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
@@ -202,14 +213,23 @@ def _normalized(x, axes, epsilon, grid, reduce=ops.mean):
     With r = 1 / largest value this is `(x r) * rsqrt(mean((x r)^2) + epsilon r^2)`. An error of r occurs in both
     factors and cancels out; so does the upper limit of r, which is reached at the latest where epsilon dominates.
     """
+    r, limit = _inverse_size(x, axes, epsilon, grid)
+    bound = _ROOM * grid.least(1.0, grid.high("magnitude") * limit)
+    return _of_length_one(grid.fixed(x * r, -bound, bound), bound, r, limit, axes, epsilon, grid, reduce)
+
+
+def _inverse_size(x, axes, epsilon, grid) -> tuple:
+    """Returns one over the largest absolute value of each vector, and the upper limit of that."""
     size = grid("magnitude", ops.abs(x))
     peak = grid.high("magnitude")
     limit = grid.least(TINY / peak, epsilon**-0.5) if epsilon else TINY / peak
     largest = grid.fixed(ops.max(size, axis=axes, keepdims=True), 0.0, peak)
     root = grid.rsqrt(largest, limit)
-    r = ops.stop_gradient(grid.fixed(root * root, 0.0, limit))
-    bound = _ROOM * grid.least(1.0, peak * limit)
-    u = grid.fixed(x * r, -bound, bound)
+    return ops.stop_gradient(grid.fixed(root * root, 0.0, limit)), limit
+
+
+def _of_length_one(u, bound, r, limit, axes, epsilon, grid, reduce=ops.mean):
+    """Divides vectors `x r` within `bound` by the root of their mean square and `epsilon r^2`."""
     spread = grid("spread", reduce(grid.fixed(u * u, 0.0, bound**2), axis=axes, keepdims=True))
     if not epsilon:
         return u * grid.inverse_root(spread, FLAT / grid.high("spread"))

@@ -53,6 +53,7 @@ def _normalized(layer, spec):
 
 
 _RMS = ("magnitude", "spread", "eased", "inverse")
+_CENTRED = ("sized", "offset", "around")
 
 
 def _layer_norm(layer, spec):
@@ -60,7 +61,7 @@ def _layer_norm(layer, spec):
         return replace(spec, float_ops=("NEG",))
     scales = layer.scale or layer.center
     several = layer.scale and layer.center and not forms.by_channel(layer)
-    names = ("mean", "centred", *_RMS, *(("normalized",) if scales else ()), *(("scaled",) if several else ()))
+    names = (*_CENTRED, *_RMS, *(("normalized",) if scales else ()), *(("scaled",) if several else ()))
     return replace(spec, written=forms.layer_normalization, inside=names)
 
 
@@ -68,7 +69,7 @@ def _group_norm(layer, spec):
     last = -1 if layer.input_spec is None else layer.input_spec.ndim - 1
     if layer.axis not in (-1, last):
         return replace(spec, float_ops=("NEG", "SQUARE"))
-    names = ("mean", "centred", *_RMS, *(("normalized",) if layer.scale or layer.center else ()))
+    names = (*_CENTRED, *_RMS, *(("normalized",) if layer.scale or layer.center else ()))
     return replace(spec, written=forms.group_normalization, inside=names)
 
 
@@ -96,6 +97,11 @@ def _flat(layer, spec):
     """Describes Flatten, whose output repeats the channels of the last axis, place after place."""
     last = layer.data_format == "channels_last"
     return replace(spec, repeats_channels=last, affine_commutes=last)
+
+
+def _padded(layer, spec):
+    """Describes padding with zeros, which may be none at all."""
+    return replace(spec, pads_zeros=bool(np.any(layer.padding)))
 
 
 def _standardized(layer, spec):
@@ -184,7 +190,13 @@ describe(
     is_homogeneous=True,
     affine_commutes=True,
 )
-describe(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D, grid=SAME, is_homogeneous=True, pads_zeros=True)
+describe(
+    *(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D),
+    grid=SAME,
+    is_homogeneous=True,
+    pads_zeros=True,
+    refine=_padded,
+)
 describe(L.Cropping1D, L.Cropping2D, L.Cropping3D, grid=SAME, is_homogeneous=True, affine_commutes=True)
 describe(L.UpSampling1D, L.UpSampling3D, grid=SAME, is_homogeneous=True, affine_commutes=True)
 describe(L.UpSampling2D, grid=SAME, refine=resized, is_homogeneous=True, affine_commutes=True)

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table import mac_counts
 from tfcompress.layer_table import operation_rewrites as single
 from tfcompress.layer_table.activations import LOGARITHM, PROBABILITY, TANH
 from tfcompress.layer_table.keras_layers_without_kernels import resized
 from tfcompress.layer_table.registry import describe_operation
-from tfcompress.layer_table.spec import AVERAGE, FIXED, FUSE, JOIN, NONE, SAME, SIGMOID, SOFTMAX
+from tfcompress.layer_table.spec import AVERAGE, FIXED, FOLD, FUSE, JOIN, NONE, SAME, SIGMOID, SOFTMAX
 
 
 def _over_last(op, spec):
@@ -56,6 +58,31 @@ def _with_bias(op, spec):
     """Describes a sum with one vector of weights as a bias."""
     shapes = [tuple(v.shape) for v in getattr(op, "weights", {}).values()]
     return replace(spec, is_bias=True) if len(shapes) == 1 and len(shapes[0]) == 1 else spec
+
+
+def _by_constant(op, spec):
+    """Describes a product with constants, which becomes part of the kernel before it as BatchNormalization does."""
+    operand = getattr(op, "operand", None)
+    if operand is None or spec.is_quotient and operand.place != 0:
+        return spec
+    power = -1 if spec.is_quotient else 1
+    known = None if operand.value is None else lambda op: (_value(op.operand) ** power, 0.0)
+    return replace(spec, grid=FOLD, affine=operand.size > 1, scale_and_shift=known)
+
+
+def _shifted(op, spec):
+    """Describes a sum or difference with constants."""
+    spec = _with_bias(op, spec)
+    operand = getattr(op, "operand", None)
+    if operand is None or operand.value is None or not spec.is_sum and operand.place != 0:
+        return spec
+    sign = 1.0 if spec.is_sum else -1.0
+    return replace(spec, scale_and_shift=lambda op: (1.0, sign * _value(op.operand)))
+
+
+def _value(operand):
+    """Returns a constant as an array: one number, or one for each channel."""
+    return np.reshape(np.asarray(operand.value, "float32"), () if operand.size == 1 else (-1,))
 
 
 def _plain_attention(op, spec):
@@ -113,10 +140,12 @@ describe_operation("Sort", flow="still", grid=SAME, written=single.sorted_values
 describe_operation("Sin", float_ops=("SIN",))
 describe_operation("Cos", float_ops=("COS",))
 describe_operation("Clip", "HardTanh", grid=JOIN)  # minimum and maximum with a constant
-describe_operation("Multiply", flow="merge", product=True, passes_masks=True)
-describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True, refine=_with_bias)
-describe_operation("Subtract", flow="merge", is_homogeneous=True, passes_masks=True, function="difference")
-describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True, passes_masks=True)
+describe_operation("Multiply", flow="merge", product=True, passes_masks=True, refine=_by_constant)
+describe_operation("Add", flow="merge", is_homogeneous=True, is_sum=True, passes_masks=True, refine=_shifted)
+describe_operation(
+    "Subtract", flow="merge", is_homogeneous=True, passes_masks=True, function="difference", refine=_shifted
+)
+describe_operation("Divide", "TrueDivide", flow="merge", is_quotient=True, passes_masks=True, refine=_by_constant)
 describe_operation("Maximum", "Minimum", flow="merge", grid=JOIN, is_homogeneous=True)
 describe_operation("Concatenate", flow="concat", grid=JOIN)
 describe_operation("GetItem", "Transpose", "Squeeze", "ExpandDims", flow="move", grid=SAME)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tfcompress.fake_quant.input_scaling import ProductAndSum
 from tfcompress.fake_quant.op_plan import WeightChain
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.graph.keras_private import full_precision
@@ -24,10 +25,15 @@ def transfer_state(
             keeps, as booleans, or None for all.
     """
 
+    def moved(other):
+        if isinstance(other, ProductAndSum):
+            return ProductAndSum(moved(other.product), moved(other.sum))
+        return places.get(id(other), other)
+
     def of_copy(t):
         op = places.get(id(t.op), t.op)
         chains = {p: _twin(c, WeightChain.of(op, p), kept(t.op, p)) for p, c in t.chains.items()}
-        return replace(t.mapped(layers=lambda other: places.get(id(other), other)), op=op, chains=chains)
+        return replace(t.mapped(layers=moved), op=op, chains=chains)
 
     return CompressionState([of_copy(t) for t in state.op_plans], state.inputs)
 
