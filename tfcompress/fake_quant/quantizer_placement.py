@@ -21,9 +21,8 @@ from tfcompress.fake_quant.input_scaling import (
 )
 from tfcompress.fake_quant.inside.normalizations import INSIDE as NORMALIZATION
 from tfcompress.fake_quant.inside.normalizations import find_normalizations
-from tfcompress.fake_quant.inside.softmax_inputs import softmax_inputs
+from tfcompress.fake_quant.inside.softmax_inputs import constants_limit, softmax_inputs
 from tfcompress.fake_quant.op_plan import OpPlacement
-from tfcompress.fake_quant.transforms.masked_values import FACTOR, MASKED
 from tfcompress.fake_quant.weight_reads import fold_target
 from tfcompress.graph.trace import Call, Trace
 from tfcompress.layer_table.lookup import (
@@ -247,8 +246,7 @@ class _Placer:
             return
         self._inner(call, placement, spec)
         self._normalization(call, placement)
-        if spec.passes_masks and call.outputs and all(t in self.roles for t in call.outputs):
-            placement.cuts = FACTOR if spec.product or spec.is_quotient else MASKED
+        placement.cuts = constants_limit(self.graph, call, self.roles)
         placement.affine = self._affine(call)
         if call.inputs and self.graph.times(call.op) == 1:
             placement.sources = tuple(self.behind.get(t) for t in call.inputs)

@@ -304,6 +304,15 @@ def maker_of(x: keras.KerasTensor) -> Operation:
     return x._keras_history.operation
 
 
+def tensor_places(op: Operation) -> list[int]:
+    """Returns the places of the tensors among the arguments of an operation that a Functional model calls once."""
+    nodes = getattr(op, "_inbound_nodes", [])
+    if len(nodes) != 1:
+        return []
+    flat = keras.tree.flatten((nodes[0].arguments.args, nodes[0].arguments.kwargs))
+    return [k for k, x in enumerate(flat) if isinstance(x, keras.KerasTensor)]
+
+
 def set_keras_mask(x: Any, mask: Any) -> None:
     """Attaches a mask of padded steps to a tensor."""
     backend.set_keras_mask(x, mask)

@@ -73,3 +73,35 @@ def test_large_numbers_that_are_no_mask_are_not_cut_off(code):
     plain = model.predict(X, verbose=0)
     made = tfc.convert(model, calibration=X, diagnose=False).predict(X)
     assert np.sqrt(np.mean((made - plain) ** 2)) < 0.25 * plain.std()
+
+
+SUMS_WITH_MASKS = {
+    "factor and offset": lambda s, m: s + (m * 1e9 - 1e9),
+    "factor and sum": lambda s, m: s + (m * 1e9 + -1e9),
+    "taken off": lambda s, m: s - (1e9 - m * 1e9),
+    "negative factor": lambda s, m: s - (-m * 1e9 + 1e9),
+    "the other way": lambda s, m: s + (1.0 - m) * -1e9,
+    "both": lambda s, m: s * m + (m - 1.0) * 1e9,
+    "in front": lambda s, m: (m * 1e9 - 1e9) + s / 3.0,
+    "selected": lambda s, m: ops.where(m > 0.5, s, -1e9),
+}
+
+
+@pytest.mark.parametrize("is_inside", [False, True], ids=["graph", "layer"])
+@pytest.mark.parametrize("code", SUMS_WITH_MASKS.values(), ids=SUMS_WITH_MASKS.keys())
+def test_masks_made_of_numbers_cost_no_accuracy(code, is_inside):
+    """A mask whose offset alone were cut off would leave its factor, and be 70 % off."""
+
+    def attend(x, mask):
+        s = ops.matmul(x, ops.transpose(x, (0, 2, 1)))
+        return ops.softmax(code(s, ops.expand_dims(mask, 1))) @ x
+
+    i, m = keras.Input((6, 8), name="x"), keras.Input((6,), name="mask")
+    made = L.Lambda(lambda both: attend(*both))([i, m]) if is_inside else attend(i, m)
+    model = keras.Model([i, m], made)
+    mask = (np.random.default_rng(1).random((32, 6)) > 0.4).astype("float32")
+    mask[:, 0] = 1.0
+    artifact = tfc.convert(model, calibration=[X, mask], diagnose=False)
+    plain = model.predict([X, mask], verbose=0)
+    assert artifact.is_integer
+    assert np.sqrt(np.mean((artifact.predict({"x": X, "mask": mask}) - plain) ** 2)) < 0.06 * plain.std()

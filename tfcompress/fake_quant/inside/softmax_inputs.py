@@ -1,7 +1,8 @@
 """Finds the tensors that only go into a softmax, where a huge number stands for a mask."""
 
-from tfcompress.fake_quant.transforms.masked_values import LOGITS, SUBTRACTED, TERMS
+from tfcompress.fake_quant.transforms.masked_values import FACTOR, LOGITS, MASKED, SUBTRACTED, TERMS
 from tfcompress.graph.graph import Graph
+from tfcompress.graph.keras_private import tensor_places
 from tfcompress.graph.trace import Call
 from tfcompress.layer_table.lookup import SAME, SOFTMAX, probabilities, spec_of
 
@@ -22,6 +23,37 @@ def softmax_inputs(graph: Graph[Call]) -> dict[int, str]:
             if tensor not in found and (role := _role(graph, tensor, found)) is not None:
                 found[tensor] = role
     return found
+
+
+def constants_limit(graph: Graph[Call], call: Call, roles: dict[int, str]) -> float | None:
+    """Returns the absolute value at which constants of a call can be cut off; None where they must stay.
+
+    A factor and the number that is added to its product, as in `mask * 1e9 - 1e9`, cancel each other where nothing is
+    masked, so both are cut off at the same value.
+
+    Args:
+        graph: The calls of a model.
+        call: One of them.
+        roles: What `softmax_inputs` found.
+    """
+    spec = spec_of(call.op)
+    if not spec.passes_masks or not call.outputs or not all(t in roles for t in call.outputs):
+        return None
+    if spec.product or spec.is_quotient:
+        return FACTOR
+    maker = graph.maker(call.inputs[0]) if len(call.inputs) == 1 and call.inputs[0] is not None else None
+    if maker is None or not spec_of(maker.op).product:
+        return MASKED
+    return FACTOR if call.inputs[0] in roles else None
+
+
+def _is_first(call: Call, tensor: int) -> bool | None:
+    """Returns whether a tensor is what something is subtracted from; None where that is not known, or it is both."""
+    if len(call.inputs) == 1:  # the other is a constant
+        operand = getattr(call.op, "operand", None)
+        places = tensor_places(call.op) if operand is None else [operand.place]
+        return places[0] == 0 if len(places) == 1 else None
+    return None if len(call.inputs) != 2 or call.inputs[0] == call.inputs[1] else call.inputs[0] == tensor
 
 
 def _role(graph: Graph[Call], tensor: int, found: dict[int, str]) -> str | None:
@@ -51,7 +83,8 @@ def _as_read_by(call: Call, tensor: int, found: dict[int, str]) -> str | None:
         return None
     is_below = SUBTRACTED not in roles
     if spec.function == "difference":
-        if len(call.inputs) != 2 or call.inputs[0] == call.inputs[1]:
-            return None  # one side is a constant, or both are one tensor
-        is_below = is_below == (call.inputs[0] == tensor)
+        first = _is_first(call, tensor)
+        if first is None:
+            return None
+        is_below = is_below == first
     return TERMS if is_below else SUBTRACTED
