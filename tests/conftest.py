@@ -3,6 +3,9 @@
 A test marked `data` needs the real data; whoever asks for the `mnist` or `fashion_mnist` fixture is
 marked by that. TFCOMPRESS_REQUIRE_DATA=1 makes a failure of every such test that is skipped.
 
+A test marked `needs_keras("layers.X")` is skipped where the installed Keras has no such name; with `rows=[...]` only
+those rows of it are.
+
 Of a test marked `sampled(n)` every n-th row is in the fast tier; the others are marked `slow`.
 """
 
@@ -41,6 +44,28 @@ def pytest_configure(config):
     """Fixtures that several folders ask for."""
     for name in ("tflite_files", "small_net"):
         config.pluginmanager.register(_beside(name), name)
+
+
+def pytest_runtest_setup(item):
+    """Skips what is about a layer, function or operation that this Keras does not have yet."""
+    values = [v for v in getattr(getattr(item, "callspec", None), "params", {}).values() if isinstance(v, str)]
+    for mark in item.iter_markers("needs_keras"):
+        (name,), rows = mark.args, mark.kwargs.get("rows")
+        if (rows is None or set(rows) & set(values)) and not _keras_has(name):
+            pytest.skip(f"Keras {keras.__version__} has no keras.{name}")
+
+
+def _keras_has(name):
+    found = keras
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is not None
+
+
+@pytest.fixture(scope="session")
+def keras_has():
+    """Function from a public name below `keras` to whether the installed Keras has it."""
+    return _keras_has
 
 
 @pytest.fixture(scope="session")

@@ -77,20 +77,21 @@ def _heads(layer, spec):
         spec,
         axes=kernels | (biases if layer.get_config()["use_bias"] else {}),
         kernels=tuple(kernels),
-        inside=_HEADS + (("gate", "attended") if layer.get_config().get("use_gate") else ()),
+        inside=_inside_heads(layer),
     )
 
 
-_HEADS = ("query", "key", "scores", "value", "context")
+def _inside_heads(layer):
+    """Returns the names of the values inside of attention; Keras has a gate on its result from 3.14 on."""
+    gate = ("gate", "attended") if layer.get_config().get("use_gate") else ()
+    return ("query", "key", "scores", "value", "context", *gate)
 
 
 def _grouped_heads(layer, spec):
     """Describes grouped-query attention, where several query heads share key and value; its heads are never cut."""
     names = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
     kernels = {f"{n}/kernel": "jjo" if n == "_output_dense" else "ind" for n in names if hasattr(layer, n)}
-    return replace(
-        spec, axes=kernels, kernels=tuple(kernels), inside=_HEADS + (("gate", "attended") if layer.use_gate else ())
-    )
+    return replace(spec, axes=kernels, kernels=tuple(kernels), inside=_inside_heads(layer))
 
 
 def _dot_attention(layer, spec):
