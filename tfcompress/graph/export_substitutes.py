@@ -113,5 +113,7 @@ def _one_hot(plain):
 
 def _digitize(x, bins):
     """Counts in integers how many bounds each value reaches."""
-    reached = tf.expand_dims(tf.convert_to_tensor(x), -1) >= tf.constant(bins, x.dtype)
+    x = tf.convert_to_tensor(x)
+    x = x if x.dtype.is_floating else tf.cast(x, tf.float32)  # Discretization of Keras 3.8 makes integers of its input
+    reached = tf.expand_dims(x, -1) >= tf.constant(bins, x.dtype)
     return tf.reduce_sum(tf.where(reached, 1, 0), -1)

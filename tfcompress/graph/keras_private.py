@@ -8,6 +8,7 @@ none, the error says so.
 """
 
 import contextlib
+import functools
 import importlib
 import types
 import weakref
@@ -301,6 +302,14 @@ def attention_parts(layer: keras.layers.Layer) -> AttentionParts:
         _attribute(layer, "_dropout_layer"),
         layer.dropout > 0,
     )
+
+
+@functools.cache
+def zeroes_what_is_masked() -> bool:
+    """Whether a Softmax whose inputs are all masked gives zeros; before Keras 3.14 it gives equal shares."""
+    with tf.init_scope():
+        softmax = keras.layers.Softmax(name="masked")
+        return not np.any(softmax(tf.zeros((1, 2)), mask=tf.constant([[False, False]])))
 
 
 def output_names(model: keras.Model) -> list[str]:
