@@ -23,7 +23,7 @@ from keras import Operation
 
 from tfcompress.graph.variable_reads import NOT_FLOAT32, InFloat32
 
-_TRIED = "3.8 to 3.15"  # the tests ran with these versions of Keras
+TRIED = "3.8 to 3.15"  # the tests ran with these versions of Keras
 _ABSENT = object()
 
 
@@ -49,7 +49,7 @@ def _attribute(owner: Any, *names: str) -> Any:
 def _moved(name: str, place: str) -> str:
     return (
         f"tfcompress needs {name!r}, which Keras does not publish, and Keras {keras.__version__} does not have it in "
-        f"{place}. tfcompress was tested with Keras {_TRIED}: install one of these, or a newer tfcompress."
+        f"{place}. tfcompress was tested with Keras {TRIED}: install one of these, or a newer tfcompress."
     )
 
 
