@@ -94,11 +94,17 @@ def float32(model: keras.Model) -> Iterator[None]:
     for layer, _ in before:
         layer._dtype_policy = keras.DTypePolicy("float32")
     try:
-        with read if read.others else contextlib.nullcontext(), override_attributes(_NARROWED):
+        with read if read.others else contextlib.nullcontext(), override_attributes(_NARROWED + _casts(layers)):
             yield
     finally:
         for layer, policy in before:
             layer._dtype_policy = policy
+
+
+def _casts(layers: list) -> list[tuple[Any, str, Any]]:
+    """Returns overrides with which the casts that Keras 3.8 puts in front of layers of half precision do nothing."""
+    found = [op for layer in layers for op in getattr(layer, "operations", ()) if type(op).__name__ == "Cast"]
+    return [(op, "dtype", "float32") for op in found if op.dtype in NOT_FLOAT32]
 
 
 def _narrowed(plain: Callable) -> Callable:
