@@ -98,8 +98,8 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
         draws = Draws.of(c.mode, c.allow_float)
         export = export_model(c.model, c.state, draws)
         found = Artifact(run_converter(export, setup, data), {})
-        made = [at for _, at in find_ends(found.model, c.signature, export.inputs, export.outputs).outputs]
-        ends = {at: n for at, n in zip(made, makers_of_outputs(export), strict=True) if n is not None}
+        outputs = [at for _, at in find_ends(found.model, c.signature, export.inputs, export.outputs).outputs]
+        ends = {at: n for at, n in zip(outputs, makers_of_outputs(export), strict=True) if n is not None}
         found.metadata["layers"] = layer_names(found, export.paths, ends)
         c.notes.extend(note for note in draws.notes(export.paths) if note not in c.notes)
     if c.mode in PACKERS:
