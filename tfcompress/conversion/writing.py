@@ -99,8 +99,8 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
         export = export_model(c.model, c.state, draws)
         found = Artifact(run_converter(export, setup, data), {})
         outputs = [at for _, at in find_ends(found.model, c.signature, export.inputs, export.outputs).outputs]
-        ends = {at: n for at, n in zip(outputs, makers_of_outputs(export), strict=True) if n is not None}
-        found.metadata["layers"] = layer_names(found, export.paths, ends)
+        makers = {at: n for at, n in zip(outputs, makers_of_outputs(export), strict=True) if n is not None}
+        found.metadata["layers"] = layer_names(found, export.paths, makers)
         c.notes.extend(note for note in draws.notes(export.paths) if note not in c.notes)
     if c.mode in PACKERS:
         found = Artifact(PACKERS[c.mode](found.content, c, found.metadata["layers"]), found.metadata)
