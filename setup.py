@@ -30,29 +30,31 @@ setup(
     author="The tfcompress authors",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    python_requires=">=3.11",  # Keras 3.15 asks for it
+    python_requires=">=3.10",  # TensorFlow 2.18 to 2.21 run on it
     packages=find_packages(include=["tfcompress", "tfcompress.*"]),
     package_data={
         "tfcompress": ["android/titles.json", "benchmarking/bench_schema.json", "moved_modules.json", "py.typed"]
     },
     entry_points={"console_scripts": ["tfcompress = tfcompress.cli:main"]},
     install_requires=[
-        # Each upper bound is the release after the newest one that was tried.
-        "tensorflow>=2.21,<2.22",
-        # TensorFlow 2.21 takes any Keras from 3.12 on; the graph engine leans on a few names of
-        # Keras that are not public, and those were tried with 3.15.
-        "keras>=3.15,<3.16",
-        "tensorflow-model-optimization>=0.8.1,<0.9",
-        "ai-edge-litert>=2.3,<3",
-        "numpy>=2.0,<3",
+        # The lower bounds are those of tests/oldest.txt, with which the tests run.
+        # What the converter makes of a graph changes from release to release; a new one is tried first.
+        "tensorflow>=2.18,<2.22",
+        # The graph engine leans on a few names of Keras that are not public; a new release is tried first.
+        "keras>=3.8,<3.16",
+        "tensorflow-model-optimization>=0.8.1",
+        "ai-edge-litert>=2.3",
+        "numpy>=1.26",
         "absl-py>=1.4,<2",  # tfmot 0.8.1 asks for absl-py 1
         "pillow>=10",
+        "typing-extensions>=4.5",  # `Self`, which Python has from 3.11 on
     ],
     extras_require=EXTRAS,
     classifiers=[
         "Intended Audience :: Developers",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",

@@ -3,11 +3,15 @@
 A test marked `data` needs the real data; whoever asks for the `mnist` or `fashion_mnist` fixture is
 marked by that. TFCOMPRESS_REQUIRE_DATA=1 makes a failure of every such test that is skipped.
 
+A test marked `needs_keras("layers.X")` is skipped where the installed Keras has no such name, one marked
+`needs_keras("3.12")` or `needs_tensorflow("2.20")` where it is older; with `rows=[...]` only those rows of it are.
+
 Of a test marked `sampled(n)` every n-th row is in the fast tier; the others are marked `slow`.
 """
 
 import collections
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -41,6 +45,48 @@ def pytest_configure(config):
     """Fixtures that several folders ask for."""
     for name in ("tflite_files", "small_net"):
         config.pluginmanager.register(_beside(name), name)
+    if keras.__version__.startswith(("3.9.", "3.10.")):  # they load a model of one input as one of a list of inputs
+        config.addinivalue_line("filterwarnings", "ignore:(?s).*The structure of .inputs. doesn't match:UserWarning")
+
+
+def pytest_runtest_setup(item):
+    """Skips what is about a name that this Keras does not have yet, or about what a later version does."""
+    values = [v for v in getattr(getattr(item, "callspec", None), "params", {}).values() if isinstance(v, str)]
+    for mark in item.iter_markers():
+        if mark.name in NEEDS:
+            (what,), rows = mark.args, mark.kwargs.get("rows")
+            if (rows is None or set(rows) & set(values)) and not NEEDS[mark.name](what):
+                pytest.skip(f"needs {what} of {mark.name.removeprefix('needs_')}; {_versions()}")
+
+
+def _versions():
+    return f"TensorFlow {importlib.metadata.version('tensorflow')}, Keras {keras.__version__}"
+
+
+def _is_from(version, wanted):
+    return [int(n) for n in version.split(".")[:2]] >= [int(n) for n in wanted.split(".")]
+
+
+def _tensorflow_has(version):
+    return _is_from(importlib.metadata.version("tensorflow"), version)
+
+
+def _keras_has(name):
+    if name[0].isdigit():
+        return _is_from(keras.__version__, name)
+    found = keras
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is not None
+
+
+NEEDS = {"needs_keras": _keras_has, "needs_tensorflow": _tensorflow_has}
+
+
+@pytest.fixture(scope="session")
+def keras_has():
+    """Function from a public name below `keras` to whether the installed Keras has it."""
+    return _keras_has
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ untrained layer a test of folding would pass whatever the code does.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -33,6 +33,7 @@ class Case:
         covers: Layer types whose row this is; by default the type of what `make` returns.
         words: Whether the input is word numbers (0..9).
         gap: Largest difference between file and simulation, in steps of the output scale.
+        needs: Public names of Keras without which it is skipped.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     covers: tuple[type, ...] = ()
     words: bool = False
     gap: float = 1.0
+    needs: tuple[str, ...] = ()
 
     def model(self, between: bool = False) -> keras.Model:
         """Returns the net: the layer alone, or between a Dense layer before and one behind."""
@@ -120,6 +122,12 @@ def _layer(kind, *args, **kwargs):
 
 def _row(name, kind, *args, shape=IMAGE, gap=1.0, words=False, covers=(), **kwargs):
     return Case(name, _layer(kind, *args, **kwargs), shape, covers or (kind,), words, gap)
+
+
+def _newer_row(name, **kwargs):
+    """The row of a layer type that came after the oldest Keras, which `needs_keras` skips there."""
+    row = _row(name, getattr(L, name, None), **kwargs)
+    return replace(row, needs=(f"layers.{name}",))
 
 
 def _merged(kind):
@@ -243,7 +251,7 @@ PLAIN = [
     _row("LayerNormalization", L.LayerNormalization, shape=SERIES, gap=4),
     _row("LayerNormalization-axes", L.LayerNormalization, axis=[1, 2], shape=SERIES, gap=4),
     _row("LayerNormalization-plain", L.LayerNormalization, scale=False, center=False, shape=SERIES, gap=4),
-    _row("RMSNormalization", L.RMSNormalization, shape=SERIES, gap=2),
+    _newer_row("RMSNormalization", shape=SERIES, gap=2),
     _row("GroupNormalization", L.GroupNormalization, groups=2, gap=4),
     _row("GroupNormalization-first", L.GroupNormalization, groups=2, axis=1),
     _row("UnitNormalization", L.UnitNormalization, shape=VECTOR, gap=2),
@@ -342,7 +350,8 @@ def pytest_generate_tests(metafunc):
         ("plain_case", PLAIN),
     ):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, cases, ids=[c.name for c in cases])
+            rows = [pytest.param(c, marks=[pytest.mark.needs_keras(n) for n in c.needs]) for c in cases]
+            metafunc.parametrize(name, rows, ids=[c.name for c in cases])
 
 
 @pytest.fixture(name="shake", scope="session")
@@ -352,9 +361,9 @@ def shake_fixture():
 
 
 @pytest.fixture(scope="session")
-def all_cases():
-    """Every case."""
-    return CASES
+def all_cases(keras_has):
+    """Every case whose layers this Keras has."""
+    return [case for case in CASES if all(map(keras_has, case.needs))]
 
 
 @pytest.fixture(scope="session")

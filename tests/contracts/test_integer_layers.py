@@ -6,13 +6,13 @@ import pytest
 
 import tfcompress as tfc
 
-pytestmark = pytest.mark.sampled(5)
+pytestmark = [pytest.mark.sampled(5), pytest.mark.needs_keras("layers.RMSNormalization", rows=["rms"])]
 
 L = keras.layers
 
 NORMS = {
     "layer": lambda: L.LayerNormalization(epsilon=1e-6),
-    "rms": L.RMSNormalization,
+    "rms": lambda: L.RMSNormalization(),
     "group": lambda: L.GroupNormalization(groups=4),
     "unit": L.UnitNormalization,
 }

@@ -92,6 +92,8 @@ def test_a_saved_model_loads_as_a_functional_model(tmp_path, x):
     assert sum(w.shape.num_elements() for w in loaded.trainable_weights) == 4 * 3 + 3
 
 
+# Keras 3.8 itself calls such a model with a list when it exports it
+@pytest.mark.filterwarnings("ignore:(?s).*The structure of `inputs` doesn't match:UserWarning")
 def test_a_saved_model_keeps_the_names_of_its_signature(tmp_path, x):
     model = two_by_two()
     model.export(tmp_path / "exported", verbose=False)
@@ -133,6 +135,7 @@ def test_a_saved_model_of_plain_tensorflow_loads(tmp_path, x):
         load_model(tmp_path)
 
 
+@pytest.mark.needs_keras("3.10")  # before, Keras imports a class from any module that the file names
 def test_own_classes_are_named_with_the_way_out(tmp_path):
     path = tmp_path / "model.keras"
     small(Unregistered()).save(path)

@@ -65,7 +65,7 @@ def keras_folder(model, folder):
 
 def answers(folder, x):
     """What the signature itself says, in float."""
-    made = tf.saved_model.load(str(folder)).signatures["serving_default"](**x)
+    made = tf.saved_model.load(str(folder)).signatures["serving_default"](**{n: tf.constant(v) for n, v in x.items()})
     return {name: value.numpy() for name, value in made.items()}
 
 

@@ -7,7 +7,12 @@ from keras import ops
 
 import tfcompress as tfc
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = [
+    pytest.mark.sampled(4),
+    pytest.mark.needs_keras("3.14", rows=["gated heads"]),
+    # before, Keras itself fails at the mask of Attention
+    pytest.mark.needs_keras("3.12", rows=["attention over padding"]),
+]
 
 L = keras.layers
 T = 12

@@ -67,6 +67,7 @@ def test_comparisons_as_outputs(compare):
     assert np.mean(artifact.predict(FLOATS) == model.predict(FLOATS, verbose=0)) > 0.98
 
 
+@pytest.mark.needs_keras("3.12")  # before, a model cuts its input down to integers in front of Discretization
 def test_discretization_counts_in_integers():
     model = chain(FLOATS, L.Discretization(bin_boundaries=[0.2, 0.5, 0.7]))
     artifact = tfc.convert(model, calibration=FLOATS)

@@ -106,6 +106,21 @@ def test_pin_training_argument_and_policy():
     assert layer.compute_dtype == "float32"
 
 
+def test_a_name_that_is_nowhere_is_told_with_the_versions_that_have_it():
+    for find in (
+        lambda: keras_private._module_name("tomorrow", "keras.src.backend", "keras.src.no_such_module"),
+        lambda: keras_private._attribute(L.Dense(2), "tomorrow"),
+    ):
+        with pytest.raises((ImportError, AttributeError), match="'tomorrow'.*Keras 3.8 to 3.15.*install one of these"):
+            find()
+
+
+def test_a_name_is_found_in_any_of_its_places():
+    found = keras_private._module_name("Operation", "keras.src.no_such_module", "keras.src.ops.operation")
+    assert found is keras.Operation
+    assert keras_private._attribute(L.Dense(2, name="d"), "_tomorrow", "name") == "d"
+
+
 # the graph
 
 

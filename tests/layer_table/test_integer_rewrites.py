@@ -13,6 +13,7 @@ from tfcompress.layer_table.activations import activation_spec
 from tfcompress.layer_table.lookup import spec_of
 
 L = keras.layers
+pytestmark = pytest.mark.needs_keras("layers.RMSNormalization", rows=["rms", "rms over two axes"])
 
 NORMS = {
     "layer": (lambda: L.LayerNormalization(), (7, 12)),

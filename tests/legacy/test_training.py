@@ -83,15 +83,17 @@ def own_loss(target, output):
     ],
 )
 def test_what_does_not_come_over_is_told_once(arguments, text):
+    model = compiled(**arguments)
     with pytest.warns(UserWarning, match=f"{text}.*not compiled") as caught:
-        found = port(compiled(**arguments))
+        found = port(model)
     assert not found.compiled and len(caught) == 1
 
 
 def test_own_losses_are_taken_by_name():
+    model = compiled(optimizer="adam", loss=own_loss)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert port(compiled(optimizer="adam", loss=own_loss), custom_objects={"own_loss": own_loss}).compiled
+        assert port(model, custom_objects={"own_loss": own_loss}).compiled
 
 
 def test_a_model_that_was_not_compiled_is_not():

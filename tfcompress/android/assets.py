@@ -9,7 +9,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -272,7 +272,7 @@ def _add_samples(contents: _Contents, samples: SampleImages, task: AppTask) -> N
 def _document(task: AppTask, models: list[dict], files: dict[str, dict], key_sha256: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "generator": task.generator,
         "sig_alg": SIGNATURE_ALGORITHM,
         "key_sha256": key_sha256,

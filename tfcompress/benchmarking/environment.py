@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 import platform
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def host_facts() -> dict[str, Any]:
         True
     """
     return {
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "generator": {"name": "tfcompress", "version": _version("tfcompress")},
         "device": {
             "name": _processor(),

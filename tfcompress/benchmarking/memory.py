@@ -12,6 +12,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tfcompress.system.own_process import command_of
+
 RUNS = 5
 
 
@@ -63,7 +65,7 @@ def peak_memory(content: bytes, threads: int = 1, xnnpack: bool = True, timeout_
         environment = {**os.environ, "PYTHONPATH": search}
         try:
             child = subprocess.run(
-                [sys.executable, "-P", "-m", __name__, order],
+                [*command_of(__name__), order],
                 capture_output=True,
                 text=True,
                 timeout=timeout_seconds,

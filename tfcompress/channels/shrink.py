@@ -7,7 +7,7 @@ import numpy as np
 
 from tfcompress.channels.dependency import Channels
 from tfcompress.channels.rules import ChannelUse
-from tfcompress.graph.clone import New, config_of, copy_with_changes, flat_name
+from tfcompress.graph.clone import New, config_of, copy_with_changes, flat_name, operation_of
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.layer_table.lookup import Left, arguments, weight
 
@@ -55,7 +55,7 @@ def shrink_with_map(model: keras.Model, channels: Channels, dead: np.ndarray) ->
         if not changed and not _cut_weights(use, alive):
             return None  # nothing in it has a size
         config = {**config_of(op), "name": flat_name(path), **changed}
-        return [New(type(op).from_config(config), _sliced(op, use, alive), getattr(op, "trainable", True))]
+        return [New(operation_of(op, config), _sliced(op, use, alive), getattr(op, "trainable", True))]
 
     small, made = copy_with_changes(model, change)
     return small, {key: layers[0] for key, layers in made.items()}

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfcompress.conversion.conversion import Conversion, Ranges
 from tfcompress.conversion.packers import PACKERS
-from tfcompress.export.export import export_model, run_converter
+from tfcompress.export.export import export_model, makers_of_outputs, run_converter
 from tfcompress.export.float_fallback import add_leave_float_remedy, table_float_ops
 from tfcompress.export.saved_model import add_keras_model_remedy
 from tfcompress.export.verify import NotFullyInteger, float_operations, layer_names, predicted_float_ops
@@ -98,7 +98,9 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
         draws = Draws.of(c.mode, c.allow_float)
         export = export_model(c.model, c.state, draws)
         found = Artifact(run_converter(export, setup, data), {})
-        found.metadata["layers"] = layer_names(found, export.paths)
+        outputs = [at for _, at in find_ends(found.model, c.signature, export.inputs, export.outputs).outputs]
+        makers = {at: n for at, n in zip(outputs, makers_of_outputs(export), strict=True) if n is not None}
+        found.metadata["layers"] = layer_names(found, export.paths, makers)
         c.notes.extend(note for note in draws.notes(export.paths) if note not in c.notes)
     if c.mode in PACKERS:
         found = Artifact(PACKERS[c.mode](found.content, c, found.metadata["layers"]), found.metadata)

@@ -192,6 +192,19 @@ def paths_by_number(model: keras.Model, every) -> dict[int, str]:
     return {t.index: t.path for t in every.op_plans} | {first + k: path for k, path in enumerate(held)}
 
 
+def makers_of_outputs(export: Export) -> list[int | None]:
+    """Returns for each output of an export the number in the name of what computes it, None where there is none."""
+    return [_maker(tensor.op) for tensor in export.function.outputs]
+
+
+def _maker(op) -> int | None:
+    while not (numbers := re.findall(r"tfc(\d+)_", op.name)):
+        if not op.inputs:
+            return None
+        op = op.inputs[0].op
+    return int(numbers[-1])
+
+
 def refuse_lacking(graph, paths: dict[int, str]) -> None:
     """Raises if a traced graph holds operations that LiteRT lacks.
 

@@ -1,5 +1,7 @@
 """Why an operation of a file stays float, and what to do about it."""
 
+import tensorflow as tf
+
 _ALLOW = "or keep it float with allow_float=[{0!r}]"
 
 # LiteRT has no int8 kernel of these, or TensorFlow's converter never uses it
@@ -43,6 +45,14 @@ _BEFOREHAND = {
 }
 
 
+# The first release of TensorFlow whose converter makes an operation integer that those before leave float.
+_SINCE = {"DIV": "2.20", "SQRT": "2.21"}
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
 def named(op: str) -> str | None:
     """Returns LiteRT's name of a TensorFlow operation (`Conv3D`) that stays float; None for one that may not."""
     return _BEFOREHAND.get(op.lower())
@@ -74,4 +84,9 @@ def stayed_float_reason(op: str, calibrated: bool) -> str:
     reason = "the converter leaves it float although it saw samples"
     if op in ("QUANTIZE", "DEQUANTIZE"):
         reason = "the converter takes a detour through float here"
+    if op in _SINCE and _release(tf.__version__) < _release(_SINCE[op]):
+        return (
+            f"the converter of TensorFlow {tf.__version__} leaves it float, that of TensorFlow {_SINCE[op]} makes it "
+            f"integer: install that (pip install 'tensorflow>={_SINCE[op]}'), {_ALLOW.format(op)}"
+        )
     return f"{reason}: write the layer in other operations, {_ALLOW.format(op)}"

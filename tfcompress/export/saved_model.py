@@ -22,6 +22,7 @@ from tfcompress.export.verify import FloatOp
 from tfcompress.graph.keras_private import reloaded_object
 from tfcompress.system.silence import quiet
 from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.edits import find_ends
 
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")  # in the graph itself: written by TensorFlow 1
 _CALLS = ("StatefulPartitionedCall", "PartitionedCall")
@@ -141,7 +142,8 @@ class Signature:
         except RuntimeError as error:
             _check_loop(error, mode)
             raise
-        found.metadata["layers"] = scope_names(found)
+        made = [at for _, at in find_ends(found.model, "", export.inputs, export.outputs).outputs]
+        found.metadata["layers"] = scope_names(found, dict(zip(made, _scopes_of_outputs(export.function), strict=True)))
         return export, found
 
     def _is_old(self) -> bool:
@@ -307,25 +309,56 @@ def add_keras_model_remedy(lost: list[FloatOp]) -> list[FloatOp]:
     return [replace(f, remedy=f"{f.remedy}; {way}") for f in lost]
 
 
-def scope_names(artifact: Artifact) -> dict[str, str]:
+def scope_names(artifact: Artifact, ends: dict[int, str] | None = None) -> dict[str, str]:
     """Maps every operation of a file to the name scope it came from: its layer's name where there is one.
 
     Args:
         artifact: A file made from a SavedModel.
+        ends: Index of the tensor of an output to the scope of what computes it, which its own name does not say.
 
     Returns:
         Index of the operation (as text) to the scope.
     """
     graph = artifact.model.graphs[0]
-    found, known = {}, {}
+    found, known, ends = {}, {}, ends or {}
     for op in graph.ops:
         constants = [t for t in op.inputs if t >= 0 and graph.tensors[t].is_constant]
         scopes = [s for t in (*op.outputs, *constants) if (s := _scope(graph.tensors[t].name))]
+        scopes += [ends[t] for t in op.outputs if ends.get(t)]
         scopes += [known[t] for t in op.inputs if t in known]
         if scopes:
             found[str(op.index)] = scopes[0]
             known |= dict.fromkeys(op.outputs, scopes[0])
     return _without_common(found)
+
+
+def _scopes_of_outputs(function) -> list[str]:
+    """Returns for each output the name scope of the operation that computes it, however deep in called functions."""
+    library = {f.signature.name: f for f in function.graph.as_graph_def().library.function}
+    return [_scope_behind(tensor.op, tensor.value_index, library) for tensor in function.outputs]
+
+
+def _scope_behind(op, index: int, library: dict) -> str:
+    while not (scope := "" if op.type in _CALLS else _scope(op.name)):
+        if op.type in _CALLS:
+            return _scope_inside(library[op.get_attr("f").name], index, library)
+        if not op.inputs:
+            return ""
+        op, index = op.inputs[0].op, op.inputs[0].value_index
+    return scope
+
+
+def _scope_inside(function, index: int, library: dict) -> str:
+    """Returns the scope of an output of a function in the form of a protocol buffer."""
+    nodes = {node.name: node for node in function.node_def}
+    place = function.ret[function.signature.output_arg[index].name]
+    while (node := nodes.get(place.split(":")[0])) is not None:
+        if node.op in _CALLS:
+            return _scope_inside(library[node.attr["f"].func.name], int(place.rpartition(":")[2]), library)
+        if (scope := _scope(node.name)) or not node.input:
+            return scope
+        place = node.input[0]
+    return ""
 
 
 def _scope(name: str) -> str:

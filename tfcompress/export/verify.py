@@ -64,22 +64,25 @@ class NotFullyInteger(ValueError):
         )
 
 
-def layer_names(artifact: Artifact, paths: dict[int, str]) -> dict[str, str]:
+def layer_names(artifact: Artifact, paths: dict[int, str], ends: dict[int, int] | None = None) -> dict[str, str]:
     """Maps every operation of a file to its Keras layer by the numbers in its tensors' names.
 
     Args:
         artifact: A file that `export.run_converter` made.
         paths: Number to the path of the layer.
+        ends: Index of the tensor of an output to the number of the layer that computes it.
 
     Returns:
         Index of the operation (as text) to the path.
     """
     (graph, *_) = artifact.model.graphs
-    found, known = {}, {}
+    found, known, ends = {}, {}, ends or {}
     for op in graph.ops:
         numbers = _numbers(graph, op.outputs)
         if not numbers:  # outputs of the model have names of their own, the kernels of such an operation have not
             numbers = _numbers(graph, [t for t in op.inputs if t >= 0 and t not in known])
+        if not numbers:  # the converter of TensorFlow 2.18 gives kernels no names
+            numbers = [ends[t] for t in op.outputs if t in ends]
         if not numbers:  # an operation the converter put in: it belongs to what feeds it
             numbers = [known[t] for t in op.inputs if t in known]
         if numbers:

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfcompress.graph.keras_private import attention_parts, merge_function
+from tfcompress.graph.keras_private import attention_parts, merge_function, zeroes_what_is_masked
 from tfcompress.layer_table.activations import PROBABILITY, TANH
 from tfcompress.layer_table.integer_rewrites import unit_length
 
@@ -67,7 +67,7 @@ def _softmax(layer, grid) -> Changes:
     def call(inputs, mask=None):
         mask = None if mask is None else _boolean(mask)
         y = ops.softmax(inputs if mask is None else grid.masked("logits", inputs, mask, True), axis=-1)
-        return y if mask is None or _never_all(mask) else grid.chosen(mask, grid.known(y, PROBABILITY))
+        return y if mask is None or not _is_zeroed(mask) else grid.chosen(mask, grid.known(y, PROBABILITY))
 
     return [(layer, "call", call)]
 
@@ -102,6 +102,11 @@ class _Side:
 
     def __getattr__(self, name):
         return getattr(self.grid, name)
+
+
+def _is_zeroed(mask) -> bool:
+    """Whether Keras sets a row without a place to zero, and the mask may have one."""
+    return zeroes_what_is_masked() and not _never_all(mask)
 
 
 def _never_all(mask) -> bool:
@@ -190,7 +195,7 @@ def _weights(scores, mask, axes: int, grid, zeroed: bool):
         scores = ops.reshape(scores, (-1, *shape[1:-axes], _product(shape[-axes:])))
     y = grid.known(ops.softmax(scores, axis=-1), PROBABILITY)
     y = ops.reshape(y, (-1, *shape[1:])) if axes > 1 else y
-    return grid.chosen(mask, y) if zeroed and not _never_all(mask) else y
+    return grid.chosen(mask, y) if zeroed and _is_zeroed(mask) else y
 
 
 def _product(sizes):

@@ -3,9 +3,10 @@
 import enum
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any
 
 import keras
+from typing_extensions import Self
 
 from tfcompress.fake_quant.constraints import apply_constraint
 from tfcompress.graph.adapters import Adapter, adapter_of, with_adapter

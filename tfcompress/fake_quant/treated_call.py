@@ -218,7 +218,7 @@ def _bits(t: OpPlan) -> int:
 def _stateless(layer, values, call, args, kwargs):
     """Calls with some variables replaced; losses and updates of state made inside reach the real layer."""
     # a layer in float16 reads its weights as such, unless it runs in float32 for once
-    own = {id(v): (v, v.value) for v in layer.variables}
+    own = {id(v): (v, v.value) for v in layer.variables if isinstance(v, keras.Variable)}
     own |= {id(v): (v, tf.cast(value, own[id(v)][1].dtype) if id(v) in own else value) for v, value in values}
     before = {key: value for key, (_, value) in own.items()}
     with ReplacedReads(own.values(), collect_losses=True) as scope:

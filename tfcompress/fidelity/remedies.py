@@ -211,7 +211,7 @@ def _separate(loss: Loss, again: Again) -> list[Remedy]:
     if parts is None:
         return []
     try:
-        model = keras.Model(loss.model.inputs, parts)
+        model = keras.Model(loss.model.input, parts)
         fidelity = again(model=model)
     except (ValueError, RuntimeError):
         return []

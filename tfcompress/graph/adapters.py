@@ -29,7 +29,9 @@ class Adapter:
     def change(self):
         """Returns the matrix that the adapter adds to the weight."""
         a, b = (full_precision(getattr(self.holder, f"lora_{self.name}_{k}")) for k in "ab")
-        return (self.holder.lora_alpha / self.holder.lora_rank) * tf.matmul(a, b)
+        # Keras before 3.10 has no factor
+        factor = self.holder.lora_alpha / self.holder.lora_rank if hasattr(self.holder, "lora_alpha") else 1.0
+        return factor * tf.matmul(a, b)
 
     def clear(self) -> None:
         """Sets the adapter to zero."""

@@ -52,6 +52,18 @@ def config_of(op) -> dict:
     }
 
 
+def operation_of(op, config: dict):
+    """Makes an operation of the type of another one from the arguments of its constructor and `name`.
+
+    The constructors of Keras' own nodes of `keras.ops` take no name in most versions.
+    """
+    if isinstance(op, keras.layers.Layer):
+        return type(op).from_config(config)
+    made = type(op).from_config({key: value for key, value in config.items() if key != "name"})
+    made.name = config["name"]
+    return made
+
+
 def _is_lost(written: Any, value: Any) -> bool:
     """Whether a function is not the one that Keras finds under what it wrote of it."""
     if not inspect.isfunction(value):

@@ -17,6 +17,7 @@ def substitute_operations(is_integer: bool) -> contextlib.AbstractContextManager
     """
     changes = [(NUMPY, name, _index(getattr(tf, name))) for name in ("argmax", "argmin")]
     changes.append((NUMPY, "add", _sum(NUMPY.add)))
+    changes += [(tf.nn, "softsign", _softsign), (tf.math, "softsign", _softsign)]
     changes.append((ENCODING, "tf_encode_categorical_inputs", _by_comparison))
     if is_integer:
         changes += [(tf, "cast", _cast(tf.cast)), (tf, "one_hot", _one_hot(tf.one_hot)), (NUMPY, "digitize", _digitize)]
@@ -35,6 +36,11 @@ def _index(plain):
         return tf.reshape(found, [1] * len(x.shape)) if axis is None else tf.expand_dims(found, axis)
 
     return index
+
+
+def _softsign(features, name=None):
+    """Computes what the converter makes of tf.nn.softsign from TensorFlow 2.19 on; the one before refuses it."""
+    return tf.divide(features, 1.0 + tf.abs(features), name=name)
 
 
 def _sum(plain):
@@ -107,5 +113,7 @@ def _one_hot(plain):
 
 def _digitize(x, bins):
     """Counts in integers how many bounds each value reaches."""
-    reached = tf.expand_dims(tf.convert_to_tensor(x), -1) >= tf.constant(bins, x.dtype)
+    x = tf.convert_to_tensor(x)
+    x = x if x.dtype.is_floating else tf.cast(x, tf.float32)  # Discretization of Keras 3.8 makes integers of its input
+    reached = tf.expand_dims(x, -1) >= tf.constant(bins, x.dtype)
     return tf.reduce_sum(tf.where(reached, 1, 0), -1)

@@ -2,9 +2,14 @@
 
 No other file uses such names, with these exceptions: models of Keras 2 are read in `legacy/network/nodes.py` and
 `legacy/proof.py`; a mask is set on a tensor in `layer_table/integer_rewrites.py`.
+
+A name that moved between versions is looked for in each of its places (`_module_name`, `_attribute`); where it is in
+none, the error says so.
 """
 
 import contextlib
+import functools
+import importlib
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,14 +19,44 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src import backend
-from keras.src.backend.common import dtypes, global_state
-from keras.src.backend.common.variables import AutocastScope
-from keras.src.ops.operation import Operation
-from keras.src.utils import tf_utils
+from keras import Operation
 
 from tfcompress.graph.variable_reads import NOT_FLOAT32, InFloat32
 
+TRIED = "3.8 to 3.15"  # the tests ran with these versions of Keras
+_ABSENT = object()
+
+
+def _module_name(name: str, *places: str) -> Any:
+    """Returns a private name of Keras from the first of several modules that has it."""
+    for place in places:
+        with contextlib.suppress(ImportError):
+            found = getattr(importlib.import_module(place), name, _ABSENT)
+            if found is not _ABSENT:
+                return found
+    raise ImportError(_moved(name, ", ".join(places)))
+
+
+def _attribute(owner: Any, *names: str) -> Any:
+    """Returns a private attribute of an object of Keras, under the first of its names in several versions."""
+    for name in names:
+        found = getattr(owner, name, _ABSENT)
+        if found is not _ABSENT:
+            return found
+    raise AttributeError(_moved(names[0], type(owner).__name__))
+
+
+def _moved(name: str, place: str) -> str:
+    return (
+        f"tfcompress needs {name!r}, which Keras does not publish, and Keras {keras.__version__} does not have it in "
+        f"{place}. tfcompress was tested with Keras {TRIED}: install one of these, or a newer tfcompress."
+    )
+
+
+backend = _module_name("backend", "keras.src")
+dtypes, global_state = (_module_name(name, "keras.src.backend.common") for name in ("dtypes", "global_state"))
+AutocastScope = _module_name("AutocastScope", "keras.src.backend.common.variables", "keras.src.backend.common")
+tf_utils = _module_name("tf_utils", "keras.src.utils")
 RANDOM, NUMPY, ENCODING = backend.random, backend.numpy, tf_utils  # what functions and layers of Keras call
 BACKEND_MODULES = tuple(getattr(backend, n) for n in ("numpy", "nn", "math", "core", "image", "linalg"))
 DRAWN = tuple("normal uniform dropout truncated_normal randint categorical gamma binomial beta shuffle".split())
@@ -36,13 +71,14 @@ def children(op: Operation) -> list[Operation]:
 
 def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns all layers inside a layer, however deep."""
-    return list(layer._flatten_layers(include_self=False))
+    return list(_attribute(layer, "_flatten_layers")(include_self=False))
 
 
 def full_precision(variable: keras.Variable):
     """Returns a variable's value without the cast to a layer's compute dtype; float16 and float64 become float32."""
     with AutocastScope(None):
-        value = tf.convert_to_tensor(variable.value)
+        # a variable of TensorFlow's own, which a TFSMLayer of older versions holds, has a method of this name
+        value = tf.convert_to_tensor(variable if isinstance(variable, tf.Variable) else variable.value)
     return tf.cast(value, tf.float32) if value.dtype.name in NOT_FLOAT32 else value
 
 
@@ -52,17 +88,23 @@ def float32(model: keras.Model) -> Iterator[None]:
 
     A float64 can arise by accident: a factor like `np.sqrt(8.0)` makes one of every number it is multiplied with.
     """
-    layers = [model, *model._flatten_layers(include_self=False)]
+    layers = [model, *layers_inside(model)]
     before = [(layer, layer.dtype_policy) for layer in layers if getattr(layer, "compute_dtype", None) in NOT_FLOAT32]
     read = InFloat32(model.variables)
     for layer, _ in before:
         layer._dtype_policy = keras.DTypePolicy("float32")
     try:
-        with read if read.others else contextlib.nullcontext(), override_attributes(_NARROWED):
+        with read if read.others else contextlib.nullcontext(), override_attributes(_NARROWED + _casts(layers)):
             yield
     finally:
         for layer, policy in before:
             layer._dtype_policy = policy
+
+
+def _casts(layers: list) -> list[tuple[Any, str, Any]]:
+    """Returns overrides with which the casts that Keras 3.8 puts in front of layers of half precision do nothing."""
+    found = [op for layer in layers for op in getattr(layer, "operations", ()) if type(op).__name__ == "Cast"]
+    return [(op, "dtype", "float32") for op in found if op.dtype in NOT_FLOAT32]
 
 
 def _narrowed(plain: Callable) -> Callable:
@@ -102,9 +144,6 @@ def _set(owner: Any, name: str, value: Any) -> None:
         owner.__dict__[name] = value
 
 
-_ABSENT = object()
-
-
 def input_specs(model: keras.Model, batch: int | None = None):
     """Returns `TensorSpec`s in the structure the model's call takes.
 
@@ -113,12 +152,10 @@ def input_specs(model: keras.Model, batch: int | None = None):
     """
     inputs = getattr(model, "_inputs_struct", None)
     if inputs is None and isinstance(model, keras.Sequential) and model.built:
-        inputs = model._functional._inputs_struct
+        inputs = _attribute(_attribute(model, "_functional"), "_inputs_struct")
     if inputs is not None:
         # the tensor's own name is another one after loading; the input layer keeps its name
-        return keras.tree.map_structure(
-            lambda x: _spec(x.shape, x.dtype, x._keras_history.operation.name, batch), inputs
-        )
+        return keras.tree.map_structure(lambda x: _spec(x.shape, x.dtype, maker_of(x).name, batch), inputs)
     shapes = model.get_build_config() or {}
     shape = shapes.get("input_shape") or shapes.get("shapes_dict")
     if not model.built or not shape:
@@ -189,7 +226,7 @@ def check_graph(model: keras.Model):
     """
     if not has_graph(model):
         raise ValueError(_no_graph(model))
-    return model._functional if isinstance(model, keras.Sequential) else model
+    return _attribute(model, "_functional") if isinstance(model, keras.Sequential) else model
 
 
 def has_graph(model: Operation) -> bool:
@@ -212,12 +249,12 @@ def constants(layer: Operation) -> list[tuple[keras.Variable, np.ndarray]]:
 
 def recurrent(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the recurrent layers of a model, however deeply nested."""
-    return [layer for layer in model._flatten_layers(include_self=False) if isinstance(layer, keras.layers.RNN)]
+    return [layer for layer in layers_inside(model) if isinstance(layer, keras.layers.RNN)]
 
 
 def no_dropout_masks(model: keras.Model) -> list[tuple[Any, str, Any]]:
     """Returns overrides that keep recurrent layers from drawing dropout masks, which they do at inference too."""
-    cells = [layer for layer in model._flatten_layers(include_self=False) if hasattr(layer, "get_dropout_mask")]
+    cells = [layer for layer in layers_inside(model) if hasattr(layer, "get_dropout_mask")]
     return [(cell, name, 0.0) for cell in cells for name in ("dropout", "recurrent_dropout")]
 
 
@@ -258,19 +295,27 @@ def attention_parts(layer: keras.layers.Layer) -> AttentionParts:
     """Returns the parts of a built MultiHeadAttention or GroupQueryAttention."""
     grouped = isinstance(layer, keras.layers.GroupQueryAttention)
     return AttentionParts(
-        layer._query_dense,
-        layer._key_dense,
-        layer._value_dense,
-        layer._output_dense,
+        _attribute(layer, "_query_dense"),
+        _attribute(layer, "_key_dense"),
+        _attribute(layer, "_value_dense"),
+        _attribute(layer, "_output_dense"),
         getattr(layer, "_gate_dense", None),
-        layer._dot_product_equation,
+        _attribute(layer, "_dot_product_equation"),
         not grouped,
-        layer._combine_equation,
-        layer._inverse_sqrt_head_dim if grouped else layer._inverse_sqrt_key_dim,
-        1 if grouped else len(layer._attention_axes),
-        layer._dropout_layer,
+        _attribute(layer, "_combine_equation"),
+        _attribute(layer, "_inverse_sqrt_head_dim" if grouped else "_inverse_sqrt_key_dim"),
+        1 if grouped else len(_attribute(layer, "_attention_axes")),
+        _attribute(layer, "_dropout_layer"),
         layer.dropout > 0,
     )
+
+
+@functools.cache
+def zeroes_what_is_masked() -> bool:
+    """Whether a Softmax whose inputs are all masked gives zeros; before Keras 3.14 it gives equal shares."""
+    with tf.init_scope():
+        softmax = keras.layers.Softmax(name="masked")
+        return not np.any(softmax(tf.zeros((1, 2)), mask=tf.constant([[False, False]])))
 
 
 def output_names(model: keras.Model) -> list[str]:
@@ -301,7 +346,7 @@ def keras_mask(x: Any) -> Any:
 
 def maker_of(x: keras.KerasTensor) -> Operation:
     """Returns the operation that made a symbolic tensor."""
-    return x._keras_history.operation
+    return _attribute(x, "_keras_history").operation
 
 
 def tensor_places(op: Operation) -> list[int]:
@@ -321,7 +366,10 @@ def set_keras_mask(x: Any, mask: Any) -> None:
 def is_training() -> bool:
     """Whether the running call of a model or layer has `training=True`."""
     context = global_state.get_global_attribute("current_call_ctx")
-    return bool(context is not None and context.get_value("training"))
+    if context is None:
+        return False
+    found = _attribute(context, "get_value", "training")  # a field until Keras 3.9
+    return bool(found("training") if callable(found) else found)
 
 
 def takes_training(layer: Operation) -> bool:
@@ -331,19 +379,20 @@ def takes_training(layer: Operation) -> bool:
 
 def nodes_in_order(graph: keras.Model) -> list:
     """Returns the calls of operations in a Functional graph, in order of execution."""
-    return [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+    by_depth = _attribute(graph, "_nodes_by_depth")
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
 
 def output_structure(graph: keras.Model):
     """Returns the outputs of a Functional graph in the structure in which its call gives them."""
-    return graph._outputs_struct
+    return _attribute(graph, "_outputs_struct")
 
 
 def merge_function(layer: keras.layers.Layer) -> Callable:
     """Returns the function by which a merging layer makes one tensor of several."""
-    return layer._merge_function
+    return _attribute(layer, "_merge_function")
 
 
 def reloaded_object(layer: keras.layers.Layer) -> object:
     """Returns what TensorFlow loaded for a TFSMLayer."""
-    return layer._reloaded_obj
+    return _attribute(layer, "_reloaded_obj")

@@ -17,7 +17,7 @@ from tfcompress.layer_table.integer_rewrites import (
     silu,
     softplus,
 )
-from tfcompress.layer_table.registry import spec_of
+from tfcompress.layer_table.registry import present, spec_of
 from tfcompress.layer_table.spec import FIXED, FUSE, JOIN, OWN, SIGMOID, SOFTMAX
 from tfcompress.validation import checks
 
@@ -76,16 +76,16 @@ _activations: dict[object, ActivationSpec] = {
 # Elementwise functions of Keras besides those above, those of `keras.ops` too (whose gelu is another one); a custom
 # function is declared with `elementwise`
 _EACH = {
-    getattr(module, name)
+    function
     for module in (keras.activations, keras.ops)
-    for name in (
+    for function in present(
+        module,
         "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
         "relu6", "soft_shrink", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
     )
-    if hasattr(module, name)
 }  # fmt: skip
 _NAMED = [getattr(f, "__name__", "") for f, row in _activations.items() if callable(f) and not row.across]
-_EACH |= {getattr(keras.ops, name) for name in _NAMED if hasattr(keras.ops, name)}
+_EACH |= set(present(keras.ops, *_NAMED))
 
 
 def elementwise(function: Callable) -> Callable:

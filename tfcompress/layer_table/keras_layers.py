@@ -89,11 +89,14 @@ def _heads(layer, spec):
         axes=kernels | (biases if layer.get_config()["use_bias"] else {}),
         kernels=tuple(kernels),
         input_kernels=_projections(layer, kernels),
-        inside=_HEADS + (("gate", "attended") if _has_gate(layer) else ()),
+        inside=_inside_heads(layer),
     )
 
 
-_HEADS = ("query", "key", "scores", "value", "context")
+def _inside_heads(layer):
+    """Returns the names of the values inside of attention; Keras has a gate on its result from 3.14 on."""
+    gate = ("gate", "attended") if _has_gate(layer) else ()
+    return ("query", "key", "scores", "value", "context", *gate)
 
 
 def _has_gate(layer):
@@ -114,7 +117,7 @@ def _grouped_heads(layer, spec):
         axes=kernels,
         kernels=tuple(kernels),
         input_kernels=_projections(layer, kernels),
-        inside=_HEADS + (("gate", "attended") if _has_gate(layer) else ()),
+        inside=_inside_heads(layer),
     )
 
 

@@ -9,7 +9,7 @@ from keras import layers as L
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table import mac_counts
 from tfcompress.layer_table.activations import PROBABILITY, activation, activation_spec, is_elementwise
-from tfcompress.layer_table.registry import describe
+from tfcompress.layer_table.registry import describe, present
 from tfcompress.layer_table.spec import AVERAGE, BLEND, FIXED, FOLD, FUSE, JOIN, OWN, SAME, SOFTMAX
 
 
@@ -156,14 +156,15 @@ describe(
     refine=_normalized,
 )
 describe(L.LayerNormalization, flow="whole", gamma="c", beta="c", output_factors=_FACTORS, refine=_layer_norm)
-describe(
-    L.RMSNormalization,
-    flow="whole",
-    scale="c",
-    output_factors=("scale",),
-    written=forms.rms_normalization,
-    inside=(*_RMS, "normalized"),
-)
+for _layer in present(L, "RMSNormalization"):  # from Keras 3.9 on
+    describe(
+        _layer,
+        flow="whole",
+        scale="c",
+        output_factors=("scale",),
+        written=forms.rms_normalization,
+        inside=(*_RMS, "normalized"),
+    )
 describe(L.GroupNormalization, flow="whole", gamma="c", beta="c", output_factors=_FACTORS, refine=_group_norm)
 describe(L.UnitNormalization, flow="whole", written=forms.unit_normalization, inside=("magnitude", "spread", "inverse"))
 describe(L.Normalization, flow="still", affine=True, refine=_standardized)

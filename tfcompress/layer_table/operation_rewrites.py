@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from keras import ops
 
 from tfcompress.layer_table.integer_rewrites import PROBABILITY, TANH
@@ -47,18 +48,18 @@ def cumulative_sum(op, x, grid):
     """Computes a cumulative sum as a product with a matrix of ones and zeros."""
     last = ops.moveaxis(x, op.axis, -1)
     size = last.shape[-1]
-    y = ops.matmul(last, ops.triu(ops.ones((size, size), x.dtype)))
+    y = ops.matmul(last, ops.cast(np.triu(np.ones((size, size))), x.dtype))
     return ops.moveaxis(y, -1, op.axis)
 
 
 def lower_triangle(op, x, grid):
     """Sets what lies above a diagonal to zero, as a product."""
-    return x * ops.tril(ops.ones(x.shape[-2:], x.dtype), op.k)
+    return x * ops.cast(np.tril(np.ones(x.shape[-2:]), op.k), x.dtype)
 
 
 def upper_triangle(op, x, grid):
     """Sets what lies below a diagonal to zero, as a product."""
-    return x * ops.triu(ops.ones(x.shape[-2:], x.dtype), op.k)
+    return x * ops.cast(np.triu(np.ones(x.shape[-2:]), op.k), x.dtype)
 
 
 def sorted_values(op, x, grid):

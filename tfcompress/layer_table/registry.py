@@ -3,6 +3,7 @@
 import functools
 import weakref
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -61,6 +62,21 @@ def describe(*types: type, refine: Callable[[object, LayerSpec], LayerSpec] | No
         _table[cls] = LayerSpec(axes=axes, kernels=tuple(kernels), **facts)
         if refine:
             _refine[cls] = refine
+
+
+def present(module: ModuleType, *names: str) -> tuple[Any, ...]:
+    """Returns what a module of Keras has under some names; what came with a later Keras gets no row.
+
+    Args:
+        module: `keras.layers`, `keras.activations` or `keras.ops`.
+        *names: Public names.
+
+    Example:
+        >>> import keras
+        >>> [found.__name__ for found in present(keras.layers, "Dense", "LayerOfTomorrow")]
+        ['Dense']
+    """
+    return tuple(getattr(module, name) for name in names if hasattr(module, name))
 
 
 def describe_operation(

@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
+from typing_extensions import Self
 
 from tfcompress.calibration.evidence import Evidence
 from tfcompress.fake_quant.transforms.ranges import ActivationRange, range_for

@@ -47,7 +47,7 @@ def test_both_branches_of_a_block_are_dropped(own_layers):
     model = own_layers.stack(own_layers.Block(name="first"), own_layers.Block(name="second"), L.Dense(3))
     x = own_layers.samples()
     small = tfc.DropLayers(names=["second_add", "second_add_1"]).apply(model)
-    wanted = keras.Model(model.inputs, model.layers[-1](model.get_layer("first").output))
+    wanted = keras.Model(model.input, model.layers[-1](model.get_layer("first").output))
     assert gap(small, wanted, x) <= 1e-6
     assert {layer.name.split("_")[0] for layer in small.layers[1:-1]} == {"first"}
     assert len(tfc.DropLayers(2, what="blocks").apply(model, x).weights) < len(model.weights)

@@ -200,7 +200,7 @@ class _Flattening:
                 continue
             for step, tensors in results:
                 given = [x for x in tensors if isinstance(x, keras.KerasTensor)]
-                model = keras.Model(made.inputs, given)
+                model = keras.Model(made.input, given)
                 theirs = self._arrays(run, step)
                 if id(step.op) not in self.closed and not _agree(theirs, _computed(model, run)):
                     return {id(step.op): UNTRAINED if run.training else OTHER}

@@ -141,7 +141,8 @@ def _slice(step: Step, named: dict, along_batch: Callable) -> Any:
     if start[0] != 0:
         raise CantFollow("takes a part of the batch")
     shape = _shape_of(step)
-    return x[(slice(None), *(slice(s, s + n) for s, n in zip(start[1:], shape[1:], strict=True)))]
+    along = [slice(s, s + n) for s, n in zip(start[1:], shape[1:], strict=True)]
+    return x[tuple([slice(None), *along])]
 
 
 def _unstack(step: Step, named: dict, along_batch: Callable) -> Any:
