@@ -84,6 +84,7 @@ def ratio(y):
     return ranges.max() / ranges.min()
 
 
+@pytest.mark.needs_keras("layers.RMSNormalization", rows=["RMSNormalization"])
 @pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
 def test_the_model_stays_and_outliers_shrink_behind_each_normalization(norm):
     model = shaken(keras.Sequential([keras.Input((6, 8)), norm(), L.Dense(5, name="reader")]))
@@ -158,6 +159,7 @@ def test_a_transformer_block_is_smoothed_in_front_of_attention_and_mlp():
     assert rows["first"].what.startswith("smoothed with reader") and rows["second"].what.startswith("smoothed with up")
 
 
+@pytest.mark.needs_keras("layers.RMSNormalization")
 def test_two_readers_share_the_factors_of_both_kernels():
     i = keras.Input((6, 8))
     x = L.RMSNormalization(name="norm")(i)
@@ -236,6 +238,7 @@ def test_a_shared_normalization_and_layers_left_out_stay():
     assert "reader behind it is left out" in smoothed(model, may=lambda op: op.name != "reader")[1]["norm"].what
 
 
+@pytest.mark.needs_keras("layers.RMSNormalization")
 def test_channels_of_zeros_keep_their_factors():
     model = shaken(keras.Sequential([keras.Input((6, 8)), L.RMSNormalization(name="norm"), L.Dense(5, name="reader")]))
     scale, kernel = np.array(model.get_layer("norm").scale), np.array(model.get_layer("reader").kernel)
