@@ -174,7 +174,8 @@ def _cells(
             raise ValueError(f"{source.named}: row {line} has {len(cells)} cells, the first one {columns.count}")
         for name, places in columns.features.items():
             try:
-                numbers = np.array([float(cells[place]) for place in places], kinds[name])
+                with np.errstate(over="ignore"):  # what does not fit is infinite, and refused
+                    numbers = np.array([float(cells[place]) for place in places], kinds[name])
                 is_finite = bool(np.isfinite(numbers).all())
             except ValueError:
                 is_finite = False
@@ -193,7 +194,7 @@ def _refuse_cell(source: Source, columns: _Columns, line: int, cells: list[str],
     """Names the first cell that holds no number of single precision."""
     for place in places:
         cell = cells[place].strip()
-        if not cell or not _is_number(cell) or not abs(float(cell)) <= np.finfo(np.float32).max:
+        if not cell or not _is_number(cell) or not abs(float(cell)) <= float(np.finfo(np.float32).max):
             what = f"{shown(cell)} is no finite number" if cell else "the cell is empty"
             raise ValueError(
                 f"{source.named}: row {line}, {columns.named(place)}: {what}. Features must be numbers: replace it or "
@@ -208,13 +209,17 @@ def _shaped(source: Source, columns: _Columns, given: Input, numbers: list[np.nd
     if not numbers:
         return np.empty((0, *(abs(axis) for axis in size)), np.float32)
     table = np.stack(numbers)
-    if is_whole(dtype) and not np.array_equal(table.astype(dtype), table):
-        row, column = np.argwhere(table.astype(dtype) != table)[0]
-        raise ValueError(
-            f"{source.named}: row {lines[row]}, {columns.named(columns.features[name][column])}: input {name!r} takes "
-            f"whole {dtype} numbers. Received: {table[row, column]:g}"
-        )
-    return (table.astype(dtype) if is_whole(dtype) else table).reshape(len(table), *size)
+    if is_whole(dtype):
+        with np.errstate(invalid="ignore"):  # what does not fit differs, and is refused
+            cast = table.astype(dtype)
+        if not np.array_equal(cast, table):
+            row, column = np.argwhere(cast != table)[0]
+            raise ValueError(
+                f"{source.named}: row {lines[row]}, {columns.named(columns.features[name][column])}: input {name!r} "
+                f"takes whole {dtype} numbers. Received: {table[row, column]:g}"
+            )
+        table = cast
+    return table.reshape(len(table), *size)
 
 
 def _numbered(labels: list[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
