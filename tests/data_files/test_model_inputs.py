@@ -2,9 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 
 import tfcompress as tfc
-from tfcompress.data_files.model_inputs import inputs_of
+from tfcompress.data_files.model_inputs import class_count, inputs_of, packed
 
 
 def test_a_model_and_its_files_take_the_same(tmp_path):
@@ -21,3 +22,31 @@ def test_a_model_and_its_files_take_the_same(tmp_path):
     assert artifact.inputs[0].dtype == "int8" and inputs_of(artifact) == expected
     model.export(tmp_path / "saved", verbose=False)
     assert sorted(inputs_of(tfc.load_model(tmp_path / "saved"))) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "shape, count",
+    [((3,), 3), ((1,), None), ((4, 3), None)],
+)
+def test_classes_are_those_of_the_one_output(shape, count):
+    x = keras.Input((5,))
+    flat = keras.layers.Dense(int(np.prod(shape)))(x)
+    model = keras.Model(x, keras.layers.Reshape(shape)(flat) if len(shape) > 1 else flat)
+    assert class_count(model) == class_count(tfc.convert(model, mode="float32")) == count
+    assert class_count(keras.Model(x, [flat, flat])) is None
+
+
+@pytest.mark.parametrize("form", [list, dict])
+def test_inputs_are_packed_as_the_model_calls_them(form):
+    inputs = {name: keras.Input((2,), name=name) for name in ("b", "a")}
+    taken = inputs if form is dict else list(inputs.values())
+    model = keras.Model(taken, keras.layers.Subtract()(list(inputs.values())))
+    x = {"a": np.ones((4, 2), "float32"), "b": np.full((4, 2), 3.0, "float32")}
+    assert isinstance(packed(model, x), form)
+    np.testing.assert_array_equal(model.predict(packed(model, x), verbose=0), x["b"] - x["a"])
+
+
+def test_one_input_by_name_is_packed_too():
+    x = keras.Input((2,), name="a")
+    model = keras.Model({"a": x}, keras.layers.ReLU()(x))
+    np.testing.assert_array_equal(packed(model, np.ones((4, 2)))["a"], np.ones((4, 2)))

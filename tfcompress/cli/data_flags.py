@@ -1,6 +1,7 @@
 """Flags for data, the same in every command: the file or folder, and how its values are scaled."""
 
 import math
+from typing import Any
 
 from absl import flags
 
@@ -92,6 +93,28 @@ def read_flag(values: flags.FlagValues, flag: str, inputs: list[Input], limit: i
     for note in data.notes:
         tell(inline(note), values.verbose)
     return data
+
+
+def check_classes(data: Arrays, model: Any, verbose: int) -> None:
+    """Compares the classes of folders or texts, if there are any, with those that a model answers with.
+
+    Args:
+        data: What `--data` holds.
+        model: A Keras model or an `Artifact`.
+        verbose: 1 tells if there are fewer, since their numbers may then be others than those of the model.
+
+    Raises:
+        ValueError: If there are more.
+    """
+    from tfcompress.data_files.model_inputs import class_count
+
+    count = class_count(model)
+    if data.classes is None or count is None or len(data.classes) == count:
+        return
+    told = f"{inline(data.name)} has {len(data.classes)} classes, and the model answers with {count}"
+    if len(data.classes) > count:
+        raise ValueError(f"--data: {told}. Leave out those that it does not know.")
+    tell(f"{told}: labels are right only if those that are missing are the last ones.", verbose)
 
 
 def factor_of(scale: str, flag: str = "--scale") -> float:

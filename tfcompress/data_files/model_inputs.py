@@ -1,8 +1,8 @@
-"""The inputs of a Keras model or of a `.tflite` file, as readers of data need them."""
+"""What a Keras model or a `.tflite` file takes and answers, as readers of data need it."""
 
 from typing import Any
 
-from tfcompress.data_files.arrays import Input
+from tfcompress.data_files.arrays import Input, Inputs
 from tfcompress.tflite.artifact import Artifact
 
 
@@ -28,3 +28,41 @@ def inputs_of(model: Any) -> list[Input]:
         )
         for spec in model.inputs
     ]
+
+
+def class_count(model: Any) -> int | None:
+    """Returns the number of classes that a model answers with.
+
+    Args:
+        model: A Keras model or an `Artifact`.
+
+    Returns:
+        The length of its one output (n, classes); None for other outputs, and for a single score.
+    """
+    if isinstance(model, Artifact):
+        shapes = [spec.shape for spec in model.outputs]
+    else:
+        import keras
+
+        shapes = [tuple(spec.shape) for spec in keras.tree.flatten(model.outputs)]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or (shapes[0][-1] or 0) < 2:
+        return None
+    return shapes[0][-1]
+
+
+def packed(model: Any, x: Inputs) -> Any:
+    """Returns inputs in the structure of a Keras model's call, since Keras takes no dict for a list.
+
+    Args:
+        model: A Keras model.
+        x: An array, or a dict of them by input name.
+
+    Returns:
+        The arrays in the structure of the model's inputs.
+    """
+    import keras
+
+    from tfcompress.graph.keras_private import input_specs, input_triples
+
+    arrays = [x[name] for name, _, _ in input_triples(model)] if isinstance(x, dict) else [x]
+    return keras.tree.pack_sequence_as(input_specs(model), arrays)

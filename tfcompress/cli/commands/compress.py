@@ -8,7 +8,7 @@ import numpy as np
 from absl import flags
 
 from tfcompress.cli.command import Command
-from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
+from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.start import start_tensorflow
 from tfcompress.data_files.arrays import Arrays, chosen, count_of
 
@@ -48,6 +48,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     import keras
 
+    from tfcompress.data_files.model_inputs import packed
     from tfcompress.export.loading import load_model
 
     recipe = _recipe(values)
@@ -60,11 +61,11 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     trained, compression, callbacks = _compression(recipe, model, data, values)
     x_test, y_test = data.held_out()
     history = trained.fit(
-        _packed(model, data.x),
+        packed(model, data.x),
         data.y,
         batch_size=values.batch,
         epochs=values.epochs,
-        validation_data=(_packed(model, x_test), y_test) if data.x_test is not None else None,
+        validation_data=(packed(model, x_test), y_test) if data.x_test is not None else None,
         callbacks=callbacks,
         verbose=2 if values.verbose else 0,
     )
@@ -93,35 +94,23 @@ def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
 
 def _read(values: flags.FlagValues, model: Any) -> Arrays:
     from tfcompress.data_files.class_folders import HOW
-    from tfcompress.data_files.model_inputs import inputs_of
+    from tfcompress.data_files.model_inputs import class_count, inputs_of
 
     data = read_scaled(values, inputs_of(model))
     for part, y in (("", data.y), (" of its test part", data.y_test if data.x_test is not None else data.y)):
         if y is None:
             raise ValueError(
                 f"--data={values.data}: training needs the labels{part}: an array y (y_train, y_test) in a .npz file, "
-                f"or a column label in a .csv file. In folders: {HOW}."
+                f"a column label in a .csv file, or class folders. {HOW}."
             )
-    outputs = model.output_shape
-    is_classifier = isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[-1] or 0) > 1
-    if is_classifier and data.y.ndim == 1 and data.y.dtype.kind in "iu" and data.y.max() >= outputs[-1]:
+    check_classes(data, model, values.verbose)
+    count = class_count(model)
+    if count is not None and data.y.ndim == 1 and data.y.dtype.kind in "iu" and data.y.max() >= count:
         raise ValueError(
-            f"--data={values.data}: has labels up to {data.y.max()}, and the model answers with {outputs[-1]} classes, "
-            f"0 to {outputs[-1] - 1}."
+            f"--data={values.data}: has labels up to {data.y.max()}, and the model answers with the classes 0 to "
+            f"{count - 1}."
         )
     return data
-
-
-def _packed(model: Any, x: Any) -> Any:
-    """Returns several inputs in the structure of the model's call, since Keras takes no dict for a list."""
-    if not isinstance(x, dict):
-        return x
-    import keras
-
-    from tfcompress.graph.keras_private import input_specs, input_triples
-
-    arrays = [x[name] for name, _, _ in input_triples(model)]
-    return keras.tree.pack_sequence_as(input_specs(model), arrays)
 
 
 def _recipe(values: flags.FlagValues):

@@ -5,7 +5,7 @@ import os
 from absl import flags
 
 from tfcompress.cli.command import Command
-from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
+from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.start import start_tensorflow
 
 
@@ -40,6 +40,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     if phone is not None:
         measured_on_phone(phone, files)  # a wrong report fails before minutes of measuring
     data = read_scaled(values, inputs_of(original))
+    check_classes(data, original, values.verbose)
     x, y = data.held_out()
     options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}
     compared = compare(original, artifacts, x if y is None else (x, y), **options)

@@ -99,19 +99,20 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
     import numpy as np
 
     from tfcompress.calibration.samples import samples
-    from tfcompress.data_files.arrays import count_of
+    from tfcompress.data_files.arrays import chosen, count_of
+    from tfcompress.data_files.model_inputs import packed
     from tfcompress.graph.keras_private import input_triples
     from tfcompress.pipeline.routing import LOGITS, classes
 
     triples = input_triples(model)
     rows = samples(data, triples, limit=max(10, count_of(data)), minimum=10)
-    arrays = [np.concatenate([row[name] for row in rows]) for name, _, _ in triples]
+    arrays = {name: np.concatenate([row[name] for row in rows]) for name, _, _ in triples}
     held_out = np.arange(len(rows)) % 5 == 4
 
-    def chosen(mask):
-        return keras.tree.pack_sequence_as(model.input, [a[mask] for a in arrays])
+    def part(mask):
+        return packed(model, chosen(arrays, mask))
 
-    answers = np.asarray(model.predict(chosen(~held_out), verbose=0))
+    answers = np.asarray(model.predict(part(~held_out), verbose=0))
     targets = classes(answers, parts.kind)
     losses = keras.losses
     loss = losses.BinaryCrossentropy if answers.shape[1] == 1 else losses.SparseCategoricalCrossentropy
@@ -119,15 +120,15 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
     keras.utils.set_random_seed(values.seed or 0)
     parts.exits.compile("adam", loss(from_logits=parts.kind == LOGITS))
     parts.exits.fit(
-        chosen(~held_out),
+        part(~held_out),
         [targets] * exits if exits > 1 else targets,
         epochs=values.epochs,
         batch_size=32,
         verbose=2 * values.verbose,
     )
     if values.threshold is None:
-        parts.choose_threshold(chosen(held_out), values.agreement)
-    print(f"held out: {parts.run(chosen(held_out)).text()}")
+        parts.choose_threshold(part(held_out), values.agreement)
+    print(f"held out: {parts.run(part(held_out)).text()}")
 
 
 COMMAND = Command(
