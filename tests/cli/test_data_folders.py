@@ -192,7 +192,7 @@ def test_sounds_calibrate(tmp_path, monkeypatch, capsys):
             "photos/ant",
             "--data=photos/ant: training needs the labels: .*or class folders. Arrange them as FOLDER/CLASS",
         ),
-        ("four", "--data: four has 4 classes, and the model answers with 3"),
+        ("four", "--data=four: has 4 classes, and the model answers with 3"),
         ("labels.npz", "--data=labels.npz: has labels up to 3, and the model answers with the classes 0 to 2"),
         ("test.npz", "--data=test.npz: training needs the labels of its test part"),
     ],

@@ -41,10 +41,22 @@ def test_a_limit_holds_for_each_part(layout):
     assert len(set(found.train.files)) == 4
 
 
-@pytest.mark.parametrize("test, missing", [("test/1.txt", "no class a, b"), ("test/a/1.txt", "no class a, b")])
-def test_parts_that_are_not_alike_are_refused(test, missing, layout):
-    with pytest.raises(ValueError, match=f"--data=.*: test has {missing}. Both parts need the same class folders"):
-        layout("train/a/1.txt", "train/b/1.txt", test)
+@pytest.mark.parametrize(
+    "files, fault",
+    [
+        (("train/a/1.txt", "train/b/1.txt", "test/1.txt"), "has no class a, b"),
+        (("train/a/1.txt", "train/b/1.txt", "test/a/1.txt"), "has no class b"),
+        (("train/a/1.txt", "test/a/1.txt", "test/b/1.txt"), "has the class b, which train has not"),
+    ],
+)
+def test_parts_that_are_not_alike_are_refused(files, fault, layout):
+    with pytest.raises(ValueError, match=f"--data=.*: test {fault}. Both parts need the same class folders"):
+        layout(*files)
+
+
+def test_one_folder_in_each_part_makes_no_classes(layout):
+    found = layout("train/images/1.txt", "test/images/1.txt")
+    assert found.classes is found.train.labels is found.test.labels is None and len(found.notes) == 2
 
 
 def test_the_folder_itself_may_be_the_working_folder(tmp_path, monkeypatch, layout):

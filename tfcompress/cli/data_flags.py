@@ -95,13 +95,13 @@ def read_flag(values: flags.FlagValues, flag: str, inputs: list[Input], limit: i
     return data
 
 
-def check_classes(data: Arrays, model: Any, verbose: int) -> None:
+def check_classes(data: Arrays, model: Any, values: flags.FlagValues) -> None:
     """Compares the classes of folders or texts, if there are any, with those that a model answers with.
 
     Args:
         data: What `--data` holds.
         model: A Keras model or an `Artifact`.
-        verbose: 1 tells if there are fewer, since their numbers may then be others than those of the model.
+        values: The command's flags. If there are fewer, it is told, since their numbers may be others than the model's.
 
     Raises:
         ValueError: If there are more.
@@ -111,10 +111,11 @@ def check_classes(data: Arrays, model: Any, verbose: int) -> None:
     count = class_count(model)
     if data.classes is None or count is None or len(data.classes) == count:
         return
-    told = f"{inline(data.name)} has {len(data.classes)} classes, and the model answers with {count}"
+    told = f"has {len(data.classes)} classes, and the model answers with {count}"
     if len(data.classes) > count:
-        raise ValueError(f"--data: {told}. Leave out those that it does not know.")
-    tell(f"{told}: labels are right only if those that are missing are the last ones.", verbose)
+        raise ValueError(f"--data={values.data}: {told}. Leave out those that it does not know.")
+    last = "labels are right only if those that are missing are the last ones"
+    tell(f"{inline(data.name)} {told}: {last}.", values.verbose)
 
 
 def factor_of(scale: str, flag: str = "--scale") -> float:

@@ -85,12 +85,14 @@ def layout_of(source: Source, reader: Reader) -> Layout:
     if parts is None:
         train, classes, notes = _part(source, (), files)
         return Layout(train, None, classes, notes)
-    train, classes, notes = _part(source, parts[0], files)
+    # One folder alone makes no classes, unless the other part shows that folders are classes.
+    is_sorted = len({file[:2] for file in files if len(file) > 2}) > len({file[:1] for file in files if len(file) > 2})
+    train, classes, notes = _part(source, parts[0], files, is_sorted)
     unread = sorted({file[0] for file in files} - {name for (name,) in parts})
     notes += tuple(f"{source.name}: {name} is not read, {parts[1][0]} is the test part" for name in unread)
     if len(parts) == 1:
         return Layout(train, None, classes, notes)
-    test, test_classes, more = _part(source, parts[1], files)
+    test, test_classes, more = _part(source, parts[1], files, is_sorted)
     _check_classes(source, parts, classes, test_classes)
     return Layout(train, test, classes, tuple(dict.fromkeys(notes + more)))
 
@@ -109,7 +111,9 @@ def _parts(source: Source, files: list[File]) -> list[File] | None:
     return [(tops[name],) for name in (TRAIN, next((name for name in TESTS if name in tops), "")) if name]
 
 
-def _part(source: Source, top: File, files: list[File]) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
+def _part(
+    source: Source, top: File, files: list[File], is_sorted: bool = False
+) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
     """Returns a part, its classes and notes on them."""
     inside = [file[len(top) :] for file in files if file[: len(top)] == top]
     folder = os.path.join(source.path, *top)
@@ -120,7 +124,7 @@ def _part(source: Source, top: File, files: list[File]) -> tuple[Part, tuple[str
     classes, notes = None, []
     if loose and held:
         notes.append(f"{where}: {loose} files lie beside its folders, so the folders are not taken as classes")
-    elif len(held) == 1:
+    elif len(held) == 1 and not is_sorted:
         notes.append(f"{where}: files lie in one folder alone ({min(held)}), which makes no classes")
     elif held:
         classes = tuple(folders)

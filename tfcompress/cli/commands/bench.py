@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 
 from tfcompress.cli.command import Command
-from tfcompress.cli.data_flags import define_data, define_scaling, read_scaled
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -81,7 +81,8 @@ COMMAND = Command(
 A FILE that ends in .json is a report written before (schema tfcompress.bench/1, by --json or by
 the Android app): it is shown in the same table. The files are timed in turn, in blocks, so that
 a machine that slows down slows all of them.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress bench float.tflite int8.tflite --json=host.json",
         "tfcompress bench int8.tflite --threads=2 --mode=standard --data=mnist.npz --scale=1/255",

@@ -103,7 +103,7 @@ def _read(values: flags.FlagValues, model: Any) -> Arrays:
                 f"--data={values.data}: training needs the labels{part}: an array y (y_train, y_test) in a .npz file, "
                 f"a column label in a .csv file, or class folders. {HOW}."
             )
-    check_classes(data, model, values.verbose)
+    check_classes(data, model, values)
     count = class_count(model)
     if count is not None and data.y.ndim == 1 and data.y.dtype.kind in "iu" and data.y.max() >= count:
         raise ValueError(

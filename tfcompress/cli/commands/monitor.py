@@ -3,7 +3,7 @@
 from absl import flags
 
 from tfcompress.cli.command import Command
-from tfcompress.cli.data_flags import define_data, define_scaling, read_scaled
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -70,7 +70,8 @@ LOG is a JSON file of schema tfcompress.monitor/1: counts by class, confidence a
 input. The reference is in the app's manifest, or is counted on data with the same .tflite file. For each
 histogram the stability index and the Jensen-Shannon distance are printed, with their thresholds, the index that
 chance alone may reach, and a verdict.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress monitor log.json --reference android_demo/app/src/main/assets/models --svg drift.svg",
         "tfcompress monitor log.json --data mnist.npz --scale 1/255 --model models/mnist/int8_ptq.tflite",

@@ -40,7 +40,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     if phone is not None:
         measured_on_phone(phone, files)  # a wrong report fails before minutes of measuring
     data = read_scaled(values, inputs_of(original))
-    check_classes(data, original, values.verbose)
+    check_classes(data, original, values)
     x, y = data.held_out()
     options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}
     compared = compare(original, artifacts, x if y is None else (x, y), **options)
