@@ -61,6 +61,18 @@ def test_parts(tmp_path, picture):
     assert data.notes == (f"{tmp_path.name}: val is not read, test is the test part",)
 
 
+def test_only_the_part_that_is_used_is_decoded(tmp_path, picture):
+    for part in ("train", "test"):
+        for name in "ab":
+            picture(tmp_path / part / name / "1.png", size=(6, 8))
+    for name, other in (("train", "test"), ("held_out", "train")):
+        bad = tmp_path / other / "a" / "bad.png"
+        bad.write_bytes(b"no picture")
+        data = read_data(str(tmp_path), INPUT, part=name)
+        assert data.x.shape[0] == 2 and data.y.tolist() == [0, 1] and data.x_test is None
+        bad.unlink()
+
+
 @pytest.mark.parametrize("part", ["val", "validation", "test"])
 def test_each_name_of_a_test_part(part, tmp_path, picture):
     for top in ("train", part):

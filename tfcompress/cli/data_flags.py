@@ -50,13 +50,16 @@ def scaling_of(values: flags.FlagValues) -> tuple[float, float]:
     return factor_of(values.scale), factor_of(values.offset, "--offset")
 
 
-def read_scaled(values: flags.FlagValues, inputs: list[Input], limit: int | None = None) -> Arrays:
+def read_scaled(
+    values: flags.FlagValues, inputs: list[Input], limit: int | None = None, part: str | None = None
+) -> Arrays:
     """Reads the data of `--data` and scales them by `--scale` and `--offset`.
 
     Args:
         values: The command's flags.
         inputs: Name, shape and type of each input of the model.
         limit: At most this many samples of each part, at even distances.
+        part: "train" or "held_out" where only this part is used; None for both.
 
     Returns:
         The data; inputs as float32 where scaled.
@@ -66,10 +69,12 @@ def read_scaled(values: flags.FlagValues, inputs: list[Input], limit: int | None
         ValueError: If it does not fit the model.
     """
     factors = scaling_of(values)  # before minutes of reading
-    return read_flag(values, "data", inputs, limit).scaled(inputs, *factors)
+    return read_flag(values, "data", inputs, limit, part).scaled(inputs, *factors)
 
 
-def read_flag(values: flags.FlagValues, flag: str, inputs: list[Input], limit: int | None = None) -> Arrays:
+def read_flag(
+    values: flags.FlagValues, flag: str, inputs: list[Input], limit: int | None = None, part: str | None = None
+) -> Arrays:
     """Reads the data of a flag as they are, and tells what labels and lengths became.
 
     Args:
@@ -77,6 +82,7 @@ def read_flag(values: flags.FlagValues, flag: str, inputs: list[Input], limit: i
         flag: Name of the flag, without dashes.
         inputs: Name, shape and type of each input of the model.
         limit: At most this many samples of each part, at even distances.
+        part: "train" or "held_out" where only this part is used; None for both.
 
     Returns:
         The data.
@@ -85,7 +91,7 @@ def read_flag(values: flags.FlagValues, flag: str, inputs: list[Input], limit: i
         FileNotFoundError: If there is no such file or folder.
         ValueError: If it does not fit the model.
     """
-    data = read_data(values[flag].value, inputs, limit, f"--{flag}")
+    data = read_data(values[flag].value, inputs, limit, f"--{flag}", part)
     if data.classes is not None:
         shown_names = ", ".join(f"{number} {inline(name)}" for number, name in enumerate(data.classes[:20]))
         more = "" if len(data.classes) <= 20 else f", ... ({len(data.classes)} in all)"

@@ -75,7 +75,7 @@ def layout_of(source: Source, reader: Reader) -> Layout:
         reader: The reader whose files are looked for.
 
     Returns:
-        The files to read; not more of each part than `source.limit`.
+        The files to read, of the part that is asked for; not more of each part than `source.limit`.
 
     Raises:
         ValueError: If the parts have different classes, or there is a test part alone.
@@ -94,7 +94,10 @@ def layout_of(source: Source, reader: Reader) -> Layout:
         return Layout(train, None, classes, notes)
     test, test_classes, more = _part(source, parts[1], files, is_sorted)
     _check_classes(source, parts, classes, test_classes)
-    return Layout(train, test, classes, tuple(dict.fromkeys(notes + more)))
+    notes = tuple(dict.fromkeys(notes + more))
+    if source.part is not None:
+        return Layout(train if source.part == "train" else test, None, classes, notes)
+    return Layout(train, test, classes, notes)
 
 
 def _parts(source: Source, files: list[File]) -> list[File] | None:

@@ -17,12 +17,14 @@ class Source:
         inputs: Name, shape and type of each input of the model.
         limit: At most this many samples are read of each part, at even distances; None reads all.
         flag: The flag that gave the path, for errors.
+        part: "train" or "held_out" where only this part is used, so that a folder's other files need not be decoded.
     """
 
     path: str
     inputs: Sequence[Input]
     limit: int | None = None
     flag: str = "--data"
+    part: str | None = None
 
     @property
     def named(self) -> str:

@@ -10,7 +10,9 @@ from tfcompress.data_files.reader import Reader, Source
 from tfcompress.data_files.readers import found_readers
 
 
-def read_data(path: str, inputs: Sequence[Input], limit: int | None = None, flag: str = "--data") -> Arrays:
+def read_data(
+    path: str, inputs: Sequence[Input], limit: int | None = None, flag: str = "--data", part: str | None = None
+) -> Arrays:
     """Reads inputs and labels for a model.
 
     Args:
@@ -19,6 +21,8 @@ def read_data(path: str, inputs: Sequence[Input], limit: int | None = None, flag
         limit: At most this many samples of each part, at even distances, so that files sorted by class give all
             classes; None reads all.
         flag: The flag that gave the path, for errors.
+        part: "train" or "held_out" (the test part, or all without one) where only this part is used; of a folder, the
+            other part is then not read.
 
     Returns:
         The arrays, in the shape of the inputs; pictures are uint8 0..255, sounds float32 -1..1.
@@ -34,7 +38,7 @@ def read_data(path: str, inputs: Sequence[Input], limit: int | None = None, flag
         >>> read_data(path, [("features", (2,), "float32")]).y
         array([0, 1, 0])
     """
-    source = Source(os.fspath(path), list(inputs), limit, flag)
+    source = Source(os.fspath(path), list(inputs), limit, flag, part)
     return replace(_reader(source).read(source), name=source.name)
 
 

@@ -68,7 +68,7 @@ def _first(values: flags.FlagValues, file: str):
     from tfcompress.data_files.model_inputs import inputs_of
     from tfcompress.tflite.artifact import Artifact
 
-    return read_scaled(values, inputs_of(Artifact.load(file)), limit=1).x
+    return read_scaled(values, inputs_of(Artifact.load(file)), limit=1, part="train").x
 
 
 COMMAND = Command(

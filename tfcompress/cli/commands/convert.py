@@ -112,7 +112,7 @@ def _calibration(values: flags.FlagValues, model: Any) -> tuple[Any, dict[str, A
     scaling = {"scale": scale} if values["scale"].present else {}
     if not values.calibration:
         return None, scaling
-    data = read_flag(values, "calibration", inputs_of(model), MOST_USED)
+    data = read_flag(values, "calibration", inputs_of(model), MOST_USED, "train")
     return data.x, scaling if offset == 0 else {**scaling, "offset": offset}
 
 

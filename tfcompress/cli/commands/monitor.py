@@ -52,7 +52,7 @@ def _counted(values: flags.FlagValues, log) -> dict:
     for artifact in artifacts:
         inputs = tuple(inputs_of(artifact))
         if inputs not in read:
-            read[inputs] = read_scaled(values, list(inputs))
+            read[inputs] = read_scaled(values, list(inputs), part="train")
         data = read[inputs]
         counted = reference(artifact, data.x, semantic_of(artifact), log.confidence_edges, data.name)
         found |= dict.fromkeys(names[artifact.sha256], counted)

@@ -39,7 +39,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     phone = load_phone_report(values.phone) if values.phone else None
     if phone is not None:
         measured_on_phone(phone, files)  # a wrong report fails before minutes of measuring
-    data = read_scaled(values, inputs_of(original))
+    data = read_scaled(values, inputs_of(original), part="held_out")
     check_classes(data, original, values)
     x, y = data.held_out()
     options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}

@@ -80,7 +80,7 @@ def _read(model: Any, values: flags.FlagValues) -> Any:
         return None
     inputs = inputs_of(model)
     limit = None if values.how == "hierarchical" else MOST_USED
-    return read_flag(values, "calibration", inputs, limit).scaled(inputs, *factors).x
+    return read_flag(values, "calibration", inputs, limit, "train").scaled(inputs, *factors).x
 
 
 def _check(values: flags.FlagValues) -> None:
