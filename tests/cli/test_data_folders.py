@@ -111,6 +111,19 @@ def test_compress_trains_on_parts_and_calibrates_on_all_classes(photos):
     assert "24 samples of photos" in text and "val_loss" in text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", keras.losses.CategoricalCrossentropy()])
+def test_class_numbers_serve_a_model_trained_on_one_hot_rows(loss, photos):
+    model = keras.models.load_model("model.keras")
+    model.compile("sgd", loss)
+    model.save("model.keras")
+    options = ["--data=photos", "--scale=1/255", "--prune=0.5", "--epochs=1", "--verbose=0", "--learning_rate=0"]
+    assert run("compress", "model.keras", *options) == DONE
+    text = pathlib.Path("compressed/report.txt").read_text()
+    answers = model.predict(scaled(photos[0]), verbose=0).argmax(axis=1)
+    assert f"{np.mean(answers == photos[1]):.4f}" in text
+
+
 def test_sorted_data_are_calibrated_at_even_distances(photos, monkeypatch):
     from tfcompress.training.callback import Compression
 

@@ -50,3 +50,17 @@ def test_one_input_by_name_is_packed_too():
     x = keras.Input((2,), name="a")
     model = keras.Model({"a": x}, keras.layers.ReLU()(x))
     np.testing.assert_array_equal(packed(model, np.ones((4, 2)))["a"], np.ones((4, 2)))
+
+
+def test_a_subclassed_model_has_inputs_and_says_no_classes():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.ones((2, 4), "float32"))
+    assert inputs_of(model)[0][1:] == ((4,), "float32") and class_count(model) is None

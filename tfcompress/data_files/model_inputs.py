@@ -37,14 +37,15 @@ def class_count(model: Any) -> int | None:
         model: A Keras model or an `Artifact`.
 
     Returns:
-        The length of its one output (n, classes); None for other outputs, and for a single score.
+        The length of its one output (n, classes); None for other outputs, for a single score, and
+        for a subclassed model, which does not say.
     """
     if isinstance(model, Artifact):
         shapes = [spec.shape for spec in model.outputs]
     else:
         import keras
 
-        shapes = [tuple(spec.shape) for spec in keras.tree.flatten(model.outputs)]
+        shapes = [tuple(spec.shape) for spec in keras.tree.flatten(getattr(model, "outputs", None) or [])]
     if len(shapes) != 1 or len(shapes[0]) != 2 or (shapes[0][-1] or 0) < 2:
         return None
     return shapes[0][-1]

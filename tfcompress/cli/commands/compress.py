@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tfcompress.cli.start import start_tensorflow
 from tfcompress.data_files.arrays import Arrays, chosen, count_of
 
 CALIBRATION = 256  # samples
+_ONE_HOT = ("categoricalcrossentropy", "categoricalfocalcrossentropy")  # losses that take rows, not numbers
 EVIDENCE = 2048  # samples at most for techniques that change the network's shape
 
 
@@ -61,11 +63,11 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     trained, compression, callbacks = _compression(recipe, model, data, values)
     x_test, y_test = data.held_out()
     history = trained.fit(
-        packed(model, data.x),
+        packed(trained, data.x),
         data.y,
         batch_size=values.batch,
         epochs=values.epochs,
-        validation_data=(packed(model, x_test), y_test) if data.x_test is not None else None,
+        validation_data=(packed(trained, x_test), y_test) if data.x_test is not None else None,
         callbacks=callbacks,
         verbose=2 if values.verbose else 0,
     )
@@ -110,7 +112,24 @@ def _read(values: flags.FlagValues, model: Any) -> Arrays:
             f"--data={values.data}: has labels up to {data.y.max()}, and the model answers with the classes 0 to "
             f"{count - 1}."
         )
-    return data
+    return replace(
+        data, y=_as_loss_takes(data.y, count, model, values), y_test=_as_loss_takes(data.y_test, count, model, values)
+    )
+
+
+def _as_loss_takes(y: np.ndarray | None, count: int | None, model: Any, values: flags.FlagValues) -> np.ndarray | None:
+    """Returns class numbers as one-hot rows where the loss needs them, since folders and tables hold numbers."""
+    loss = values.loss if values.loss != "auto" or not model.compiled else model.loss
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or str(loss)
+    if (
+        y is None
+        or count is None
+        or y.ndim != 1
+        or y.dtype.kind not in "iu"
+        or name.lower().replace("_", "") not in _ONE_HOT
+    ):
+        return y
+    return np.eye(count, dtype=np.float32)[y]
 
 
 def _recipe(values: flags.FlagValues):

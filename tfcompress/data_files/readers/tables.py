@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfcompress.calibration.image_folder import evenly
-from tfcompress.data_files.arrays import Arrays, Input, chosen, count_of, is_whole, shape_text
+from tfcompress.data_files.arrays import Arrays, Input, count_of, is_whole, shape_text
 from tfcompress.data_files.reader import Reader, Source
 from tfcompress.text.printable import shown
 
@@ -61,7 +61,7 @@ def read(source: Source) -> Arrays:
     y, classes = (None, None) if columns.label is None else _numbered(labels)
     if source.limit is not None and count > source.limit:
         some = evenly(count, source.limit)
-        x, y = chosen(x, some), None if y is None else y[some]
+        x, y = {name: array[some] for name, array in x.items()}, None if y is None else y[some]
     return Arrays(x if len(x) > 1 else next(iter(x.values())), y, classes=classes)
 
 
