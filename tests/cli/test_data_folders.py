@@ -88,6 +88,8 @@ def test_bench_times_a_picture(photos, capsys):
     options = ["--nomemory", "--verbose=0", "--json=host.json"]
     assert run("bench", "float.tflite", "--data=photos", *options) == DONE
     assert json.loads(pathlib.Path("host.json").read_text())["protocol"]["input"] == "given"
+    assert run("bench", "float.tflite", "--data=photos/ant/0.png", *options) == FAILED
+    assert "0.png: is a single file. Give a folder of pictures" in capsys.readouterr().err
     assert run("bench", "float.tflite", "--data=none", *options) == FAILED
     assert "--data=none: there is no such file or folder" in capsys.readouterr().err
 
