@@ -21,6 +21,7 @@ KINDS = (
     "A file format",
     "An integer rewrite",
     "A section of a report",
+    "A kind of data file",
     "A command",
 )
 

@@ -36,6 +36,7 @@ ORDER = (
     "evaluate",
     "report",
     "calibration",
+    "data_files",
     "export",
     "fidelity",
     "conversion",

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfcompress.android.monitor.confidence import confidences
 from tfcompress.android.monitor.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US, counts
@@ -82,6 +83,17 @@ def test_a_reference_can_be_counted_from_data(write_log, capsys):
     other = MODEL.with_name("int8_qat.tflite")
     assert run("--data=data.npz", "--scale=1/255", f"--model={other}") == FAILED
     assert "int8_qat.tflite: the log has no answers of this file" in capsys.readouterr().err
+
+
+def test_a_reference_can_be_counted_from_pictures(write_log, capsys):
+    x = draw_digits(train=60, test=1)[0]
+    write_log(x)
+    pathlib.Path("digits").mkdir()
+    for k, image in enumerate(np.rint(x[..., 0] * 255).astype(np.uint8)):
+        Image.fromarray(image).save(f"digits/{k}.png")
+    assert run("--data=digits", "--scale=1/255", f"--model={MODEL}") == DONE
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "classes" in line]
+    assert rows[-1][2:5] == ["60", "60", "0.000"]  # the same pictures give the same classes
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tfcompress.android.monitor.confidence import confidences
 from tfcompress.android.monitor.histograms import counts, shannon_distance, stability_index, stability_noise
 from tfcompress.android.monitor.log import MonitorLog, Usage
 from tfcompress.text.table import number, text_table
-from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.artifact import Artifact, Samples
 
 # N. Siddiqi, "Credit Risk Scorecards", Wiley 2006: below 0.1 no change, above 0.25 a major one.
 MODERATE_INDEX, MAJOR_INDEX = 0.10, 0.25
@@ -192,12 +192,12 @@ def references_of(path: str | os.PathLike) -> dict[str, Reference]:
     return found
 
 
-def reference(artifact: Artifact, x: np.ndarray, semantic: str, edges: Sequence[float], data: str) -> Reference:
+def reference(artifact: Artifact, x: Samples, semantic: str, edges: Sequence[float], data: str) -> Reference:
     """Counts the predictions of a file on data.
 
     Args:
         artifact: A classifier with one output (n, classes).
-        x: Input values (n, ...), at least one.
+        x: Input values (n, ...), at least one; by input name where there are several.
         semantic: "logits" or "probabilities".
         edges: Edges of the confidence's bins, from 0 to 1.
         data: Name of the data.

@@ -4,8 +4,8 @@ import pathlib
 
 from absl import flags
 
-from tfcompress.cli.arrays import define_scaling, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -19,12 +19,7 @@ def _define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_boolean("xnnpack", True, "Uses the XNNPACK delegate.", flag_values=values)
     flags.DEFINE_boolean("memory", True, "Measures peak memory as well.", flag_values=values)
-    flags.DEFINE_string(
-        "data",
-        "",
-        "Real inputs (.npz or .npy), of which the first is timed; without it they are drawn.",
-        flag_values=values,
-    )
+    define_data(values, "data", "Real inputs, of which the first is timed; without it they are drawn")
     define_scaling(values)
     flags.DEFINE_integer("seed", 0, "Seed of drawn inputs and of the order.", flag_values=values)
     flags.DEFINE_string("json", "", "File for the report as JSON.", flag_values=values)
@@ -56,17 +51,24 @@ def _measure(values: flags.FlagValues, files: list[str]):
     missing = [name for name in files if not pathlib.Path(name).is_file()]
     if missing:
         raise FileNotFoundError(f"there is no file {missing[0]}")
-    data = read_arrays(values.data, values.scale, values.offset).x if values.data else None
     return benchmark(
         files,
         **MODES[values.mode],
         threads=values.threads,
         xnnpack=values.xnnpack,
         memory=values.memory,
-        data=data,
+        data=_first(values, files[0]) if values.data else None,
         seed=values.seed,
         verbose=values.verbose,
     )
+
+
+def _first(values: flags.FlagValues, file: str):
+    """Reads the first sample, in the form that the first file takes; a file that takes another one is refused."""
+    from tfcompress.data_files.model_inputs import inputs_of
+    from tfcompress.tflite.artifact import Artifact
+
+    return read_scaled(values, inputs_of(Artifact.load(file)), limit=1, part="train").x
 
 
 COMMAND = Command(
@@ -79,10 +81,12 @@ COMMAND = Command(
 A FILE that ends in .json is a report written before (schema tfcompress.bench/1, by --json or by
 the Android app): it is shown in the same table. The files are timed in turn, in blocks, so that
 a machine that slows down slows all of them.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress bench float.tflite int8.tflite --json=host.json",
         "tfcompress bench int8.tflite --threads=2 --mode=standard --data=mnist.npz --scale=1/255",
+        "tfcompress bench float32.tflite int8.tflite --data=photos/ --scale=1/255",
         "tfcompress bench host.json phone.json --markdown",
     ),
     define=_define,

@@ -2,28 +2,31 @@
 
 import os
 import pathlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from tfcompress.cli.arrays import Arrays, define_scaling, fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.start import start_tensorflow
+from tfcompress.data_files.arrays import Arrays, chosen, count_of
 
 CALIBRATION = 256  # samples
+_ONE_HOT = ("categoricalcrossentropy", "categoricalfocalcrossentropy")  # losses that take rows, not numbers
 EVIDENCE = 2048  # samples at most for techniques that change the network's shape
 
 
 def _define(values: flags.FlagValues) -> None:
     text = (
-        ("data", "", "Training data, .npz: x, y or x_train, y_train, x_test, y_test."),
         ("recipe", "", "Recipe file (JSON), instead of the flags below."),
         ("quantize", "int8", "Scheme: int8, weights, ... ; none leaves it out."),
         ("teacher", "", "Model to distil from (.keras, .h5, SavedModel)."),
         ("loss", "auto", "Keras loss; auto keeps the model's own, or fits the labels."),
         ("out", "compressed", "Folder for the model, the .tflite file, recipe and report."),
     )
+    define_data(values, "data", "Training data with labels")
     define_scaling(values)
     for name, default, help_text in text:
         flags.DEFINE_string(name, default, help_text, flag_values=values)
@@ -47,6 +50,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     import keras
 
+    from tfcompress.data_files.model_inputs import packed
     from tfcompress.export.loading import load_model
 
     recipe = _recipe(values)
@@ -59,11 +63,11 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     trained, compression, callbacks = _compression(recipe, model, data, values)
     x_test, y_test = data.held_out()
     history = trained.fit(
-        data.x,
+        packed(trained, data.x),
         data.y,
         batch_size=values.batch,
         epochs=values.epochs,
-        validation_data=(x_test, y_test) if data.x_test is not None else None,
+        validation_data=(packed(trained, x_test), y_test) if data.x_test is not None else None,
         callbacks=callbacks,
         verbose=2 if values.verbose else 0,
     )
@@ -82,8 +86,8 @@ def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
     if not any(technique.shape_changing for technique in recipe):
         compression = Compression(recipe, **options)
         return model, compression, [compression]
-    some = evenly(len(data.x), EVIDENCE)
-    session = compress(model, recipe, data.x[some], labels=data.y[some], **options)
+    some = evenly(count_of(data.x), EVIDENCE)
+    session = compress(model, recipe, chosen(data.x, some), labels=data.y[some], **options)
     optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
     metrics = ["accuracy"] if np.asarray(data.y).dtype.kind in "iub" else []
     session.model.compile(optimizer, keras.losses.get(model.loss), metrics=metrics)
@@ -91,14 +95,41 @@ def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
 
 
 def _read(values: flags.FlagValues, model: Any) -> Arrays:
-    data = read_arrays(values.data, values.scale, values.offset)
-    if data.y is None:
-        raise ValueError(f"{values.data}: training needs labels: y or y_train")
-    shape = tuple(model.inputs[0].shape[1:])
-    x_test = None if data.x_test is None else fit_shape(data.x_test, shape)
-    if x_test is not None and data.y_test is None:
-        raise ValueError(f"{values.data}: x_test has no y_test")
-    return Arrays(fit_shape(data.x, shape), data.y, x_test, data.y_test)
+    from tfcompress.data_files.class_folders import HOW
+    from tfcompress.data_files.model_inputs import class_count, inputs_of
+
+    data = read_scaled(values, inputs_of(model))
+    for part, y in (("", data.y), (" of its test part", data.y_test if data.x_test is not None else data.y)):
+        if y is None:
+            raise ValueError(
+                f"--data={values.data}: training needs the labels{part}: an array y (y_train, y_test) in a .npz file, "
+                f"a column label in a .csv file, or class folders. {HOW}."
+            )
+    check_classes(data, model, values)
+    count = class_count(model)
+    if count is not None and data.y.ndim == 1 and data.y.dtype.kind in "iu" and data.y.max() >= count:
+        raise ValueError(
+            f"--data={values.data}: has labels up to {data.y.max()}, and the model answers with the classes 0 to "
+            f"{count - 1}."
+        )
+    return replace(
+        data, y=_as_loss_takes(data.y, count, model, values), y_test=_as_loss_takes(data.y_test, count, model, values)
+    )
+
+
+def _as_loss_takes(y: np.ndarray | None, count: int | None, model: Any, values: flags.FlagValues) -> np.ndarray | None:
+    """Returns class numbers as one-hot rows where the loss needs them, since folders and tables hold numbers."""
+    loss = values.loss if values.loss != "auto" or not model.compiled else model.loss
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or str(loss)
+    if (
+        y is None
+        or count is None
+        or y.ndim != 1
+        or y.dtype.kind not in "iu"
+        or name.lower().replace("_", "") not in _ONE_HOT
+    ):
+        return y
+    return np.eye(count, dtype=np.float32)[y]
 
 
 def _recipe(values: flags.FlagValues):
@@ -158,6 +189,7 @@ def _fitting_loss(model: Any, y: np.ndarray) -> Any:
 
 
 def _write(values, path, original, recipe, compression, data, history) -> int:
+    from tfcompress.calibration.image_folder import evenly
     from tfcompress.evaluate.compare import compare
     from tfcompress.report.report import Report
     from tfcompress.report.standard_sections import Contents, Curves, add_standard_sections
@@ -167,11 +199,13 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     folder = pathlib.Path(values.out)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.tflite"
-    artifact = compression.convert(os.fspath(file), calibration=data.x[:CALIBRATION])
+    # At even distances: data are often sorted by class.
+    some = chosen(data.x, evenly(count_of(data.x), CALIBRATION))
+    artifact = compression.convert(os.fspath(file), calibration=some)
     with whole_file(folder / f"{name}.keras", ".keras") as temporary:
         compression.finish().save(temporary)
     compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
-    report = Report(f"{name}, compressed", f"{len(data.x):,} samples of {values.data}")
+    report = Report(f"{name}, compressed", f"{count_of(data.x):,} samples of {data.name}")
     lines = {key: line for key, line in history.items() if key in ("loss", "val_loss")}
     contents = Contents(
         comparison=compared,
@@ -201,11 +235,13 @@ is a Keras model, an integer .tflite file that is compared with the trained mode
 
 Without --recipe, the flags --channels, --prune, --cluster, --quantize and --teacher make the recipe.
 A recipe file may also hold LowRank, DropLayers, MergeChannels, Fold and Equalize.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress compress model.keras --data=mnist.npz --scale=1/255 --prune=0.8 --cluster=16",
         "tfcompress compress model.keras --data=train.npz --recipe=recipe.json --epochs=5",
         "tfcompress compress model.keras --data=train.npz --channels=0.5 --prune=0.5",
+        "tfcompress compress model.keras --data=photos/ --scale=1/255 --prune=0.5",
         "tfcompress compress small.keras --data=train.npz --teacher=big.keras --temperature=4",
     ),
     define=_define,

@@ -1,13 +1,12 @@
 """`tfcompress convert`: converts a saved model to a `.tflite` file and checks that it is integer."""
 
-import os
 import pathlib
 from typing import Any
 
 from absl import flags
 
-from tfcompress.cli.arrays import define_scaling, factor_of, fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_flag, scaling_of
 from tfcompress.cli.start import start_tensorflow
 from tfcompress.file_formats import FORMATS, MODES
 
@@ -24,12 +23,7 @@ def _define(values: flags.FlagValues) -> None:
         "Type of inputs and outputs of an integer file; by default that of the mode.",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "calibration",
-        "",
-        "Representative inputs, needed by int8 and int16x8: .npz (x or x_train), .npy, or a folder of images.",
-        flag_values=values,
-    )
+    define_data(values, "calibration", "Representative inputs, needed by int8 and int16x8")
     define_scaling(values, "the calibration inputs")
     flags.DEFINE_float(
         "percentile", None, "Per cent of an activation's values inside its range; outliers are cut off.", 50.0, 100.0,
@@ -63,9 +57,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     path = arguments[0]
     out = values.out or str(pathlib.Path(path.rstrip("/")).with_suffix(".tflite"))
     model = load_model(path)
-    calibration, scaling = read_calibration(model, values.calibration, values.scale, values.offset)
-    if values["scale"].present:  # also a 1, which means that the model was trained on raw pixels
-        scaling["scale"] = factor_of(values.scale)
+    calibration, scaling = _calibration(values, model)
     artifact = convert(
         model,
         mode=values.mode,
@@ -110,30 +102,18 @@ def requirements(given: list[str]) -> dict[str, float]:
     return found
 
 
-def read_calibration(model: Any, path: str, scale: str, offset: str = "0") -> tuple[Any, dict[str, Any]]:
-    """Reads calibration data for a model.
+def _calibration(values: flags.FlagValues, model: Any) -> tuple[Any, dict[str, Any]]:
+    """Returns the calibration data for `tfc.convert`, and its scale and offset where they were given."""
+    from tfcompress.calibration.samples import MOST_USED
+    from tfcompress.data_files.model_inputs import inputs_of
 
-    Args:
-        model: A Keras model.
-        path: `.npz`, `.npy` or a folder of images; empty for none.
-        scale: Factor on the inputs, such as "1/255".
-        offset: Added to them after that, such as "-1".
-
-    Returns:
-        The `calibration` for `tfc.convert`: an array, the folder, or None; and its `scale` and `offset`, only those
-        that were given.
-
-    Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If it does not fit.
-    """
-    scaling = {"scale": factor_of(scale), "offset": factor_of(offset, "--offset")}
-    scaling = {name: value for name, value in scaling.items() if value != {"scale": 1.0, "offset": 0.0}[name]}
-    if not path:
-        return None, {}
-    if os.path.isdir(path):
-        return path, scaling
-    return fit_shape(read_arrays(path).x, tuple(model.inputs[0].shape[1:])), scaling
+    scale, offset = scaling_of(values)
+    # Also a scale of 1, which means that the model was trained on raw pixels.
+    scaling = {"scale": scale} if values["scale"].present else {}
+    if not values.calibration:
+        return None, scaling
+    data = read_flag(values, "calibration", inputs_of(model), MOST_USED, "train")
+    return data.x, scaling if offset == 0 else {**scaling, "offset": offset}
 
 
 COMMAND = Command(
@@ -147,7 +127,8 @@ MODEL is a .keras or .h5 file or a SavedModel folder.
 
 An int8 file in which an op would compute in float is not written: the command names each such op,
 the layer it came from and the remedy, and ends with exit code 3. --allow_float names exceptions.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress convert model.keras --calibration=mnist.npz --scale=1/255",
         "tfcompress convert model.h5 --mode=float16 --out=small.tflite",

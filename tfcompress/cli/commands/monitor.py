@@ -2,13 +2,13 @@
 
 from absl import flags
 
-from tfcompress.cli.arrays import define_scaling, fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
 
 
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("reference", "", "manifest.json of the app, or its folder.", flag_values=values)
-    flags.DEFINE_string("data", "", "Data (.npz, .npy) to count a reference from, with --model.", flag_values=values)
+    define_data(values, "data", "Data to count a reference from, with --model")
     flags.DEFINE_list("model", [], "The .tflite files that the app ran.", flag_values=values)
     define_scaling(values, "the inputs of --data")
     flags.DEFINE_string("svg", "", "File for a picture of the histograms.", flag_values=values)
@@ -38,9 +38,9 @@ def _counted(values: flags.FlagValues, log) -> dict:
     """Counts references on the data, by the names that the files have in the log."""
     from tfcompress.android.monitor.monitor import reference
     from tfcompress.android.phone_variant import semantic_of
+    from tfcompress.data_files.model_inputs import inputs_of
     from tfcompress.tflite.artifact import Artifact
 
-    x = read_arrays(values.data, values.scale, values.offset).x
     artifacts = [Artifact.load(path) for path in values.model]
     names = {usage.sha256: [] for usage in log.usage()}
     for usage in log.usage():
@@ -48,10 +48,13 @@ def _counted(values: flags.FlagValues, log) -> dict:
     strangers = [path for path, artifact in zip(values.model, artifacts, strict=True) if artifact.sha256 not in names]
     if strangers:
         raise ValueError(f"{strangers[0]}: the log has no answers of this file (no SHA-256 is the same).")
-    found = {}
+    found, read = {}, {}
     for artifact in artifacts:
-        fitting = fit_shape(x, tuple(artifact.inputs[0].shape[1:]))
-        counted = reference(artifact, fitting, semantic_of(artifact), log.confidence_edges, values.data)
+        inputs = tuple(inputs_of(artifact))
+        if inputs not in read:
+            read[inputs] = read_scaled(values, list(inputs), part="train")
+        data = read[inputs]
+        counted = reference(artifact, data.x, semantic_of(artifact), log.confidence_edges, data.name)
         found |= dict.fromkeys(names[artifact.sha256], counted)
     return found
 
@@ -67,7 +70,8 @@ LOG is a JSON file of schema tfcompress.monitor/1: counts by class, confidence a
 input. The reference is in the app's manifest, or is counted on data with the same .tflite file. For each
 histogram the stability index and the Jensen-Shannon distance are printed, with their thresholds, the index that
 chance alone may reach, and a verdict.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress monitor log.json --reference android_demo/app/src/main/assets/models --svg drift.svg",
         "tfcompress monitor log.json --data mnist.npz --scale 1/255 --model models/mnist/int8_ptq.tflite",

@@ -4,13 +4,13 @@ import os
 
 from absl import flags
 
-from tfcompress.cli.arrays import define_scaling, fit_shape, read_arrays
 from tfcompress.cli.command import Command
+from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.start import start_tensorflow
 
 
 def _define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("data", "", "Data to evaluate on (.npz, .npy).", flag_values=values)
+    define_data(values, "data", "Data to evaluate on")
     define_scaling(values)
     flags.DEFINE_string("out", "report", "Folder for report.html, report.txt, compare.json.", flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures latency as well.", flag_values=values)
@@ -22,6 +22,8 @@ def _define(values: flags.FlagValues) -> None:
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     from tfcompress.android.phone_report import add_phone, load_phone_report, measured_on_phone
+    from tfcompress.data_files.arrays import count_of
+    from tfcompress.data_files.model_inputs import inputs_of
     from tfcompress.evaluate.compare import compare
     from tfcompress.export.loading import load_model
     from tfcompress.report.report import Report
@@ -37,12 +39,13 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     phone = load_phone_report(values.phone) if values.phone else None
     if phone is not None:
         measured_on_phone(phone, files)  # a wrong report fails before minutes of measuring
-    x, y = read_arrays(values.data, values.scale, values.offset).held_out()
-    x = fit_shape(x, tuple(original.inputs[0].shape[1:]))
+    data = read_scaled(values, inputs_of(original), part="held_out")
+    check_classes(data, original, values)
+    x, y = data.held_out()
     options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}
     compared = compare(original, artifacts, x if y is None else (x, y), **options)
     title = values.title or f"{os.path.basename(first.rstrip('/'))} and the files made of it"
-    report = Report(title, f"{len(x):,} samples of {os.path.basename(values.data)}")
+    report = Report(title, f"{count_of(x):,} samples of {data.name}")
     name = others[-1]
     elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
     contents = Contents(comparison=compared, highlight=name, artifact=artifacts[name], measured_elsewhere=elsewhere)
@@ -64,15 +67,17 @@ COMMAND = Command(
     most=None,
     detail="""
 ORIGINAL is a Keras model (.keras, .h5, SavedModel) or a .tflite file; the page shows the contents of
-the last FILE. Data are an .npz file with x and y (or x_test and y_test); without labels, agreement
-with the original takes the place of accuracy.
+the last FILE. Of data with a test part, that part is used; without labels, agreement with the original
+takes the place of accuracy.
 
 --phone is a report that the Android app shared (tfcompress.bench/1). Its times are shown beside those of this machine,
 each under its own name; a report of another machine is refused.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress report model.keras int8.tflite --data=mnist.npz --scale=1/255",
         "tfcompress report float.tflite int8.tflite --data=test.npz --out=docs --nolatency",
+        "tfcompress report model.keras int8.tflite --data=photos/test --scale=1/255",
         "tfcompress report float32.tflite int8.tflite --data=mnist.npz --scale=1/255 --phone=phone.json",
     ),
     define=_define,

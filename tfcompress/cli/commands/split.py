@@ -4,9 +4,8 @@ from typing import Any
 
 from absl import flags
 
-from tfcompress.cli.arrays import define_scaling
 from tfcompress.cli.command import Command
-from tfcompress.cli.commands.convert import read_calibration
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_flag, scaling_of
 from tfcompress.cli.start import start_tensorflow
 from tfcompress.file_formats import MODES
 
@@ -40,12 +39,11 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("epochs", 3, "hierarchical: epochs to fit the exits.", 1, flag_values=values)
     flags.DEFINE_integer("seed", None, "hierarchical: seed of the exits; default 0.", 0, flag_values=values)
     flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
-    flags.DEFINE_string(
+    define_data(
+        values,
         "calibration",
-        "",
-        "Representative inputs: .npz (x or x_train), .npy, or a folder of images. Needed by int8, int16x8 and by "
-        "hierarchical, whose exits are trained on the model's own predictions for them.",
-        flag_values=values,
+        "Representative inputs, needed by int8, int16x8 and by hierarchical, whose exits are trained on the model's "
+        "own predictions for them",
     )
     define_scaling(values)
     flags.DEFINE_list(
@@ -60,7 +58,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.techniques.split_model import split
 
     model = load_model(arguments[0])
-    data = _scaled(model, *read_calibration(model, values.calibration, values.scale, values.offset))
+    data = _read(model, values)
     options = {name: values[name].value for name in _PLAIN if values[name].value is not None}
     parts = split(model, values.how, **options)
     if values.how == "hierarchical":
@@ -72,15 +70,17 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     return 0
 
 
-def _scaled(model: Any, data: Any, scaling: dict[str, Any]) -> Any:
-    """Returns the inputs as the model takes them; for a folder, its pictures."""
-    if data is None or not isinstance(data, str) and not scaling:
-        return data
-    from tfcompress.calibration.samples import MOST_USED, samples
-    from tfcompress.graph.keras_private import input_triples
+def _read(model: Any, values: flags.FlagValues) -> Any:
+    """Returns the calibration inputs as the model takes them; all of them where exits are trained on them."""
+    from tfcompress.calibration.samples import MOST_USED
+    from tfcompress.data_files.model_inputs import inputs_of
 
-    limit = MOST_USED if isinstance(data, str) else len(data)
-    return samples(data, input_triples(model), limit=limit, **scaling)
+    factors = scaling_of(values)
+    if not values.calibration:
+        return None
+    inputs = inputs_of(model)
+    limit = None if values.how == "hierarchical" else MOST_USED
+    return read_flag(values, "calibration", inputs, limit, "train").scaled(inputs, *factors).x
 
 
 def _check(values: flags.FlagValues) -> None:
@@ -99,18 +99,20 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
     import numpy as np
 
     from tfcompress.calibration.samples import samples
+    from tfcompress.data_files.arrays import chosen, count_of
+    from tfcompress.data_files.model_inputs import packed
     from tfcompress.graph.keras_private import input_triples
     from tfcompress.pipeline.routing import LOGITS, classes
 
     triples = input_triples(model)
-    rows = samples(data, triples, limit=len(data), minimum=10)
-    arrays = [np.concatenate([row[name] for row in rows]) for name, _, _ in triples]
+    rows = samples(data, triples, limit=max(10, count_of(data)), minimum=10)
+    arrays = {name: np.concatenate([row[name] for row in rows]) for name, _, _ in triples}
     held_out = np.arange(len(rows)) % 5 == 4
 
-    def chosen(mask):
-        return keras.tree.pack_sequence_as(model.input, [a[mask] for a in arrays])
+    def part(mask):
+        return packed(model, chosen(arrays, mask))
 
-    answers = np.asarray(model.predict(chosen(~held_out), verbose=0))
+    answers = np.asarray(model.predict(part(~held_out), verbose=0))
     targets = classes(answers, parts.kind)
     losses = keras.losses
     loss = losses.BinaryCrossentropy if answers.shape[1] == 1 else losses.SparseCategoricalCrossentropy
@@ -118,15 +120,15 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
     keras.utils.set_random_seed(values.seed or 0)
     parts.exits.compile("adam", loss(from_logits=parts.kind == LOGITS))
     parts.exits.fit(
-        chosen(~held_out),
+        part(~held_out),
         [targets] * exits if exits > 1 else targets,
         epochs=values.epochs,
         batch_size=32,
         verbose=2 * values.verbose,
     )
     if values.threshold is None:
-        parts.choose_threshold(chosen(held_out), values.agreement)
-    print(f"held out: {parts.run(chosen(held_out)).text()}")
+        parts.choose_threshold(part(held_out), values.agreement)
+    print(f"held out: {parts.run(part(held_out)).text()}")
 
 
 COMMAND = Command(
@@ -143,7 +145,8 @@ recursive cuts the largest part in two where few bytes pass, until there are --p
 modular cuts behind the layers of --at, or around nested models. hierarchical puts an early exit behind a small first
 part: it is trained on the model's own predictions for the calibration inputs, every fifth of which is held out to
 choose the confidence above which a sample needs no further parts.
-""",
+"""
+    + FORMS_DETAIL,
     examples=(
         "tfcompress split model.keras --parts=3 --calibration=mnist.npz --scale=1/255 --out=parts",
         "tfcompress split model.keras --budget=500000 --mode=float16 --out=parts",

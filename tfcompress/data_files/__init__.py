@@ -1,0 +1,1 @@
+"""Data for a model from files and folders: arrays, tables, pictures and sounds in class folders; one reader a file."""
