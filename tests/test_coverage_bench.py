@@ -133,10 +133,10 @@ def test_broken_promises_of_training_are_named(bench, before, after, told):
 def test_broken_promises_of_the_file_are_named(bench):
     held = np.repeat([0, 0, 0, 1, 2], 100).reshape(20, 25)
     free = np.arange(1, 501).reshape(20, 25)
-    file = types.SimpleNamespace(kernels=lambda: {"t": held})
-    assert bench.phases.broken_file({"k": held, "embeddings": 0 * held}, file) == []
-    file = types.SimpleNamespace(kernels=lambda: {"t": free})
-    assert bench.phases.broken_file({"k": held}, file) == ["t: off the grid", "of 300 zeros 0 are in the file"]
+    file = types.SimpleNamespace(kernels=lambda: {"layer/t": held})
+    assert bench.phases.broken_file({"0 layer/k": held, "1 layer/embeddings": 0 * held}, file) == []
+    file = types.SimpleNamespace(kernels=lambda: {"layer/t": free})
+    assert bench.phases.broken_file({"0 layer/k": held}, file) == ["layer/t: off the grid", "of 300 zeros 0 are in the file"]
 
 
 def test_weights_that_begin_as_a_constant_are_moved(bench_module):

@@ -322,7 +322,8 @@ def broken_laws(kernels, compression) -> list[str]:
 def broken_file(kernels, artifact) -> list[str]:
     """What the file lost: zeros, or shared values; each output channel may have one code for each of them."""
     sizes = {k.size for k in kernels.values()}
-    filed = {n: k for n, k in artifact.kernels().items() if k.size in sizes}
+    layers = {path.split(" ", 1)[-1].rsplit("/", 1)[0] for path in kernels}
+    filed = {n: k for n, k in artifact.kernels().items() if k.size in sizes and n.rsplit("/", 1)[0] in layers}
 
     def most(kernel, axis):
         return max(np.unique(part).size for part in np.moveaxis(kernel, axis, 0))
