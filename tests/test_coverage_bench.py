@@ -136,7 +136,10 @@ def test_broken_promises_of_the_file_are_named(bench):
     file = types.SimpleNamespace(kernels=lambda: {"layer/t": held})
     assert bench.phases.broken_file({"0 layer/k": held, "1 layer/embeddings": 0 * held}, file) == []
     file = types.SimpleNamespace(kernels=lambda: {"layer/t": free})
-    assert bench.phases.broken_file({"0 layer/k": held}, file) == ["layer/t: off the grid", "of 300 zeros 0 are in the file"]
+    assert bench.phases.broken_file({"0 layer/k": held}, file) == [
+        "layer/t: off the grid",
+        "of 300 zeros 0 are in the file",
+    ]
 
 
 def test_weights_that_begin_as_a_constant_are_moved(bench_module):

@@ -9,6 +9,7 @@ import pytest
 from tfcompress.channels import criteria as channel_criteria
 from tfcompress.layer_table import registry
 from tfcompress.sparsity import criteria
+from tfcompress.validation.registration import register_classes
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -40,6 +41,7 @@ def sections():
 @pytest.fixture
 def registered():
     """Takes out again what an example registers."""
+    register_classes()  # at first use, which else may be in an example
     tables = [criteria._table, channel_criteria._table, registry._table, registry._refine]
     before = [dict(table) for table in tables]
     custom = dict(keras.saving.get_custom_objects())
