@@ -25,7 +25,7 @@ def hub(name, side=32):
 def classified(backbone, classes=5):
     """A backbone with the mean of its last feature map and a classifier on it."""
     h = backbone.output
-    h = h[max(h)] if isinstance(h, dict) else h
+    h = min(h.values(), key=lambda x: x.shape[1]) if isinstance(h, dict) else h
     return keras.Model(backbone.input, L.Dense(classes)(L.GlobalAveragePooling2D()(h)))
 
 
