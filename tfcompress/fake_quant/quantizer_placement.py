@@ -234,7 +234,8 @@ class _Placer:
         if activation(call.op) is not None:
             return False
         _, axes = fold_target(call.op)
-        return axes.has_one_output_axis and (axes.input_channel is not None or axes.kept_channel is not None)
+        reads = axes.is_convolution or axes.input_channel is not None or axes.kept_channel is not None
+        return axes.has_one_output_axis and reads
 
     def _visit(self, call):
         placement, spec = self.placements[id(call.op)], spec_of(call.op)
