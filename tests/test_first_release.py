@@ -75,6 +75,26 @@ def test_a_model_with_its_compression(data):
     assert not any("changed after" in note for note in compression.notes)
 
 
+def test_a_compression_with_ranges_at_other_places():
+    x = np.random.default_rng(0).normal(size=(32, 6, 6, 2)).astype("float32")
+    model = tfc.load_model(FOLDER / "normalized.keras")
+    kernels = [model.get_layer(name).kernel.numpy() for name in ("conv", "head")]
+    compression = tfc.Compression.load(FOLDER / "normalized.npz", model)
+    assert any("ranges are set anew" in note for note in compression.notes)
+    masks = [np.asarray(m.masked()) for m in compression.state.transforms if m.masked() is not None]
+    for kernel, mask in zip(kernels, masks, strict=True):
+        np.testing.assert_array_equal(mask, kernel == 0)
+        assert mask.sum() == kernel.size // 2 and len(np.unique(kernel)) <= 5
+    artifact = compression.convert(calibration=x)
+    plain = model.predict(x, verbose=0)
+    assert artifact.is_integer and np.abs(artifact.predict(x) - plain).max() < 0.1 * np.ptp(plain)
+    model.compile("sgd", "mse", jit_compile=False)
+    model.fit(x, x.reshape(32, -1)[:, :3], epochs=1, batch_size=8, verbose=0, callbacks=[compression])
+    assert all(span.is_set for span in compression.state.ranges)
+    for name, mask in zip(("conv", "head"), masks, strict=True):
+        np.testing.assert_array_equal(model.get_layer(name).kernel.numpy() == 0, mask)
+
+
 @pytest.mark.slow
 def test_a_session(data):
     x, y = data

@@ -130,15 +130,43 @@ def restore(compression, saved: dict) -> None:
         ValueError: If the state does not fit the model.
     """
     lasting, lesson = _variables(compression)
-    shapes = [[tuple(v.shape) for v in each] for each in (lasting, saved["values"])]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"The compression in {saved['path']!r} was saved with another model: its state does not fit "
-            f"{compression.trained.name!r}. Load the model that was saved with it."
+    pairs = _pairs(lasting, saved["values"])
+    if pairs is None:
+        pairs = _without_ranges(compression.state, lasting, saved["values"])
+        if pairs is None:
+            raise ValueError(
+                f"The compression in {saved['path']!r} was saved with another model: its state does not fit "
+                f"{compression.trained.name!r}. Load the model that was saved with it."
+            )
+        compression.note(
+            "the compression was saved by an earlier release, which had activation ranges at other places: masks and "
+            "clusters were taken over, and ranges are set anew by training, or by the calibration data of convert"
         )
-    pairs = list(zip(lasting, saved["values"], strict=True))
     # adapters of another pair of layers start anew
     if [tuple(v.shape) for v in lesson] == [v.shape for v in saved["lesson"]]:
         pairs += zip(lesson, saved["lesson"], strict=True)
     for variable, value in pairs:
         variable.assign(value)
+
+
+def _pairs(variables: list, values: list) -> list[tuple] | None:
+    """Returns variables with their values; None where the shapes differ."""
+    fit = [tuple(v.shape) for v in variables] == [tuple(v.shape) for v in values]
+    return list(zip(variables, values, strict=True)) if fit else None
+
+
+def _without_ranges(state, variables: list, values: list) -> list[tuple] | None:
+    """Returns the variables besides those of ranges with their values, where only the number of ranges differs.
+
+    Ranges stand between transforms and extras, and hold scalars; how many there are for a layer may change from
+    release to release.
+    """
+    of_ranges = {id(v) for span in state.ranges for v in span.variables}
+    places = [k for k, v in enumerate(variables) if id(v) in of_ranges]
+    if not places or places != list(range(places[0], places[-1] + 1)):
+        return None
+    before, behind = variables[: places[0]], variables[places[-1] + 1 :]
+    stop = len(values) - len(behind)
+    if stop < len(before) or any(np.ndim(v) for v in values[len(before) : stop]):
+        return None
+    return _pairs([*before, *behind], [*values[: len(before)], *values[stop:]])
