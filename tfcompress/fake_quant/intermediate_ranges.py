@@ -67,12 +67,9 @@ class IntermediateRanges:
         span = self.ranges.get(name)
         if span is None:
             return x
-        return span(x, how=self.how, export=self.exports or self._is_number(span))
-
-    def _is_number(self, span: ActivationRange) -> bool:
-        """Whether the bounds of a range can be numbers in a graph that is not exported, which is traced faster then."""
-        with tf.init_scope():
-            return self.is_final and self.how == APPLY and span.bits == INT8.activations.bits and span.is_set
+        if self.is_final and self.how == APPLY and not self.exports:
+            return span.rounded(x)
+        return span(x, how=self.how, export=self.exports)
 
     def has(self, name: str) -> bool:
         """Whether the value of that name has a range; it has none in a file of floats."""

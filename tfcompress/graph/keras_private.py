@@ -349,13 +349,12 @@ def maker_of(x: keras.KerasTensor) -> Operation:
     return _attribute(x, "_keras_history").operation
 
 
-def tensor_places(op: Operation) -> list[int]:
-    """Returns the places of the tensors among the arguments of an operation that a Functional model calls once."""
+def call_arguments(op: Operation) -> list:
+    """Returns the arguments, flat, of an operation that a Functional model calls once; none of any other."""
     nodes = getattr(op, "_inbound_nodes", [])
     if len(nodes) != 1:
         return []
-    flat = keras.tree.flatten((nodes[0].arguments.args, nodes[0].arguments.kwargs))
-    return [k for k, x in enumerate(flat) if isinstance(x, keras.KerasTensor)]
+    return keras.tree.flatten((nodes[0].arguments.args, nodes[0].arguments.kwargs))
 
 
 def set_keras_mask(x: Any, mask: Any) -> None:

@@ -1,8 +1,13 @@
 """Finds the tensors that only go into a softmax, where a huge number stands for a mask."""
 
+from typing import Any
+
+import keras
+import numpy as np
+
 from tfcompress.fake_quant.transforms.masked_values import FACTOR, LOGITS, MASKED, SUBTRACTED, TERMS
 from tfcompress.graph.graph import Graph
-from tfcompress.graph.keras_private import tensor_places
+from tfcompress.graph.keras_private import call_arguments
 from tfcompress.graph.trace import Call
 from tfcompress.layer_table.lookup import SAME, SOFTMAX, probabilities, spec_of
 
@@ -42,16 +47,26 @@ def constants_limit(graph: Graph[Call], call: Call, roles: dict[int, str]) -> fl
     if spec.product or spec.is_quotient:
         return FACTOR
     maker = graph.maker(call.inputs[0]) if len(call.inputs) == 1 and call.inputs[0] is not None else None
-    if maker is None or not spec_of(maker.op).product:
+    if maker is None or not spec_of(maker.op).product or _largest_constant(maker.op) <= FACTOR:
         return MASKED
     return FACTOR if call.inputs[0] in roles else None
+
+
+def _largest_constant(op: Any) -> float:
+    """Returns the largest absolute value among the constants of a product; 0 where they are not known."""
+    operand = getattr(op, "operand", None)
+    known = call_arguments(op) if operand is None else [operand.value]
+    numbers = (np.abs(np.asarray(x)).max(initial=0.0) for x in known if isinstance(x, (int, float, np.ndarray)))
+    return float(max(numbers, default=0.0))
 
 
 def _is_first(call: Call, tensor: int) -> bool | None:
     """Returns whether a tensor is what something is subtracted from; None where that is not known, or it is both."""
     if len(call.inputs) == 1:  # the other is a constant
         operand = getattr(call.op, "operand", None)
-        places = tensor_places(call.op) if operand is None else [operand.place]
+        if operand is not None:
+            return operand.place == 0
+        places = [k for k, x in enumerate(call_arguments(call.op)) if isinstance(x, keras.KerasTensor)]
         return places[0] == 0 if len(places) == 1 else None
     return None if len(call.inputs) != 2 or call.inputs[0] == call.inputs[1] else call.inputs[0] == tensor
 

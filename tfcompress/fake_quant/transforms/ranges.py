@@ -153,6 +153,15 @@ class ActivationRange(Transform):
             return fake_quant(x, *self.bounds(), self.bits)
         return fake_quant(x, *self._known(x), self.bits)
 
+    def rounded(self, x):
+        """Returns `x` on the grid as it is now, in a graph that is thrown away when the bounds change."""
+        with tf.init_scope():
+            known = tuple(float(bound) for bound in self.bounds()) if self.is_set else None
+        if known is None:
+            return self(x)
+        # with bounds as attributes of the node, TensorFlow rounds values between two codes differently
+        return tf.quantization.fake_quant_with_min_max_vars(x, *known, self.bits)
+
     def _known(self, x) -> tuple[Any, Any]:
         """Returns the bounds; those of the values themselves as long as no data was seen."""
         low, high = self.bounds()
