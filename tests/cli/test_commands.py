@@ -185,6 +185,7 @@ def test_bench_prints_and_writes_the_same(int8, capsys):
     assert "A phone" in table and table.startswith("|")
 
 
+@pytest.mark.slow
 def test_bench_of_reports_alone_has_nothing_to_write(int8, capsys):
     run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0")
     assert run("bench", "host.json", "--json=again.json") == FAILED

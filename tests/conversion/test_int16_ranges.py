@@ -34,6 +34,7 @@ def trained(net, scheme="int16x8"):
     return model, compression
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("net", [plain, joined])
 def test_poor_calibration_does_not_matter(net):

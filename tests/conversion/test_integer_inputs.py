@@ -36,6 +36,7 @@ def stock_error(model, x):
         return error(Artifact(converter.convert()), model, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("io", ["int8", "uint8"])
 def test_pictures_of_bytes_are_an_integer_input_with_a_code_for_every_value(io):
     model = pictures()

@@ -23,6 +23,7 @@ def logits(tiny_model):
     return keras.Sequential([*tiny_model.layers[:-1], keras.layers.Dense(3)])
 
 
+@pytest.mark.slow
 def test_it_learns_and_tells(logits, tiny_data):
     x, y = tiny_data
     lines = []

@@ -34,6 +34,7 @@ COUNTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize(("make", "shape", "expected"), COUNTED)
 def test_model_and_file_have_the_counted_macs(make, shape, expected, to_file):

@@ -94,6 +94,7 @@ def pair():
     return {n: k * RNG.normal(size=(24, 6)).astype("float32") for n, k in (("zeta", 1), ("alpha", 3))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "exporter", ["keras", pytest.param("tf_keras", marks=pytest.mark.legacy)]
 )  # as a user has it: of either Keras

@@ -62,6 +62,7 @@ def test_a_dead_layer_converts(net):
     assert any("only zeros" in note for note in artifact.metadata["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-7, 1e-12])
 def test_values_far_below_the_rest_convert(scale):
     model, x = built(residual)

@@ -17,6 +17,7 @@ def quantized(layer, shape, dtype="float32"):
     return model, plain
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("layer", "shape", "dtype"),

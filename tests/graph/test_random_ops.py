@@ -94,6 +94,7 @@ def test_the_plan_says_who_draws(x):
     assert "sampling" in [row.layer for row in compression.plan.rows if "draws random numbers" in row.action]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [L.LSTM, L.GRU, L.SimpleRNN])
 @pytest.mark.parametrize("mode", ["float32", "int8"])
 def test_recurrent_dropout_draws_nothing_at_inference(layer, mode):

@@ -43,6 +43,7 @@ def test_a_port_equals_its_original(tmp_path, old, difference, name):
         assert difference(model, load_model(path)) <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small"])
 def test_an_application_equals_its_original(tmp_path, old, difference, name):
     model = old(name)
@@ -70,6 +71,7 @@ def test_what_does_not_train_stays_so(old):
     assert len(found.get_layer("shared").trainable_weights) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.needs_keras("3.10")  # before, Keras does not read a layer as the activation of another one
 def test_a_port_trains_is_stored_and_comes_back(tmp_path, old):
     model = port(old("residual"))

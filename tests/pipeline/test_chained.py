@@ -57,6 +57,7 @@ def largest_steps(model, chain, x, y):
     return max(float((np.abs(a[s.name] - b[s.name]) / s.scale).max()) for s in whole.outputs)
 
 
+@pytest.mark.slow
 def test_codes_are_those_of_the_unsplit_file(residual, graph_models):
     """The ranges are the same and codes pass on as they are, so no step of rounding differs: 0 LSB."""
     model, x, chain = residual

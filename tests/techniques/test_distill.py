@@ -320,6 +320,7 @@ def agreement(teacher, student, x):
     return np.mean(np.argmax(teacher(x), -1) == np.argmax(student(x), -1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain", "jit", "eager", "mixed_float16", "session"])
 def test_a_student_without_labels_learns_its_teacher(points, form):
     """alpha=0 and labels that say nothing: what is learned can only be the teacher's."""

@@ -283,6 +283,7 @@ def test_policies_shared_layers_and_open_sizes():
     assert made(np.zeros((1, 5, 5, 16))).dtype == "float16"
 
 
+@pytest.mark.slow
 def test_a_new_model_trains_and_saves(tmp_path):
     model = net()
     made = tfc.LowRank(4, where="wide|two").apply(model)

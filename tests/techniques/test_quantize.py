@@ -170,6 +170,7 @@ def test_kinds_of_ranges_end_in_the_same_file(ranges, kind, fitted, points):
     assert artifact.is_integer and gap(compression, artifact, points[0]) <= 1.001
 
 
+@pytest.mark.slow
 def test_learned_ranges_are_moved_by_the_loss(fitted):
     def limits(rate):
         model, compression = fitted(tfc.Quantize(ranges="learned"), epochs=3, learning_rate=rate)

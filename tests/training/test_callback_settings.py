@@ -38,6 +38,7 @@ COMPILED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPILED)
 def test_compile_options(name, dense_net, points, laws):
     x, y = points

@@ -75,6 +75,7 @@ def test_a_base_that_is_unfrozen_for_a_second_fit_is_treated(points, recipe, fil
         file_agrees(compression, points[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", ["on_epoch_begin", "on_epoch_end", "on_train_batch_begin", "on_train_batch_end"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
 def test_a_base_that_is_unfrozen_inside_a_fit(points, event, is_first, laws):

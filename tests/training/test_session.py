@@ -118,6 +118,7 @@ def test_the_loss_curve_is_that_of_the_plain_model(make, recipe):
         np.testing.assert_array_equal(a, v.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "options"), [(dense, {"jit_compile": True}), (images, {"steps_per_execution": 2})])
 def test_a_session_and_the_callback_train_the_same(make, options):
     """In place or in wrappers: the same masks, clusters, ranges and weights."""
@@ -168,6 +169,7 @@ def test_data_set_the_ranges_before_the_first_step():
     assert all(high > low for low, high in first.found)
 
 
+@pytest.mark.slow
 def test_a_session_is_saved_half_way_and_goes_on(tmp_path):
     """Plain Keras saves it; after loading, masks, clusters, ranges and the place in the schedule are there."""
     recipe = [tfc.Prune(0.5), tfc.Cluster(4, begin=0.3), tfc.Quantize("int8")]

@@ -52,6 +52,7 @@ def test_statistics_that_are_not_finite_are_told(tiny_model, tiny_data):
         compression.convert(calibration=tiny_data[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_used", [False, True])
 def test_a_callback_with_a_dataset_is_deep_copied(points, dense_net, laws, is_used):
     """As KerasTuner does before each trial."""
