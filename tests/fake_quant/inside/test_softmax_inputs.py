@@ -83,6 +83,7 @@ SUMS_WITH_MASKS = {
     "the other way": lambda s, m: s + (1.0 - m) * -1e9,
     "both": lambda s, m: s * m + (m - 1.0) * 1e9,
     "in front": lambda s, m: (m * 1e9 - 1e9) + s / 3.0,
+    "numbers of NumPy": lambda s, m: s + (m * np.float32(1e9) - np.float32(1e9)),
     "selected": lambda s, m: ops.where(m > 0.5, s, -1e9),
 }
 

@@ -56,8 +56,8 @@ def _largest_constant(op: Any) -> float:
     """Returns the largest absolute value among the constants of a product; 0 where they are not known."""
     operand = getattr(op, "operand", None)
     known = call_arguments(op) if operand is None else [operand.value]
-    numbers = (np.abs(np.asarray(x)).max(initial=0.0) for x in known if isinstance(x, (int, float, np.ndarray)))
-    return float(max(numbers, default=0.0))
+    values = (np.asarray(x) for x in known if isinstance(x, int | float | np.ndarray | np.generic))
+    return float(max((np.abs(x).max(initial=0.0) for x in values if x.dtype.kind in "iuf"), default=0.0))
 
 
 def _is_first(call: Call, tensor: int) -> bool | None:

@@ -49,7 +49,7 @@ def cut(structure: Any, limit: float, constants: frozenset[int] = frozenset()) -
 def _cut(x: Any, limit: float, is_constant: bool):
     if isinstance(x, (int, float)):
         return x if isinstance(x, bool) or abs(x) <= limit else float(np.clip(x, -limit, limit))
-    if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.kind == "f":
         return np.clip(x, -limit, limit)
     if not isinstance(x, tf.Tensor) or not x.dtype.is_floating:
         return x
