@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.channels.criteria import channel_criterion as channel_criterion
     from tfcompress.conversion.convert import convert as convert
     from tfcompress.evaluate.compare import compare as compare
+    from tfcompress.evaluate.energy import energy as energy
     from tfcompress.export.loading import load_model as load_model
     from tfcompress.export.unconvertible import NotConvertible as NotConvertible
     from tfcompress.export.verify import NotFullyInteger as NotFullyInteger
@@ -102,6 +103,7 @@ _HOMES: dict[str, str | None] = {
     "criterion": "sparsity.criteria",
     "describe": "layer_table.lookup",
     "elementwise": "layer_table.activations",
+    "energy": "evaluate.energy",
     "load_model": "export.loading",
     "schedules": None,
     "slim": "tflite.optimizer.slim",

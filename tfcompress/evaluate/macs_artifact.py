@@ -40,7 +40,7 @@ def artifact_macs(artifact: Artifact) -> list[dict[str, Any]]:
     rows = []
     for op in main.ops:
         macs = _op_macs(main, op)
-        if op.name in _CONTROL:
+        if op.name in CONTROL:
             # The number of rounds, or the branch taken, is known at run time only.
             macs = None if has_nested else 0
         name = artifact.layer_of(op) or f"{op.name}:{op.index}"
@@ -112,6 +112,6 @@ _RULES: dict[str, Callable[[Shapes, tuple[int, ...]], int]] = {
     "UNIDIRECTIONAL_SEQUENCE_RNN": _recurrent(1, 2),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _recurrent(1, 2, 3, 4, 5, 6, 7, 8, 16),
 }
-_CONTROL = frozenset({"WHILE", "IF"})
+CONTROL = frozenset({"WHILE", "IF"})
 # Ops that do multiply, but that no current converter writes.
 _UNTOLD = frozenset({"BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN", "SVDF"})
