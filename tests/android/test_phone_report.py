@@ -88,6 +88,19 @@ def test_without_a_host_no_time_is_made_up(phone, artifacts):
     assert not any("host" in title for title in table.header) and "Host" not in table.note
 
 
+def test_energy_of_a_phone_is_shown_where_it_was_measured(phone, artifacts):
+    report = Report("Digits")
+    phone["int8"]["energy"] = {"joules": 0.00125, "source": "battery", "reason": None}
+    add_phone(report, phone, artifacts)
+    (table,) = report.sections
+    row = dict(zip(table.header, table.cells[0], strict=True))
+    assert row["uJ (coarse), phone"] == "1,250.0" and "whole phone by the counters of its battery" in table.note
+    phone["int8"]["energy"] = {"joules": None, "source": None, "reason": "the phone was charging"}
+    add_phone(report, phone, artifacts)
+    assert not any("uJ" in title for title in report.sections[1].header)
+    assert "not available here: the phone was charging" in report.sections[1].note
+
+
 def test_names_of_the_phone_are_shown_where_they_differ(phone, artifacts):
     report = Report("Digits")
     add_phone(report, phone, {"models/int8.tflite": artifacts["int8"]})

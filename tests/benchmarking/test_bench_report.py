@@ -71,6 +71,21 @@ def test_a_cool_complete_run_has_no_notes(phone_report):
     assert BenchReport(phone_report).text().endswith("128")
 
 
+def test_energy_of_a_phone_is_shown_with_what_it_is(phone_report):
+    host = json.loads(json.dumps(phone_report))
+    phone_report["results"][0]["energy"] = {"joules": 0.00125, "source": "battery", "reason": None}
+    text = BenchReport(phone_report).text()
+    assert "1,250.0" in text and "uJ" in text.splitlines()[2] and "battery, which are coarse" in text
+    table = bench_table([BenchReport(host), BenchReport(phone_report)], markdown=True)
+    assert "uJ |" in table.splitlines()[0] and "| 1,250.0 |" in table.splitlines()[3]
+    phone_report["results"][0]["energy"] = {"joules": None, "source": None, "reason": "the phone was charging"}
+    text = BenchReport(phone_report).text()
+    assert "not available here: the phone was charging." in text and "uJ" not in text
+    phone_report["results"][0]["energy"]["source"] = "guess"
+    with pytest.raises(ValueError, match=r"report.results\[0\].energy.source"):
+        BenchReport(phone_report)
+
+
 def test_reports_of_several_devices_stand_in_one_table(phone_report):
     other = json.loads(json.dumps(phone_report))
     other["device"]["name"] = "Phone 10"

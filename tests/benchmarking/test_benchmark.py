@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfcompress.benchmarking.bench_report import BenchReport
 from tfcompress.benchmarking.bench_schema import validate
 from tfcompress.benchmarking.benchmark import MODES, benchmark
+from tfcompress.benchmarking.timing import Stopwatch
 from tfcompress.tflite.artifact import Artifact
 
 pytestmark = pytest.mark.sampled(3)
@@ -34,6 +35,35 @@ def test_report_holds_every_measured_field(net_files):
         assert result["accelerator"] == {"requested": "cpu", "actual": "cpu", "reason": None}
     assert report.document["protocol"]["mode"] == "custom"
     assert report.line("int8").startswith("Inference timings in us: Init: ")
+
+
+def test_energy_of_the_processor_packages_is_counted_in_the_timed_blocks(net_files, tmp_path, monkeypatch):
+    counter = tmp_path / "intel-rapl:0" / "energy_uj"
+    counter.parent.mkdir()
+    for file, value in (("name", "package-0"), ("energy_uj", "0"), ("max_energy_range_uj", "1000000")):
+        (counter.parent / file).write_text(value)
+    monkeypatch.setattr("tfcompress.benchmarking.rapl.ROOT", tmp_path)
+    loop = Stopwatch.loop
+
+    def spend(watch, rule):  # each loop takes 0.3 J, the warm-up too; the counter begins again at 1 J
+        counter.write_text(str((int(counter.read_text()) + 300_000) % 1_000_000))
+        loop(watch, rule)
+
+    monkeypatch.setattr(Stopwatch, "loop", spend)
+    report = benchmark({"a": net_files[0], "b": net_files[1]}, **FAST, blocks=4, memory=False)
+    validate(report.document)
+    for result in report.results:
+        assert result["energy"] == {"joules": pytest.approx(4 * 0.3 / 20), "source": "rapl", "reason": None}
+    assert "uJ" in report.text().splitlines()[2] and "60,000.0" in report.text()
+    assert "processor packages, idle power included" in report.text()
+
+
+def test_no_energy_counters_are_told_with_the_reason(net_files, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfcompress.benchmarking.rapl.ROOT", tmp_path)
+    report = benchmark(list(net_files), **FAST, memory=False)
+    assert report.results[0]["energy"]["joules"] is None and report.results[0]["energy"]["source"] is None
+    assert report.text().count(f"not available here: {tmp_path} has no intel-rapl package") == 1
+    assert "uJ" not in report.text()
 
 
 def test_models_are_interleaved_and_the_order_is_recorded(net_files):

@@ -228,9 +228,11 @@ def test_inspect_a_file(int8, capsys):
     text = capsys.readouterr().out
     assert int8.summary() in text
     assert re.search(r"head +\d+ +[\d.]+%", text)
+    assert "Energy of one inference, estimated: " in text and "not for the battery of a phone" in text
     assert run("inspect", "int8.tflite", "--json") == DONE
     facts = json.loads(capsys.readouterr().out)
     assert facts["bytes"] == int8.size and facts["is_integer"] is True
+    assert facts["estimated_uj"] == tfc.energy(int8).uj > 0
     assert [row["layer"] for row in facts["kernels"]] == ["conv", "depthwise", "head"]
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcompress.benchmarking.bench_report import BenchReport
 from tfcompress.benchmarking.benchmark import benchmark
 from tfcompress.evaluate.compare import COLUMNS, compare
+from tfcompress.evaluate.energy import energy
 from tfcompress.tflite.artifact import Artifact
 
 
@@ -34,7 +36,7 @@ def test_rows_hold_what_the_files_do(small_net, files, net_images, targets):
     assert all(set(row) == {"name", *COLUMNS} for row in result.rows)
     original = result["original"]
     assert original["accuracy"] == 51 / 64 and original["agreement"] == 1.0
-    assert original["gap"] == 0.0 and original["p50_us"] is None
+    assert original["gap"] == 0.0 and original["p50_us"] is None and original["estimated_uj"] is None
     reference = small_net.predict(net_images, verbose=0)
     for name, artifact in files.items():
         outputs, row = artifact.predict(net_images), result[name]
@@ -44,6 +46,7 @@ def test_rows_hold_what_the_files_do(small_net, files, net_images, targets):
         assert (row["bytes"], row["gzip_bytes"]) == (artifact.size, artifact.gzip_size)
         assert row["macs"] == original["macs"] == 9 * 4 * 36 + 36 * 3
         assert row["parameters"] == original["parameters"] == small_net.count_params()
+        assert row["estimated_uj"] == energy(artifact).uj > 0
     assert result["float32"]["agreement"] == 1.0 and result["float32"]["gap"] < 1e-6
     assert 0.0 < result["int8"]["gap"] < 0.02
 
@@ -53,8 +56,12 @@ def test_an_artifact_can_be_the_original_and_is_timed(files, net_images, targets
     result = compare(files["float32"], {"int8": files["int8"]}, (net_images, targets), verbose=0)
     assert set(result.bench) == {"original", "int8"}
     for row in result.rows:
-        assert row["p50_us"] == result.bench[row["name"]]["latency"]["p50_us"] > 0
-    assert result["original"]["bytes"] == files["float32"].size and not result.notes
+        measured = result.bench[row["name"]]
+        assert row["p50_us"] == measured["latency"]["p50_us"] > 0
+        assert row["cpu_us"] == measured["cpu_us"] > 0
+        assert row["peak_bytes"] == measured["memory"]["peak_bytes"] > 0
+    assert result["original"]["bytes"] == files["float32"].size
+    assert "CPU us" in result.text() and "peak bytes" in result.text()
 
 
 def test_a_given_report_is_used(small_net, files, net_images):
@@ -62,6 +69,33 @@ def test_a_given_report_is_used(small_net, files, net_images):
     result = compare(small_net, files, net_images, latency=report, verbose=0)
     assert result["int8"]["p50_us"] == report["int8"]["latency"]["p50_us"]
     assert result["float32"]["p50_us"] is None and result.bench is report
+
+
+def test_measured_energy_of_a_report_is_shown_with_its_source(small_net, files, net_images):
+    document = benchmark({"int8": files["int8"]}, runs=5, min_seconds=0, memory=False, verbose=0).document
+    document["results"][0]["energy"] = {"joules": 0.00025, "source": "rapl", "reason": None}
+    result = compare(small_net, files, net_images, latency=BenchReport(document), verbose=0)
+    assert result["int8"]["measured_uj"] == pytest.approx(250.0) and result["float32"]["measured_uj"] is None
+    assert "measured uJ" in result.text() and "processor packages, idle power included" in result.text()
+    document["results"][0]["energy"] = {"joules": None, "source": None, "reason": "no counters"}
+    result = compare(small_net, files, net_images, latency=BenchReport(document), verbose=0)
+    assert "measured uJ" not in result.text() and "not available here: no counters" in result.text()
+
+
+def test_f1_stands_beside_accuracy_also_for_a_single_sigmoid():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, activation="sigmoid")])
+    artifact = Artifact(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    x = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    y = (np.arange(60) % 3 == 0).astype(np.int64)
+    result = compare(model, {"file": artifact}, (x, y), **QUIET)
+    said = model.predict(x, verbose=0)[:, 0] > 0.5
+    hits, misses, others = np.sum(said & (y == 1)), np.sum(said != (y == 1)), np.sum(~said & (y == 0))
+    expected = np.mean([2 * hits / (2 * hits + misses), 2 * others / (2 * others + misses)])
+    assert 0 < said.sum() < 60
+    for row in result.rows:
+        assert row["macro_f1"] == pytest.approx(expected) and row["accuracy"] == np.mean(said == y)
+    assert "| model | accuracy | macro F1 |" in result.markdown()
 
 
 def test_tables_show_what_there_is(small_net, files, net_images, targets):

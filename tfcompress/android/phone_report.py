@@ -8,11 +8,11 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tfcompress.benchmarking.bench_report import BenchReport, notes_of, setting_of
+from tfcompress.benchmarking.bench_report import BenchReport, energy_uj, notes_of, setting_of
 from tfcompress.report.report import Report
 from tfcompress.tflite.artifact import Artifact
 
-_DECIMALS = {**dict.fromkeys(("p50", "p90", "init", "first", "host"), 1), "top1": 4, "agreement": 4}
+_DECIMALS = {**dict.fromkeys(("p50", "p90", "init", "first", "energy", "host"), 1), "top1": 4, "agreement": 4}
 _NAMED = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
 
 
@@ -91,6 +91,8 @@ def add_phone(
     columns = {key: title if key == "name" else f"{title}, phone" for key, title in columns.items()}
     if any(row["top1"] is not None for row in rows):  # on the samples that the app carries
         columns |= {"samples": "samples, phone", "top1": "top-1, phone", "agreement": "agreement, phone"}
+    if any(row["energy"] is not None for row in rows):
+        columns["energy"] = "uJ (coarse), phone"
     if host is not None:
         columns["host"] = "p50 us, host"
     others = [result["name"] for result in phone.results if result["sha256"] not in names]
@@ -114,5 +116,6 @@ def _row(result: dict[str, Any], name: str, host: Mapping[str, float]) -> dict[s
         "init": float(result["init_us"]),
         "first": float(result["first_us"]),
         **{key: result.get(key) for key in ("samples", "top1", "agreement")},
+        "energy": energy_uj(result),
         "host": host.get(name),
     }

@@ -33,6 +33,11 @@ _HEADER = (
     "peak bytes",
     "runs",
 )
+_ENERGY = "uJ"  # a column only where something was measured
+_SOURCES = {
+    "rapl": "the processor packages, idle power included (RAPL)",
+    "battery": "the whole phone by the counters of its battery, which are coarse",
+}
 
 
 class BenchReport:
@@ -160,8 +165,9 @@ class BenchReport:
             raise ValueError(f"{fspath(path)}: {error}") from error
 
     def _page(self, table: Any) -> str:
-        rows = [_row(result, result["name"]) for result in self.results]
-        parts = [setting_of(self.document), table(_HEADER, rows), *notes_of(self.document)]
+        has_energy = _has_energy([self])
+        rows = [_row(result, result["name"], has_energy) for result in self.results]
+        parts = [setting_of(self.document), table(_header(has_energy), rows), *notes_of(self.document)]
         return "\n\n".join(parts)
 
 
@@ -187,19 +193,41 @@ def bench_table(reports: Sequence[BenchReport], markdown: bool = False) -> str:
     """
     if not reports:
         raise ValueError("bench_table: give at least one report. Received: none.")
-    rows = []
+    rows, has_energy = [], _has_energy(reports)
     for report in reports:
         device = report.document["device"]["name"]
         for result in report.results:
-            name, *cells = _row(result, result["name"])
+            name, *cells = _row(result, result["name"], has_energy)
             rows.append([name, device, result["accelerator"]["actual"], *cells])
-    header = (_HEADER[0], "device", "on", *_HEADER[1:])
+    header = (_HEADER[0], "device", "on", *_header(has_energy)[1:])
     named = [(inline(report.document["device"]["name"]), report.document) for report in reports]
     notes = [f"{device}: {note}" for device, document in named for note in notes_of(document)]
     return "\n\n".join([(markdown_table if markdown else text_table)(header, rows), *notes])
 
 
-def _row(result: dict[str, Any], name: str) -> list[str]:
+def _has_energy(reports: Sequence[BenchReport]) -> bool:
+    return any(energy_uj(result) is not None for report in reports for result in report.results)
+
+
+def _header(has_energy: bool) -> tuple[str, ...]:
+    return (*_HEADER, _ENERGY) if has_energy else _HEADER
+
+
+def energy_uj(result: dict[str, Any]) -> float | None:
+    """Returns the measured energy of one inference in microjoules; None where it was not measured.
+
+    Args:
+        result: One model's entry of a report.
+
+    Example:
+        >>> energy_uj({"energy": {"joules": 0.25, "source": "rapl", "reason": None}}), energy_uj({})
+        (250000.0, None)
+    """
+    joules = result.get("energy", {}).get("joules")
+    return None if joules is None else joules * 1e6
+
+
+def _row(result: dict[str, Any], name: str, has_energy: bool) -> list[str]:
     latency = result["latency"]
     figures = [
         result["bytes"],
@@ -209,6 +237,7 @@ def _row(result: dict[str, Any], name: str) -> list[str]:
         result.get("cpu_us"),
         result["memory"]["peak_bytes"],
         latency["n"],
+        *([energy_uj(result)] if has_energy else []),
     ]
     return [name, *(number(figure) for figure in figures)]
 
@@ -265,4 +294,22 @@ def notes_of(document: dict[str, Any], memory: bool = True) -> list[str]:
         notes.append(f"The device was hot ({said}); the times are not those of a cool one.")
     if conditions.get("battery_saver_before") or conditions.get("battery_saver_after"):
         notes.append("Battery saver was on; the times are not those of normal use.")
-    return [inline(note) for note in notes]
+    return [inline(note) for note in [*notes, *energy_notes(document)]]
+
+
+def energy_notes(document: dict[str, Any]) -> list[str]:
+    """Returns what measured energies are of, and once for each reason why there are none.
+
+    Args:
+        document: A report that fits the schema.
+
+    Returns:
+        Sentences; none for a report without a word on energy.
+    """
+    found = [result["energy"] for result in document["results"] if "energy" in result]
+    sources = dict.fromkeys(each["source"] for each in found if each["joules"] is not None)
+    reasons = dict.fromkeys(each["reason"] for each in found if each["joules"] is None and each["reason"])
+    return [
+        *(f"Energy ({_ENERGY} for each inference) is that of {_SOURCES[each]}." for each in sources if each),
+        *(f"Measured energy is not available here: {reason}." for reason in reasons),
+    ]

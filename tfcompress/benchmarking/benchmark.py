@@ -16,6 +16,7 @@ from tfcompress.benchmarking.bench_schema import SCHEMA_NAME
 from tfcompress.benchmarking.environment import host_facts
 from tfcompress.benchmarking.memory import PeakMemory, peak_memory
 from tfcompress.benchmarking.named_artifacts import Artifacts, lineup
+from tfcompress.benchmarking.rapl import PowerMeter
 from tfcompress.benchmarking.timing import LoopRule, Stopwatch, statistics
 from tfcompress.text.log import Progress
 from tfcompress.tflite.artifact import Artifact, Samples
@@ -47,12 +48,14 @@ def benchmark(
     seed: int = 0,
     verbose: int = 1,
 ) -> BenchReport:
-    """Measures latency, start-up, processor time and peak memory of one or several artifacts.
+    """Measures latency, start-up, processor time, energy and peak memory of one or several artifacts.
 
     Each model runs while `(run < runs or now < min_seconds) and now <= max_seconds`, where `now` is
     the time its own runs took: the rule of LiteRT's `benchmark_model`, whose defaults are the
     first three arguments. The timed region is the run alone; copying the input in is timed apart.
-    Figures of the longer modes are in `MODES`: `benchmark(artifact, **MODES["standard"])`.
+    Figures of the longer modes are in `MODES`: `benchmark(artifact, **MODES["standard"])`. Energy is
+    that of the whole processor package (RAPL counters) over the timed blocks, copying in and idle
+    power included, where Linux shows it; elsewhere the report has the reason.
 
     Args:
         artifacts: An `Artifact`, path or bytes; a list of them; or a dictionary by name.
@@ -154,6 +157,7 @@ class _Entrant:
     init_us: float
     warmup: Stopwatch
     timed: Stopwatch
+    meter: PowerMeter
 
 
 def _load(
@@ -181,7 +185,7 @@ def _load(
         except ValueError as error:
             raise ValueError(f"benchmark: {name}: {error}") from error
         watches = [Stopwatch(copy_in, runner.interpreter.invoke) for _ in range(2)]
-        entrants.append(_Entrant(name, artifact, init_us, *watches))
+        entrants.append(_Entrant(name, artifact, init_us, *watches, PowerMeter()))
     return entrants
 
 
@@ -241,7 +245,8 @@ def _interleave(entrants: list[_Entrant], protocol: _Protocol, say: Progress) ->
         for entrant in entrants[first:] + entrants[:first]:
             time.sleep(protocol.pause_seconds)
             before = len(entrant.timed.run_ns)
-            entrant.timed.loop(rule)
+            with entrant.meter:
+                entrant.timed.loop(rule)
             if len(entrant.timed.run_ns) > before:
                 order.append(entrant.name)
     return order
@@ -256,6 +261,7 @@ def _peak(artifact: Artifact, threads: int, xnnpack: bool, memory: bool) -> Peak
 def _result(entrant: _Entrant, threads: int, xnnpack: bool, peak: PeakMemory) -> dict[str, Any]:
     warm, timed = entrant.warmup.run_us, entrant.timed
     count = len(timed.run_ns)
+    spent = entrant.meter.per_run(count)
     return {
         "name": entrant.name,
         "sha256": entrant.artifact.sha256,
@@ -269,6 +275,11 @@ def _result(entrant: _Entrant, threads: int, xnnpack: bool, peak: PeakMemory) ->
         "latency": statistics(timed.run_us),
         "copy_in_us": timed.copy_ns / count / 1000.0,
         "cpu_us": timed.cpu_ns / count / 1000.0,
+        "energy": {
+            "joules": spent.joules,
+            "source": None if spent.joules is None else "rapl",
+            "reason": spent.reason,
+        },
         "memory": {
             "peak_bytes": peak.peak_bytes,
             "process_bytes": peak.process_bytes,

@@ -29,7 +29,7 @@ class PowerMeter:
     """Adds up the energy of the processor packages over blocks of runs: `with meter: run()`.
 
     Args:
-        root: Folder of the power zones; another one for tests.
+        root: Folder of the power zones; None takes `ROOT`.
 
     Example:
         >>> meter = PowerMeter(Path("/nowhere"))
@@ -39,13 +39,13 @@ class PowerMeter:
         True
     """
 
-    def __init__(self, root: Path = ROOT):
+    def __init__(self, root: Path | None = None):
         self._joules = 0.0
         self._before: list[int] = []
         self._zones: list[Path] = []
         self._spans: list[int] = []
         self._reason: str | None = None
-        self._try(lambda: self._find(root))
+        self._try(lambda: self._find(ROOT if root is None else root))
 
     def __enter__(self) -> "PowerMeter":
         """Reads the counters."""

@@ -20,6 +20,7 @@ _COLUMNS = (
     ("file", "file"),
     ("what", "name"),
     ("accuracy", "accuracy"),
+    ("macro F1", "macro_f1"),
     ("bytes", "bytes"),
     ("zipped", "gzip_bytes"),
     ("zeros", "sparsity"),
@@ -64,11 +65,11 @@ def _figures(result, files) -> list[dict]:
 def _card(result, files) -> str:
     cells = []
     for row in _figures(result, files):
-        shown = [row[key] for _, key in _COLUMNS]
-        shown[2] = f"{row['accuracy']:.2%}"
-        shown[3], shown[4] = f"{row['bytes']:,}", f"{row['gzip_bytes']:,}"
-        shown[5] = f"{row['sparsity']:.1%}"
-        cells.append(shown)
+        shown = {key: row[key] for _, key in _COLUMNS}
+        shown |= {key: f"{row[key]:.2%}" for key in ("accuracy", "macro_f1")}
+        shown |= {key: f"{row[key]:,}" for key in ("bytes", "gzip_bytes")}
+        shown["sparsity"] = f"{row['sparsity']:.1%}"
+        cells.append(list(shown.values()))
     table = markdown_table([title for title, _ in _COLUMNS], cells)
     count, tested = result.comparison.rows[-1]["parameters"], f"{len(result.digits.x_test):,}"
     same = f"{result.same_class:,}"

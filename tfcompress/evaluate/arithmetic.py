@@ -53,6 +53,7 @@ _REDUCING = frozenset(
 _BIASES = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "CONV_3D": 2}
 _BIASES |= {"TRANSPOSE_CONV": 3, "CONV_3D_TRANSPOSE": 3}
 _DATA_LAST = frozenset({"TRANSPOSE_CONV", "CONV_3D_TRANSPOSE"})  # (shape, kernel, data)
+_SUMMED = {"int16": "int64"}  # the type of a sum of products without a bias, by that of the data; else int32
 _SUMS = frozenset({"ADD", "SUB", "ADD_N"})
 
 
@@ -92,9 +93,9 @@ def _products(op: Op, inputs: Inputs, output: Tensor, macs: int, typed: Callable
         total = typed(output)
         counts[f"{_named(typed(kernel))} mult"] += macs
     else:
-        wide = _bits(data) == 16
-        total = bias.dtype if bias is not None and not bias.is_float else "int64" if wide else "int32"
-        counts["int16x8 mult" if wide and _bits(kernel) == 8 else f"int{_bits(kernel)} mult"] += macs
+        total = _SUMMED.get(data.dtype, "int32") if bias is None or bias.is_float else bias.dtype
+        a, b = _bits(data.dtype), _bits(kernel.dtype)
+        counts[f"int{a}x{b} mult" if a != b and not data.is_float else f"int{b} mult"] += macs
     counts[f"{_named(total)} add"] += macs
     if data.is_float and not kernel.is_float:  # dynamic range: scaled to int8 and back while it runs
         real = _named(typed(data))
@@ -127,7 +128,7 @@ def _by_value(op: Op, inputs: Inputs, output: Tensor, typed: Callable[[Tensor], 
     if read.is_float or output.is_float:
         real = _named(typed(read if read.is_float else output))
         return Counter({f"{real} mult": mults * number, f"{real} add": adds * number})
-    own = f"int{_bits(read)}"
+    own = f"int{_bits(read.dtype)}"
     if op.name in _FUNCTIONS and output.scale is not None:
         return Counter({f"{own} add": number})  # a table with a value for each code
     terms = [tensor for tensor in inputs if tensor is not None and tensor.scale is not None]
@@ -151,9 +152,9 @@ def _values(tensor: Tensor) -> int:
     return math.prod(tensor.shape)
 
 
-def _bits(tensor: Tensor) -> int:
+def _bits(dtype: str) -> int:
     """Returns the width that the processor computes in: packed codes are widened to 8 bits."""
-    found = re.search(r"int(\d+)", tensor.dtype)
+    found = re.search(r"int(\d+)", dtype)
     return max(8, int(found[1])) if found else 8
 
 

@@ -1,4 +1,4 @@
-"""Compares a model with its artifacts in one table: accuracy, agreement, bytes, sparsity, MACs and latency."""
+"""Compares a model with its artifacts in one table: accuracy, agreement, bytes, sparsity, MACs, energy and latency."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfcompress.benchmarking.bench_report import BenchReport
+from tfcompress.benchmarking.bench_report import BenchReport, energy_notes, energy_uj
 from tfcompress.benchmarking.benchmark import benchmark
 from tfcompress.benchmarking.named_artifacts import ArtifactLike, Artifacts, lineup
+from tfcompress.evaluate.energy import energy
+from tfcompress.evaluate.energy_table import HOROWITZ_2014
 from tfcompress.evaluate.macs import macs
 from tfcompress.evaluate.scores import accuracy, classes, labels, macro_f1, mean_gap
 from tfcompress.evaluate.sizes import count_sizes
@@ -34,7 +36,11 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "sparsity": ("sparsity", 4),
     "macs": ("MACs", 0),
     "parameters": ("parameters", 0),
+    "estimated_uj": ("estimated uJ", 4),
+    "measured_uj": ("measured uJ", 1),
     "p50_us": ("p50 us", 1),
+    "cpu_us": ("CPU us", 1),
+    "peak_bytes": ("peak bytes", 0),
 }
 
 
@@ -46,7 +52,7 @@ class Comparison:
         rows: One dictionary per model, the original first: `name` and the keys of `COLUMNS`.
             Fractions are 0..1; a value that does not apply is None.
         notes: Notes on the values, one sentence each.
-        bench: The benchmark behind `p50_us`, or None.
+        bench: The benchmark behind `p50_us`, `cpu_us`, `peak_bytes` and `measured_uj`, or None.
     """
 
     rows: list[dict[str, Any]]
@@ -118,8 +124,8 @@ def compare(
         data: `(x, y)` or `x` alone, x in real values of shape (n, ...), a dictionary by input name,
             or a list in the order of the inputs; or a batched `tf.data.Dataset` of these. y holds
             class numbers or one-hot rows; other values are taken as targets of a regression.
-        latency: Whether to measure latency (about two seconds per artifact); or a `BenchReport` in
-            which the artifacts have the same names.
+        latency: Whether to measure latency, processor time, energy and peak memory (about two and a
+            half seconds per artifact); or a `BenchReport` in which the artifacts have the same names.
         threads: Threads of the interpreter.
         output: Name of the output to judge; needed where there are several.
         threshold: Where a single score becomes class 1; 0.5 for probabilities, 0 for logits.
@@ -128,7 +134,9 @@ def compare(
     Returns:
         A row per model: accuracy and macro F1 (regression: mean absolute error), agreement of the
         class with the original (regression: None), mean absolute gap to the original's outputs,
-        bytes, gzip bytes, sparsity of the kernels, MACs, parameters, median latency.
+        bytes, gzip bytes, sparsity of the kernels, MACs, parameters; of files also the energy of one
+        inference as `tfc.energy` estimates it and as the processor's counters tell it, median
+        latency, processor time and peak memory.
 
     Raises:
         TypeError: If `original` or an artifact is of another kind.
@@ -158,11 +166,13 @@ def compare(
         outputs = _outputs(name, model, x, output, threads)
         reference = outputs if reference is None else reference
         scores = _scores(name, outputs, reference, y, threshold)
-        rows.append({"name": name, **scores, **_sizes(name, model, notes), "p50_us": None})
+        rows.append({"name": name, **scores, **_sizes(name, model, notes)})
     bench = _latency(latency, models, x, threads, verbose)
-    for row in rows if bench else ():
-        if row["name"] in bench:
-            row["p50_us"] = bench[row["name"]]["latency"]["p50_us"]
+    for row in rows:
+        row.update(_measured(bench, row["name"]))
+    if any(row["estimated_uj"] is not None for row in rows):
+        notes.append(HOROWITZ_2014.note)
+    notes += [] if bench is None else energy_notes(bench.document)
     if isinstance(models["original"], keras.Model):
         notes.append("Bytes of the original are those of its weights, without the graph.")
     return Comparison(rows, notes, bench)
@@ -284,12 +294,12 @@ def _scores(
 
 
 def _sizes(name: str, model: keras.Model | Artifact, notes: list[str]) -> dict[str, Any]:
-    held = count_sizes(model)
+    held, count, estimate = count_sizes(model), None, None
     try:
         count = macs(model)
+        estimate = energy(model).uj if isinstance(model, Artifact) else None
     except ValueError as error:
         # A loop, a custom layer or an open dimension: the other columns still hold.
-        count = None
         notes.append(f"{name}: {error}")
     return {
         "bytes": held.size,
@@ -297,6 +307,20 @@ def _sizes(name: str, model: keras.Model | Artifact, notes: list[str]) -> dict[s
         "sparsity": held.sparsity,
         "macs": count,
         "parameters": held.parameters,
+        "estimated_uj": estimate,
+    }
+
+
+def _measured(bench: BenchReport | None, name: str) -> dict[str, float | None]:
+    """Returns the figures of a model in a benchmark; None each where it is not in there."""
+    if bench is None or name not in bench:
+        return dict.fromkeys(("measured_uj", "p50_us", "cpu_us", "peak_bytes"))
+    result = bench[name]
+    return {
+        "measured_uj": energy_uj(result),
+        "p50_us": result["latency"]["p50_us"],
+        "cpu_us": result.get("cpu_us"),
+        "peak_bytes": result["memory"]["peak_bytes"],
     }
 
 
@@ -312,4 +336,4 @@ def _latency(
     if not latency:
         return None
     timed = {name: model for name, model in models.items() if isinstance(model, Artifact)}
-    return benchmark(timed, data=x, threads=threads, memory=False, verbose=verbose)
+    return benchmark(timed, data=x, threads=threads, verbose=verbose)

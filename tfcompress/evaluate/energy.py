@@ -64,14 +64,6 @@ class Energy:
             total.update(row["operations"])
         return dict(total)
 
-    @property
-    def note(self) -> str:
-        """What the figures are, and what they are not."""
-        return (
-            f"Estimated with the table of {self.table.name} ({self.table.source}): "
-            "for comparing files, not for the battery of a phone."
-        )
-
     def __str__(self) -> str:
         """Returns the same as `text()`."""
         return self.text()
@@ -85,7 +77,7 @@ class Energy:
         keys = ("weight_bytes", "activation_bytes", "operations_pj", "memory_pj", "pj")
         cells = [[row["name"], row["op"], *(number(row[key]) for key in keys)] for row in self.rows]
         header = ["layer", "op", "weight bytes", "activation bytes", "operations pJ", "memory pJ", "pJ"]
-        return "\n\n".join([head, text_table(header, cells), self.note])
+        return "\n\n".join([head, text_table(header, cells), self.table.note])
 
 
 def energy(file: ArtifactLike, half: bool = False, table: EnergyTable | None = None) -> Energy:

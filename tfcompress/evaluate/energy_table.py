@@ -34,6 +34,14 @@ class EnergyTable:
     memories: tuple[tuple[str, int | None, float], ...]
     access_bytes: int
 
+    @property
+    def note(self) -> str:
+        """What figures made with the table are, and what they are not."""
+        return (
+            f"Estimated energy: operations and memory traffic of one inference by the table of {self.name} "
+            f"({self.source}); for comparing files, not for the battery of a phone."
+        )
+
     def operation_pj(self, name: str) -> float:
         """Returns the energy of one operation.
 

@@ -23,12 +23,17 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 
 
 def _artifact(path: str) -> tuple[dict, str]:
+    from tfcompress.evaluate.energy import energy
     from tfcompress.evaluate.kernels import kernel_table, range_table
     from tfcompress.text.table import number, text_table
     from tfcompress.tflite.artifact import Artifact
 
     artifact = Artifact.load(path)
     kernels, ranges = kernel_table(artifact), range_table(artifact)
+    try:
+        estimate = energy(artifact)
+    except ValueError:  # a loop, or a custom operation: all else still holds
+        estimate = None
     facts = {
         "bytes": artifact.size,
         "gzip_bytes": artifact.gzip_size,
@@ -39,6 +44,7 @@ def _artifact(path: str) -> tuple[dict, str]:
         "ops": artifact.ops_table(),
         "kernels": kernels,
         "ranges": ranges,
+        "estimated_uj": None if estimate is None else estimate.uj,
         "metadata": artifact.metadata,
     }
     parts = [artifact.summary()]
@@ -53,6 +59,8 @@ def _artifact(path: str) -> tuple[dict, str]:
     if ranges:
         cells = [[row["name"], f"{row['low']:.4g}", f"{row['high']:.4g}"] for row in ranges]
         parts.append(text_table(["activation", "lowest", "highest"], cells))
+    if estimate is not None:
+        parts.append(f"Energy of one inference, estimated: {estimate.uj:.3g} uJ\n{estimate.table.note}")
     return facts, "\n\n".join(parts)
 
 
@@ -106,8 +114,9 @@ COMMAND = Command(
     most=1,
     detail="""
 For a .tflite file: sizes, inputs and outputs, each op with its types and the layer it came from,
-zeros and distinct values of each kernel, range of each activation. For a Keras model (.keras, .h5,
-SavedModel): each layer, which of its weights can be compressed, and whether it becomes integer.
+zeros and distinct values of each kernel, range of each activation, an estimate of the energy of one inference.
+For a Keras model (.keras, .h5, SavedModel): each layer, which of its weights can be compressed, and
+whether it becomes integer.
 """,
     examples=("tfcompress inspect int8.tflite", "tfcompress inspect model.keras --json"),
     define=_define,

@@ -1,6 +1,7 @@
 package org.tfcompress.demo
 
 import android.content.Intent
+import android.os.BatteryManager
 import android.os.PowerManager
 import android.view.View
 import android.view.ViewGroup
@@ -146,6 +147,42 @@ class BenchScreenTest {
         assertEquals("Start anyway", a.text(R.id.start))
         a.click(R.id.start)
         assertTrue(a.text(R.id.results_about), "Marked:" in a.text(R.id.results_about))
+    }
+
+    /** The phone as its battery tells it: at 4 V, drawing [milliamperes], with or without a cable. */
+    private fun battery(milliamperes: Long, plugged: Int) {
+        val manager = rig.app.getSystemService(BatteryManager::class.java)
+        shadowOf(manager).setLongProperty(BatteryManager.BATTERY_PROPERTY_CURRENT_NOW, -1000 * milliamperes)
+        val said = Intent(Intent.ACTION_BATTERY_CHANGED)
+            .putExtra(BatteryManager.EXTRA_VOLTAGE, 4000)
+            .putExtra(BatteryManager.EXTRA_PLUGGED, plugged)
+        @Suppress("DEPRECATION")
+        rig.app.sendStickyBroadcast(said)
+    }
+
+    @Test
+    fun `energy is told after a long run on battery, as a coarse figure`() {
+        battery(500, plugged = 0)
+        val a = rig.open(R.id.nav_bench)
+        assertFalse("energy" in a.text(R.id.mode_about))
+        a.click(R.id.start)
+        assertFalse("too short a run", "battery" in a.text(R.id.results_about))
+        a.view<RadioGroup>(R.id.modes).check(R.id.mode_thorough)
+        assertTrue(a.text(R.id.mode_about), "energy too, coarsely" in a.text(R.id.mode_about))
+        a.click(R.id.start)
+        assertTrue(a.text(R.id.results_about), "by the counters of the battery: coarse" in a.text(R.id.results_about))
+        val row = a.results().first()
+        row.performClick()
+        // A run and its copy take a little over a millisecond, at 2 W.
+        assertTrue(row.words(), Regex("Energy, coarse\n2\.0\d mJ").containsMatchIn(row.words()))
+        a.click(R.id.share_json)
+        val report = checkNotNull(a.shared().getStringExtra(Intent.EXTRA_TEXT))
+        assertEquals(4, Regex("\"source\": ?\"battery\"").findAll(report).count())
+        battery(500, plugged = BatteryManager.BATTERY_PLUGGED_USB)
+        a.click(R.id.start)
+        assertFalse(a.results().any { it.also(View::performClick).words().contains("mJ") })
+        a.click(R.id.share_json)
+        assertTrue("the phone was charging" in checkNotNull(a.shared().getStringExtra(Intent.EXTRA_TEXT)))
     }
 
     @Test

@@ -58,8 +58,10 @@ class BenchScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, 
     private fun aboutMode() {
         val mode = mode()
         val seconds = mode.minSeconds.toInt()
-        find<TextView>(R.id.mode_about).text =
-            resources.getQuantityString(R.plurals.mode_about, seconds, figures.count(mode.runs.toLong()), seconds)
+        val runs = figures.count(mode.runs.toLong())
+        val text = resources.getQuantityString(R.plurals.mode_about, seconds, runs, seconds)
+        val energy = if (mode.measuresEnergy) resources.getString(R.string.mode_energy) else null
+        find<TextView>(R.id.mode_about).text = listOfNotNull(text, energy).joinToString(" ")
     }
 
     private fun fill(found: Shelf) {
@@ -113,7 +115,9 @@ class BenchScreen(activity: MainActivity, parent: ViewGroup) : Screen(activity, 
     private fun about(report: BenchReport): String {
         val runtime = "${report.runtime.name} ${report.runtime.version}"
         val text = resources.getString(R.string.results_about, report.device.name, report.device.system, runtime)
-        return if (report.marked) "$text ${resources.getString(R.string.results_marked)}" else text
+        val marked = if (report.marked) resources.getString(R.string.results_marked) else null
+        val energy = if (report.hasEnergy) resources.getString(R.string.results_energy) else null
+        return listOfNotNull(text, marked, energy).joinToString(" ")
     }
 
     private fun results(state: BenchState.Done) {

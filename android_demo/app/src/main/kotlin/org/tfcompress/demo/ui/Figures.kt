@@ -21,6 +21,11 @@ class Figures(private val resources: Resources) {
     /** Three digits or so: 0.8, 41, 1,240 us. */
     fun micros(value: Double): String = resources.getString(R.string.micros, number(value, if (value < 10) 1 else 0))
 
+    /** Two digits behind the point below ten: 0.84, 12 mJ. */
+    fun millijoules(joules: Double): String = (joules * 1000).let {
+        resources.getString(R.string.millijoules, number(it, if (it < 10) 2 else 0))
+    }
+
     fun size(bytes: Long): String = if (bytes < 1000) {
         resources.getString(R.string.bytes, count(bytes))
     } else {

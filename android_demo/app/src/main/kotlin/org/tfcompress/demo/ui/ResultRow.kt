@@ -57,6 +57,7 @@ class ResultRow(
             R.string.fact_first to figures.micros(result.firstUs),
             R.string.fact_copy to figures.micros(result.copyInUs),
             result.nativeHeapBytes?.let { R.string.fact_heap to figures.size(it) },
+            result.energy.joules?.let { R.string.fact_energy to figures.millijoules(it) },
             agreement?.let { R.string.fact_agreement to figures.percent(it) },
             R.string.fact_engine to figures.engine(result.info)
         )

@@ -4,6 +4,7 @@ import android.os.Debug
 import java.time.temporal.ChronoUnit
 import java.util.concurrent.atomic.AtomicBoolean
 import org.tfcompress.demo.Parts
+import org.tfcompress.demo.core.bench.BatteryReading
 import org.tfcompress.demo.core.bench.BenchHost
 import org.tfcompress.demo.core.bench.BenchMode
 import org.tfcompress.demo.core.bench.BenchProtocol
@@ -99,6 +100,8 @@ class Benchmark(
         override val clock = parts.clock
 
         override fun nativeHeapBytes(): Long = Debug.getNativeHeapAllocatedSize()
+
+        override fun battery(): BatteryReading? = phone.battery()
 
         override fun pause(seconds: Double) = parts.pause((seconds * 1000).toLong())
 

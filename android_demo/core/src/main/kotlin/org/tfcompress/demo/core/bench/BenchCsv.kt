@@ -5,7 +5,7 @@ object BenchCsv {
     private val HEADER = listOf(
         "model", "sha256", "bytes", "requested", "actual", "threads", "xnnpack", "init_us", "first_us", "n",
         "mean_us", "std_us", "min_us", "max_us", "p50_us", "p90_us", "p95_us", "p99_us", "copy_in_us",
-        "native_heap_bytes", "top1", "agreement", "device", "system", "runtime", "created"
+        "native_heap_bytes", "energy_j", "top1", "agreement", "device", "system", "runtime", "created"
     )
 
     fun write(report: BenchReport): String = buildString {
@@ -20,7 +20,7 @@ object BenchCsv {
             result.name, result.plain.sha256, result.plain.bytes, info.requested.accelerator.id, info.actual.id,
             info.requested.threads, info.requested.xnnpack, info.initMicros, result.firstUs, stats.n,
             stats.meanUs, stats.stdUs, stats.minUs, stats.maxUs, stats.p50Us, stats.p90Us, stats.p95Us, stats.p99Us,
-            result.copyInUs, result.nativeHeapBytes, report.scores?.top1(result.name),
+            result.copyInUs, result.nativeHeapBytes, result.energy.joules, report.scores?.top1(result.name),
             report.scores?.agreement(result.name), report.device.name, report.device.system,
             "${report.runtime.name} ${report.runtime.version}", report.created
         )

@@ -4,7 +4,10 @@ package org.tfcompress.demo.core.bench
 enum class BenchMode(val id: String, val runs: Int, val minSeconds: Double) {
     QUICK("quick", 50, 1.0),
     STANDARD("standard", 128, 10.0),
-    THOROUGH("thorough", 1024, 60.0)
+    THOROUGH("thorough", 1024, 60.0);
+
+    /** Whether each model runs long enough for the counters of a battery. */
+    val measuresEnergy: Boolean get() = minSeconds >= BatteryMeter.LEAST_SECONDS
 }
 
 /** When a loop of runs ends: `while (done < runs or now < min) and now <= max`, as in `benchmark_model`. */

@@ -22,6 +22,9 @@ class BenchReport(
     /** Whether the phone was hot or saved battery, so that the figures are not those of normal use. */
     val marked: Boolean get() = listOf(before, after).any { it.hot || it.batterySaver == true }
 
+    /** Whether the battery told the energy of a model. */
+    val hasEnergy: Boolean get() = run.results.any { it.energy.joules != null }
+
     fun toJson(): String = JsonText.write(
         jsonObject(
             "schema" to "tfcompress.bench/1",
@@ -70,6 +73,11 @@ class BenchReport(
         "warmup" to mapOf("n" to result.warmupRuns, "mean_us" to result.warmupMeanUs),
         "latency" to latency(result.latency),
         "copy_in_us" to result.copyInUs,
+        "energy" to mapOf(
+            "joules" to result.energy.joules,
+            "source" to if (result.energy.joules == null) null else "battery",
+            "reason" to result.energy.reason
+        ),
         "memory" to mapOf(
             "peak_bytes" to null,
             "native_heap_bytes" to result.nativeHeapBytes,

@@ -21,6 +21,9 @@ interface BenchHost {
     /** Bytes of the native heap in use, or null where that can't be told. */
     fun nativeHeapBytes(): Long?
 
+    /** What the battery says now, or null where the device tells nothing. */
+    fun battery(): BatteryReading?
+
     fun pause(seconds: Double)
 
     /** Polled between runs. */
@@ -40,7 +43,8 @@ class BenchResult(
     val warmupMeanUs: Double,
     val latency: LatencyStats,
     val copyInUs: Double,
-    val nativeHeapBytes: Long?
+    val nativeHeapBytes: Long?,
+    val energy: BatteryEnergy
 )
 
 /** A whole benchmark: results in the order given, and the order in which timed blocks ran. */
@@ -54,6 +58,7 @@ class BenchRunner(private val host: BenchHost) {
     private class Entrant(val subject: BenchSubject, val engine: InferenceEngine, val heap: Long?, host: BenchHost) {
         val warmup = Stopwatch(engine, subject.input, host.clock) { host.stopped() }
         val timed = Stopwatch(engine, subject.input, host.clock) { host.stopped() }
+        val battery = BatteryMeter()
     }
 
     /** Null if it was stopped before every model had run in every block; what an engine throws goes on. */
@@ -92,12 +97,22 @@ class BenchRunner(private val host: BenchHost) {
                 if (host.stopped()) return order
                 host.progress(entrant.subject.name, block + 1, protocol.blocks)
                 host.pause(protocol.pauseSeconds)
-                val before = entrant.timed.count
-                entrant.timed.loop(rule)
-                if (entrant.timed.count > before) order.add(entrant.subject.name)
+                if (block(entrant, rule)) order.add(entrant.subject.name)
             }
         }
         return order
+    }
+
+    /** Whether at least one run was due. */
+    private fun block(entrant: Entrant, rule: LoopRule): Boolean {
+        val timed = entrant.timed
+        val count = timed.count
+        val seconds = timed.seconds
+        val battery = host.battery()
+        timed.loop(rule)
+        if (timed.count == count) return false
+        entrant.battery.add(battery, host.battery(), timed.seconds - seconds)
+        return true
     }
 
     private fun result(entrant: Entrant): BenchResult {
@@ -111,7 +126,8 @@ class BenchRunner(private val host: BenchHost) {
             warmupMeanUs = warm.average(),
             latency = LatencyStats.of(entrant.timed.runMicros),
             copyInUs = entrant.timed.copyMicros,
-            nativeHeapBytes = entrant.heap
+            nativeHeapBytes = entrant.heap,
+            energy = entrant.battery.perRun(entrant.timed.count)
         )
     }
 }

@@ -23,10 +23,13 @@ internal class Stopwatch(
     /** Mean time of copying the input in, which is not part of a run. */
     val copyMicros: Double get() = copyNanos / NANOS_PER_MICRO / runs.size
 
+    /** Time of the runs, copying in included. */
+    val seconds: Double get() = ownNanos / NANOS_PER_SECOND
+
     /** Runs until [rule] holds for all runs so far, or the benchmark is stopped. */
     fun loop(rule: LoopRule) {
         val begin = clock.nanos() - ownNanos
-        while (!stop() && rule.wantsMore(runs.size, ownNanos / NANOS_PER_SECOND)) {
+        while (!stop() && rule.wantsMore(runs.size, seconds)) {
             val start = clock.nanos()
             engine.write(input)
             val copied = clock.nanos()

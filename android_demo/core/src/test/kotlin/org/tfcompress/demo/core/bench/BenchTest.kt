@@ -28,7 +28,9 @@ class BenchTest {
     private class Phone(
         var step: Long = 10_000,
         private val stopAfter: Int = Int.MAX_VALUE,
-        val heap: Long? = 1000
+        val heap: Long? = 1000,
+        /** What the battery says at a moment given in seconds. */
+        private val told: (Double) -> BatteryReading? = { null }
     ) : BenchHost {
         private var now = 0L
         private var polls = 0
@@ -42,6 +44,8 @@ class BenchTest {
         }
 
         override fun nativeHeapBytes(): Long? = heap?.let { it * ++heapReads }
+
+        override fun battery(): BatteryReading? = told(now / 1e9)
 
         override fun pause(seconds: Double) {
             paused += seconds
@@ -154,10 +158,75 @@ class BenchTest {
         assertThrows(IllegalArgumentException::class.java) { run(Phone(), "a", "a") }
     }
 
+    /** A phone that takes 0.5 A at 4 V, all the time. */
+    private fun steady(seconds: Double) =
+        BatteryReading(3_000_000 - (seconds * 500_000 / 3600).toLong(), -500_000, 4000, false)
+
+    private fun energy(mode: BenchMode = BenchMode.THOROUGH, told: (Double) -> BatteryReading?): BatteryEnergy {
+        val phone = Phone(step = 10_000_000, told = told)
+        val results = run(phone, "a", "b", protocol = BenchProtocol(mode))!!.results
+        // Each run takes three readings of the clock.
+        assertTrue(results.all { it.latency.p50Us == 10_000.0 })
+        return results[0].energy
+    }
+
+    @Test
+    fun `energy is what the battery gave during a model's own blocks`() {
+        fun joules(told: (Double) -> BatteryReading?): Double {
+            val found = energy(told = told)
+            assertNull(found.reason)
+            return checkNotNull(found.joules)
+        }
+        assertEquals(2.0 * 0.03, joules { steady(it).copy(current = null) }, 0.001)
+        assertEquals(2.0 * 0.03, joules { steady(it).copy(charge = null) }, 0.001)
+        // Some phones count a current that leaves the battery above zero.
+        assertEquals(2.0 * 0.03, joules { steady(it).copy(charge = null, current = 500_000) }, 0.001)
+        // A counter that did not fall in each block is too coarse: the current is taken.
+        val coarse = { now: Double -> 3_000_000 - (now / 50).toLong() * 7000 }
+        assertEquals(1.0 * 0.03, joules { steady(it).copy(charge = coarse(it), current = -250_000) }, 0.001)
+    }
+
+    @Test
+    fun `no energy is told where the battery can't tell it`() {
+        fun reason(mode: BenchMode = BenchMode.THOROUGH, told: (Double) -> BatteryReading?): String {
+            val found = energy(mode, told)
+            assertNull(found.joules)
+            return found.reason!!
+        }
+        assertEquals("the phone was charging", reason { steady(it).copy(onPower = it > 100) })
+        val nothing = "the battery tells neither charge nor current"
+        assertEquals(nothing, reason { null })
+        assertEquals(nothing, reason { if (it > 100) null else steady(it) })
+        assertEquals(nothing, reason { steady(it).copy(charge = null, current = null) })
+        assertEquals(nothing, reason { steady(it).copy(millivolts = null) })
+        assertEquals(nothing, reason { steady(it).copy(millivolts = 4) })
+        // In milliamperes, as some phones have it.
+        assertEquals(nothing, reason { steady(it).copy(charge = 3_000_000, current = -500) })
+        assertTrue(reason(BenchMode.STANDARD, ::steady).startsWith("the run was too short"))
+        assertEquals(listOf(false, false, true), BenchMode.entries.map { it.measuresEnergy })
+    }
+
+    @Test
+    fun `energy is in the report with its source or the reason`() {
+        val short = JsonFields.of(StrictJson.parse(report().toJson()), "report").list("results")[0].fields("energy")
+        assertEquals(setOf("joules", "source", "reason"), short.names.toSet())
+        assertEquals("the battery tells neither charge nor current", short.string("reason"))
+        assertFalse(report().hasEnergy)
+        val long = Phone(step = 10_000_000, told = ::steady)
+        val report = report(run = run(long, "a", protocol = BenchProtocol(BenchMode.THOROUGH))!!)
+        val told = JsonFields.of(StrictJson.parse(report.toJson()), "report").list("results")[0].fields("energy")
+        assertEquals("battery", told.string("source"))
+        assertEquals(2.0 * 0.03, told.double("joules"), 0.001)
+        assertTrue(report.hasEnergy)
+        val (header, row) = BenchCsv.write(report(run = report.run, device = "Phone")).lines().map { it.split(",") }
+        assertEquals(report.run.results[0].energy.joules.toString(), row[header.indexOf("energy_j")])
+    }
+
     private fun report(
         condition: Condition = Condition(Thermal.NONE, false),
         scores: SampleScores? = null,
-        device: String = "Maker Phone, 2"
+        device: String = "Maker Phone, 2",
+        run: BenchRun = run(Phone(heap = null), "a", "b")!!
     ) = BenchReport(
         created = "2026-05-04T03:02:01Z",
         generator = Generator("0.1.0", "cd".repeat(32)),
@@ -165,7 +234,7 @@ class BenchTest {
         runtime = factory.runtime,
         before = Condition(null, null),
         after = condition,
-        run = run(Phone(heap = null), "a", "b")!!,
+        run = run,
         samples = 2,
         scores = scores
     )

@@ -6,6 +6,7 @@ import java.time.ZoneOffset
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.tfcompress.demo.core.bench.BatteryReading
 import org.tfcompress.demo.core.bench.BenchHost
 import org.tfcompress.demo.core.bench.BenchMode
 import org.tfcompress.demo.core.bench.BenchProtocol
@@ -77,6 +78,8 @@ class ReportsTest {
         override val clock = Clock(System::nanoTime)
 
         override fun nativeHeapBytes(): Long? = null
+
+        override fun battery(): BatteryReading? = null
 
         override fun pause(seconds: Double) = Thread.sleep((seconds * 1000).toLong())
 
