@@ -184,8 +184,8 @@ def _load(
             copy_in = _copier(runner, codes)
         except ValueError as error:
             raise ValueError(f"benchmark: {name}: {error}") from error
-        watches = [Stopwatch(copy_in, runner.interpreter.invoke) for _ in range(2)]
-        entrants.append(_Entrant(name, artifact, init_us, *watches, PowerMeter()))
+        warmup, timed = (Stopwatch(copy_in, runner.interpreter.invoke) for _ in range(2))
+        entrants.append(_Entrant(name, artifact, init_us, warmup, timed, PowerMeter()))
     return entrants
 
 

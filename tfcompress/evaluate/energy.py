@@ -100,7 +100,7 @@ def energy(file: ArtifactLike, half: bool = False, table: EnergyTable | None = N
         file: An `Artifact`, the path of a `.tflite` file, or its bytes.
         half: Whether float values are computed and kept in float16, as GPUs and processors with
             half-precision arithmetic do with a float16 file.
-        table: Another table of energies; None takes `HOROWITZ_2014`.
+        table: Another `EnergyTable` of `tfcompress.evaluate.energy_table`; None takes its `HOROWITZ_2014`.
 
     Returns:
         Total, parts, and one row per operation.
@@ -161,7 +161,7 @@ def _row(
     }
 
 
-def _counted(artifact: Artifact) -> list[Mapping[str, Any]]:
+def _counted(artifact: Artifact) -> list[dict[str, Any]]:
     """Returns the MACs of each operation; loops and branches are refused even if they hold no product."""
     rows = artifact_macs(artifact)
     unknown = [f"{row['name']} ({row['op']})" for row in rows if row["macs"] is None or row["op"] in CONTROL]
