@@ -38,13 +38,15 @@ def drawing(figures: list[dict]) -> str:
     before, after = rows["float32.tflite"], rows["int8_compressed.tflite"]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">',
-        "<title>A Keras model is compressed while it trains, converted to an integer file, and compared with it</title>",
+        "<title>A Keras model is compressed while it trains, converted to an integer file, and compared</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="page" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
     ]
     for place, step in enumerate(STEPS):
         parts += _box(TOP + place * (BOX + 30), step)
-    parts.append(f'<text class="head" x="{TOP}" y="206">The same digit classifier, {after["accuracy"]:.1%} of MNIST</text>')
+    parts.append(
+        f'<text class="head" x="{TOP}" y="206">The same digit classifier, {after["accuracy"]:.1%} of MNIST</text>'
+    )
     bars = (
         ("float32 file", before["bytes"], before["bytes"], "other"),
         ("int8 file", after["bytes"], before["bytes"], "bar"),

@@ -25,8 +25,8 @@ BUILT = ("MultiHeadAttention", "GroupQueryAttention")  # their projections are t
 NO_ACTIVATIONS = ("deserialize", "get", "serialize")
 CUT = {"mix", "grouped", "both", "attention", "project"}
 READ = {
-    "pass", "merge", "concat", "move", "reduce", "each step", "choose", "stack", "split", "pad", "place", "along", "first",
-    "matmul", "einsum",
+    "pass", "merge", "concat", "move", "reduce", "each step", "choose", "stack", "split", "pad", "place", "along",
+    "first", "matmul", "einsum",
 }  # fmt: skip
 
 
@@ -132,8 +132,8 @@ def _operations() -> str:
 
     lines = [
         "## Functions and operators\n",
-        "Calls of `keras.ops`, operators such as `+`, and functions of TensorFlow, between layers or inside of them. A product "
-        "or convolution with a weight of the layer is compressed as a kernel.\n",
+        "Calls of `keras.ops`, operators such as `+`, and functions of TensorFlow, between layers or inside of them. A "
+        "product or convolution with a weight of the layer is compressed as a kernel.\n",
         "| function of `keras.ops` | the same in TensorFlow | channels | in an int8 file |",
         "|---|---|---|---|",
     ]
