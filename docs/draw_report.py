@@ -1,6 +1,6 @@
 """Takes the picture `pictures/report.png`: the head of the report on the reference models, in headless Chromium.
 
-Run it after a change of the report's looks: `python docs/draw_report.py mnist.npz`. Needs `chromium` (Debian's package).
+Run it after a change of the report's looks (needs Debian's `chromium`): `python docs/draw_report.py mnist.npz`.
 """
 
 import pathlib
