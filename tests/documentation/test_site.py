@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from tfcompress.cli import main
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,6 +80,27 @@ def test_commands_of_benches_name_files_and_options_that_exist(page):
     for name, options in re.findall(r"python tests/bench/(\w+\.py)([^`\n]*)`", page.read_text(encoding="utf-8")):
         source = (ROOT / "tests" / "bench" / name).read_text(encoding="utf-8")
         assert [option for option in re.findall(r"--[\w-]+", options) if f'"{option}"' not in source] == []
+
+
+def commands():
+    """Each command that a page names in its text or shows in a block, as (command, flags)."""
+    found = set()
+    for page in PAGES:
+        text = re.sub(r"\\\\\n\s*", " ", page.read_text(encoding="utf-8"))
+        for name, rest in re.findall(r"(?:^|`)tfcompress ([a-z]+)([^`\n#]*)", text, re.MULTILINE):
+            found.add((name, tuple(re.findall(r"--(\w+)", rest))))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"), [row for row in commands() if row[0] != "makes"]
+)  # "tfcompress makes Keras 3 models smaller"
+def test_commands_that_pages_name_have_these_flags(name, flags, capsys):
+    if name == "compare":  # another name
+        name = "report"
+    assert main(["tfcompress", name, "--help"]) == 0
+    known = set(re.findall(r"--(?:\[no\])?(\w+)", capsys.readouterr().out))
+    assert [flag for flag in flags if flag not in known and flag.removeprefix("no") not in known] == []
 
 
 def test_versions_of_readme_are_those_that_setup_allows():
