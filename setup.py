@@ -14,7 +14,7 @@ EXTRAS = {
     "notebook": ["nbclient>=0.10", "nbformat>=5.9", "ipykernel>=6.29"],
     "android": ["cryptography>=42"],
     # MkDocs 2 is another program; the reference is made from docstrings.
-    "docs": ["mkdocs>=1.6,<2", "mkdocstrings[python]>=1.0,<2"],
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=1.0,<2"],
 }
 # The tests run the notebook, draw the report, and sign and encrypt models.
 EXTRAS["test"] = ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17,<0.18", "mypy>=2.4,<3"]

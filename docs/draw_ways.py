@@ -11,6 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PAGE, PICTURE = HERE / "walkthrough.md", HERE / "ways.svg"
 ROW, STEP, LABELS, GAP, TOP = 19, 27, 150, 46, 64
 STYLE = """
+.page { fill: #fff }
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .head { font-weight: 600; font-size: 14px }
 .dot text { font-size: 11px; fill: #fff; text-anchor: middle }
@@ -21,7 +22,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 .longest { fill: #1a7f37; stroke: #1a7f37 }
 .dot circle { stroke: none }
 .dot text { stroke: none }
-@media (prefers-color-scheme: dark) { text { fill: #d1d7e0 } .row { stroke: #3d444d } }
+@media (prefers-color-scheme: dark) { .page { fill: #0d1117 } text { fill: #d1d7e0 } .row { stroke: #3d444d } }
 """
 
 
@@ -56,6 +57,7 @@ def drawing(page: str, order: tuple[str, ...]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
         "<title>The folders of the package in their order, and the files of a fit and of a convert</title>",
         f"<style>{STYLE}</style>",
+        f'<rect class="page" width="{width}" height="{height}" rx="8"/>',
         '<text x="8" y="24">imports go down</text>',
     ]
     for k, name in enumerate(rows):

@@ -39,12 +39,14 @@ def _beside(name):
 
 GRAPH_MODELS = _beside("graph_models")
 OWN_LAYERS = _beside("own_layers")
+PAGES = _beside("pages")
 
 
 def pytest_configure(config):
     """Fixtures that several folders ask for."""
     for name in ("tflite_files", "small_net"):
         config.pluginmanager.register(_beside(name), name)
+    config.pluginmanager.register(PAGES, "pages")
     if keras.__version__.startswith(("3.9.", "3.10.")):  # they load a model of one input as one of a list of inputs
         config.addinivalue_line("filterwarnings", "ignore:(?s).*The structure of .inputs. doesn't match:UserWarning")
 
@@ -107,6 +109,12 @@ def graph_models():
 def own_layers():
     """The module `own_layers`: layers with code of their own, and models of them."""
     return OWN_LAYERS
+
+
+@pytest.fixture(scope="session")
+def pages():
+    """The functions that run pages of the documentation."""
+    return PAGES
 
 
 @pytest.fixture(params=OWN_LAYERS.MODELS)

@@ -3,13 +3,7 @@
 import pathlib
 import re
 
-import keras
 import pytest
-
-from tfcompress.channels import criteria as channel_criteria
-from tfcompress.layer_table import registry
-from tfcompress.sparsity import criteria
-from tfcompress.validation.registration import register_classes
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -38,27 +32,12 @@ def sections():
     return found
 
 
-@pytest.fixture
-def registered():
-    """Takes out again what an example registers."""
-    register_classes()  # at first use, which else may be in an example
-    tables = [criteria._table, channel_criteria._table, registry._table, registry._refine]
-    before = [dict(table) for table in tables]
-    custom = dict(keras.saving.get_custom_objects())
-    yield
-    for table, held in zip(tables, before, strict=True):
-        table.clear()
-        table.update(held)
-    keras.saving.get_custom_objects().clear()
-    keras.saving.get_custom_objects().update(custom)
-
-
 def test_every_kind_of_extension_has_an_example():
     assert tuple(sections())[1:] == KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_example_runs(kind, registered):
+def test_example_runs(kind, unregistered):
     found = sections()
     names = {"__name__": "example"}
     for line, code in [*found["# Extending"], *found[kind]]:
