@@ -39,6 +39,7 @@ def _beside(name):
 
 GRAPH_MODELS = _beside("graph_models")
 OWN_LAYERS = _beside("own_layers")
+ONE_OP_FILES = _beside("one_op_files")
 
 
 def pytest_configure(config):
@@ -107,6 +108,12 @@ def graph_models():
 def own_layers():
     """The module `own_layers`: layers with code of their own, and models of them."""
     return OWN_LAYERS
+
+
+@pytest.fixture(scope="session")
+def one_op_files():
+    """The module `one_op_files`: files of one operation with weights of a given width, and NumPy's answers."""
+    return ONE_OP_FILES
 
 
 @pytest.fixture(params=OWN_LAYERS.MODELS)

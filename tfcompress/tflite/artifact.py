@@ -25,6 +25,7 @@ from tfcompress.tflite.schema.flatbuffer import Model, Op
 from tfcompress.tflite.sidecar import read_sidecar
 from tfcompress.tflite.tensor_spec import TensorSpec, io_specs
 from tfcompress.tflite.trial_run import run_apart
+from tfcompress.tflite.widths import needed_runtime, version_numbers
 from tfcompress.validation import checks
 
 _SIDECAR_FORMAT = "tfcompress.artifact/1"
@@ -121,8 +122,11 @@ class Artifact:
 
     @property
     def min_runtime(self) -> str:
-        """The oldest runtime version that runs the file; `""` if the file does not say."""
-        return self.model.min_runtime
+        """The oldest runtime version that computes the file right, as TensorFlow numbers them; `""` if not known.
+
+        The later one of what the file says and of what the widths of its weights need.
+        """
+        return max(self.model.min_runtime, needed_runtime(self.model), key=version_numbers)
 
     @property
     def op_versions(self) -> dict[str, int]:
@@ -213,6 +217,7 @@ class Artifact:
 
         Raises:
             ValueError: if shapes, names or values do not fit, or the runtime refuses the file.
+            UnsupportedWidth: if the runtime would compute wrong numbers from weights that narrow.
         """
         codes = self._run(x, threads, xnnpack)
         return self._answer([spec.dequantize(code) for spec, code in zip(self.outputs, codes, strict=True)])

@@ -19,6 +19,10 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     look = _artifact if path.endswith(".tflite") else _model
     facts, text = look(path)
     print(json.dumps(facts, indent=2, default=list) if values.json else text)
+    if narrow := facts.get("unsupported_widths"):
+        from tfcompress.tflite.widths import UnsupportedWidth
+
+        raise UnsupportedWidth(narrow)
     return 0
 
 
@@ -26,6 +30,7 @@ def _artifact(path: str) -> tuple[dict, str]:
     from tfcompress.evaluate.kernels import kernel_table, range_table
     from tfcompress.text.table import number, text_table
     from tfcompress.tflite.artifact import Artifact
+    from tfcompress.tflite.widths import unsupported_widths
 
     artifact = Artifact.load(path)
     kernels, ranges = kernel_table(artifact), range_table(artifact)
@@ -37,6 +42,7 @@ def _artifact(path: str) -> tuple[dict, str]:
         "min_runtime": artifact.min_runtime,
         "op_versions": artifact.op_versions,
         "ops": artifact.ops_table(),
+        "unsupported_widths": list(unsupported_widths(artifact.model)),
         "kernels": kernels,
         "ranges": ranges,
         "metadata": artifact.metadata,
@@ -106,7 +112,8 @@ COMMAND = Command(
     most=1,
     detail="""
 For a .tflite file: sizes, inputs and outputs, each op with its types and the layer it came from,
-zeros and distinct values of each kernel, range of each activation. For a Keras model (.keras, .h5,
+zeros and distinct values of each kernel, range of each activation. A file whose weights are too narrow
+for the runtime's kernels is shown and refused. For a Keras model (.keras, .h5,
 SavedModel): each layer, which of its weights can be compressed, and whether it becomes integer.
 """,
     examples=("tfcompress inspect int8.tflite", "tfcompress inspect model.keras --json"),

@@ -16,6 +16,7 @@ from tfcompress.tflite.optimizer.packing import archive, pack_model, unpack_file
 from tfcompress.tflite.optimizer.sharing import METADATA, NAMES, share
 from tfcompress.tflite.schema.element_types import numpy_type
 from tfcompress.tflite.trial_run import run_apart
+from tfcompress.tflite.widths import check_widths
 from tfcompress.validation import checks
 
 MOST_PROOF = 10_000  # random inputs, all in memory at once
@@ -57,6 +58,7 @@ def slim(
         FileNotFoundError: If there is no such file.
         ValueError: If it is no `.tflite` file, is damaged or uses a newer schema, or an argument is
             out of range.
+        UnsupportedWidth: If the runtime would compute wrong numbers from its weights.
         RuntimeError: If the outputs of both files differ.
 
     Example:
@@ -73,6 +75,7 @@ def slim(
     channels = checks.flag("slim", "channels", channels)
     proof, seed = checks.whole("slim", "proof", proof, 0, MOST_PROOF), checks.seed("slim", seed)
     original = _artifact(file)
+    check_widths(original.model)
     content, done = _smaller(original, channels and proof > 0, names, metadata)
     if content == original.content:
         return original

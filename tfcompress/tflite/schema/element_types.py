@@ -31,6 +31,15 @@ def bytes_of(shape: Sequence[int], name: str) -> int:
         >>> bytes_of((3, 3), "int4"), bytes_of((3, 3), "float32"), bytes_of((3, 3), "string")
         (5, 36, 0)
     """
+    return (math.prod(shape) * bits_of(name) + 7) // 8
+
+
+def bits_of(name: str) -> int:
+    """Returns the bits of an element; 0 for types whose elements have no fixed size.
+
+    Example:
+        >>> bits_of("int4"), bits_of("float32"), bits_of("string")
+        (4, 32, 0)
+    """
     known = numpy_type(name)
-    bits = _BITS.get(name, 0) if known is None else 8 * known.itemsize
-    return (math.prod(shape) * bits + 7) // 8
+    return _BITS.get(name, 0) if known is None else 8 * known.itemsize
