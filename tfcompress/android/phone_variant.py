@@ -7,8 +7,8 @@ from typing import Any
 
 from tfcompress.android.recipe_steps import Step, steps_of
 from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.tensor_spec import TensorSpec
-from tfcompress.tflite.widths import check_widths
 
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _DTYPES = ("int8", "float32")

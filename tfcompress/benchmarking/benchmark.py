@@ -19,8 +19,8 @@ from tfcompress.benchmarking.named_artifacts import Artifacts, lineup
 from tfcompress.benchmarking.timing import LoopRule, Stopwatch, statistics
 from tfcompress.text.log import Progress
 from tfcompress.tflite.artifact import Artifact, Samples
+from tfcompress.tflite.kernels.widths import UnsupportedWidth
 from tfcompress.tflite.runner import Runner, check_inputs
-from tfcompress.tflite.widths import UnsupportedWidth
 from tfcompress.validation import checks
 
 MOST_RUNS = 10**9

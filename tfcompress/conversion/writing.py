@@ -12,8 +12,8 @@ from tfcompress.graph.random_ops import Draws
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.biases import mistaken_biases
 from tfcompress.tflite.edits import find_ends, rewrite_file
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.tensor_names import tensor_names
-from tfcompress.tflite.widths import check_widths
 
 
 def write(conversion: Conversion) -> Artifact:

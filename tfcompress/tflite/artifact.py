@@ -19,13 +19,13 @@ from tfcompress.system.file_pairs import read_pair, write_pair
 from tfcompress.tflite import float_ops, weight_tensors
 from tfcompress.tflite.description import summary
 from tfcompress.tflite.fidelity import Fidelity
+from tfcompress.tflite.kernels.widths import needed_runtime, version_numbers
 from tfcompress.tflite.runner import Runner, check_inputs
 from tfcompress.tflite.schema import flatbuffer
 from tfcompress.tflite.schema.flatbuffer import Model, Op
 from tfcompress.tflite.sidecar import read_sidecar
 from tfcompress.tflite.tensor_spec import TensorSpec, io_specs
 from tfcompress.tflite.trial_run import run_apart
-from tfcompress.tflite.widths import needed_runtime, version_numbers
 from tfcompress.validation import checks
 
 _SIDECAR_FORMAT = "tfcompress.artifact/1"

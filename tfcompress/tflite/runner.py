@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.schema.flatbuffer import Model
 from tfcompress.tflite.tensor_spec import TensorSpec
-from tfcompress.tflite.widths import check_widths
 
 # Rows of one call of a file with a dynamic batch: bounds the memory of its activations.
 _DYNAMIC_BATCH = 32

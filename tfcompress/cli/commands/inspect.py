@@ -20,7 +20,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     facts, text = look(path)
     print(json.dumps(facts, indent=2, default=list) if values.json else text)
     if narrow := facts.get("unsupported_widths"):
-        from tfcompress.tflite.widths import UnsupportedWidth
+        from tfcompress.tflite.kernels.widths import UnsupportedWidth
 
         raise UnsupportedWidth(narrow)
     return 0
@@ -30,7 +30,7 @@ def _artifact(path: str) -> tuple[dict, str]:
     from tfcompress.evaluate.kernels import kernel_table, range_table
     from tfcompress.text.table import number, text_table
     from tfcompress.tflite.artifact import Artifact
-    from tfcompress.tflite.widths import unsupported_widths
+    from tfcompress.tflite.kernels.widths import unsupported_widths
 
     artifact = Artifact.load(path)
     kernels, ranges = kernel_table(artifact), range_table(artifact)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.optimizer.cutting import RemovedCounts, cut
 from tfcompress.tflite.optimizer.packing import archive, pack_model, unpack_file, with_archive
 from tfcompress.tflite.optimizer.sharing import METADATA, NAMES, share
 from tfcompress.tflite.schema.element_types import numpy_type
 from tfcompress.tflite.trial_run import run_apart
-from tfcompress.tflite.widths import check_widths
 from tfcompress.validation import checks
 
 MOST_PROOF = 10_000  # random inputs, all in memory at once

@@ -31,15 +31,26 @@ def bytes_of(shape: Sequence[int], name: str) -> int:
         >>> bytes_of((3, 3), "int4"), bytes_of((3, 3), "float32"), bytes_of((3, 3), "string")
         (5, 36, 0)
     """
-    return (math.prod(shape) * bits_of(name) + 7) // 8
+    known = numpy_type(name)
+    bits = _BITS.get(name, 0) if known is None else 8 * known.itemsize
+    return (math.prod(shape) * bits + 7) // 8
 
 
-def bits_of(name: str) -> int:
-    """Returns the bits of an element; 0 for types whose elements have no fixed size.
+def is_packed(name: str) -> bool:
+    """Whether several elements share a byte.
 
     Example:
-        >>> bits_of("int4"), bits_of("float32"), bits_of("string")
-        (4, 32, 0)
+        >>> is_packed("int4"), is_packed("int8"), is_packed("string")
+        (True, False, False)
     """
-    known = numpy_type(name)
-    return _BITS.get(name, 0) if known is None else 8 * known.itemsize
+    return bytes_of((2,), name) == 1
+
+
+def fills_bytes(count: int, name: str) -> bool:
+    """Whether that many elements end at the end of a byte.
+
+    Example:
+        >>> fills_bytes(5, "int4"), fills_bytes(6, "int4"), fills_bytes(5, "int8")
+        (False, True, True)
+    """
+    return bytes_of((2 * count,), name) == 2 * bytes_of((count,), name)

@@ -1,7 +1,7 @@
 """The table of kernels with narrow weights: which widths an operation of the runtime computes right, and since when.
 
 Below eight bits "loads and runs" proves nothing: kernels that do not know packed weights read their bytes as int8 and
-answer without an error. So this is a list of what is right. `tests/tflite/test_kernel_table.py` runs every
+answer without an error. So this is a list of what is right. `tests/tflite/kernels/test_table.py` runs every
 combination against NumPy in the installed runtime, `tests/bench/kernels.py` in any list of runtimes.
 """
 

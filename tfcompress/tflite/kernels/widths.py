@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from tfcompress.tflite.kernel_table import KERNELS, Kernel, kernel_for
-from tfcompress.tflite.schema.element_types import bits_of
+from tfcompress.tflite.kernels.table import KERNELS, Kernel, kernel_for
+from tfcompress.tflite.schema.element_types import fills_bytes, is_packed
 from tfcompress.tflite.schema.flatbuffer import Graph, Model, Op, Tensor
 from tfcompress.tflite.weight_tensors import KERNEL_INPUTS
 
@@ -105,7 +105,7 @@ def _narrow(graph: Graph, op: Op) -> Iterator[Tensor]:
         return
     for index in dict.fromkeys(op.inputs):
         tensor = graph.tensors[index] if index >= 0 else None
-        if tensor is not None and 0 < bits_of(tensor.dtype) < 8 and tensor.is_constant and tensor.scale is not None:
+        if tensor is not None and is_packed(tensor.dtype) and tensor.is_constant and tensor.scale is not None:
             yield tensor
 
 
@@ -113,9 +113,8 @@ def _row(graph: Graph, op: Op, weights: Tensor) -> Kernel | None:
     other = _activations(graph, op, weights)
     if other is None or weights.scale is None:
         return None
-    row_bits = (weights.shape[-1] if weights.shape else 1) * bits_of(weights.dtype)
-    is_per_channel = weights.scale.size > 1
-    return kernel_for(op.name, weights.dtype, other.dtype, is_per_channel, len(other.shape), row_bits % 8 == 0)
+    is_even = fills_bytes(weights.shape[-1] if weights.shape else 1, weights.dtype)
+    return kernel_for(op.name, weights.dtype, other.dtype, weights.scale.size > 1, len(other.shape), is_even)
 
 
 def _activations(graph: Graph, op: Op, weights: Tensor) -> Tensor | None:
