@@ -40,6 +40,7 @@ def _beside(name):
 GRAPH_MODELS = _beside("graph_models")
 OWN_LAYERS = _beside("own_layers")
 PAGES = _beside("pages")
+ONE_OP_FILES = _beside("one_op_files")
 
 
 def pytest_configure(config):
@@ -115,6 +116,12 @@ def own_layers():
 def pages():
     """The functions that run pages of the documentation."""
     return PAGES
+
+
+@pytest.fixture(scope="session")
+def one_op_files():
+    """The module `one_op_files`: files of one operation with weights of a given width, and NumPy's answers."""
+    return ONE_OP_FILES
 
 
 @pytest.fixture(params=OWN_LAYERS.MODELS)

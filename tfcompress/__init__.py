@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.tflite.artifact import Artifact as Artifact
     from tfcompress.tflite.fidelity import FidelityWarning as FidelityWarning
     from tfcompress.tflite.fidelity import NotFaithful as NotFaithful
+    from tfcompress.tflite.kernels.widths import UnsupportedWidth as UnsupportedWidth
     from tfcompress.tflite.optimizer.slim import slim as slim
     from tfcompress.training.callback import Compression as Compression
     from tfcompress.training.session import Session as Session
@@ -94,6 +95,7 @@ _HOMES: dict[str, str | None] = {
     "Skip": "techniques.protocol.hook_values",
     "Technique": "techniques.base",
     "Transform": "fake_quant.transforms.base",
+    "UnsupportedWidth": "tflite.kernels.widths",
     "Where": "selection",
     "benchmark": "benchmarking.benchmark",
     "channel_criterion": "channels.criteria",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfcompress.android.recipe_steps import Step, steps_of
 from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.tensor_spec import TensorSpec
 
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -92,8 +93,10 @@ def phone_variant(
         ValueError: If the name is no identifier, the file has several inputs or outputs, another batch than 1
             or a dynamic one, inputs or outputs that are neither int8 with a scale nor float32, or other shapes.
             The message names the variant.
+        UnsupportedWidth: If the runtime would compute wrong numbers from its weights.
     """
     check_name(name)
+    check_widths(artifact.model)
     for kind, specs, shape in (
         ("input", artifact.inputs, (1, side, side, 1)),
         ("output", artifact.outputs, (1, classes)),

@@ -20,6 +20,7 @@ from tfcompress.benchmarking.rapl import PowerMeter
 from tfcompress.benchmarking.timing import LoopRule, Stopwatch, statistics
 from tfcompress.text.log import Progress
 from tfcompress.tflite.artifact import Artifact, Samples
+from tfcompress.tflite.kernels.widths import UnsupportedWidth
 from tfcompress.tflite.runner import Runner, check_inputs
 from tfcompress.validation import checks
 
@@ -182,6 +183,8 @@ def _load(
             runner = _runner(artifact, threads, xnnpack)
             init_us = (time.perf_counter_ns() - begin) / 1000.0
             copy_in = _copier(runner, codes)
+        except UnsupportedWidth:
+            raise
         except ValueError as error:
             raise ValueError(f"benchmark: {name}: {error}") from error
         warmup, timed = (Stopwatch(copy_in, runner.interpreter.invoke) for _ in range(2))

@@ -12,6 +12,7 @@ from tfcompress.graph.random_ops import Draws
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.biases import mistaken_biases
 from tfcompress.tflite.edits import find_ends, rewrite_file
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.tensor_names import tensor_names
 
 
@@ -109,6 +110,7 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
     made = Artifact(content, found.metadata)
     if c.file_format.may_abort:
         made.distrust()
+    check_widths(made.model)
     return made
 
 

@@ -19,6 +19,7 @@ from tfcompress.system.file_pairs import read_pair, write_pair
 from tfcompress.tflite import float_ops, weight_tensors
 from tfcompress.tflite.description import summary
 from tfcompress.tflite.fidelity import Fidelity
+from tfcompress.tflite.kernels.widths import needed_runtime, version_numbers
 from tfcompress.tflite.runner import Runner, check_inputs
 from tfcompress.tflite.schema import flatbuffer
 from tfcompress.tflite.schema.flatbuffer import Model, Op
@@ -121,8 +122,11 @@ class Artifact:
 
     @property
     def min_runtime(self) -> str:
-        """The oldest runtime version that runs the file; `""` if the file does not say."""
-        return self.model.min_runtime
+        """The oldest runtime version that computes the file right, as TensorFlow numbers them; `""` if not known.
+
+        The later one of what the file says and of what the widths of its weights need.
+        """
+        return max(self.model.min_runtime, needed_runtime(self.model), key=version_numbers)
 
     @property
     def op_versions(self) -> dict[str, int]:
@@ -213,6 +217,7 @@ class Artifact:
 
         Raises:
             ValueError: if shapes, names or values do not fit, or the runtime refuses the file.
+            UnsupportedWidth: if the runtime would compute wrong numbers from weights that narrow.
         """
         codes = self._run(x, threads, xnnpack)
         return self._answer([spec.dequantize(code) for spec, code in zip(self.outputs, codes, strict=True)])

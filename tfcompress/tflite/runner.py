@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.schema.flatbuffer import Model
 from tfcompress.tflite.tensor_spec import TensorSpec
 
@@ -32,6 +33,7 @@ class Runner:
 
     Raises:
         ValueError: if the runtime cannot load the file; Flex and custom ops are named.
+        UnsupportedWidth: if it would load it and compute other numbers than the file says.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Runner:
         xnnpack: bool = True,
         keeps_all: bool = False,
     ):
+        check_widths(model)
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         # An interpreter holds the tensors of one run; a second thread would overwrite them.

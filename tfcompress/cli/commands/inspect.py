@@ -19,6 +19,10 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     look = _artifact if path.endswith(".tflite") else _model
     facts, text = look(path)
     print(json.dumps(facts, indent=2, default=list) if values.json else text)
+    if narrow := facts.get("unsupported_widths"):
+        from tfcompress.tflite.kernels.widths import UnsupportedWidth
+
+        raise UnsupportedWidth(narrow)
     return 0
 
 
@@ -27,6 +31,7 @@ def _artifact(path: str) -> tuple[dict, str]:
     from tfcompress.evaluate.kernels import kernel_table, range_table
     from tfcompress.text.table import number, text_table
     from tfcompress.tflite.artifact import Artifact
+    from tfcompress.tflite.kernels.widths import unsupported_widths
 
     artifact = Artifact.load(path)
     kernels, ranges = kernel_table(artifact), range_table(artifact)
@@ -42,6 +47,7 @@ def _artifact(path: str) -> tuple[dict, str]:
         "min_runtime": artifact.min_runtime,
         "op_versions": artifact.op_versions,
         "ops": artifact.ops_table(),
+        "unsupported_widths": list(unsupported_widths(artifact.model)),
         "kernels": kernels,
         "ranges": ranges,
         "estimated_uj": None if estimate is None else estimate.uj,
@@ -115,8 +121,9 @@ COMMAND = Command(
     detail="""
 For a .tflite file: sizes, inputs and outputs, each op with its types and the layer it came from,
 zeros and distinct values of each kernel, range of each activation, an estimate of the energy of one inference.
-For a Keras model (.keras, .h5, SavedModel): each layer, which of its weights can be compressed, and
-whether it becomes integer.
+A file whose weights are too narrow for the runtime's kernels is shown and refused. For a Keras model
+(.keras, .h5, SavedModel): each layer, which of its weights can be compressed, and whether it becomes
+integer.
 """,
     examples=("tfcompress inspect int8.tflite", "tfcompress inspect model.keras --json"),
     define=_define,

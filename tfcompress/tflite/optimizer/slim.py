@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.tflite.artifact import Artifact
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.optimizer.cutting import RemovedCounts, cut
 from tfcompress.tflite.optimizer.packing import archive, pack_model, unpack_file, with_archive
 from tfcompress.tflite.optimizer.sharing import METADATA, NAMES, share
@@ -57,6 +58,7 @@ def slim(
         FileNotFoundError: If there is no such file.
         ValueError: If it is no `.tflite` file, is damaged or uses a newer schema, or an argument is
             out of range.
+        UnsupportedWidth: If the runtime would compute wrong numbers from its weights.
         RuntimeError: If the outputs of both files differ.
 
     Example:
@@ -73,6 +75,7 @@ def slim(
     channels = checks.flag("slim", "channels", channels)
     proof, seed = checks.whole("slim", "proof", proof, 0, MOST_PROOF), checks.seed("slim", seed)
     original = _artifact(file)
+    check_widths(original.model)
     content, done = _smaller(original, channels and proof > 0, names, metadata)
     if content == original.content:
         return original

@@ -34,3 +34,23 @@ def bytes_of(shape: Sequence[int], name: str) -> int:
     known = numpy_type(name)
     bits = _BITS.get(name, 0) if known is None else 8 * known.itemsize
     return (math.prod(shape) * bits + 7) // 8
+
+
+def is_packed(name: str) -> bool:
+    """Whether several elements share a byte.
+
+    Example:
+        >>> is_packed("int4"), is_packed("int8"), is_packed("string")
+        (True, False, False)
+    """
+    return bytes_of((2,), name) == 1
+
+
+def fills_bytes(count: int, name: str) -> bool:
+    """Whether that many elements end at the end of a byte.
+
+    Example:
+        >>> fills_bytes(5, "int4"), fills_bytes(6, "int4"), fills_bytes(5, "int8")
+        (False, True, True)
+    """
+    return bytes_of((2 * count,), name) == 2 * bytes_of((count,), name)

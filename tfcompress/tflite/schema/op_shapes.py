@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tfcompress.tflite.schema.element_types import is_packed
 from tfcompress.tflite.schema.op_sizes import contradict, output_sizes, whole_numbers
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def check_shapes(graph: Graph, op: Op) -> None:
     tensors = [graph.tensors[index] if index >= 0 else None for index in op.inputs]
     output = graph.tensors[op.outputs[0]]
     alike = tensors if op.name == "CONCATENATION" else tensors[: _OF_ONE_TYPE.get(op.name, 0)]
+    if op.name == "GATHER" and output.dtype == "int8" and alike[0] is not None and is_packed(alike[0].dtype):
+        alike = []  # its kernel unpacks the rows it picks
     fault = _types(alike, output) or _scales([*alike, output])
     if op.name in _HANDLES and output.dtype != "resource":
         fault = f"it makes a resource, its output is of the type {output.dtype}"

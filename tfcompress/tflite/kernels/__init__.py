@@ -1,0 +1,1 @@
+"""Which widths of weights the kernels of the runtime compute right."""
