@@ -47,8 +47,9 @@ def test_it_shows_results_and_pictures_but_no_noise_and_no_place_of_the_machine(
 
 
 def test_it_proves_an_integer_file(notebook):
-    assert re.search(r"int8, integer only, [\d,]+ bytes", shown_text(notebook))
-    assert re.search(r"same class as the float model on \d+ of \d+ samples|same digit on [\d,]+ of", shown_text(notebook))
+    shown = shown_text(notebook)
+    assert re.search(r"int8, integer only, [\d,]+ bytes", shown)
+    assert re.search(r"same class as the float model on \d+ of \d+ samples|same digit on [\d,]+ of", shown)
 
 
 def test_it_uses_no_private_name_of_the_library(notebook):
