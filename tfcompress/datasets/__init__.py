@@ -1,4 +1,4 @@
-"""Data sets for the demo, the notebook and tests: MNIST, Fashion-MNIST, digits drawn with Pillow.
+"""Data sets for the demo, notebooks and tests: MNIST, Fashion-MNIST, CIFAR-10, digits drawn with Pillow.
 
 Example:
     ```python
@@ -8,7 +8,8 @@ Example:
     ```
 """
 
+from tfcompress.datasets.cifar import Pictures, load_cifar10
 from tfcompress.datasets.drawn import draw_digits
 from tfcompress.datasets.mnist import Digits, load_fashion_mnist, load_mnist
 
-__all__ = ["Digits", "draw_digits", "load_fashion_mnist", "load_mnist"]
+__all__ = ["Digits", "Pictures", "draw_digits", "load_cifar10", "load_fashion_mnist", "load_mnist"]

@@ -5,12 +5,9 @@ download through Keras. Only MNIST has a stand-in: digits drawn by `datasets/dra
 such wherever they are named.
 """
 
-import contextlib
 import gzip
 import os
 import pathlib
-import socket
-import sys
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfcompress.datasets.drawn import draw_digits
+from tfcompress.datasets.keras_sets import cache_folder, download, one_line
 from tfcompress.system.array_files import load_arrays
 from tfcompress.text.log import tell
 
@@ -29,7 +27,6 @@ _IDX_FILES = {
 }
 _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 _LARGEST_IDX = 1 << 28  # the largest of the four, 60,000 pictures, has 47 MB
-_STALL_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,13 @@ def load_mnist(path: str | os.PathLike | None = None, seed: int = 0) -> Digits:
     named = _from_named_place(path, "MNIST", subfolders=("", "mnist"))
     if named is not None:
         return named
-    cached = _from_cache(_keras_datasets() / "mnist.npz", "MNIST")
+    cached = _from_cache(cache_folder() / "mnist.npz", "MNIST")
     if cached is not None:
         return cached
     try:
         return _download("mnist", "MNIST")
     except Exception as error:  # Keras raises a bare Exception when the URL cannot be fetched
-        tell(f"tfcompress: MNIST could not be downloaded ({_one_line(error)}).")
+        tell(f"tfcompress: MNIST could not be downloaded ({one_line(error)}).")
     tell(
         "tfcompress: No MNIST found: using digits DRAWN by tfcompress instead, which are easier and are not "
         "MNIST. For the real set pass --data FILE (load_mnist(path)) or set TFCOMPRESS_DATA."
@@ -130,14 +127,14 @@ def load_fashion_mnist(path: str | os.PathLike | None = None) -> Digits:
     named = _from_named_place(path, "Fashion-MNIST", subfolders, required=path is not None)
     if named is not None:
         return named
-    cached = _from_cache(_keras_datasets() / "fashion-mnist", "Fashion-MNIST")
+    cached = _from_cache(cache_folder() / "fashion-mnist", "Fashion-MNIST")
     if cached is not None:
         return cached
     try:
         return _download("fashion_mnist", "Fashion-MNIST")
     except Exception as error:  # Keras raises a bare Exception when the URL cannot be fetched
         raise FileNotFoundError(
-            f"Fashion-MNIST was not found and could not be downloaded ({_one_line(error)}). Pass "
+            f"Fashion-MNIST was not found and could not be downloaded ({one_line(error)}). Pass "
             "the folder with its four idx files as path, or set TFCOMPRESS_DATA to a folder that "
             "has them in fashion_mnist/."
         ) from error
@@ -175,24 +172,12 @@ def _from_cache(place: pathlib.Path, name: str) -> Digits | None:
     try:
         return _read(place, name, "keras-cache")
     except (FileNotFoundError, ValueError) as error:
-        tell(f"tfcompress: The Keras cache holds no whole {name} ({_one_line(error)}); it is not used.")
+        tell(f"tfcompress: The Keras cache holds no whole {name} ({one_line(error)}); it is not used.")
         return None
 
 
 def _download(dataset: str, name: str) -> Digits:
-    """Downloads and verifies the files with Keras; a stalled connection is given up after seconds."""
-    import keras  # only here: reading files needs no TensorFlow
-
-    tell(f"tfcompress: Downloading {name} through Keras ...")
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_STALL_SECONDS)  # Keras sets no timeout of its own
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset).load_data()
-    finally:
-        socket.setdefaulttimeout(before)
-    parts = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    return _digits(parts, name, "download", name)
+    return _digits(download(dataset, name), name, "download", name)
 
 
 def _read(place: pathlib.Path, name: str, source: str) -> Digits:
@@ -207,7 +192,7 @@ def _read(place: pathlib.Path, name: str, source: str) -> Digits:
         raise
     except _UNREADABLE as error:
         raise ValueError(
-            f"{name}: {place} is damaged or is not {name} ({_one_line(error)}). Expected an npz "
+            f"{name}: {place} is damaged or is not {name} ({one_line(error)}). Expected an npz "
             f"file with the arrays {', '.join(_IDX_FILES)}, or a folder of idx files."
         ) from error
     return _digits(parts, name, source, place)
@@ -253,12 +238,3 @@ def _digits(parts: dict[str, np.ndarray], name: str, source: str, place: object)
         for part, value in parts.items()
     }
     return Digits(**scaled, source=source, name=name)
-
-
-def _keras_datasets() -> pathlib.Path:
-    home = os.environ.get("KERAS_HOME")
-    return (pathlib.Path(home) if home else pathlib.Path.home() / ".keras") / "datasets"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

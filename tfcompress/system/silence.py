@@ -8,6 +8,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 
+# TensorFlow's own, and the one through which its converter speaks. Both write to Python's stream of errors, which in a
+# notebook is not the descriptor that is redirected here.
+_LOGGERS = ("tensorflow", "absl")
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[io.StringIO]:
@@ -55,15 +59,17 @@ _silence = _Silence()
 @contextlib.contextmanager
 def _silent() -> Iterator[io.StringIO]:
     said = io.StringIO()
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(said), _stderr_away():
             warnings.simplefilter("ignore")
             yield said
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager
