@@ -60,26 +60,33 @@ def faults_of(browser, page: pathlib.Path, axe: str, is_site: bool, pictures: pa
     for width in WIDTHS:
         for scheme in SCHEMES:
             context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            asked: list[str] = []
-            context.route("**/*", lambda route, asked=asked: _let_pass(route, page, is_site, asked))
+            context.set_default_timeout(120_000)  # for a busy machine
+            asked = _closed(context, page, is_site)
             tab = context.new_page()
             tab.goto(page.as_uri(), wait_until="load")
-            faults = [f"asks for {address}" for address in asked] + tab.evaluate(OUTSIDE, is_site)
+            faults = tab.evaluate(OUTSIDE, is_site)
             tab.evaluate(axe)
-            faults += tab.evaluate(FAULTS)
+            faults += tab.evaluate(FAULTS) + [f"asks for {address}" for address in asked]
             if pictures is not None:
                 tab.screenshot(path=pictures / f"{page.stem}-{width}-{scheme}.png", full_page=True)
             context.close()
             yield f"{page.name}, {width} px, {scheme}", faults
 
 
-def _let_pass(route, page: pathlib.Path, is_site: bool, asked: list[str]) -> None:
-    address = route.request.url
-    if address == page.as_uri() or address.startswith("data:") or (is_site and address.startswith("file:")):
-        route.continue_()
-        return
-    asked.append(address)
-    route.abort()
+def _closed(context, page: pathlib.Path, is_site: bool) -> list[str]:
+    """Stops every request that leaves the page; returns the list that their addresses come to."""
+    asked: list[str] = []
+
+    def let_pass(route):
+        address = route.request.url
+        if address == page.as_uri() or address.startswith("data:") or (is_site and address.startswith("file:")):
+            route.continue_()
+        else:
+            asked.append(address)
+            route.abort()
+
+    context.route("**/*", let_pass)
+    return asked
 
 
 def main(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from tfcompress.report.svg import SERIES, Axis, Canvas, Picture, shortened, text_width
 
 _WIDTH = 520.0  # pixels; half a page
+_LONGEST = 260.0  # pixels of a name in a chart
 _LEAST_SPAN = 0.1  # of an axis of fractions: smaller differences are not drawn as large ones
 
 
@@ -231,6 +232,7 @@ def _legend_rows(names: Mapping[str, Any]) -> list[list[tuple[float, str, str]]]
     """Places a legend in as many rows as it needs: (x, colour, name) of each entry, by row."""
     rows, x = [[]], 64.0
     for color, name in zip(SERIES, names, strict=False):
+        name = shortened(name, _LONGEST)
         width = text_width(name) + 30
         if rows[-1] and x + width > _WIDTH:
             rows.append([])
@@ -267,8 +269,8 @@ def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form, whole=False
 
 def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> None:
     """Writes a point's name at the first free place around it, with a thin line if that is far away."""
-    x, y, name = x_axis(point["bytes"]), y_axis(point["accuracy"]), str(point["name"])
-    width, bold = text_width(name), name == highlight
+    x, y, name = x_axis(point["bytes"]), y_axis(point["accuracy"]), shortened(str(point["name"]), _LONGEST)
+    width, bold = text_width(name), point["name"] == highlight
     width *= 1.06 if bold else 1.0
     frame = (x_axis.start, y_axis.end - 14, x_axis.end + 12, y_axis.start)
     boxes = [(dx, dy, (x + dx, y + dy - 11, x + dx + width, y + dy + 3)) for dx, dy in _around(width)]
@@ -279,7 +281,7 @@ def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> N
         near = min(max(x, box[0]), box[2])  # the place on the label that is nearest to the point
         canvas.line([(x, y), (near, y + dy + (4 if dy < 0 else -11))], color="muted", width=0.75)
     occupied.append(box)
-    color = _tradeoff_color(index, name, highlight)
+    color = _tradeoff_color(index, point["name"], highlight)
     canvas.text(box[0], y + dy, name, bold=bold, halo=True, color=color if bold else "ink")
 
 

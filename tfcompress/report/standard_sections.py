@@ -52,7 +52,6 @@ class Contents:
         seconds: Stage to the time it took.
         command: Command line that repeats all of it.
         data: What the figures were measured on; may be empty.
-        origin: Whether date, machine and versions are shown.
     """
 
     facts: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
@@ -69,7 +68,6 @@ class Contents:
     seconds: Mapping[str, float] = field(default_factory=dict)
     command: str = ""
     data: str = ""
-    origin: bool = True
 
     @property
     def place(self) -> int | None:
@@ -187,5 +185,5 @@ def _again(report: Report, contents: Contents) -> None:
 
 @_section
 def _origin(report: Report, contents: Contents) -> None:
-    if contents.origin:
+    if contents.comparison is not None or contents.artifact is not None:
         add_provenance(report, contents.data)

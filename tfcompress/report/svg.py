@@ -188,23 +188,6 @@ class Canvas:
         style = f"fill:{_css(fill)};stroke:{_css(stroke)};stroke-width:1.5"
         self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="{style}">{_title(title)}</circle>')
 
-    def image(self, x: float, y: float, width: float, height: float, png_base64: str, title: str = "") -> None:
-        """Places a PNG, its pixels kept sharp.
-
-        Args:
-            x: Pixels, left.
-            y: Pixels, top.
-            width: Pixels.
-            height: Pixels.
-            png_base64: The PNG's bytes in base64.
-            title: Shown when the pointer rests on it.
-        """
-        self._parts.append(
-            f'<image x="{x:.1f}" y="{y:.1f}" width="{width:g}" height="{height:g}" '
-            f'style="image-rendering:pixelated" href="data:image/png;base64,{png_base64}">'
-            f"{_title(title)}</image>"
-        )
-
     def picture(self, description: str) -> Picture:
         """Returns the finished drawing.
 

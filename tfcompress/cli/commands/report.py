@@ -29,9 +29,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.data_files.model_inputs import inputs_of
     from tfcompress.evaluate.compare import compare
     from tfcompress.export.loading import load_model
-    from tfcompress.report.report import Report
-    from tfcompress.report.standard_sections import Contents, add_standard_sections
-    from tfcompress.system.atomic import write_files
+    from tfcompress.report.standard_sections import Contents
     from tfcompress.tflite.artifact import Artifact
 
     first, *others = arguments
@@ -48,8 +46,6 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     x, y = data.held_out()
     options = {"latency": values.latency, "threads": values.threads, "verbose": values.verbose}
     compared = compare(original, artifacts, x if y is None else (x, y), **options)
-    title = values.title or f"{os.path.basename(first.rstrip('/'))} and the files made of it"
-    report = Report(title, f"{count_of(x):,} samples of {data.name}")
     name = list(artifacts)[-1]
     elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
     contents = Contents(
@@ -61,14 +57,24 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         command=command_line(values, "report", arguments, _REPEATED),
         data=f"{data.name}, {count_of(x):,} samples",
     )
-    add_standard_sections(report, contents)
-    page, _ = report.save(values.out)
-    write_files({os.path.join(values.out, "compare.json"): compared.json().encode()})
-    print(compared.text())
+    _write(values, first, contents)
     if phone is not None:
         print(f"\nMeasured on a phone:\n{phone.text()}")
-    print(f"\nWrote {page}.")
+    print(f"\nWrote {os.path.join(values.out, 'report.html')}.")
     return 0
+
+
+def _write(values: flags.FlagValues, first: str, contents: Any) -> None:
+    from tfcompress.report.report import Report
+    from tfcompress.report.standard_sections import add_standard_sections
+    from tfcompress.system.atomic import write_files
+
+    title = values.title or f"{os.path.basename(first.rstrip('/'))} and the files made of it"
+    report = Report(title, contents.data)
+    add_standard_sections(report, contents)
+    report.save(values.out)
+    write_files({os.path.join(values.out, "compare.json"): contents.comparison.json().encode()})
+    print(contents.comparison.text())
 
 
 _REPEATED = ("data", "scale", "offset", "latency", "threads", "labels", "phone", "title")

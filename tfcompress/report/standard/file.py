@@ -94,8 +94,9 @@ def add_parity(report: Report, artifact: Artifact) -> None:
         artifact: The file; nothing is added if it was never compared.
     """
     rows = [
-        {**row, "kernels": "XNNPACK" if row["xnnpack"] else "plain", "gap": f"{row['largest_gap']:.2f} steps"}
+        {**row, "kernels": "XNNPACK" if row.get("xnnpack") else "plain", "gap": f"{row['largest_gap']:.2f} steps"}
         for row in artifact.metadata.get("parity") or []
+        if all(isinstance(row.get(key), int | float) for key in ("samples", "agreement", "equal", "largest_gap"))
     ]
     if rows:
         columns = {"kernels": "kernels", "samples": "samples", "agreement": "same class", "equal": "equal outputs"}
