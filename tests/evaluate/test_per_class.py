@@ -29,9 +29,7 @@ def test_counts_are_those_of_a_loop(classes, count):
     for c, (samples, share) in found.items():
         assert samples == expected[c].sum() and share == expected[c, c] / expected[c].sum()
     off = [(-expected[i, j], i, j) for i in range(classes) for j in range(classes) if i != j and expected[i, j]]
-    wanted = [
-        {"true": i, "predicted": j, "count": -n, "share": -n / expected[i].sum()} for n, i, j in sorted(off)[:7]
-    ]
+    wanted = [{"true": i, "predicted": j, "count": -n, "share": -n / expected[i].sum()} for n, i, j in sorted(off)[:7]]
     assert confusions(true, predicted, 7) == wanted
 
 
@@ -46,7 +44,10 @@ def test_without_mistakes_there_are_no_confusions():
 
 def test_pixels_count_as_samples_do():
     true, predicted = answers(4, 240)
-    flat, square = class_accuracy(true, predicted), class_accuracy(true.reshape(2, 12, 10), predicted.reshape(2, 12, 10))
+    flat, square = (
+        class_accuracy(true, predicted),
+        class_accuracy(true.reshape(2, 12, 10), predicted.reshape(2, 12, 10)),
+    )
     assert flat == square
     assert confusions(true, predicted, 5) == confusions(true.reshape(2, 12, 10), predicted.reshape(2, 12, 10), 5)
 

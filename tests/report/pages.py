@@ -16,12 +16,14 @@ from collections.abc import Iterator
 
 WIDTHS = (1280, 500)  # pixels
 SCHEMES = ("light", "dark")
+MOST = 12  # faults told of a view
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 # What lies outside of the window and can't be scrolled to within the page, and charts' texts outside of their drawing.
 OUTSIDE = """isSite => {
-  const width = window.innerWidth, found = [];
-  const told = node => `${node.tagName.toLowerCase()} "${(node.textContent || '').trim().slice(0, 40)}"`;
+  const width = window.innerWidth, found = [], beside = new Set();
+  const words = node => (node.textContent || '').trim().replace(/\\s+/g, ' ').slice(0, 40);
+  const told = node => `${node.tagName.toLowerCase()} "${words(node)}"`;
   const scrolls = node => ['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(node).overflowX);
   const held = node => {
     for (let up = node.parentElement; up && up !== document.body; up = up.parentElement) if (scrolls(up)) return true;
@@ -32,7 +34,9 @@ OUTSIDE = """isSite => {
   for (const node of document.body.querySelectorAll('*')) {
     const box = node.getBoundingClientRect(), style = getComputedStyle(node);
     if (!box.width || style.visibility === 'hidden' || style.clipPath !== 'none') continue;
-    if ((box.right > width + 0.5 || box.left < -0.5) && !held(node) && !(isSite && style.position === 'fixed'))
+    const isBeside = box.right > width + 0.5 || box.left < -0.5;
+    if (isBeside && !held(node) && !(isSite && style.position === 'fixed')) beside.add(node);
+    if (beside.has(node) && !beside.has(node.parentElement))
       found.push(`${told(node)} reaches from ${Math.round(box.left)} to ${Math.round(box.right)} px`);
     const isWider = node.clientWidth && node.scrollWidth > node.clientWidth + 1;
     if (!isSite && isWider && scrolls(node)) found.push(`${told(node)} hides a part of its ${node.scrollWidth} px`);
@@ -70,7 +74,7 @@ def faults_of(browser, page: pathlib.Path, axe: str, is_site: bool, pictures: pa
             if pictures is not None:
                 tab.screenshot(path=pictures / f"{page.stem}-{width}-{scheme}.png", full_page=True)
             context.close()
-            yield f"{page.name}, {width} px, {scheme}", faults
+            yield f"{page.parent.name}/{page.name}, {width} px, {scheme}", faults
 
 
 def _closed(context, page: pathlib.Path, is_site: bool) -> list[str]:
@@ -111,7 +115,7 @@ def main(arguments: list[str]) -> int:
         for page in values.pages:
             for view, faults in faults_of(browser, page.resolve(), axe, values.site, values.pictures):
                 passed, failed = passed + (not faults), failed + bool(faults)
-                for fault in dict.fromkeys(faults):
+                for fault in list(dict.fromkeys(faults))[:MOST]:
                     print(f"{view}: {fault}")
         browser.close()
     print(f"pages: {passed} passed, {failed} failed")

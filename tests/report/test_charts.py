@@ -70,7 +70,9 @@ def test_tradeoff_keeps_every_label_inside_the_frame():
 def test_tradeoff_draws_no_small_difference_large(shares):
     picture = charts.tradeoff([{"name": str(i), "bytes": 1000, "accuracy": share} for i, share in enumerate(shares)])
     dots = [float(node.get("cy")) for node in nodes(picture, "circle")]
-    grid = {node.text: float(node.get("y")) - 4 for node in nodes(picture, "text") if re.fullmatch("[0-9.]+ %", node.text)}
+    grid = {
+        node.text: float(node.get("y")) - 4 for node in nodes(picture, "text") if re.fullmatch("[0-9.]+ %", node.text)
+    }
     drawn = {float(text[:-2]) / 100: y for text, y in grid.items()}
     per_share = (max(drawn.values()) - min(drawn.values())) / (max(drawn) - min(drawn))
     height = 326 - 34

@@ -49,7 +49,9 @@ def test_cells_hold_the_counts_and_colour_their_share():
     assert len(cells) == np.count_nonzero(counts)
     strength = {title: float(re.search(r"opacity:([\d.]+)", cell.get("style"))[1]) for title, cell in cells.items()}
     step = strength["dog: 5 of 10 taken for <owl>"] - strength["cat: 2 of 10 taken for dog"]
-    assert step == pytest.approx(strength["cat: 8 of 10 taken for cat"] - strength["dog: 5 of 10 taken for dog"], abs=2e-3)
+    assert step == pytest.approx(
+        strength["cat: 8 of 10 taken for cat"] - strength["dog: 5 of 10 taken for dog"], abs=2e-3
+    )
     texts = [node.text for node in nodes(picture, "text")]
     assert sorted(int(text) for text in texts if text.isdigit()) == sorted(counts[counts > 0].tolist())
     assert picture.description == (
@@ -59,11 +61,15 @@ def test_cells_hold_the_counts_and_colour_their_share():
 
 def test_names_of_many_classes_stand_upright():
     names = [f"class number {i}" for i in range(30)]
-    turned = [node for node in nodes(model_charts.confusion(np.eye(30, dtype=int), names), "text") if node.get("transform")]
+    turned = [
+        node for node in nodes(model_charts.confusion(np.eye(30, dtype=int), names), "text") if node.get("transform")
+    ]
     assert [node.text for node in turned] == names
 
 
-@pytest.mark.parametrize(("counts", "names"), [(np.zeros((2, 3)), ["a", "b"]), (np.zeros((2, 2)), ["a"]), (np.zeros((0, 0)), [])])
+@pytest.mark.parametrize(
+    ("counts", "names"), [(np.zeros((2, 3)), ["a", "b"]), (np.zeros((2, 2)), ["a"]), (np.zeros((0, 0)), [])]
+)
 def test_a_matrix_without_a_name_for_each_class_is_refused(counts, names):
     with pytest.raises(ValueError, match="confusion: needs counts"):
         model_charts.confusion(counts, names)

@@ -6,7 +6,6 @@ from html import escape
 from tfcompress.report.sections import Facts, Figure, Gallery, Sample, Section, Table, Text
 from tfcompress.report.style import STYLE
 
-
 _NARROW = 46  # letters of a row that fit a phone
 _CARDS, _SHORT = ' class="cards"', " short"
 

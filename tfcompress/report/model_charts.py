@@ -97,7 +97,9 @@ def confusion(counts: np.ndarray, names: Sequence[str], model: str = "") -> Pict
                 continue
             said = f"{name}: {count:,} of {samples:,} taken for {names[j]}"
             opacity = 0.1 + 0.4 * count / samples
-            canvas.rect(x, y, side - 1, side - 1, color="good" if i == j else "bad", radius=2, opacity=opacity, title=said)
+            canvas.rect(
+                x, y, side - 1, side - 1, color="good" if i == j else "bad", radius=2, opacity=opacity, title=said
+            )
             if side >= _LEAST_SIDE:
                 size = min(12.0, (side - 3) / (0.6 * len(str(count))))
                 canvas.text(x + (side - 1) / 2, y + side / 2 + size * 0.34, str(count), anchor="middle", size=size)

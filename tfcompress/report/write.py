@@ -93,5 +93,7 @@ def _check_labels(labels: tuple[str, ...] | None, compared: Comparison) -> None:
         return
     count = 0 if compared.answers is None else compared.answers.count
     if len(labels) != count:
-        accepted = f"the names of the {count} classes that the models answer with" if count else "None, as there are none"
+        accepted = (
+            f"the names of the {count} classes that the models answer with" if count else "None, as there are none"
+        )
         checks.refuse(ValueError, "write_report", "labels", accepted, list(labels))

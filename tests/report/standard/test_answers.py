@@ -19,7 +19,8 @@ def shown(classes=5, count=400, labels=None, inputs=None, true=True, others=0, *
     rng = np.random.default_rng(0)
     right = rng.integers(0, classes, count)
     predicted = [
-        np.where(rng.random(count) < share, right, rng.integers(0, classes, count)) for share in (0.8, 0.7, *[0.6] * others)
+        np.where(rng.random(count) < share, right, rng.integers(0, classes, count))
+        for share in (0.8, 0.7, *[0.6] * others)
     ]
     names = ["original", *(f"file {i}" for i in range(others)), "int8"]
     predicted = [predicted[0], *predicted[2:], predicted[1]]
@@ -97,11 +98,19 @@ def test_changed_answers_are_counted_for_every_file():
         assert int(row["changed"]) == changed.sum()
         assert int(row["right before, wrong now"]) == np.sum(changed & (about.before == about.true))
         assert int(row["wrong before, right now"]) == np.sum(changed & (predicted == about.true))
-        assert int(row["another wrong class"]) == np.sum(changed & (about.before != about.true) & (predicted != about.true))
+        assert int(row["another wrong class"]) == np.sum(
+            changed & (about.before != about.true) & (predicted != about.true)
+        )
 
 
 def test_many_models_leave_room_for_the_original_and_the_one_asked_about():
-    assert sections(shown(others=8))["Accuracy by class"].header == ("class", "samples", "original", "int8", "change, points")
+    assert sections(shown(others=8))["Accuracy by class"].header == (
+        "class",
+        "samples",
+        "original",
+        "int8",
+        "change, points",
+    )
 
 
 def test_wrong_and_changed_samples_are_pictures_of_the_inputs():
@@ -124,7 +133,9 @@ def test_wrong_and_changed_samples_are_pictures_of_the_inputs():
         assert sample.kind == ("bad" if before == right else "good" if now == right else "")
     again = sections(shown(inputs=x, seed=0))["Wrong samples"]
     assert [s.name for s in again.samples] == [s.name for s in wrong.samples]
-    assert [s.name for s in sections(shown(inputs=x, seed=1))["Wrong samples"].samples] != [s.name for s in wrong.samples]
+    assert [s.name for s in sections(shown(inputs=x, seed=1))["Wrong samples"].samples] != [
+        s.name for s in wrong.samples
+    ]
 
 
 def test_other_inputs_are_shown_by_their_number():

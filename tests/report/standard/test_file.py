@@ -77,7 +77,10 @@ def test_parity_is_what_the_conversion_measured(made):
 def test_the_recipe_names_what_was_set_and_no_paths(made):
     recipe = [
         {"class_name": "Prune", "config": {"sparsity": {"class_name": "linear", "config": {"end": 0.5}}, "seed": 0}},
-        {"class_name": "Distill", "config": {"teacher": "/home/someone/teacher.keras", "temperature": 3.0, "loss": None}},
+        {
+            "class_name": "Distill",
+            "config": {"teacher": "/home/someone/teacher.keras", "temperature": 3.0, "loss": None},
+        },
         "Own technique",
     ]
     report = Report("T")

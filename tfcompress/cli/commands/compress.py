@@ -216,7 +216,7 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
         curves=[Curves("Loss", lines)],
         artifact=artifact,
         plan=compression.plan.text(),
-        command=command_line(values, "compress", [path], _REPEATED),
+        command=command_line(values, "compress", [path]),
         data=f"{data.name}, {count_of(data.held_out()[0]):,} samples",
     )
     add_standard_sections(report, contents)
@@ -227,11 +227,6 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     print(artifact.verdict())
     return 0
 
-
-_REPEATED = (
-    "data", "scale", "offset", "recipe", "channels", "round_to", "prune", "cluster", "quantize", "teacher", "temperature",
-    "loss", "epochs", "batch", "learning_rate", "seed",
-)  # fmt: skip
 
 COMMAND = Command(
     name="compress",

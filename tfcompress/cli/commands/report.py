@@ -7,7 +7,7 @@ from absl import flags
 
 from tfcompress.cli.command import Command
 from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
-from tfcompress.cli.shown_files import command_line, short_names
+from tfcompress.cli.shown_files import command_line
 from tfcompress.cli.start import start_tensorflow
 
 
@@ -25,6 +25,7 @@ def _define(values: flags.FlagValues) -> None:
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     from tfcompress.android.phone_report import add_phone, load_phone_report, measured_on_phone
+    from tfcompress.benchmarking.named_artifacts import short_names
     from tfcompress.data_files.arrays import count_of
     from tfcompress.data_files.model_inputs import inputs_of
     from tfcompress.evaluate.compare import compare
@@ -54,7 +55,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         labels=labels,
         artifact=artifacts[name],
         measured_elsewhere=elsewhere,
-        command=command_line(values, "report", arguments, _REPEATED),
+        command=command_line(values, "report", arguments),
         data=f"{data.name}, {count_of(x):,} samples",
     )
     _write(values, first, contents)
@@ -75,9 +76,6 @@ def _write(values: flags.FlagValues, first: str, contents: Any) -> None:
     report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): contents.comparison.json().encode()})
     print(contents.comparison.text())
-
-
-_REPEATED = ("data", "scale", "offset", "latency", "threads", "labels", "phone", "title")
 
 
 def _labels(values: flags.FlagValues, model: Any) -> list[str]:

@@ -191,7 +191,9 @@ def add_changed_samples(report: Report, shown: Shown) -> None:
     rows = drawn(np.flatnonzero(found["changed"]), _SAMPLES, shown.seed)
     if not len(rows):
         return
-    kinds = [next((k for k, name in (("lost", "bad"), ("won", "good")) if k in found and found[k][i]), "") for i in rows]
+    kinds = [
+        next((k for k, name in (("lost", "bad"), ("won", "good")) if k in found and found[k][i]), "") for i in rows
+    ]
     note = _how_many(len(rows), int(found["changed"].sum()), f"samples that {shown.name} answers differently")
     said = [(f"{shown.called(shown.before[i])} → {shown.called(shown.predicted[i])}", *_right(shown, i)) for i in rows]
     framed = [{"lost": "bad", "won": "good"}.get(kind, "") for kind in kinds]

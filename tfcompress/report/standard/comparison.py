@@ -57,7 +57,10 @@ def _quality(row: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, t
     facts = {}
     if row["accuracy"] is not None:
         points = 100 * (row["accuracy"] - original["accuracy"])
-        facts["Accuracy"] = (f"{row['accuracy']:.2%}", f"original {original['accuracy']:.2%}, {signed(points, 2)} points")
+        facts["Accuracy"] = (
+            f"{row['accuracy']:.2%}",
+            f"original {original['accuracy']:.2%}, {signed(points, 2)} points",
+        )
     if row["error"] is not None:
         facts["Mean error"] = (f"{row['error']:.4g}", f"original {original['error']:.4g}")
     if row["agreement"] is not None:

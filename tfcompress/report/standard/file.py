@@ -150,7 +150,7 @@ def add_shape_changes(report: Report, artifact: Artifact) -> None:
 
 
 def _call(entry: Any) -> str:
-    """Returns a saved technique or schedule as code, without what was not set; files by their name, without the path."""
+    """Returns a saved technique or schedule as code, without what was not set; a teacher by the name of its file."""
     if isinstance(entry, list | tuple):
         return f"[{', '.join(map(_call, entry))}]"
     if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
