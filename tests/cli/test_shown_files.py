@@ -26,5 +26,5 @@ def test_a_command_line_repeats_what_was_given(tmp_path):
     )
     line = command_line(values, "report", [str(tmp_path / "model.keras"), "int8.tflite"])
     assert line == (
-        "tfcompress report model.keras int8.tflite '--data=my data.npz' --labels=cat,dog --nolatency --scale=1/255"
+        "tfcompress report model.keras int8.tflite '--data=my data.npz' --scale=1/255 --nolatency --labels=cat,dog"
     )
