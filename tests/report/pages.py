@@ -29,13 +29,18 @@ OUTSIDE = """isSite => {
     for (let up = node.parentElement; up && up !== document.body; up = up.parentElement) if (scrolls(up)) return true;
     return false;
   };
+  // A drawer of a site waits beside the window until it is opened.
+  const isDrawn = node => {
+    for (let up = node; up; up = up.parentElement) if (getComputedStyle(up).position === 'fixed') return true;
+    return false;
+  };
   if (document.documentElement.scrollWidth > width)
     found.push(`the page is ${document.documentElement.scrollWidth} px wide`);
   for (const node of document.body.querySelectorAll('*')) {
     const box = node.getBoundingClientRect(), style = getComputedStyle(node);
     if (!box.width || style.visibility === 'hidden' || style.clipPath !== 'none') continue;
     const isBeside = box.right > width + 0.5 || box.left < -0.5;
-    if (isBeside && !held(node) && !(isSite && style.position === 'fixed')) beside.add(node);
+    if (isBeside && !held(node) && !(isSite && isDrawn(node))) beside.add(node);
     if (beside.has(node) && !beside.has(node.parentElement))
       found.push(`${told(node)} reaches from ${Math.round(box.left)} to ${Math.round(box.right)} px`);
     const isWider = node.clientWidth && node.scrollWidth > node.clientWidth + 1;

@@ -34,8 +34,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.tflite.artifact import Artifact
 
     first, *others = arguments
-    load = Artifact.load if first.endswith(".tflite") else load_model
-    original = load(first)
+    original = (Artifact.load if first.endswith(".tflite") else load_model)(first)
     artifacts = {name: Artifact.load(path) for name, path in zip(short_names(others), others, strict=True)}
     files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
     phone = load_phone_report(values.phone) if values.phone else None
