@@ -1,5 +1,6 @@
 """Renders a report as one HTML page without scripts or external resources, for screens, phones and print."""
 
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 
@@ -90,7 +91,7 @@ def _table(section: Table, number: int) -> str:
     cards = _letters(section) > _NARROW
     kinds = [' class="number"' if numeric else "" for numeric in section.numeric]
     header = "".join(
-        f'<th scope="col"{kind}{_role(cards, "columnheader")}>{escape(cell)}</th>'
+        f'<th scope="col"{kind}{_role(cards, "columnheader")}>{_breakable(cell)}</th>'
         for kind, cell in zip(kinds, section.header, strict=True)
     )
     lines = []
@@ -112,10 +113,15 @@ def _letters(section: Table) -> int:
     """Estimates how many letters wide a table is at least: names and headings wrap, numbers do not."""
     wide = 0
     for i, numeric in enumerate(section.numeric):
-        head = max(map(len, section.header[i].split() or [""]))
+        head = max(map(len, re.split(r"\s|(?<=[_/.-])", section.header[i])))
         cells = max((len(row[i]) for row in section.cells), default=0)
         wide += max(head, cells if numeric else min(cells, 12)) + 2  # and the space between columns
     return wide
+
+
+def _breakable(heading: str) -> str:
+    """Returns a heading that may be broken inside of names of files and layers, and nowhere else in a word."""
+    return re.sub(r"([_/.-])(?=\w)", r"\1<wbr>", escape(heading))
 
 
 def _cell(text: str, column: str, kind: str, cards: bool) -> str:

@@ -65,7 +65,8 @@ td:first-child { min-width: 7rem; }
 tbody tr:last-child td { border-bottom: 0; }
 th { font-weight: 560; color: var(--muted); font-size: 0.84rem; white-space: normal;
   vertical-align: bottom; line-height: 1.3; }
-th.number { white-space: normal; overflow-wrap: normal; }
+th { overflow-wrap: normal; }
+th.number { white-space: normal; }
 .number { text-align: right; }
 .chosen td { background: var(--chosen); font-weight: 600; }
 .row { columns: 2 26rem; column-gap: 1.5rem; margin: 2.4rem 0 0; }
@@ -98,7 +99,7 @@ footer { color: var(--muted); font-size: 0.85rem; padding-top: 1rem; padding-bot
   .facts div { flex-basis: 8.5rem; }
   .facts dd { font-size: 1.35rem; }
   th, td { padding: 0.45rem 0.5rem; }
-  td:first-child { min-width: 0; }
+  td:first-child { min-width: 4.5rem; }
   .lead p { font-size: 1.08rem; }
   .cards thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .cards, .cards tbody, .cards tr { display: block; }
