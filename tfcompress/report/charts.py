@@ -204,7 +204,7 @@ def curves(
 
 
 def _share_span(shares: list[float]) -> tuple[float, float]:
-    """Returns the limits of an axis of fractions: whole tenths or twentieths around them, a tenth apart at least."""
+    """Returns the limits of an axis of fractions around the given ones, ten points apart at least, within 0 and 1."""
     margin = (max(shares) - min(shares)) * 0.1
     low = max(math.floor((min(shares) - margin) * 20 + 1e-6) / 20, 0.0)
     high = min(math.ceil((max(shares) + margin) * 20 - 1e-6) / 20, 1.0)
