@@ -16,8 +16,9 @@ EXTRAS = {
     # MkDocs 2 is another program; the reference is made from docstrings.
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=1.0,<2"],
 }
-# The tests run the notebook, draw the report, and sign and encrypt models.
+# The tests run the notebook, draw the report and open it in the system's Chromium, and sign and encrypt models.
 EXTRAS["test"] = ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17,<0.18", "mypy>=2.4,<3"]
+EXTRAS["test"] += ["playwright>=1.49,<2"]
 EXTRAS["test"] += [*EXTRAS["report"], *EXTRAS["notebook"], *EXTRAS["android"]]
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
 

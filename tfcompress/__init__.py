@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; `_HOMES` is what runs
     from tfcompress.layer_table.lookup import spec_of as spec_of
     from tfcompress.pipeline.chained import ChainedArtifact as ChainedArtifact
     from tfcompress.quant_spec import QuantSpec as QuantSpec
+    from tfcompress.report.write import write_report as write_report
     from tfcompress.selection import Where as Where
     from tfcompress.sparsity.criteria import criterion as criterion
     from tfcompress.techniques.base import Technique as Technique
@@ -112,6 +113,7 @@ _HOMES: dict[str, str | None] = {
     "spec_of": "layer_table.lookup",
     "split": "techniques.split_model",
     "testing": None,
+    "write_report": "report.write",
 }
 
 __all__ = sorted(_HOMES)

@@ -87,10 +87,19 @@ def test_the_report_says_what_was_measured(done):
         "Loss",
         "Zeros by kernel",
         "Ranges by layer",
-        "Samples",
+        "Latency",
+        "Accuracy by class",
+        "Most frequent confusions",
+        "Samples that changed",
+        "Wrong samples",
+        "Fidelity",
+        "Parity",
+        "Recipe",
+        "Where and with what",
     ):
         assert title in text and title in page
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 8
+    assert str(done.folder) not in text + page
     assert "conv1" in done.plan and done.plan.splitlines()[0] in text
     assert "Distill(teacher=" in text and "Prune(sparsity=0.5)" in page
 

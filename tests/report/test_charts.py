@@ -1,16 +1,12 @@
 """Charts show the numbers they got: lengths in proportion, places in order, mistakes marked."""
 
-import base64
-import io
 import math
 import re
 import xml.etree.ElementTree as ET
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tfcompress.report import charts
+from tfcompress.report import charts, model_charts
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -22,38 +18,6 @@ def nodes(picture, tag):
 def titled(picture, tag):
     """Elements by their title."""
     return {node[0].text: node for node in nodes(picture, tag) if len(node)}
-
-
-def test_samples_hold_the_images_themselves():
-    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1)) / 255
-    picture = charts.samples(images, [1, 2, 3], [1, 7, 3])
-    for node, image in zip(nodes(picture, "image"), images, strict=True):
-        png = base64.b64decode(node.get("href").partition("base64,")[2])
-        assert np.array_equal(np.asarray(Image.open(io.BytesIO(png))), np.rint(image[..., 0] * 255))
-    assert picture.description == "3 samples with predictions, 1 of them wrong: 7 taken for 2."
-    assert "2, not 7" in [node.text for node in nodes(picture, "text")]
-    assert len(nodes(picture, "rect")) == 1  # the frame of the mistake
-
-
-def test_samples_of_colour_with_names_and_without_labels():
-    picture = charts.samples(np.zeros((2, 8, 8, 3)), ["cat", "dog"])
-    assert picture.description == "2 samples with predictions."
-    assert not nodes(picture, "rect")
-
-
-@pytest.mark.parametrize(
-    "images,predictions,labels",
-    [
-        (np.zeros((2, 28, 28)), [1, 2], [1, 2]),
-        (np.zeros((2, 28, 28, 2)), [1, 2], [1, 2]),
-        (np.zeros((0, 28, 28, 1)), [], []),
-        (np.zeros((2, 28, 28, 1)), [1], [1, 2]),
-        (np.zeros((2, 28, 28, 1)), [1, 2], [1]),
-    ],
-)
-def test_samples_refuses(images, predictions, labels):
-    with pytest.raises(ValueError, match="samples: images"):
-        charts.samples(images, predictions, labels)
 
 
 POINTS = [
@@ -100,6 +64,50 @@ def test_tradeoff_keeps_every_label_inside_the_frame():
     assert len(labels) == 7
     for node in labels:
         assert float(node.get("x")) > 60 and 15 < float(node.get("y")) < 330
+
+
+@pytest.mark.parametrize("shares", [(0.9939, 0.9912), (0.5, 0.5), (0.02, 0.01), (1.0, 1.0), (0.3, 0.9)])
+def test_tradeoff_draws_no_small_difference_large(shares):
+    picture = charts.tradeoff([{"name": str(i), "bytes": 1000, "accuracy": share} for i, share in enumerate(shares)])
+    dots = [float(node.get("cy")) for node in nodes(picture, "circle")]
+    grid = {
+        node.text: float(node.get("y")) - 4 for node in nodes(picture, "text") if re.fullmatch("[0-9.]+ %", node.text)
+    }
+    drawn = {float(text[:-2]) / 100: y for text, y in grid.items()}
+    per_share = (max(drawn.values()) - min(drawn.values())) / (max(drawn) - min(drawn))
+    height = 326 - 34
+    assert height / per_share >= 0.1 - 1e-6  # the whole axis is ten points at least
+    assert dots[1] - dots[0] == pytest.approx((shares[0] - shares[1]) * per_share, abs=0.2)
+    assert all(34 - 0.1 <= y <= 326.1 for y in dots)
+
+
+def test_tradeoff_says_where_its_axis_begins():
+    texts = [node.text for node in nodes(charts.tradeoff(POINTS), "text")]
+    assert "accuracy, 90 % to 100 %" in texts
+    whole = charts.tradeoff([{"name": "a", "bytes": 9, "accuracy": 0.02}, {"name": "b", "bytes": 9, "accuracy": 0.99}])
+    assert "accuracy" in [node.text for node in nodes(whole, "text")]
+
+
+def test_tick_labels_do_not_touch():
+    points = [{"name": "a", "bytes": 3_000, "accuracy": 0.5}, {"name": "b", "bytes": 28_000, "accuracy": 0.5}]
+    labels = [node for node in nodes(charts.tradeoff(points), "text") if re.fullmatch("[0-9.]+ [kM]B", node.text)]
+    places = [(float(node.get("x")), 7.3 * len(node.text) / 2) for node in labels]
+    assert len(places) >= 4
+    assert all(b - a >= half_a + half_b for (a, half_a), (b, half_b) in zip(places, places[1:], strict=False))
+
+
+def test_long_names_stay_inside_the_picture():
+    name = "encoder/block_11/self_attention/query_projection"
+    for picture in (charts.bars({name: 0.5}), charts.ranges({name: (0.0, 1.0)})):
+        (label,) = [node for node in nodes(picture, "text") if "…" in node.text]
+        assert label.text.startswith("encoder") and label.text.endswith("projection")
+        assert float(label.get("x")) - 7.3 * len(label.text) >= 0
+
+
+def test_curves_begin_at_zero_and_count_whole_epochs():
+    picture = charts.curves({"a": [0.5, 0.4, 0.45]})
+    texts = [node.text for node in nodes(picture, "text")]
+    assert "0" in texts and {"1", "2", "3"} <= set(texts) and "1.2" not in texts
 
 
 @pytest.mark.parametrize("points", [[], [{"name": "a", "bytes": 0, "accuracy": 0.5}]])
@@ -168,7 +176,8 @@ def test_names_are_escaped_everywhere():
         charts.ranges({name: (0.0, 1.0)}),
         charts.curves({name: [1.0]}),
         charts.tradeoff([{"name": name, "bytes": 9, "accuracy": 0.5}]),
-        charts.samples(np.zeros((1, 8, 8, 1)), [name], ["x"]),
+        model_charts.latency({name: {"p50_us": 1.0, "p90_us": 2.0}}),
+        model_charts.confusion([[1, 2], [3, 4]], [name, "x"]),
     ]
     for picture in drawings:
         assert ET.fromstring(picture.svg) is not None

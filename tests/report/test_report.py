@@ -8,8 +8,9 @@ import pytest
 
 from tfcompress.report import charts
 from tfcompress.report.report import Report
+from tfcompress.report.sections import Sample
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"wbr", "meta", "img", "br", "hr", "link", "input"}
 
 
 class Structure(html.parser.HTMLParser):
@@ -118,6 +119,47 @@ def test_text_lines_are_not_too_long(report):
 def test_the_chosen_row_stands_out(report):
     assert "> a|b" in report.text()
     assert report.html().count('<tr class="chosen">') == 1
+
+
+def test_headings_break_in_names_only():
+    made = Report("T")
+    made.add_table("A", [{"encoder/int8_pruned.tflite": "x", "R&D": "y"}])
+    assert "encoder/<wbr>int8_<wbr>pruned.<wbr>tflite" in made.html() and ">R&amp;D</th>" in made.html()
+    assert "".join(parsed(made).words).count("encoder/int8_pruned.tflite") == 1
+
+
+def test_a_row_too_wide_for_a_phone_becomes_a_card():
+    made = Report("T")
+    made.add_table("A", [{f"column {i}": 123_456 for i in range(8)}])
+    made.add_table("B", [{"a": 1, "b": 2}])
+    page = made.html()
+    assert page.count('<table class="cards" role="table">') == 1 and page.count("<table>") == 1
+    assert page.count('data-label="column 7"') == 1
+    parsed(made)
+
+
+def test_a_gallery_holds_its_pictures(report):
+    report.add_gallery("Wrong", [Sample("sample 3", ("cat, not dog",), "iVBORw0KGgo=", "bad")], "1 of 9.")
+    page, text = report.html(), report.text()
+    assert '<li class="bad"><img src="data:image/png;base64,iVBORw0KGgo=" alt="">' in page
+    assert "sample 3: cat, not dog" in text and "1 of 9." in text and "1 of 9." in page
+    with pytest.raises(ValueError, match="needs samples"):
+        report.add_gallery("None", [])
+
+
+def test_a_verdict_stands_above_the_contents(report):
+    made = Report("T")
+    made.add_verdict("int8: accuracy 98.10 %")
+    for title in "ABCD":
+        made.add_text(title, "text")
+    page = made.html()
+    assert page.index("98.10\u00a0%") < page.index("<nav") and "98.10 %" in made.text()
+
+
+def test_names_are_no_numbers():
+    made = Report("T")
+    made.add_table("A", [{"class": "7", "share": "7.5 %"}], texts=("class",))
+    assert made.sections[0].numeric == (False, True)
 
 
 def test_numpy_numbers_and_columns_by_key():

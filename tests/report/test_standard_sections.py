@@ -8,16 +8,7 @@ from tfcompress.conversion.convert import convert
 from tfcompress.evaluate.compare import compare
 from tfcompress.report import standard_sections
 from tfcompress.report.report import Report
-from tfcompress.report.sections import Figure, Table
-from tfcompress.report.standard_sections import (
-    Contents,
-    Curves,
-    PredictedImages,
-    add_comparison,
-    add_file,
-    add_samples,
-    add_standard_sections,
-)
+from tfcompress.report.standard_sections import Contents, Curves, add_standard_sections
 from tfcompress.tflite.artifact import Artifact
 
 
@@ -42,68 +33,6 @@ def section(report, title):
     return next(part for part in report.sections if part.title == title)
 
 
-def test_a_comparison_becomes_table_and_picture(made):
-    model, artifact, x, y = made
-    compared = compare(model, {"int8": artifact}, (x, y), latency=False, verbose=0)
-    report = Report("T")
-    add_comparison(report, compared, highlight="int8")
-    table = section(report, "Models")
-    assert isinstance(table, Table) and table.highlight == 1
-    assert "latency" not in " ".join(table.header) and "p50" not in " ".join(table.header)
-    row = dict(zip(table.header, table.cells[1], strict=True))
-    assert row["bytes"] == f"{artifact.size:,}"
-    assert row["accuracy"] == f"{compared['int8']['accuracy']:.4f}"
-    picture = section(report, "Accuracy against bytes")
-    assert f"{artifact.size:,} B" in picture.picture.description
-    with pytest.raises(ValueError, match="highlight must be one of"):
-        add_comparison(report, compared, highlight="int9")
-
-
-def test_without_labels_there_is_no_accuracy_to_draw(made):
-    model, artifact, x, _ = made
-    compared = compare(model, {"int8": artifact}, x, latency=False, verbose=0)
-    report = Report("T")
-    add_comparison(report, compared)
-    assert [part.title for part in report.sections] == ["Models"]
-
-
-def test_a_file_shows_its_kernels_and_ranges(made):
-    report = Report("T")
-    add_file(report, made[1])
-    zeros, spans = section(report, "Zeros by kernel"), section(report, "Ranges by layer")
-    assert "conv" in zeros.picture.description and "head" in zeros.picture.description
-    assert "conv 0 to" in spans.picture.description
-    table = section(report, "Kernels in the file")
-    assert [row[0] for row in table.cells] == ["conv", "head"]
-
-
-def test_a_float_file_has_no_ranges_to_show(made):
-    report = Report("T")
-    add_file(report, convert(made[0], mode="float32"))
-    assert [part.title for part in report.sections] == ["Zeros by kernel", "Kernels in the file"]
-
-
-def test_samples_show_the_first_ones_and_the_first_mistakes(made):
-    model, artifact, x, y = made
-    report = Report("T")
-    predicted = y.copy()
-    predicted[20] = (y[20] + 1) % 3
-    add_samples(report, x, predicted, y, classes=["left", "mid", "right"], count=5)
-    (figure,) = report.sections
-    assert isinstance(figure, Figure) and figure.wide
-    assert "6 samples with predictions, 1 of them wrong" in figure.picture.description
-    assert "1 of 40 answers are wrong" in figure.note
-
-
-def test_kernels_of_one_layer_get_numbers():
-    layers = keras.layers
-    stack = [keras.Input((8, 8, 3)), layers.SeparableConv2D(4, 3, name="separable")]
-    model = keras.Sequential([*stack, layers.Flatten(), layers.Dense(2, name="head")])
-    report = Report("T")
-    add_file(report, convert(model, mode="float32"))
-    assert "separable #2" in section(report, "Zeros by kernel").picture.description
-
-
 def titles(contents):
     report = Report("T")
     add_standard_sections(report, contents)
@@ -122,7 +51,6 @@ def test_sections_stand_in_reading_order(made):
         seconds={"training": 1.0},
         plan="conv",
         recipe="Prune(0.5)",
-        samples=PredictedImages(x, y, y),
         artifact=artifact,
         curves=[Curves("Loss", {"loss": [2.0, 1.0]})],
         measured_elsewhere=[lambda report: report.add_text("On a phone", "fast")],
@@ -132,10 +60,25 @@ def test_sections_stand_in_reading_order(made):
         facts={"File": "9,000 B"},
     )
     whole = titles(contents)
-    wanted = ["", "", "", "Models", "Accuracy against bytes", "On a phone", "Loss", "Fidelity", "Zeros by kernel"]
-    wanted += ["Ranges by layer", "Kernels in the file", "Samples", "Recipe"]
-    wanted += ["What was done to each weight and activation", "Where the time went", "How to repeat"]
+    wanted = ["", "", "", "Models", "Against the original", "Accuracy against bytes", "On a phone"]
+    wanted += ["Accuracy by class", "Confusion matrix, original", "Confusion matrix, int8", "Most frequent confusions"]
+    wanted += ["Changed answers", "Wrong samples", "Fidelity", "Parity", "Loss", "Zeros by kernel", "Ranges by layer"]
+    wanted += ["Kernels in the file", "Recipe", "What was done to each weight and activation", "Where the time went"]
+    wanted += ["How to repeat", "Where and with what"]
     assert whole == wanted
+
+
+def test_the_verdict_comes_before_everything_else(made):
+    model, artifact, x, y = made
+    compared = compare(model, {"int8": artifact}, (x, y), latency=False, verbose=0)
+    report = Report("T")
+    add_standard_sections(report, Contents(comparison=compared))
+    verdict, facts = report.sections[:2]
+    assert verdict.lead and verdict.paragraphs == (compared.verdict("int8"),)
+    html = report.html()
+    assert html.index(compared.verdict("int8").replace(" %", "\u00a0%")) < html.index("<nav") < html.index("<main>")
+    figures = {name: figure for name, figure, _ in facts.values}
+    assert figures["File"] == f"{artifact.size:,} B" and figures["Accuracy"] == "90.00%"
 
 
 def test_every_report_of_a_file_says_how_the_shape_was_changed(made):
@@ -153,7 +96,7 @@ def test_every_report_of_a_file_says_how_the_shape_was_changed(made):
     ]
     assert "surgery" not in report.text().lower() and "PruneChannels" not in report.text()
     found = titles(Contents(artifact=artifact))
-    assert found[:2] == ["What is left of each layer", "Changes of the network's shape"]
+    assert found[2:4] == ["What is left of each layer", "Changes of the network's shape"]
     assert "Changes of the network's shape" not in titles(Contents(artifact=made[1]))
 
 

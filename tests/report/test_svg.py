@@ -14,7 +14,8 @@ def drawn():
     canvas.rect(0, 0, -5, 10, title="<none>")
     canvas.rect(0, 0, 5, 10, outline=2)
     canvas.circle(5, 5, 2, color="series0", hollow=True, title="dot & ring")
-    canvas.image(0, 0, 4, 4, "iVBORw0KGgo=")
+    canvas.text(1, 2, "up & down", turn=-90)
+    canvas.rect(0, 0, 4, 4, opacity=0.5)
     return canvas.picture('words "quoted" <b>')
 
 
@@ -24,12 +25,18 @@ def test_is_valid_xml_with_escaped_words():
     assert root.get("aria-label") == 'words "quoted" <b>'
     texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     titles = [node.text for node in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert texts == ['a < b & "c"'] and titles == ["<none>", "dot & ring"]
+    assert texts == ['a < b & "c"', "up & down"] and titles == ["<none>", "dot & ring"]
 
 
 def test_a_negative_width_is_drawn_as_nothing():
     rects = ET.fromstring(drawn().svg).findall("{http://www.w3.org/2000/svg}rect")
-    assert [rect.get("width") for rect in rects] == ["0.0", "5.0"]
+    assert [rect.get("width") for rect in rects] == ["0.0", "5.0", "4.0"]
+
+
+def test_a_turned_line_and_a_pale_box():
+    root = ET.fromstring(drawn().svg)
+    assert root.findall("{http://www.w3.org/2000/svg}text")[1].get("transform") == "rotate(-90 1.0 2.0)"
+    assert "fill-opacity:0.500" in root.findall("{http://www.w3.org/2000/svg}rect")[2].get("style")
 
 
 def test_every_colour_can_be_changed_by_the_page():

@@ -30,7 +30,7 @@ def sidecar(**metadata):
     ("key", "value"),
     [
         ("layers", [1]), ("layers", {"0": 3}), ("slim", 5), ("slim", [5]), ("surgery", {"a": 1}), ("recipe", "x"),
-        ("mode", 3), ("versions", [1]), ("calibration_samples", "many"),
+        ("mode", 3), ("parity", [1]), ("versions", [1]), ("calibration_samples", "many"),
     ],
 )  # fmt: skip
 def test_entries_of_another_type_are_left_out(beside, key, value):

@@ -3,11 +3,9 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tfcompress.benchmarking.environment import host_facts
 from tfcompress.report.report import Report
-from tfcompress.report.standard_sections import Contents, Curves, PredictedImages, add_standard_sections
+from tfcompress.report.standard_sections import Contents, Curves, add_standard_sections
 
 if TYPE_CHECKING:
     from tfcompress.demo.main import DemoResult
@@ -45,11 +43,12 @@ def _contents(result: "DemoResult") -> Contents:
             for key, title, note in _LOSSES
         ],
         artifact=result.artifact,
-        samples=PredictedImages(digits.x_test, np.argmax(result.outputs, axis=-1), digits.y_test),
+        seed=result.seed,
         recipe="\n".join(map(_brief, result.recipe)),
         plan=result.plan,
         seconds=result.seconds,
         command=_how(result),
+        data=f"{digits.label}; {len(digits.x_test):,} test images",
     )
 
 

@@ -14,6 +14,7 @@ from tfcompress.benchmarking.named_artifacts import ArtifactLike, Artifacts, lin
 from tfcompress.evaluate.energy import energy
 from tfcompress.evaluate.energy_table import HOROWITZ_2014
 from tfcompress.evaluate.macs import macs
+from tfcompress.evaluate.per_class import Answers
 from tfcompress.evaluate.scores import accuracy, classes, labels, macro_f1, mean_gap
 from tfcompress.evaluate.sizes import count_sizes
 from tfcompress.evaluate.verdict import verdict
@@ -53,11 +54,13 @@ class Comparison:
             Fractions are 0..1; a value that does not apply is None.
         notes: Notes on the values, one sentence each.
         bench: The benchmark behind `p50_us`, `cpu_us`, `peak_bytes` and `measured_uj`, or None.
+        answers: The classes that each model named, and the right ones; None of a regression.
     """
 
     rows: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     bench: BenchReport | None = None
+    answers: Answers | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         """Returns the row of one model by name."""
@@ -160,12 +163,13 @@ def compare(
     models = _lined_up(original, artifacts)
     x, y = _samples(data)
     x = _by_name(models["original"], x)
-    rows, notes, reference = [], [], None
+    rows, notes, reference, answers = [], [], None, []
     for name, model in models.items():
         tell(f"compare: running {name}", verbose)
         outputs = _outputs(name, model, x, output, threads)
         reference = outputs if reference is None else reference
         scores = _scores(name, outputs, reference, y, threshold)
+        answers += [] if scores["agreement"] is None else [classes(outputs, threshold)]
         rows.append({"name": name, **scores, **_sizes(name, model, notes)})
     bench = _latency(latency, models, x, threads, verbose)
     for row in rows:
@@ -175,7 +179,7 @@ def compare(
     notes += [] if bench is None else energy_notes(bench.document)
     if isinstance(models["original"], keras.Model):
         notes.append("Bytes of the original are those of its weights, without the graph.")
-    return Comparison(rows, notes, bench)
+    return Comparison(rows, notes, bench, _answers(answers, reference, y, x))
 
 
 def _check(data: Any, latency: bool | BenchReport, output: str | None) -> None:
@@ -291,6 +295,13 @@ def _scores(
         scores["accuracy"] = accuracy(true, predicted)
         scores["macro_f1"] = macro_f1(true, predicted)
     return scores
+
+
+def _answers(predicted: list[np.ndarray], reference: np.ndarray, y: np.ndarray | None, x: Samples) -> Answers | None:
+    if not predicted:
+        return None
+    true = None if y is None else labels(y, reference)
+    return Answers(tuple(predicted), true, max(reference.shape[-1], 2), x)
 
 
 def _sizes(name: str, model: keras.Model | Artifact, notes: list[str]) -> dict[str, Any]:

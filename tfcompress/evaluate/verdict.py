@@ -23,7 +23,7 @@ def verdict(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:
 
 
 def _size(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:
-    plain = _times(original["bytes"], row["bytes"], "smaller", "larger")
+    plain = times(original["bytes"], row["bytes"], "smaller", "larger")
     zipped = _ratio(original["gzip_bytes"], row["gzip_bytes"])
     return plain if not plain or zipped is None else f"{plain} ({zipped:.1f} zipped)"
 
@@ -41,11 +41,26 @@ def _loss(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:
 
 
 def _speed(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:
-    said = _times(original.get("p50_us"), row.get("p50_us"), "faster", "slower")
+    said = times(original.get("p50_us"), row.get("p50_us"), "faster", "slower")
     return f"{said} on this machine" if said else ""
 
 
-def _times(before: float | None, after: float | None, better: str, worse: str) -> str:
+def times(before: float | None, after: float | None, better: str, worse: str) -> str:
+    """Returns how many times less something became.
+
+    Args:
+        before: Amount of the original, or None where it is not known.
+        after: Amount now, or None.
+        better: Word for less, such as "smaller".
+        worse: Word for more.
+
+    Returns:
+        The words; empty where one of the amounts is not known or 0.
+
+    Example:
+        >>> times(100, 25, "smaller", "larger"), times(10.0, 20.0, "faster", "slower")
+        ('4.0 times smaller', '2.0 times slower')
+    """
     ratio = _ratio(before, after)
     if ratio is None:
         return ""

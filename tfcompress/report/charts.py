@@ -1,76 +1,18 @@
-"""Draws the report's charts: samples, trade-off, bars, ranges, curves.
+"""Draws the report's charts: trade-off, bars, ranges, curves.
 
 Each function takes plain numbers and returns a `Picture`, whose description says in words what it
 shows. No other package is needed to draw or to view them.
 """
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from tfcompress.report.svg import SERIES, Axis, Canvas, Picture
+from tfcompress.report.svg import SERIES, Axis, Canvas, Picture, shortened, text_width
 
 _WIDTH = 520.0  # pixels; half a page
-_PAGE = 800.0
-
-
-def samples(
-    images: np.ndarray,
-    predictions: Sequence[Any],
-    labels: Sequence[Any] | None = None,
-    columns: int = 10,
-) -> Picture:
-    """Draws images with the model's predictions; mistakes are framed and show the right class.
-
-    Args:
-        images: Grey or RGB images in 0..1, (n, height, width, 1 or 3), n of at least 1.
-        predictions: Predicted class (name or number) of each image.
-        labels: Right class of each image, or None if unknown.
-        columns: Images in a row.
-
-    Returns:
-        The picture.
-
-    Raises:
-        ValueError: If the counts differ or the images have another shape.
-
-    Example:
-        >>> samples(np.zeros((2, 28, 28, 1)), [3, 5], [3, 6]).description
-        '2 samples with predictions, 1 of them wrong: 6 taken for 5.'
-    """
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-        raise ValueError(
-            f"samples: images must be (n, height, width, 1 or 3) with n of at least 1. Received: shape {images.shape}"
-        )
-    truth = list(predictions) if labels is None else list(labels)
-    if not len(images) == len(predictions) == len(truth):
-        raise ValueError(
-            "samples: images, predictions and labels must be as many. "
-            f"Received: {len(images)}, {len(predictions)} and {len(truth)}"
-        )
-    columns = min(columns, len(images))
-    cell = _PAGE / max(columns, 8)
-    side, row_height = cell - 10, cell + 20
-    canvas = Canvas(columns * cell, math.ceil(len(images) / columns) * row_height)
-    wrong = []
-    for i, (said, right) in enumerate(zip(predictions, truth, strict=True)):
-        x, y = i % columns * cell + 5, i // columns * row_height + 5
-        canvas.image(x, y, side, side, _png(images[i]), title=f"sample {i}: predicted {said}")
-        if str(said) == str(right):
-            canvas.text(x + side / 2, y + side + 16, str(said), anchor="middle", size=13)
-            continue
-        wrong.append(f"{right} taken for {said}")
-        canvas.rect(x - 1, y - 1, side + 2, side + 2, color="bad", outline=2, radius=2)
-        canvas.text(x + side / 2, y + side + 16, f"{said}, not {right}", anchor="middle", color="bad", bold=True)
-    mistakes = f", {len(wrong)} of them wrong: {', '.join(wrong)}" if wrong else ", all right"
-    known = mistakes if labels is not None else ""
-    return canvas.picture(f"{len(images)} samples with predictions{known}.")
+_LONGEST = 260.0  # pixels of a name in a chart
+_LEAST_SPAN = 0.1  # of an axis of fractions: smaller differences are not drawn as large ones
 
 
 def tradeoff(points: Sequence[Mapping[str, Any]], y_title: str = "accuracy", highlight: str | None = None) -> Picture:
@@ -83,7 +25,8 @@ def tradeoff(points: Sequence[Mapping[str, Any]], y_title: str = "accuracy", hig
         highlight: Name of the point to highlight.
 
     Returns:
-        The picture; bytes are on a logarithmic axis.
+        The picture; bytes are on a logarithmic axis, accuracy on one of ten points at least, so that a difference
+        smaller than a point looks small.
 
     Raises:
         ValueError: If there is no point, or bytes are not positive.
@@ -97,10 +40,10 @@ def tradeoff(points: Sequence[Mapping[str, Any]], y_title: str = "accuracy", hig
     canvas = Canvas(_WIDTH, 380)
     sizes = [size for point in points for size in (point["bytes"], point.get("gzip")) if size]
     shares = [float(point["accuracy"]) for point in points]
-    margin = max((max(shares) - min(shares)) * 0.18, 0.001)
     x_axis = Axis(min(sizes) / 1.5, max(sizes) * 1.5, 64, _WIDTH - 16, log=True)
-    y_axis = Axis(max(min(shares) - margin, 0), min(max(shares) + margin, 1.0), 326, 34)
-    _frame(canvas, x_axis, y_axis, "file size (dot: as it is, ring: gzip)", y_title, _bytes, _percent)
+    y_axis = Axis(*_share_span(shares), 326, 34)
+    x_title = "file size, logarithmic (dot: as it is, ring: gzip)"
+    _frame(canvas, x_axis, y_axis, x_title, _cut_title(y_title, y_axis), _bytes, _percent)
     occupied: list[tuple[float, float, float, float]] = []
     words = []
     points = sorted(points, key=lambda point: point["name"] == highlight)  # drawn last, on top
@@ -160,7 +103,7 @@ def bars(
         y = 26 * i + 4
         number = "-" if value is None else form.format(value)
         color = "series0" if not highlight or name in highlight else "series5"
-        canvas.text(left - 12, y + 14, name, anchor="end")
+        canvas.text(left - 12, y + 14, shortened(name, left - 14), anchor="end")
         canvas.rect(left, y, axis.end - left, 18, color="track", radius=3)
         title = f"{name}: {number}"
         canvas.rect(left, y, axis(value or 0) - left, 18, color=color, radius=3, title=title)
@@ -201,7 +144,7 @@ def ranges(values: Mapping[str, tuple[float, float]], quantity: str = "ranges") 
     for i, (name, (low, high)) in enumerate(values.items()):
         y = 26 * i + 4
         words.append(f"{name} {low:.3g} to {high:.3g}")
-        canvas.text(left - 12, y + 14, name, anchor="end")
+        canvas.text(left - 12, y + 14, shortened(name, left - 14), anchor="end")
         width = max(axis(high) - axis(low), 2)
         canvas.rect(axis(low), y + 3, width, 12, color="series0", radius=3, title=words[-1])
     return canvas.picture(f"{quantity}: {', '.join(words)}.")
@@ -242,7 +185,7 @@ def curves(
     canvas = Canvas(_WIDTH, top + 270)
     x_axis = Axis(1, max(2, *(len(line) for line in series.values())), 64, _WIDTH - 20)
     y_axis = Axis(*_curve_span(known, log), top + 216, top + 4, log=log)
-    _frame(canvas, x_axis, y_axis, x_title, "", "{:g}".format, "{:.3g}".format)
+    _frame(canvas, x_axis, y_axis, x_title, "", "{:g}".format, "{:.3g}".format, whole=True)
     canvas.text(4, 18, y_title, color="muted")
     words = []
     for color, (name, line) in zip(SERIES, series.items(), strict=False):
@@ -260,20 +203,37 @@ def curves(
     return canvas.picture(f"{y_title} by {x_title}: {', '.join(words)}.")
 
 
+def _share_span(shares: list[float]) -> tuple[float, float]:
+    """Returns the limits of an axis of fractions around the given ones, ten points apart at least, within 0 and 1."""
+    margin = (max(shares) - min(shares)) * 0.1
+    low = max(math.floor((min(shares) - margin) * 20 + 1e-6) / 20, 0.0)
+    high = min(math.ceil((max(shares) + margin) * 20 - 1e-6) / 20, 1.0)
+    short = max(round(_LEAST_SPAN - (high - low), 6), 0.0)
+    above = min(short / 2, 1.0 - high)
+    low = max(low - (short - above), 0.0)
+    return low, max(high + above, min(low + _LEAST_SPAN, 1.0))
+
+
+def _cut_title(title: str, axis: Axis) -> str:
+    """Says at an axis of fractions where it begins and ends, if it is not the whole from 0 to 100 %."""
+    return title if (axis.low, axis.high) == (0.0, 1.0) else f"{title}, {_percent(axis.low)} to {_percent(axis.high)}"
+
+
 def _curve_span(values: list[float], log: bool) -> tuple[float, float]:
-    """Returns the limits of the y axis: a little more than the values, and not below 0 if no value is."""
+    """Returns the limits of the y axis: from 0 if no value is below it, else a little more than the values."""
     low, high = min(values), max(values)
     if log:
         return low / 1.15, high * 1.15
-    margin = (high - low) * 0.08 or 0.5
-    return (max(low - margin, 0.0) if low >= 0 else low - margin), high + margin
+    margin = (high - min(low, 0.0)) * 0.08 or 0.5
+    return (0.0 if low >= 0 else low - margin), high + margin
 
 
 def _legend_rows(names: Mapping[str, Any]) -> list[list[tuple[float, str, str]]]:
     """Places a legend in as many rows as it needs: (x, colour, name) of each entry, by row."""
     rows, x = [[]], 64.0
     for color, name in zip(SERIES, names, strict=False):
-        width = _text_width(name) + 30
+        name = shortened(name, _LONGEST)
+        width = text_width(name) + 30
         if rows[-1] and x + width > _WIDTH:
             rows.append([])
             x = 64.0
@@ -282,16 +242,25 @@ def _legend_rows(names: Mapping[str, Any]) -> list[list[tuple[float, str, str]]]
     return rows
 
 
-def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form) -> None:
-    """Draws grid, tick labels and titles of a chart with two axes."""
+def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form, whole=False) -> None:
+    """Draws grid, tick labels and titles of a chart with two axes.
+
+    Labels that would touch the last one are left out; with `whole`, an x axis of whole numbers has no others.
+    """
+    written = -math.inf
     for tick in y_axis.ticks(5):
         y = y_axis(tick)
         canvas.line([(x_axis.start, y), (x_axis.end, y)], color="grid")
         canvas.text(x_axis.start - 8, y + 4, y_form(tick), anchor="end", color="muted")
     for tick in x_axis.ticks(8):
+        if whole and tick != round(tick):
+            continue
         x = x_axis(tick)
         canvas.line([(x, y_axis.start), (x, y_axis.start + 5)], color="muted")
-        canvas.text(x, y_axis.start + 19, x_form(tick), anchor="middle", color="muted")
+        half = text_width(x_form(tick)) / 2
+        if x - half > written + 4:
+            canvas.text(x, y_axis.start + 19, x_form(tick), anchor="middle", color="muted")
+            written = x + half
     canvas.line([(x_axis.start, y_axis.start), (x_axis.end, y_axis.start)], color="muted")
     canvas.text(x_axis.end, y_axis.start + 40, x_title, anchor="end", color="muted")
     if y_title:
@@ -300,8 +269,8 @@ def _frame(canvas, x_axis, y_axis, x_title, y_title, x_form, y_form) -> None:
 
 def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> None:
     """Writes a point's name at the first free place around it, with a thin line if that is far away."""
-    x, y, name = x_axis(point["bytes"]), y_axis(point["accuracy"]), str(point["name"])
-    width, bold = _text_width(name), name == highlight
+    x, y, name = x_axis(point["bytes"]), y_axis(point["accuracy"]), shortened(str(point["name"]), _LONGEST)
+    width, bold = text_width(name), point["name"] == highlight
     width *= 1.06 if bold else 1.0
     frame = (x_axis.start, y_axis.end - 14, x_axis.end + 12, y_axis.start)
     boxes = [(dx, dy, (x + dx, y + dy - 11, x + dx + width, y + dy + 3)) for dx, dy in _around(width)]
@@ -312,7 +281,7 @@ def _place_label(canvas, point, x_axis, y_axis, occupied, highlight, index) -> N
         near = min(max(x, box[0]), box[2])  # the place on the label that is nearest to the point
         canvas.line([(x, y), (near, y + dy + (4 if dy < 0 else -11))], color="muted", width=0.75)
     occupied.append(box)
-    color = _tradeoff_color(index, name, highlight)
+    color = _tradeoff_color(index, point["name"], highlight)
     canvas.text(box[0], y + dy, name, bold=bold, halo=True, color=color if bold else "ink")
 
 
@@ -339,20 +308,8 @@ def _overlap(a: tuple, b: tuple) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _text_width(text: str) -> float:
-    """Estimates the width of a 12 pixel line, as SVG alone cannot measure it."""
-    return 6.6 * len(text)
-
-
 def _label_width(names: Mapping[str, Any]) -> float:
-    return min(max(_text_width(name) for name in names) + 16, _WIDTH * 0.45)
-
-
-def _png(image: np.ndarray) -> str:
-    pixels = np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode()
+    return min(max(text_width(name) for name in names) + 16, _WIDTH * 0.45)
 
 
 def _bytes(value: float) -> str:

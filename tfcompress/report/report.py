@@ -7,11 +7,11 @@ writes `report.txt` and `report.html`, both completely or neither.
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tfcompress.report.html import page
-from tfcompress.report.sections import Facts, Figure, Section, Text, table_of
+from tfcompress.report.sections import Facts, Figure, Gallery, Sample, Section, Text, table_of
 from tfcompress.report.svg import Picture
 from tfcompress.report.text import plain
 from tfcompress.system.atomic import write_files
@@ -80,6 +80,14 @@ class Report:
         paragraphs = (text,) if isinstance(text, str) else tuple(text)
         self._sections.append(Text(title, paragraphs, verbatim=verbatim))
 
+    def add_verdict(self, lines: str | Sequence[str]) -> None:
+        """Adds what the report found, in larger type.
+
+        Args:
+            lines: One sentence, or one for each file.
+        """
+        self._sections.append(Text("", (lines,) if isinstance(lines, str) else tuple(lines), lead=True))
+
     def add_warning(self, text: str) -> None:
         """Adds a sentence that must not be overlooked.
 
@@ -96,6 +104,7 @@ class Report:
         digits: int | dict[str, int] = 4,
         highlight: int | None = None,
         note: str = "",
+        texts: Collection[str] = (),
     ) -> None:
         """Adds a table.
 
@@ -106,13 +115,14 @@ class Report:
             digits: Decimals of floats, for all columns or by key (others: 4).
             highlight: Index of the row to stand out.
             note: Line below the table.
+            texts: Keys of columns whose cells are names, also where they look like numbers.
 
         Raises:
             ValueError: If there are no rows, or `highlight` or a column does not exist.
         """
         columns = dict(columns) if columns else None
         rows = [dict(row) for row in rows]
-        self._sections.append(table_of(title, rows, columns, digits, highlight, note))
+        self._sections.append(table_of(title, rows, columns, digits, highlight, note, texts))
 
     def add_picture(self, title: str, picture: Picture | Any, note: str = "", wide: bool = False) -> None:
         """Adds a picture.
@@ -130,6 +140,21 @@ class Report:
         if not isinstance(picture, Picture):
             picture = _from_savefig(picture, title)
         self._sections.append(Figure(title, picture, note, wide))
+
+    def add_gallery(self, title: str, samples: Sequence[Sample], note: str = "") -> None:
+        """Adds small pictures with a line or two below each.
+
+        Args:
+            title: Heading.
+            samples: The pictures, at least one.
+            note: Line below.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        if not samples:
+            raise ValueError(f"Report.add_gallery: {title!r} needs samples. Received: none.")
+        self._sections.append(Gallery(title, tuple(samples), note))
 
     def text(self) -> str:
         """Renders the report as plain text, with the descriptions of pictures.

@@ -1,7 +1,7 @@
 """The sections of a report as plain data, which the text and the HTML renderer both read."""
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +31,14 @@ class Text:
         paragraphs: Plain text; line breaks inside a paragraph do not count.
         warning: Whether it must not be overlooked.
         verbatim: Whether line breaks and spaces do count (a plan, JSON).
+        lead: Whether it says what the report found, in larger type.
     """
 
     title: str
     paragraphs: tuple[str, ...]
     warning: bool = False
     verbatim: bool = False
+    lead: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,39 @@ class Figure:
     wide: bool = False
 
 
-Section = Facts | Text | Table | Figure
+@dataclass(frozen=True)
+class Sample:
+    """A picture in a gallery.
+
+    Attributes:
+        name: What it is, such as "sample 12".
+        said: What is said of it, the lines below it.
+        png: The picture as PNG, in base64.
+        kind: "bad" or "good" where it is framed so, or empty.
+    """
+
+    name: str
+    said: tuple[str, ...]
+    png: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A section of small pictures with a line or two below each.
+
+    Attributes:
+        title: Heading.
+        samples: The pictures.
+        note: Line below; may be empty.
+    """
+
+    title: str
+    samples: tuple[Sample, ...]
+    note: str = ""
+
+
+Section = Facts | Text | Table | Figure | Gallery
 
 
 def table_of(
@@ -87,6 +121,7 @@ def table_of(
     digits: int | dict[str, int] = 4,
     highlight: int | None = None,
     note: str = "",
+    texts: Collection[str] = (),
 ) -> Table:
     """Makes a table section of row mappings.
 
@@ -97,6 +132,7 @@ def table_of(
         digits: Decimals of floats, for all columns or by key (others: 4).
         highlight: Index of the row to stand out.
         note: Line below the table.
+        texts: Keys of columns whose cells are names, also where they look like numbers.
 
     Returns:
         The section.
@@ -124,10 +160,20 @@ def table_of(
         title,
         tuple(columns.values()),
         tuple(tuple(map(_show, row, decimals)) for row in values),
-        tuple(all(_is_numeric(row[i]) for row in values) for i in range(len(columns))),
+        tuple(key not in texts and all(_is_numeric(row[i]) for row in values) for i, key in enumerate(columns)),
         highlight,
         note,
     )
+
+
+def signed(value: float, digits: int) -> str:
+    """Returns a difference with its sign; one that rounds to zero has none.
+
+    >>> signed(0.25, 1), signed(-0.001, 2)
+    ('+0.2', '0.00')
+    """
+    text = f"{value:+.{digits}f}"
+    return text if text.strip("+-0.") else text[1:]
 
 
 def _plain(value: Any) -> Cell | bool:

@@ -28,6 +28,7 @@ COLORS = {
     "series5": "#4f6b7a",
 }
 SERIES = tuple(name for name in COLORS if name.startswith("series"))
+_LETTER = 7.3  # pixels of a 12 pixel letter in a wide face, on average
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 
 
@@ -85,6 +86,7 @@ class Canvas:
         anchor: str = "start",
         bold: bool = False,
         halo: bool = False,
+        turn: float = 0,
     ) -> None:
         """Writes one line with its baseline at y.
 
@@ -97,13 +99,15 @@ class Canvas:
             anchor: "start", "middle" or "end".
             bold: Heavier face.
             halo: Outlined with the paper's colour, to stay readable over lines.
+            turn: Degrees that the line is turned by around its point, clockwise.
         """
         style = f"fill:{_css(color)};font-size:{size:g}px;text-anchor:{anchor}"
         if bold:
             style += ";font-weight:600"
         if halo:
             style += f";paint-order:stroke;stroke:{_css('paper')};stroke-width:4px"
-        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" style="{style}">{escape(text, quote=False)}</text>')
+        turned = f' transform="rotate({turn:g} {x:.1f} {y:.1f})"' if turn else ""
+        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}"{turned} style="{style}">{escape(text, quote=False)}</text>')
 
     def line(
         self,
@@ -137,6 +141,7 @@ class Canvas:
         radius: float = 0,
         title: str = "",
         outline: float = 0,
+        opacity: float = 1,
     ) -> None:
         """Draws a box.
 
@@ -149,8 +154,9 @@ class Canvas:
             radius: Pixels, of the corners.
             title: Shown when the pointer rests on it.
             outline: Pixels of the frame drawn instead of a filled box; 0 fills.
+            opacity: Share of its colour in what is seen, 0..1.
         """
-        style = f"fill:{_css(color)}"
+        style = f"fill:{_css(color)}" + (f";fill-opacity:{opacity:.3f}" if opacity < 1 else "")
         if outline:
             style = f"fill:none;stroke:{_css(color)};stroke-width:{outline:g}"
         self._parts.append(
@@ -181,23 +187,6 @@ class Canvas:
         fill, stroke = ("paper", color) if hollow else (color, "paper")
         style = f"fill:{_css(fill)};stroke:{_css(stroke)};stroke-width:1.5"
         self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" style="{style}">{_title(title)}</circle>')
-
-    def image(self, x: float, y: float, width: float, height: float, png_base64: str, title: str = "") -> None:
-        """Places a PNG, its pixels kept sharp.
-
-        Args:
-            x: Pixels, left.
-            y: Pixels, top.
-            width: Pixels.
-            height: Pixels.
-            png_base64: The PNG's bytes in base64.
-            title: Shown when the pointer rests on it.
-        """
-        self._parts.append(
-            f'<image x="{x:.1f}" y="{y:.1f}" width="{width:g}" height="{height:g}" '
-            f'style="image-rendering:pixelated" href="data:image/png;base64,{png_base64}">'
-            f"{_title(title)}</image>"
-        )
 
     def picture(self, description: str) -> Picture:
         """Returns the finished drawing.
@@ -274,6 +263,27 @@ class Axis:
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def text_width(text: str) -> float:
+    """Estimates the width of a 12 pixel line, as SVG alone cannot measure it.
+
+    >>> text_width("hello")
+    36.5
+    """
+    return _LETTER * len(text)
+
+
+def shortened(text: str, width: float) -> str:
+    """Returns a 12 pixel line that fits a width, cut in its middle where it is too long.
+
+    >>> shortened("encoder/block_12/attention/query", 100)
+    'encode…/query'
+    """
+    most = max(int(width / _LETTER), 3)
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 1 - (most - 1) // 2]}…{text[-((most - 1) // 2) :]}"
 
 
 def _css(color: str) -> str:

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 
-from tfcompress.report.sections import Facts, Figure, Section, Table, Text
+from tfcompress.report.sections import Facts, Figure, Gallery, Section, Table, Text
 from tfcompress.text.table import text_table
 
 _WIDTH = 100  # characters
@@ -64,4 +64,15 @@ def _figure(section: Figure) -> str:
     return "\n".join(textwrap.fill(line, _WIDTH) for line in lines)
 
 
-_BODIES: dict[type, Callable[..., str]] = {Facts: _facts, Text: _text, Table: _table, Figure: _figure}
+def _gallery(section: Gallery) -> str:
+    lines = [f"{sample.name}: {', '.join(sample.said)}" for sample in section.samples]
+    return "\n".join([*lines, *([textwrap.fill(section.note, _WIDTH)] if section.note else [])])
+
+
+_BODIES: dict[type, Callable[..., str]] = {
+    Facts: _facts,
+    Text: _text,
+    Table: _table,
+    Figure: _figure,
+    Gallery: _gallery,
+}

@@ -59,6 +59,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "layers": _are_texts,
     "slim": _is_list_of(dict),
     "surgery": _is_list_of(dict),
+    "parity": _is_list_of(dict),
     "recipe": lambda value: value is None or _is_list_of(dict, str)(value),
     "mode": lambda value: isinstance(value, str),
     "versions": _are_texts,

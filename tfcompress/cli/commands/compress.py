@@ -10,6 +10,7 @@ from absl import flags
 
 from tfcompress.cli.command import Command
 from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
+from tfcompress.cli.shown_files import command_line
 from tfcompress.cli.start import start_tensorflow
 from tfcompress.data_files.arrays import Arrays, chosen, count_of
 
@@ -210,9 +211,13 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     contents = Contents(
         comparison=compared,
         highlight=file.name,
+        labels=data.classes,
+        seed=values.seed,
         curves=[Curves("Loss", lines)],
         artifact=artifact,
         plan=compression.plan.text(),
+        command=command_line(values, "compress", [path]),
+        data=f"{data.name}, {count_of(data.held_out()[0]):,} samples",
     )
     add_standard_sections(report, contents)
     page, _ = report.save(folder)
