@@ -22,6 +22,7 @@ def _define(values: flags.FlagValues) -> None:
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     from tfcompress.android.phone_report import add_phone, load_phone_report, measured_on_phone
+    from tfcompress.benchmarking.named_artifacts import short_names
     from tfcompress.data_files.arrays import count_of
     from tfcompress.data_files.model_inputs import inputs_of
     from tfcompress.evaluate.compare import compare
@@ -34,7 +35,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     first, *others = arguments
     load = Artifact.load if first.endswith(".tflite") else load_model
     original = load(first)
-    artifacts = {name: Artifact.load(name) for name in others}
+    artifacts = {name: Artifact.load(path) for name, path in zip(short_names(others), others, strict=True)}
     files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
     phone = load_phone_report(values.phone) if values.phone else None
     if phone is not None:
@@ -46,7 +47,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     compared = compare(original, artifacts, x if y is None else (x, y), **options)
     title = values.title or f"{os.path.basename(first.rstrip('/'))} and the files made of it"
     report = Report(title, f"{count_of(x):,} samples of {data.name}")
-    name = others[-1]
+    name = list(artifacts)[-1]
     elsewhere = [] if phone is None else [lambda report: add_phone(report, phone, files, compared.bench)]
     contents = Contents(comparison=compared, highlight=name, artifact=artifacts[name], measured_elsewhere=elsewhere)
     add_standard_sections(report, contents)
