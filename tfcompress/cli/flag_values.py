@@ -59,7 +59,8 @@ def read_value(text: str, kind: str) -> Any:
     if whole[:1] in ("[", "{") and "str" not in parts:
         return _json(whole)
     errors = []
-    for part in filter("None".__ne__, parts):
+    several = len(split(whole)) > 1  # a list, where the type has one
+    for part in sorted(filter("None".__ne__, parts), key=lambda part: several and not part.startswith("tuple[")):
         try:
             return _read(whole, part)
         except ValueError as error:

@@ -18,6 +18,8 @@ _HEAD = re.compile(r"(?P<owner>[A-Za-z_][\w.]*)(?:, [^:]{1,40})?: (?P<rest>.+)",
 _WORD = re.compile(r"(?P<name>[a-z_]\w*)(?=[ :])")
 _VALUE = r"x\[:\d+\]|x\b|\{[^{}]*\}|\[[^\[\]]*\]|\([^()]*\)|'[^']*'|"  # others stay as they are
 _GIVEN = re.compile(rf"(?<![\w.\-])(?P<name>[a-z_]\w*)=(?P<value>{_VALUE})")
+_CHOICE = re.compile(r"give (one of|either) ")
+_NAME = re.compile(r"[a-z_]+")
 _QUOTED = re.compile(r"`(?P<name>[a-z_]\w*)`")
 _CALLS = re.compile(r"\w\((?:[^()]|\([^()]*\))*\)")  # code, such as tfc.convert(model, calibration=x)
 
@@ -47,6 +49,9 @@ def in_flags(text: str, command: Command, values: flags.FlagValues) -> tuple[str
 
 def _head(text: str, match: Any, named: Mapping[str, str], table: Mapping[str, str]) -> str:
     """Returns the text with its first words, "owner: argument", as a flag."""
+    if match["owner"] not in named and _CHOICE.match(match["rest"]):  # of fields of a technique
+        choice, stop, rest = match["rest"].partition(". ")
+        return _NAME.sub(lambda found: f"--{table[found[0]]}" if found[0] in table else found[0], choice) + stop + rest
     word = _WORD.match(match["rest"])
     if word is not None and word["name"] in table:
         rest = match["rest"][word.end() :]
@@ -65,8 +70,8 @@ def _arguments(text: str, table: Mapping[str, str]) -> str:
             return found[0]
         return f"--{name}={_as_typed(found['value'])}"
 
-    quoted = _QUOTED.sub(lambda found: f"--{table[found['name']]}" if found["name"] in table else found[0], text)
-    return _GIVEN.sub(flag, quoted) if quoted == text else quoted
+    said = _GIVEN.sub(flag, text)
+    return _QUOTED.sub(lambda found: f"--{table[found['name']]}" if found["name"] in table else found[0], said)
 
 
 def _as_typed(value: str) -> str:

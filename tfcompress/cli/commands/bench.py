@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 
 from tfcompress.cli.command import Command, WrongUsage, define_seed
-from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled, scaling_of
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -29,6 +29,7 @@ def _define(values: flags.FlagValues) -> None:
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.benchmarking.bench_report import BenchReport, bench_table
 
+    scaling_of(values)  # a wrong factor is refused, also where no data are read
     files = [name for name in arguments if not name.endswith(".json")]
     reports = [BenchReport.load(name) for name in arguments if name.endswith(".json")]
     if values.json and not files:

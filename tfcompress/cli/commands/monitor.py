@@ -3,7 +3,7 @@
 from absl import flags
 
 from tfcompress.cli.command import Command, WrongUsage
-from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled, scaling_of
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -23,6 +23,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         raise WrongUsage("give --reference, or --data with --model.")
     if bool(values.model) != bool(values.data):
         raise WrongUsage("--data and --model belong together.")
+    scaling_of(values)  # a wrong factor is refused before anything is read
     log = MonitorLog.load(arguments[0])
     references = references_of(values.reference) if values.reference else _counted(values, log)
     found = monitor(log, references)
