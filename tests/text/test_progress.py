@@ -69,6 +69,8 @@ def test_short_work_shows_nothing(capsys):
     assert pace.left(1) == "0 s left"
 
 
-@pytest.mark.parametrize("seconds, said", [(0.4, "0 s"), (59.4, "59 s"), (60, "1:00 min"), (3599, "59:59 min"), (3600, "1:00 h")])
+@pytest.mark.parametrize(
+    "seconds, said", [(0.4, "0 s"), (59.4, "59 s"), (60, "1:00 min"), (3599, "59:59 min"), (3600, "1:00 h")]
+)
 def test_times(seconds, said):
     assert time_left(seconds) == f"{said} left"
