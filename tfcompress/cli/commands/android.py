@@ -6,6 +6,7 @@ import pathlib
 from absl import flags
 
 from tfcompress.cli.command import Command, WrongUsage, define_seed
+from tfcompress.text.log import tell
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -31,6 +32,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    tell("reading the models ...", values.verbose)  # before imports that take a second
     from tfcompress.android.export import export_android
     from tfcompress.android.key_files import load_key
 
