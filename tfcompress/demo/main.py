@@ -44,9 +44,9 @@ VARIANTS = {
 HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) are for the validation loss
 CALIBRATION = 500  # images
 TEACHER = TrainingStage(epochs=3, batch=128, rate=2e-3)
-STUDENT = TrainingStage(epochs=5, batch=256, rate=1e-2)
+STUDENT = TrainingStage(epochs=4, batch=256, rate=1e-2)
 QAT = TrainingStage(epochs=1, batch=256, rate=2e-3)
-COMPRESS = TrainingStage(epochs=5, batch=256, rate=3e-3)
+COMPRESS = TrainingStage(epochs=5, batch=256, rate=1e-2)
 
 
 @dataclass
