@@ -124,7 +124,7 @@ def time_left(seconds: float) -> str:
 
     Example:
         >>> time_left(7.6), time_left(90), time_left(7300)
-        ('8 s left', '1:30 min left', '2:02 h left')
+        ('8 s left', '1:30 min left', '2:01 h left')
     """
     whole = round(seconds)
     if whole < 60:
