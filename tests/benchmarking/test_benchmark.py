@@ -168,12 +168,16 @@ def test_data_of_another_shape_name_the_model(net_files):
         benchmark({"small": net_files[0]}, **FAST, data=np.zeros((1, 9, 9, 1), np.float32))
 
 
-def test_progress_goes_to_stderr_and_verbose_0_is_silent(net_files, capfd):
+def test_progress_goes_to_stderr_and_verbose_0_is_silent(net_files, capfd, monkeypatch):
     benchmark(net_files[0], **FAST, memory=False)
     quiet = capfd.readouterr()
     assert quiet.out == "" and "benchmark" not in quiet.err
     benchmark(net_files[0], **FAST | {"verbose": 1}, memory=False, blocks=2)
-    assert "benchmark: timing, block 2 of 2" in capfd.readouterr().err
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("benchmark")]
+    assert told == ["benchmark: loading artifact"]  # the next line only after ten seconds
+    monkeypatch.setattr("tfcompress.text.log.PAUSE", 0.0)
+    benchmark(net_files[0], **FAST | {"verbose": 1}, memory=False, blocks=2)
+    assert "benchmark: timing, block 2 of 2, " in capfd.readouterr().err
 
 
 @pytest.mark.needs_tensorflow("2.20")  # before, the runtime finds TensorFlow's own operations in the process

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfcompress.benchmarking.named_artifacts import lineup
+from tfcompress.benchmarking.named_artifacts import lineup, short_names
 from tfcompress.tflite.artifact import Artifact
 
 
@@ -19,6 +19,30 @@ def test_every_form_gives_names(net_files, tmp_path):
     assert list(named) == ["b", "a"]
     assert (named["b"].content, named["a"].content) == (plain, int8)
     assert lineup({"x": known})["x"] is known
+
+
+@pytest.mark.parametrize(
+    "paths, names",
+    [
+        (["/x/y/int8.tflite"], ["int8.tflite"]),
+        (["/x/a/int8.tflite", "/x/b/int8.tflite"], ["a/int8.tflite", "b/int8.tflite"]),
+        (["/x/a/out/m.tflite", "/x/b/out/m.tflite", "/x/f.tflite"], ["a/out/m.tflite", "b/out/m.tflite", "f.tflite"]),
+        (["m.tflite", "a/m.tflite"], ["m.tflite", "a/m.tflite"]),
+        (["a/m.tflite", "./a/m.tflite"], ["m.tflite", "m.tflite"]),
+        (["/m.tflite", "m.tflite"], ["/m.tflite", "m.tflite"]),
+        ([], []),
+    ],
+)
+def test_files_of_one_name_get_the_shortest_part_that_differs(paths, names):
+    assert short_names(paths) == names
+
+
+def test_files_of_one_name_are_told_apart(net_files, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.v2.tflite").write_bytes(net_files[0])
+    named = lineup([tmp_path / "a" / "net.v2.tflite", str(tmp_path / "b" / "net.v2.tflite")])
+    assert list(named) == ["a/net.v2", "b/net.v2"]
 
 
 @pytest.mark.parametrize("nothing", [[], {}, ()])

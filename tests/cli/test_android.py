@@ -50,19 +50,23 @@ def test_labels_and_reference(run):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "options, message, code",
     [
-        (["--encrypt=int8_qat"], "passphrase: is needed"),
-        (["--passphrase=a", "--passphrase_file=b"], "exclude each other"),
-        (["--key_passphrase_file=a"], "needs --key"),
-        (["--key=none.pem"], "none.pem"),
-        (["--data=none.npz"], "none.npz"),
-        (["--passphrase_file=empty.txt", "--encrypt=int8_qat"], "empty.txt: the first line must be the passphrase"),
+        (["--encrypt=int8_qat"], "--passphrase: is needed", USAGE),
+        (["--passphrase=a", "--passphrase_file=b"], "exclude each other", USAGE),
+        (["--key_passphrase_file=a"], "needs --key", USAGE),
+        (["--key=none.pem"], "none.pem", FAILED),
+        (["--data=none.npz"], "none.npz", FAILED),
+        (
+            ["--passphrase_file=empty.txt", "--encrypt=int8_qat"],
+            "empty.txt: the first line must be the passphrase",
+            FAILED,
+        ),
     ],
 )
-def test_refusals(run, capsys, options, message):
+def test_refusals(run, capsys, options, message, code):
     pathlib.Path("empty.txt").write_text("\n")
-    assert run(*options) == FAILED
+    assert run(*options) == code
     assert message in capsys.readouterr().err
     assert not pathlib.Path("out").exists() and not pathlib.Path("key.der").exists()
 

@@ -10,7 +10,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.benchmarking.bench_report import BenchReport
 from tfcompress.cli import main
-from tfcompress.cli.entry import DONE, FAILED, REFUSED
+from tfcompress.cli.entry import DONE, FAILED, REFUSED, USAGE
 from tfcompress.evaluate.kernels import kernel_table
 
 pytestmark = pytest.mark.sampled(3)
@@ -56,7 +56,7 @@ def test_convert_ends_in_a_verdict_and_keeps_what_is_required(folder, capsys):
     assert run("convert", "model.keras", *options, "--require=error=1e-9", "--out=b.tflite") == REFUSED
     assert "required is at most 1e-09" in capsys.readouterr().err and not (folder / "b.tflite").exists()
     for wrong in ("accuracy=1", "error=small", "error"):
-        assert run("convert", "model.keras", *options, f"--require={wrong}") == FAILED
+        assert run("convert", "model.keras", *options, f"--require={wrong}") == USAGE
         assert "require" in capsys.readouterr().err
 
 
@@ -102,8 +102,8 @@ def test_convert_takes_a_folder_of_images(folder):
 
 
 def test_calibration_is_needed_for_int8(folder, capsys):
-    assert run("convert", "model.keras") == FAILED
-    assert "calibration" in capsys.readouterr().err
+    assert run("convert", "model.keras") == USAGE
+    assert "Pass --calibration=FILE" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -157,16 +157,16 @@ def test_compress_with_a_teacher(folder):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "options, message, code",
     [
-        (["--recipe=r.json", "--prune=0.5"], "leave out --prune"),
-        (["--quantize=none"], "nothing to do"),
-        (["--teacher=none.keras"], "there is no none.keras"),
-        (["--quantize=int9"], "int9"),
+        (["--recipe=r.json", "--prune=0.5"], "leave out --prune", USAGE),
+        (["--quantize=none"], "nothing to do", USAGE),
+        (["--teacher=none.keras"], "there is no none.keras", FAILED),
+        (["--quantize=int9"], "int9", USAGE),
     ],
 )
-def test_compress_refuses_before_it_trains(options, message, folder, capsys):
-    assert run("compress", "model.keras", "--data=data.npz", *options) == FAILED
+def test_compress_refuses_before_it_trains(options, message, code, folder, capsys):
+    assert run("compress", "model.keras", "--data=data.npz", *options) == code
     assert message in capsys.readouterr().err
     assert not (folder / "compressed").exists()
 
@@ -188,7 +188,7 @@ def test_bench_prints_and_writes_the_same(int8, capsys):
 @pytest.mark.slow
 def test_bench_of_reports_alone_has_nothing_to_write(int8, capsys):
     run("bench", "int8.tflite", "--nomemory", "--json=host.json", "--verbose=0")
-    assert run("bench", "host.json", "--json=again.json") == FAILED
+    assert run("bench", "host.json", "--json=again.json") == USAGE
     assert "--json writes what is measured here" in capsys.readouterr().err
 
 
@@ -203,6 +203,22 @@ def test_report_compares_and_draws(int8, folder, capsys):
     assert run("report", "int8.tflite", "int8.tflite", *options, "--out=same") == DONE
     same = json.loads((folder / "same" / "compare.json").read_text())["rows"]
     assert same[1]["agreement"] == 1.0
+
+
+def test_report_names_files_without_their_folders(int8, folder, capsys):
+    for name in ("first/out", "second/out"):
+        (folder / name).mkdir(parents=True)
+        int8.save(folder / name / "int8.tflite")
+    files = [str(folder / name / "int8.tflite") for name in ("first/out", "second/out")]
+    options = ["--data=data.npz", "--scale=1/255", "--nolatency", "--verbose=0"]
+    assert run("report", "model.keras", *files, str(folder / "int8.tflite"), *options) == DONE
+    rows = json.loads((folder / "report" / "compare.json").read_text())["rows"]
+    assert [row["name"] for row in rows[1:3]] == ["first/out/int8.tflite", "second/out/int8.tflite"]
+    assert run("report", "model.keras", files[0], *options) == DONE
+    rows = json.loads((folder / "report" / "compare.json").read_text())["rows"]
+    assert rows[1]["name"] == "int8.tflite"
+    for text in (capsys.readouterr().out, (folder / "report" / "report.html").read_text()):
+        assert str(folder) not in text
 
 
 @pytest.mark.slow

@@ -124,6 +124,45 @@ def test_help_needs_no_tensorflow():
     assert done.returncode == 0, done.stderr
 
 
+FIRST_LINE = """
+import sys
+from tfcompress.cli import main
+
+class Watched:
+    def __init__(self, stream): self.stream = stream
+    def __getattr__(self, name): return getattr(self.stream, name)
+    def write(self, text):
+        if text.strip():
+            print("heavy" if {"tensorflow", "keras"} & set(sys.modules) else "light")
+            sys.stdout.flush()
+            import os; os._exit(0)
+
+held = sys.stdout
+sys.stderr = Watched(sys.stderr)
+main(["tfcompress", *sys.argv[1:]])
+"""
+STARTS = {
+    "android": ["--models=none", "--out=assets"],
+    "bench": ["none.tflite"],
+    "compress": ["none.keras", "--data=none.npz"],
+    "convert": ["none.keras"],
+    "demo": ["--data=none"],
+    "inspect": ["none.keras"],
+    "keys": ["old", "--out=keys"],
+    "monitor": ["none.json", "--reference=none"],
+    "report": ["none.keras", "none.tflite", "--data=none.npz"],
+    "slim": ["none.tflite", "--out=slim.tflite"],
+    "split": ["none.keras", "--out=parts"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_something_is_said_before_tensorflow_is_imported(name, tmp_path):
+    command = [sys.executable, "-c", FIRST_LINE, name, *STARTS[name]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "light\n", done.stdout + done.stderr
+
+
 def test_a_closed_pipe_is_no_error():
     script = "import sys; from tfcompress.cli import main; sys.exit(main())"
     command = f"{sys.executable} -c '{script}' inspect --help | head -1"

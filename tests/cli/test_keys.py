@@ -41,7 +41,7 @@ def test_a_passphrase_encrypts_the_private_key(capsys):
 
 
 def test_wrong_usage(capsys):
-    assert run("old", "--out=keys") == FAILED
+    assert run("old", "--out=keys") == USAGE
     assert "tfcompress keys new" in capsys.readouterr().err
     assert run("new") == USAGE
     assert run("--out=keys") == USAGE

@@ -11,7 +11,7 @@ from PIL import Image
 from tfcompress.android.monitor.confidence import confidences
 from tfcompress.android.monitor.histograms import CONFIDENCE_EDGES, LATENCY_EDGES_US, counts
 from tfcompress.cli import main
-from tfcompress.cli.entry import DONE, FAILED
+from tfcompress.cli.entry import DONE, FAILED, USAGE
 from tfcompress.datasets.drawn import draw_digits
 from tfcompress.tflite.artifact import Artifact
 
@@ -101,7 +101,7 @@ def test_a_reference_can_be_counted_from_pictures(write_log, capsys):
 )
 def test_one_reference_must_be_given(write_log, options, capsys):
     write_log(draw_digits(train=1, test=1)[2])
-    assert run(*options) == FAILED
+    assert run(*options) == USAGE
     assert "--data" in capsys.readouterr().err
 
 

@@ -68,16 +68,16 @@ def test_exits_learn_the_models_own_answers(folder, capsys):
 
 
 def test_bad_input_writes_nothing(folder, capsys):
-    assert run("model.keras", "--parts=2", "--verbose=0", "--out=parts") == FAILED
+    assert run("model.keras", "--parts=2", "--verbose=0", "--out=parts") == USAGE
     assert "needs calibration data" in capsys.readouterr().err
-    assert run("model.keras", "--how=modular", "--at=conv9", *DATA, "--out=parts") == FAILED
+    assert run("model.keras", "--how=modular", "--at=conv9", *DATA, "--out=parts") == USAGE
     assert "no layer or nested model 'conv9'" in capsys.readouterr().err
-    assert run("model.keras", "--how=hierarchical", "--verbose=0", "--out=parts") == FAILED
+    assert run("model.keras", "--how=hierarchical", "--verbose=0", "--out=parts") == USAGE
     assert "needs --calibration" in capsys.readouterr().err
-    assert run("model.keras", "--epochs=2", *DATA, "--out=parts") == FAILED
+    assert run("model.keras", "--epochs=2", *DATA, "--out=parts") == USAGE
     assert "--epochs is for --how=hierarchical" in capsys.readouterr().err
     both = ("--how=hierarchical", "--threshold=0.5", "--agreement=0.9")
-    assert run("model.keras", *both, *DATA, "--out=parts") == FAILED
+    assert run("model.keras", *both, *DATA, "--out=parts") == USAGE
     assert "Give one or the other" in capsys.readouterr().err
     assert run("absent.keras", *DATA, "--out=parts") == FAILED
     assert run("model.keras", *DATA) == USAGE

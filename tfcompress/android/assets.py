@@ -168,9 +168,9 @@ def check_request(
     folder = pathlib.Path(folder)
     if not names or len(set(names)) < len(names):
         raise ValueError(f"variants: give at least one, and each name once. Received: {list(names)}.")
-    unknown = [name for name in (*encrypted, reference) if name not in names]
-    if unknown:
-        raise ValueError(f"There is no variant {unknown[0]!r} to encrypt or to compare with. There are: {list(names)}.")
+    for argument, wanted in (("encrypt", encrypted), ("reference", (reference,))):
+        if unknown := [name for name in wanted if name not in names]:
+            raise ValueError(f"{argument}: there is no variant {unknown[0]!r}. There are: {list(names)}.")
     for name in encrypted:
         check_name(f"{name}_encrypted")
     if encrypted and not passphrase:

@@ -147,7 +147,7 @@ def runs_in(needs: str, has: str) -> bool:
 def _numbers(version: str) -> tuple[int, ...]:
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9}){0,3})(?:[-+].*)?", version)
     if match is None:
-        raise ValueError(f"A runtime's version looks like 2.16.1. Received: {version!r}.")
+        raise ValueError(f"runtime: a version looks like 2.16.1. Received: {version!r}.")
     numbers = [int(part) for part in match[1].split(".")]
     return tuple(numbers + [0] * (4 - len(numbers)))
 

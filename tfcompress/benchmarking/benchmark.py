@@ -19,6 +19,7 @@ from tfcompress.benchmarking.named_artifacts import Artifacts, lineup
 from tfcompress.benchmarking.rapl import PowerMeter
 from tfcompress.benchmarking.timing import LoopRule, Stopwatch, statistics
 from tfcompress.text.log import Progress
+from tfcompress.text.progress import Pace
 from tfcompress.tflite.artifact import Artifact, Samples
 from tfcompress.tflite.kernels.widths import UnsupportedWidth
 from tfcompress.tflite.runner import Runner, check_inputs
@@ -240,8 +241,10 @@ def _interleave(entrants: list[_Entrant], protocol: _Protocol, say: Progress) ->
     """Runs the blocks; returns the names in the order in which blocks with at least one run ran."""
     start = int(np.random.default_rng(protocol.seed).integers(len(entrants)))
     order = []
+    pace = Pace("", protocol.blocks, 0)
     for block in range(protocol.blocks):
-        say(f"timing, block {block + 1} of {protocol.blocks}")
+        parts = f"timing, block {block + 1} of {protocol.blocks}", pace.left(block)
+        say(", ".join(filter(None, parts)))
         rule = protocol.timed.part(block, protocol.blocks)
         # Each round begins with another model, so none always follows the same pause.
         first = (start + block) % len(entrants)

@@ -1,12 +1,17 @@
 """Defines a subcommand: its flags, its help, and the function that runs it."""
 
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from absl import flags
 
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
 _WIDTH = 88
+
+
+class WrongUsage(ValueError):
+    """The error for flags that contradict each other or have a value that is not accepted."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Command:
         define: Adds the command's flags to the `FlagValues` it is given.
         required: Flags that must be given.
         aliases: Further names of it.
+        older: Older names of flags that are still taken, each with the name of today.
+        words: Arguments of the library, in its errors, with the flag for each; those not here have flags of their name.
         place: Place in the overview, lower ones first; commands of one place by name.
         run: Does the work with parsed flags and positional arguments; returns the exit code.
     """
@@ -40,6 +47,8 @@ class Command:
     required: Sequence[str] = ()
     aliases: Sequence[str] = ()
     place: int = 100
+    older: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def flag_values(self) -> flags.FlagValues:
         """Returns new flags of this command alone, so that a flag of another command is refused."""
@@ -64,7 +73,7 @@ class Command:
                 argument is missing or too many.
         """
         values = self.flag_values()
-        rest = list(values([self.name, *arguments])[1:])
+        rest = list(values([self.name, *(self._today(each, values) for each in arguments)])[1:])
         if values.help:
             return values, rest
         if len(rest) < self.least:
@@ -75,6 +84,16 @@ class Command:
         if missing:
             raise flags.Error(f"{', '.join(missing)} must be given")
         return values, rest
+
+    def _today(self, argument: str, values: flags.FlagValues) -> str:
+        """Returns an argument with its flag as it is called: `--round-to` as `--round_to`, older names as today's."""
+        if not argument.startswith("--"):
+            return argument
+        name, mark, value = argument[2:].partition("=")
+        known = name.replace("-", "_")
+        known = self.older.get(known, known)
+        is_flag = known in values or known.removeprefix("no") in values
+        return f"--{known}{mark}{value}" if is_flag else argument
 
     def usage(self) -> str:
         """Returns the usage line."""
@@ -88,22 +107,49 @@ class Command:
         lines = [f"usage: {self.usage()}", "", *_wrap(self.summary)]
         for paragraph in self.detail.strip().split("\n\n"):
             lines += ["", *_wrap(paragraph)]
-        lines += ["", "Flags:"]
-        for name in sorted(values):
-            lines += _flag_lines(values[name])
+        for title, group in _groups(values).items():
+            lines += ["", *_wrap(f"{title.rstrip('.:')}:")]
+            for text, alike in group.items():
+                lines += [*_wrap(", ".join(_shown(flag) for flag in alike), "  "), *_wrap(text, "      ")]
         lines += ["", "Examples:", *(f"  {example}" for example in self.examples)]
         return "\n".join(lines)
 
 
-def _flag_lines(flag: flags.Flag) -> list[str]:
-    shown = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-    if not flag.boolean and flag.default not in (None, "", []):
-        shown += f"={flag.default_as_str.strip(chr(39))}"
-    elif not flag.boolean:
-        shown += f"=<{flag.flag_type()}>"
-    elif flag.default:
-        shown += " (on)"
-    return [f"  {shown}", *_wrap(flag.help, "      ")]
+def define_seed(values: flags.FlagValues, what: str, default: int | None = 0) -> None:
+    """Defines the flag `--seed`.
+
+    Args:
+        values: Flags to add it to.
+        what: What it is the seed of.
+        default: Its default.
+    """
+    flags.DEFINE_integer("seed", default, what, 0, LARGEST_SEED, flag_values=values)
+
+
+def _groups(values: flags.FlagValues) -> dict[str, dict[str, list[flags.Flag]]]:
+    """Returns the flags by heading and text: the command's own by name, then groups, and last what groups share."""
+    every = {id(values[name]): values[name] for name in values}.values()  # a short name is no second flag
+    found: dict[str, dict[str, list[flags.Flag]]] = {}
+    for flag in sorted(every, key=_place):
+        texts = found.setdefault(getattr(flag, "group", "Flags"), {})
+        texts.setdefault(flag.help, []).append(flag)
+    return found
+
+
+def _place(flag: flags.Flag) -> tuple[bool, bool, str]:
+    """Returns the order in the help; flags of one group stay in the order in which they were defined."""
+    is_own = not hasattr(flag, "group")
+    return not is_own, getattr(flag, "is_shared", False), flag.name if is_own else ""
+
+
+def _shown(flag: flags.Flag) -> str:
+    if title := getattr(flag, "title", ""):
+        return title
+    if flag.boolean:
+        return f"--[no]{flag.name}" + (" (on)" if flag.default else "")
+    if flag.default not in (None, "", []):
+        return f"--{flag.name}={flag.default_as_str.strip(chr(39))}"
+    return f"--{flag.name}=<{flag.flag_type()}>"
 
 
 def _wrap(text: str, indent: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from absl import flags
 
+from tfcompress.cli.command import WrongUsage
 from tfcompress.data_files.arrays import Arrays, Input
 from tfcompress.data_files.reading import read_data
 from tfcompress.text.log import tell
@@ -45,7 +46,7 @@ def scaling_of(values: flags.FlagValues) -> tuple[float, float]:
     """Returns the numbers of `--scale` and `--offset`.
 
     Raises:
-        ValueError: If one of them is no number or fraction.
+        WrongUsage: If one of them is no number or fraction.
     """
     return factor_of(values.scale), factor_of(values.offset, "--offset")
 
@@ -135,7 +136,7 @@ def factor_of(scale: str, flag: str = "--scale") -> float:
         Its value.
 
     Raises:
-        ValueError: If it is neither.
+        WrongUsage: If it is neither.
 
     Example:
         >>> factor_of("1/4")
@@ -147,7 +148,7 @@ def factor_of(scale: str, flag: str = "--scale") -> float:
     except (ValueError, ZeroDivisionError):
         factor = math.nan
     if not math.isfinite(factor) or (factor == 0 and flag == "--scale"):
-        raise ValueError(
+        raise WrongUsage(
             f"{flag} must be a number or a fraction such as 1/255, finite"
             f"{' and not 0' if flag == '--scale' else ''}. Received: {shown(scale)}"
         )

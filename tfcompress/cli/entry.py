@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from absl import flags
 
 import tfcompress
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, WrongUsage
 from tfcompress.cli.commands import found_commands
+from tfcompress.cli.flag_words import in_flags
 from tfcompress.cli.output import clean_output, one_line, say_warnings_in_one_line, silence_stdout
+from tfcompress.text.progress import progress_shown
 
 COMMANDS: dict[str, Command] = found_commands()
 _BY_NAME = COMMANDS | {alias: command for command in COMMANDS.values() for alias in command.aliases}
@@ -71,7 +73,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"tfcompress {tfcompress.__version__}")
         return DONE
     if name not in _BY_NAME:
-        return _wrong_usage(_unknown(name), "tfcompress --help")
+        return _wrong_usage("tfcompress", _unknown(name))
     return _run(_BY_NAME[name], rest)
 
 
@@ -79,14 +81,15 @@ def _run(command: Command, arguments: list[str]) -> int:
     try:
         values, rest = command.parse(arguments)
     except flags.Error as error:
-        return _wrong_usage(f"{command.name}: {error}", f"tfcompress {command.name} --help")
+        return _wrong_usage(f"tfcompress {command.name}", " ".join(str(error).split()))
     if values.help:
         print(command.help())
         return DONE
     # Set before TensorFlow is imported; a value of the user is kept.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return command.run(values, rest)
+        with progress_shown(values.verbose):
+            return command.run(values, rest)
     except KeyboardInterrupt:
         print(f"\ntfcompress {command.name}: stopped.", file=sys.stderr)
         return STOPPED
@@ -96,13 +99,25 @@ def _run(command: Command, arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
-        code = getattr(type(error), "exit_code", FAILED)  # those that refuse a file have one
-        print(f"tfcompress {command.name}: {error if code == REFUSED else one_line(error)}", file=sys.stderr)
+        return _failed(command, values, error)
+
+
+def _failed(command: Command, values: flags.FlagValues, error: Exception) -> int:
+    """Prints an error in the words of the command line; one about what a flag was given is wrong usage."""
+    who, code = f"tfcompress {command.name}", getattr(type(error), "exit_code", FAILED)
+    if code == REFUSED:  # a table of what was refused
+        print(f"{who}: {error}", file=sys.stderr)
         return code
+    text, is_of_flag = in_flags(one_line(error), command, values)
+    if isinstance(error, WrongUsage) or is_of_flag and isinstance(error, ValueError | TypeError):
+        return _wrong_usage(who, text)
+    print(f"{who}: {text}", file=sys.stderr)
+    return code
 
 
-def _wrong_usage(message: str, help_command: str) -> int:
-    print(f"tfcompress: {message}\nSee: {help_command}", file=sys.stderr)
+def _wrong_usage(who: str, message: str) -> int:
+    end = "" if message.endswith((".", "?", "!")) else "."
+    print(f"{who}: {message}{end} See: {who} --help", file=sys.stderr)
     return USAGE
 
 

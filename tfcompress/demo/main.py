@@ -1,7 +1,8 @@
 """Runs the demo: MNIST, from a float teacher to an integer file that is compared with the trained model.
 
 Teacher -> student distilled in float -> the same student pruned, clustered, quantized and distilled
-with one callback -> `.tflite` files, parity, benchmark, report. All of it in about three minutes.
+with one callback -> `.tflite` files, parity, benchmark, report. All of it in about two minutes, the first result after
+half a minute.
 """
 
 import os
@@ -42,10 +43,10 @@ VARIANTS = {
 """Files of the reference models, without their ending."""
 HELD_OUT = 30  # the last 1/30 of the training images (2,000 of MNIST) are for the validation loss
 CALIBRATION = 500  # images
-TEACHER = TrainingStage(epochs=5, batch=128, rate=2e-3)
-STUDENT = TrainingStage(epochs=8, batch=256, rate=1e-2)
-QAT = TrainingStage(epochs=2, batch=256, rate=2e-3)
-COMPRESS = TrainingStage(epochs=6, batch=256, rate=3e-3)
+TEACHER = TrainingStage(epochs=3, batch=128, rate=2e-3)
+STUDENT = TrainingStage(epochs=4, batch=256, rate=1e-2)
+QAT = TrainingStage(epochs=1, batch=256, rate=2e-3)
+COMPRESS = TrainingStage(epochs=5, batch=256, rate=1e-2)
 
 
 @dataclass
@@ -149,7 +150,7 @@ def demo(
     keras.utils.set_random_seed(seed)
     teacher = job.timed("teacher", job.train_teacher)
     student = job.timed("student", lambda: job.train_student(teacher))
-    job.timed("convert", lambda: job.convert_student(student))
+    job.timed("convert", lambda: job.convert_student(student, teacher))
     job.timed("qat", lambda: job.train_qat(student))
     compression = job.timed("compress", lambda: job.compress(student, teacher))
     job.timed("prove", lambda: job.prove(compression))
@@ -208,13 +209,29 @@ class _Job:
         distil.finish()
         return student
 
-    def convert_student(self, student: keras.Model) -> None:
+    def convert_student(self, student: keras.Model, teacher: keras.Model) -> None:
         made = self.result.artifacts
         images = self.calibration()
         made["student float32"] = tfc.convert(student, mode="float32")
         made["student float16"] = tfc.convert(student, mode="float16")
         made["student dynamic"] = tfc.convert(student, mode="dynamic")
         made["student int8, post-training"] = tfc.convert(student, calibration=images)
+        self.say_result(teacher, student)
+
+    def say_result(self, teacher: keras.Model, student: keras.Model) -> None:
+        """Tells what the first file has won, measured on the images held out; the rest of the job improves on it."""
+        x, y = self.validation
+        file = self.result.artifacts["student int8, post-training"]
+        whole, small, integer = (
+            float(np.mean(np.argmax(outputs, -1) == y))
+            for outputs in (teacher.predict(x, verbose=0), student.predict(x, verbose=0), file.predict(x))
+        )
+        times = 4 * teacher.count_params() / file.size
+        self.say(
+            f"first result: student int8, post-training: {file.size:,} bytes, {times:.1f} times smaller than the "
+            f"teacher's weights; {integer:.2%} right of the images held out (student in float {small:.2%}, "
+            f"teacher {whole:.2%})"
+        )
 
     def train_qat(self, student: keras.Model) -> None:
         copy = _copy(student)

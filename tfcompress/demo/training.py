@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 MNIST_IMAGES = 58_000  # without those held out
+MOST_OFTEN = 5.0  # as many passes as few images need; with so few each is quick
 SHIFT = 1  # pixels of the augmentation; larger shifts would need longer training
 
 
@@ -24,7 +25,7 @@ class TrainingStage:
 
     Example:
         >>> TrainingStage(epochs=5, batch=128, rate=2e-3).scaled(effort=1.0, images=11_600).epochs
-        15.0
+        25.0
     """
 
     epochs: float
@@ -37,12 +38,12 @@ class TrainingStage:
         Args:
             effort: Factor on the length.
             images: Training images. Where they are fewer than MNIST's, they are passed over more
-                often, up to 3 times as often.
+                often, up to `MOST_OFTEN` times as often.
 
         Returns:
             The stage with its own number of epochs.
         """
-        longer = min(3.0, max(1.0, MNIST_IMAGES / images))
+        longer = min(MOST_OFTEN, max(1.0, MNIST_IMAGES / images))
         return dataclasses.replace(self, epochs=self.epochs * effort * longer)
 
 

@@ -38,6 +38,7 @@ from tfcompress.graph.trace import trace
 from tfcompress.graph.variable_reads import Constants
 from tfcompress.layer_table.lookup import spec_of
 from tfcompress.system.silence import quiet
+from tfcompress.text.progress import followed
 from tfcompress.tflite.edits import argument
 from tfcompress.tflite.unread_splits import with_integer_splits
 
@@ -346,7 +347,7 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
 
 def _representative(export: Export, samples) -> Iterator:
     """Yields samples as the calibrator takes them: by name with a signature, else in the order of the inputs."""
-    for s in samples:
+    for s in followed(samples, "calibrating, samples", len(samples)):
         arrays = [s[name] for name in export.inputs]
         named = {argument(k): x for k, x in enumerate(arrays)}
         yield (DEFAULT_SIGNATURE, named) if export.module is not None else arrays

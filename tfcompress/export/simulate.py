@@ -15,8 +15,10 @@ from tfcompress.graph.keras_private import float32, input_specs, no_dropout_mask
 from tfcompress.graph.random_ops import Draws, replace_draws
 from tfcompress.system.graph_passes import unoptimized
 from tfcompress.system.silence import quiet
+from tfcompress.text.progress import followed
 
 BATCH = 128  # samples at a time
+_WHAT = {Mode.OBSERVE: "calibrating, batches"}  # otherwise batches are simulated
 
 
 def simulate(model: keras.Model, state, x, batch_size: int = BATCH):
@@ -70,7 +72,8 @@ def _batches(model, state, x, batch_size, mode):
         if state.op_plans:  # weights are final: they are read once, not again in each batch
             prepared |= {id(t): prepare(t, mode) for t in state.op_plans}
         forward, ranges = _traced(model, x, draws)
-        for start in range(0, count, batch_size):
+        starts = range(0, count, batch_size)
+        for start in followed(starts, _WHAT.get(mode, "simulating, batches"), len(starts)):
             rows = slice(start, start + batch_size)
             outputs, seen = forward(keras.tree.map_structure(lambda a, rows=rows: tf.convert_to_tensor(a[rows]), x))
             for span, (low, high) in zip(ranges, np.asarray(seen), strict=True):

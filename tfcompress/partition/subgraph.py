@@ -174,7 +174,7 @@ class StepGraph:
             known = [*self.nested(), *paths]
             shown = ", ".join(known[:40]) + (f" and {len(known) - 40} more" if len(known) > 40 else "")
             raise ValueError(
-                f"split: model {self.model.name!r} has no layer or nested model {name!r}. It has: {shown}."
+                f"split: at: model {self.model.name!r} has no layer or nested model {name!r}. It has: {shown}."
             )
         return runs
 

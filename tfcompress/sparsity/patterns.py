@@ -113,7 +113,7 @@ def pattern(name: str):
     if (found := _BLOCK.fullmatch(str(name))) and int(found[1]) * int(found[2]) > 1:
         return Blocks(int(found[1]), int(found[2]))
     raise ValueError(
-        "pattern must be 'unstructured', 'channel', N:M with 0 < N < M such as '2:4', or a block "
+        "Prune: pattern must be 'unstructured', 'channel', N:M with 0 < N < M such as '2:4', or a block "
         "RxC such as '4x4'. "
         f"Received: pattern={shown(name)}."
     )

@@ -24,6 +24,7 @@ from tfcompress.pipeline.chain_conversion import PartToConvert
 from tfcompress.pipeline.early_exits import HEADS, answer_of, apply, head_input, make_head
 from tfcompress.pipeline.parts import Parts
 from tfcompress.session_layers.wrapping import finish_model, is_wrapped
+from tfcompress.text.printable import shown
 from tfcompress.validation import checks
 
 MOST_PARTS = 10_000
@@ -148,7 +149,8 @@ def _options(how: str, given: dict) -> dict:
     checks.choice("split", "how", how, _OPTIONS)
     foreign = sorted(set(given) - set(_OPTIONS[how]))
     if foreign:
-        raise ValueError(f"split: how={how!r} takes {', '.join(_OPTIONS[how])}. Received also: {', '.join(foreign)}.")
+        also = ", ".join(f"{name}={shown(given[name])}" for name in foreign)
+        raise ValueError(f"split: how={how!r} takes {', '.join(_OPTIONS[how])}. Received also: {also}.")
     options = {**_OPTIONS[how], **given}
     if options.get("at") is not None:
         options["at"] = list(checks.texts("split", "at", options["at"]))

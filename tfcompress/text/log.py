@@ -6,10 +6,13 @@
 
 import logging
 import sys
+import time
+from typing import TextIO
 
 from tfcompress.text.printable import printable
 
 NAME = "tfcompress"
+PAUSE = 10.0  # seconds between lines of progress that stay
 _OVER = "\r\x1b[K"  # back to the beginning of the line, and empty it
 
 
@@ -32,11 +35,12 @@ class _Stderr(logging.StreamHandler):
 
 
 class Progress:
-    """A line of progress: on a terminal one line that is overwritten, elsewhere lines of the logger.
+    """A line of progress: on a terminal one line that is overwritten, elsewhere a line every ten seconds.
 
     Args:
         title: Text in front of each line.
         verbose: 0 shows nothing.
+        stream: Where to write instead of standard error and the logger.
 
     Example:
         >>> progress = Progress("benchmark", verbose=0)
@@ -46,26 +50,37 @@ class Progress:
 
     open = False  # whether a line of progress is on the terminal
 
-    def __init__(self, title: str, verbose: int):
-        self.title, self.verbose = title, verbose
+    def __init__(self, title: str, verbose: int, stream: TextIO | None = None):
+        self.title, self.verbose, self._stream = title, verbose, stream
+        self._next = 0.0  # no line before it, where lines stay
+
+    @property
+    def stream(self) -> TextIO:
+        """Where the line is written."""
+        return self._stream or sys.stderr
 
     def __call__(self, text: str) -> None:
         """Shows a line in place of the last one."""
         line = f"{self.title}: {printable(text)}"
         if not self.verbose or not logger.isEnabledFor(logging.INFO):
             return
-        if not sys.stderr.isatty():
-            tell(line)
-            return
-        sys.stderr.write(f"{_OVER}{line}")
-        sys.stderr.flush()
-        Progress.open = True
+        if self.stream.isatty():
+            self.stream.write(f"{_OVER}{line}")
+            Progress.open = True
+            self.stream.flush()
+        elif (now := time.monotonic()) >= self._next:
+            self._next = now + PAUSE
+            if self._stream is None:
+                tell(line)
+            else:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
 
     def end(self) -> None:
         """Removes the line."""
-        if Progress.open and sys.stderr.isatty():
-            sys.stderr.write(_OVER)
-            sys.stderr.flush()
+        if Progress.open and self.stream.isatty():
+            self.stream.write(_OVER)
+            self.stream.flush()
         Progress.open = False
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tfcompress.tflite.kernels.widths import check_widths
+from tfcompress.text.progress import followed
 from tfcompress.tflite.schema.flatbuffer import Model
 from tfcompress.tflite.tensor_spec import TensorSpec
 
@@ -83,7 +84,8 @@ class Runner:
         count = len(arrays[0]) if len(arrays) else 1
         batch = self._batch(count)
         parts: list[list[np.ndarray]] = [[] for _ in self.outputs]
-        for start in range(0, count, batch):
+        starts = range(0, count, batch)
+        for start in followed(starts, "running the file, calls", len(starts)):
             rows = min(batch, count - start)
             self._set([array[start : start + rows] for array in arrays], batch)
             if self.has_state:

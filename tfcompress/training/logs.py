@@ -1,11 +1,14 @@
 """Reports on a compression: in `logs`, in a line at the end of training, in the metadata of a file."""
 
 import json
+from typing import Any
 
 import numpy as np
 
 from tfcompress.fake_quant.state import CompressionState
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 
+_FLOAT_BYTES = 4
 BRIEF, FULL = "brief", "full"
 LOGS = (BRIEF, FULL)
 
@@ -15,6 +18,7 @@ class Followed:
 
     def __init__(self) -> None:
         self._limits: dict[int, tuple[float, float]] = {}  # by `id(range)`, after the last epoch
+        self._held_out: list[dict[str, float]] = []  # figures of the validation, by epoch
 
     def facts(self, state: CompressionState, prefix: str = "", logs: str = BRIEF) -> dict[str, float]:
         """Returns sparsity and activation ranges after an epoch, so that TensorBoard and CSVLogger show them.
@@ -42,6 +46,21 @@ class Followed:
         self._limits = now
         return found
 
+    def validated(self, logs: dict[str, Any]) -> None:
+        """Notes the figures of an epoch's validation, which ran with the techniques as they are in the file."""
+        found = {key: float(value) for key, value in logs.items() if key.startswith("val_") and np.ndim(value) == 0}
+        self._held_out += [found] if found else []
+
+    def outcome(self) -> str:
+        """Returns, once, what the validation of the last epoch found and that of the first; "" without validation."""
+        found, self._held_out = self._held_out, []
+        if not found:
+            return ""
+        first, last = found[0], found[-1]
+        key = next((key for key in last if key != "val_loss"), "val_loss")
+        before = f", {first[key]:.4g} after the first" if len(found) > 1 and key in first else ""
+        return f"{key} {last[key]:.4g} after the last epoch{before}" if key in last else ""
+
 
 def _moved(before: tuple[float, float] | None, now: tuple[float, float]) -> float:
     """Returns the larger move of a bound as a share of the range, at most 1."""
@@ -64,6 +83,22 @@ def summary(state: CompressionState) -> str:
         return f"{treated:,} weights compressed"
     share = masked / under
     return f"{treated:,} weights compressed; {masked:,} of the {under:,} under a mask are zero (sparsity {share:.4g})"
+
+
+def stored_bytes(state: CompressionState) -> str:
+    """Returns how many bytes the weights on an integer grid had and have then; "" without any."""
+    before = after = 0
+    for chain in state.chains():
+        grids = [t.bits for t in chain.transforms if isinstance(t, QuantizeWeight)]
+        if grids:
+            count = int(np.prod(chain.variable.shape))
+            before, after = before + _FLOAT_BYTES * count, after + -(-grids[-1] // 8) * count
+    return f"{before:,} bytes of float weights become {after:,} ({before / after:.1f} times smaller)" if after else ""
+
+
+def verdict(state: CompressionState, followed: Followed) -> str:
+    """Returns what is known at the end of a training, without a file: zeros, bytes, and what the validation found."""
+    return "; ".join(filter(None, [summary(state), stored_bytes(state), followed.outcome()]))
 
 
 def described(run, kind: str) -> str:

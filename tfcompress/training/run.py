@@ -22,7 +22,7 @@ from tfcompress.training.carriers import LiveLayers
 from tfcompress.training.checkpoint import restore, save_compression
 from tfcompress.training.clock import Clock
 from tfcompress.training.laps import Lap, Laps
-from tfcompress.training.logs import BRIEF, LOGS, Followed, summary
+from tfcompress.training.logs import BRIEF, LOGS, Followed, verdict
 from tfcompress.training.objective import Objective
 from tfcompress.training.plan import Plan
 from tfcompress.training.runners.fit import Fit
@@ -268,6 +268,7 @@ class CompressionRun:
             lap.clock.end_epoch()
         self._bake()
         if logs is not None:
+            self._followed.validated(logs)
             logs.update(self._followed.facts(self.state, "" if self.is_alone else f"{self.network.name}/", self.logs))
 
     def _advance(self, lap: Lap, last: bool):
@@ -287,7 +288,7 @@ class CompressionRun:
     def close(self) -> None:
         """Repairs weights that other callbacks restored since; called after all of them."""
         self._settle_changes()
-        tell("tfcompress: " + "; ".join([summary(self.state), *self.notes]), self.verbose)
+        tell("tfcompress: " + "; ".join([verdict(self.state, self._followed), *self.notes]), self.verbose)
 
     def remove_step_functions(self) -> None:
         """Removes the step functions of a `fit` from the model."""

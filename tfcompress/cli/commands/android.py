@@ -5,7 +5,8 @@ import pathlib
 
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, WrongUsage, define_seed
+from tfcompress.text.log import tell
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -27,17 +28,18 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("golden", 8, "Inputs whose outputs are stored for the self-test.", 1, flag_values=values)
     flags.DEFINE_integer("limit", 10_000, "Most images to measure on.", 1, flag_values=values)
     flags.DEFINE_boolean("latency", True, "Measures the time on this host.", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of drawn digits.", 0, flag_values=values)
+    define_seed(values, "Seed of drawn digits.")
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    tell("reading the models ...", values.verbose)  # before imports that take a second
     from tfcompress.android.export import export_android
     from tfcompress.android.key_files import load_key
 
     if values.passphrase and values.passphrase_file:
-        raise ValueError("--passphrase and --passphrase_file exclude each other.")
+        raise WrongUsage("--passphrase and --passphrase_file exclude each other.")
     if values.key_passphrase_file and not values.key:
-        raise ValueError("--key_passphrase_file needs --key.")
+        raise WrongUsage("--key_passphrase_file needs --key.")
     key = load_key(values.key, _line(values.key_passphrase_file)) if values.key else None
     export = export_android(
         values.models,

@@ -4,8 +4,8 @@ import pathlib
 
 from absl import flags
 
-from tfcompress.cli.command import Command
-from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
+from tfcompress.cli.command import Command, WrongUsage, define_seed
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled, scaling_of
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -21,7 +21,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("memory", True, "Measures peak memory as well.", flag_values=values)
     define_data(values, "data", "Real inputs, of which the first is timed; without it they are drawn")
     define_scaling(values)
-    flags.DEFINE_integer("seed", 0, "Seed of drawn inputs and of the order.", flag_values=values)
+    define_seed(values, "Seed of drawn inputs and of the order.")
     flags.DEFINE_string("json", "", "File for the report as JSON.", flag_values=values)
     flags.DEFINE_boolean("markdown", False, "Prints a Markdown table.", flag_values=values)
 
@@ -29,10 +29,11 @@ def _define(values: flags.FlagValues) -> None:
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.benchmarking.bench_report import BenchReport, bench_table
 
+    scaling_of(values)  # a wrong factor is refused, also where no data are read
     files = [name for name in arguments if not name.endswith(".json")]
     reports = [BenchReport.load(name) for name in arguments if name.endswith(".json")]
     if values.json and not files:
-        raise ValueError("--json writes what is measured here, but no .tflite file is given")
+        raise WrongUsage("--json writes what is measured here, but no .tflite file is given")
     if files:
         measured = _measure(values, files)
         if values.json:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, WrongUsage, define_seed
 from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.shown_files import command_line
 from tfcompress.cli.start import start_tensorflow
+from tfcompress.cli.technique_flags import define_techniques, given_flags, given_techniques, make_technique
 from tfcompress.data_files.arrays import Arrays, chosen, count_of
 
 CALIBRATION = 256  # samples
@@ -22,8 +23,6 @@ EVIDENCE = 2048  # samples at most for techniques that change the network's shap
 def _define(values: flags.FlagValues) -> None:
     text = (
         ("recipe", "", "Recipe file (JSON), instead of the flags below."),
-        ("quantize", "int8", "Scheme: int8, weights, ... ; none leaves it out."),
-        ("teacher", "", "Model to distil from (.keras, .h5, SavedModel)."),
         ("loss", "auto", "Keras loss; auto keeps the model's own, or fits the labels."),
         ("out", "compressed", "Folder for the model, the .tflite file, recipe and report."),
     )
@@ -31,29 +30,25 @@ def _define(values: flags.FlagValues) -> None:
     define_scaling(values)
     for name, default, help_text in text:
         flags.DEFINE_string(name, default, help_text, flag_values=values)
-    flags.DEFINE_float("channels", None, "Fraction of channels to remove.", 0.0, 1.0, flag_values=values)
-    flags.DEFINE_integer(
-        "round_to", 8, "With --channels: every layer keeps a multiple of this many.", 1, flag_values=values
-    )
-    flags.DEFINE_float("prune", None, "Fraction of zeros in each kernel.", 0.0, 1.0, flag_values=values)
-    flags.DEFINE_integer("cluster", None, "Values that a kernel's weights share.", 2, 256, flag_values=values)
-    flags.DEFINE_float("temperature", 3.0, "Temperature of the distillation.", 0.0, flag_values=values)
     flags.DEFINE_integer("epochs", 3, "Epochs to train.", 1, flag_values=values)
     flags.DEFINE_integer("batch", 128, "Samples in a batch.", 1, flag_values=values)
     flags.DEFINE_float(
         "learning_rate", None, "Learning rate; by default the model's own or 0.001.", 0.0,
         flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_integer("seed", 0, "Seed of everything random.", 0, flag_values=values)
+    define_seed(values, "Seed of everything random.")
+    define_techniques(values)
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     import keras
 
+    from tfcompress.cli.epochs import Epochs
     from tfcompress.data_files.model_inputs import packed
     from tfcompress.export.loading import load_model
 
+    _check_loss(values.loss)
     recipe = _recipe(values)
     model = load_model(arguments[0])
     data = _read(values, model)
@@ -69,10 +64,19 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         batch_size=values.batch,
         epochs=values.epochs,
         validation_data=(packed(trained, x_test), y_test) if data.x_test is not None else None,
-        callbacks=callbacks,
-        verbose=2 if values.verbose else 0,
+        callbacks=[*callbacks, Epochs("training", values.verbose)],
+        verbose=0,
     )
     return _write(values, arguments[0], original, recipe, compression, data, history.history)
+
+
+def _check_loss(name: str) -> None:
+    import keras
+
+    try:
+        keras.losses.get(None if name == "auto" else name)
+    except ValueError as error:
+        raise WrongUsage(f"--loss={name}: {error}. Give the name of a Keras loss, such as mse, or auto.") from error
 
 
 def _compression(recipe, model, data: Arrays, values: flags.FlagValues):
@@ -135,31 +139,26 @@ def _as_loss_takes(y: np.ndarray | None, count: int | None, model: Any, values: 
 
 def _recipe(values: flags.FlagValues):
     """Returns the recipe of the file, or of the flags; refuses both."""
-    import tfcompress as tfc
     from tfcompress.techniques.recipe import Recipe
 
-    given = [name for name in ("channels", "prune", "cluster", "quantize", "teacher") if values[name].present]
-    if values.recipe:
-        if given:
-            raise ValueError(f"--recipe gives the whole recipe; leave out --{given[0]}")
-        return Recipe.load(values.recipe)
-    techniques: list[tfc.techniques.base.Technique] = []
-    if values.channels is not None:
-        techniques.append(tfc.PruneChannels(values.channels, round_to=values.round_to))
-    if values.prune is not None:
-        techniques.append(tfc.Prune(values.prune))
-    if values.cluster is not None:
-        techniques.append(tfc.Cluster(values.cluster))
-    if values.quantize not in ("", "none"):
-        techniques.append(tfc.Quantize(values.quantize))
-    if values.teacher:
-        # By its path, so that the recipe can be written; checked to exist before the data are read.
-        if not os.path.exists(values.teacher):
-            raise FileNotFoundError(f"--teacher: there is no {values.teacher}")
-        techniques.append(tfc.Distill(values.teacher, temperature=values.temperature))
-    if not techniques:
-        raise ValueError("nothing to do: give --recipe, --channels, --prune, --cluster, --quantize or --teacher")
-    return Recipe(techniques)
+    given = given_flags(values)
+    if values.recipe and given:
+        raise WrongUsage(f"--recipe gives the whole recipe; leave out --{given[0].short_name or given[0].name}")
+    recipe = Recipe.load(values.recipe) if values.recipe else Recipe(_techniques(values))
+    if not recipe:
+        raise WrongUsage("nothing to do: give --recipe or the flag of a technique, such as --prune=0.8")
+    for technique in recipe:  # teachers are loaded late; that there are any is checked before the data are read
+        for path in getattr(technique, "teacher", ()):
+            if not os.path.exists(path):
+                raise FileNotFoundError(f"--distill: there is no {path}")
+    return recipe
+
+
+def _techniques(values: flags.FlagValues) -> list[Any]:
+    wanted = given_techniques(values)
+    if not any(flag.technique.name == "Quantize" for flag in given_flags(values)):
+        wanted["Quantize"] = {}  # the result is an integer file
+    return [make_technique(name, fields) for name, fields in wanted.items()]
 
 
 def _compile(model: Any, y: np.ndarray, values: flags.FlagValues) -> None:
@@ -230,7 +229,7 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
 
 COMMAND = Command(
     name="compress",
-    summary="Trains a saved Keras model further with pruning, clustering, quantization, distillation.",
+    summary="Trains a saved Keras model further with any of the techniques, and converts it.",
     arguments="MODEL",
     least=1,
     most=1,
@@ -238,19 +237,27 @@ COMMAND = Command(
 MODEL is a .keras or .h5 file or a SavedModel folder. Training starts from its weights; the result
 is a Keras model, an integer .tflite file that is compared with the trained model, and a report.
 
-Without --recipe, the flags --channels, --prune, --cluster, --quantize and --teacher make the recipe.
-A recipe file may also hold LowRank, DropLayers, MergeChannels, Fold and Equalize.
+The flag of a technique puts it into the recipe and sets its first setting; every other setting has a flag as well, and
+--NAME=none leaves a technique out. --quantize=int8 is there unless another one is given. Techniques that change the
+network follow the order of the flags. A value is a number, a text, a list a,b,c, a schedule such as
+"polynomial(0, 0.8, stop=0.7)", or JSON. A recipe file takes the place of all these flags.
 """
     + FORMS_DETAIL,
     examples=(
         "tfcompress compress model.keras --data=mnist.npz --scale=1/255 --prune=0.8 --cluster=16",
         "tfcompress compress model.keras --data=train.npz --recipe=recipe.json --epochs=5",
-        "tfcompress compress model.keras --data=train.npz --channels=0.5 --prune=0.5",
+        "tfcompress compress model.keras --data=train.npz --prune_channels=0.5 --prune=0.5",
         "tfcompress compress model.keras --data=photos/ --scale=1/255 --prune=0.5",
-        "tfcompress compress small.keras --data=train.npz --teacher=big.keras --temperature=4",
+        "tfcompress compress small.keras --data=train.npz --distill=big.keras --distill_temperature=4",
     ),
     define=_define,
     run=_run,
     required=("data",),
     place=2,
+    older={
+        "channels": "prune_channels",
+        "round_to": "prune_channels_round_to",
+        "teacher": "distill",
+        "temperature": "distill_temperature",
+    },
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, WrongUsage
 from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_flag, scaling_of
 from tfcompress.cli.start import start_tensorflow
 from tfcompress.file_formats import FORMATS, MODES
@@ -86,7 +86,7 @@ def requirements(given: list[str]) -> dict[str, float]:
         Limit by name.
 
     Raises:
-        ValueError: If one of them has another form.
+        WrongUsage: If one of them has another form.
 
     Example:
         >>> requirements(["agreement=0.99", "error=0.05"])
@@ -98,7 +98,7 @@ def requirements(given: list[str]) -> dict[str, float]:
         try:
             found[name.strip()] = float(limit)
         except ValueError:
-            raise ValueError(f"--require takes NAME=NUMBER, such as agreement=0.99. Received: {text}") from None
+            raise WrongUsage(f"--require takes NAME=NUMBER, such as agreement=0.99. Received: {text}") from None
     return found
 
 
@@ -136,5 +136,6 @@ the layer it came from and the remedy, and ends with exit code 3. --allow_float 
     ),
     define=_define,
     run=_run,
+    words={"path": "out"},  # of Artifact.save
     place=3,
 )

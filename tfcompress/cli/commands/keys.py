@@ -4,7 +4,7 @@ import pathlib
 
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, WrongUsage
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -18,7 +18,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.android.key_files import save_keys
 
     if arguments != ["new"]:
-        raise ValueError(f"the only action is 'new': tfcompress keys new. Received: {arguments[0]!r}.")
+        raise WrongUsage(f"the only action is 'new': tfcompress keys new. Received: {arguments[0]!r}.")
     passphrase = ""
     if values.passphrase_file:
         passphrase = pathlib.Path(values.passphrase_file).read_text(encoding="utf-8").partition("\n")[0].strip("\r")

@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from tfcompress.cli.command import Command
-from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled
+from tfcompress.cli.command import Command, WrongUsage
+from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_scaled, scaling_of
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -20,9 +20,10 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.android.monitor.picture import monitor_picture
 
     if bool(values.reference) == bool(values.data):
-        raise ValueError("give --reference, or --data with --model.")
+        raise WrongUsage("give --reference, or --data with --model.")
     if bool(values.model) != bool(values.data):
-        raise ValueError("--data and --model belong together.")
+        raise WrongUsage("--data and --model belong together.")
+    scaling_of(values)  # a wrong factor is refused before anything is read
     log = MonitorLog.load(arguments[0])
     references = references_of(values.reference) if values.reference else _counted(values, log)
     found = monitor(log, references)

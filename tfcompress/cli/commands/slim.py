@@ -4,7 +4,7 @@ import os
 
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, define_seed
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -29,7 +29,7 @@ def _define(values: flags.FlagValues) -> None:
         0,
         flag_values=values,
     )
-    flags.DEFINE_integer("seed", 0, "Seed of these inputs.", 0, flag_values=values)
+    define_seed(values, "Seed of these inputs.")
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
@@ -78,5 +78,6 @@ no channel is removed from a file for which that can't be checked.
     define=_define,
     run=_run,
     required=("out",),
+    words={"path": "out"},  # of Artifact.save
     place=7,
 )

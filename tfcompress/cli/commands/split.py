@@ -4,7 +4,7 @@ from typing import Any
 
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, WrongUsage, define_seed
 from tfcompress.cli.data_flags import FORMS_DETAIL, define_data, define_scaling, read_flag, scaling_of
 from tfcompress.cli.start import start_tensorflow
 from tfcompress.file_formats import MODES
@@ -37,7 +37,7 @@ def _define(values: flags.FlagValues) -> None:
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_integer("epochs", 3, "hierarchical: epochs to fit the exits.", 1, flag_values=values)
-    flags.DEFINE_integer("seed", None, "hierarchical: seed of the exits; default 0.", 0, flag_values=values)
+    define_seed(values, "hierarchical: seed of the exits; default 0.", default=None)
     flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
     define_data(
         values,
@@ -85,12 +85,12 @@ def _read(model: Any, values: flags.FlagValues) -> Any:
 
 def _check(values: flags.FlagValues) -> None:
     if values.how == "hierarchical" and not values.calibration:
-        raise ValueError("--how=hierarchical needs --calibration: the exits are fitted on it.")
+        raise WrongUsage("--how=hierarchical needs --calibration: the exits are fitted on it.")
     foreign = [n for n in ("agreement", "epochs") if values[n].present and values.how != "hierarchical"]
     if foreign:
-        raise ValueError(f"--{foreign[0]} is for --how=hierarchical. Received: --how={values.how}.")
+        raise WrongUsage(f"--{foreign[0]} is for --how=hierarchical. Received: --how={values.how}.")
     if values["agreement"].present and values.threshold is not None:
-        raise ValueError("--threshold sets what --agreement chooses. Give one or the other.")
+        raise WrongUsage("--threshold sets what --agreement chooses. Give one or the other.")
 
 
 def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
@@ -99,6 +99,7 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
     import numpy as np
 
     from tfcompress.calibration.samples import samples
+    from tfcompress.cli.epochs import Epochs
     from tfcompress.data_files.arrays import chosen, count_of
     from tfcompress.data_files.model_inputs import packed
     from tfcompress.graph.keras_private import input_triples
@@ -124,7 +125,8 @@ def _fit(parts: Any, model: Any, data: Any, values: flags.FlagValues) -> None:
         [targets] * exits if exits > 1 else targets,
         epochs=values.epochs,
         batch_size=32,
-        verbose=2 * values.verbose,
+        callbacks=[Epochs("training the exits", values.verbose)],
+        verbose=0,
     )
     if values.threshold is None:
         parts.choose_threshold(part(held_out), values.agreement)
