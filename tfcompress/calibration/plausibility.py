@@ -65,7 +65,7 @@ def scaling_doubt(
     if not kind:
         return ""
     x = x[evenly(len(x), SAMPLES)]
-    graph = trace(model) if model is not None else None
+    graph = trace(model, opens=True) if model is not None else None
     for look in (_by_norm, _by_front) if graph is not None else ():
         found = look(model, graph, x, kind)
         if found is not None:
@@ -102,7 +102,8 @@ def _said(name: str, kind: str, why: str, remedy: str) -> str:
 
 def _by_norm(model, graph: Trace, x, kind):
     """Compares the input of the first BatchNormalization with the variance that it was trained on."""
-    norm = next((c.op for c in graph.calls if spec_of(c.op).grid == FOLD), None)
+    layers = (c.op for c in graph.calls if isinstance(c.op, keras.layers.Layer))
+    norm = next((layer for layer in layers if spec_of(layer).grid == FOLD), None)
     if norm is None or norm.axis not in (-1, norm.input_spec.ndim - 1):
         return None
     now = _distance(model, norm, x)
@@ -121,18 +122,16 @@ def _distance(model, norm, x) -> float:
 
     def recorded(inputs, *args, **kwargs):
         found.append(tf.math.reduce_variance(tf.cast(inputs, tf.float32), axis=list(range(inputs.shape.rank - 1))))
-        return call(inputs, *args, **kwargs)
+        raise StopIteration  # what comes behind is of no interest
 
-    call = norm.call
-
-    @tf.function(autograph=False)
-    def forward(given):
-        found.clear()
-        model(keras.tree.pack_sequence_as(input_specs(model), [given]), training=False)
-        return found[0]
-
+    given = keras.tree.pack_sequence_as(input_specs(model), [tf.convert_to_tensor(x, tf.float32)])
     with quiet(), float32(model), override_attributes([(norm, "call", recorded)]):
-        observed = np.asarray(forward(tf.convert_to_tensor(x, tf.float32)), np.float64)
+        try:
+            model(given, training=False)
+        except Exception:  # Keras makes an error of another type of it
+            if not found:
+                raise
+    observed = np.asarray(found[0], np.float64)
     moving = np.asarray(full_precision(norm.moving_variance), np.float64) + norm.epsilon
     return float(np.mean(np.abs(0.5 * np.log((observed + norm.epsilon) / moving))))
 

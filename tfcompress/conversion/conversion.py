@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,6 +18,9 @@ from tfcompress.export.simulate import float_outputs, simulate
 from tfcompress.fake_quant.state import CompressionState
 from tfcompress.file_formats import FORMATS, FileFormat
 from tfcompress.graph.keras_private import input_specs
+
+_PLACE = re.compile(r"\x1b\[[0-9;]*m|\{\{.*?\}\}|\[Op:.*")
+_TELLING = ("=", "must", "requires")
 
 
 class Ranges(enum.Enum):
@@ -89,9 +93,9 @@ class Conversion:
         try:
             return named_outputs(self.model, float_outputs(self.model, self.packed))
         except tf.errors.InvalidArgumentError as error:
-            said = next((t.strip() for t in error.message.splitlines() if "=" in t or "must" in t), error.message[:200])
             raise ValueError(
-                f"convert: the model {self.model.name!r} itself fails on the calibration samples: {said} Give samples "
+                f"convert: the model {self.model.name!r} itself fails on the calibration samples: "
+                f"{_said(error.message)} Give samples "
                 "as it was trained on (an Embedding takes 0 up to its input_dim - 1)."
             ) from error
 
@@ -131,3 +135,10 @@ class Conversion:
             changes["file_format"] = FORMATS[changes.pop("mode")]
             changes["io"] = changes["file_format"].io[0]
         return replace(self, **{"ranges": Ranges.NONE, "state": None, "seen": {}, "notes": [], **changes})
+
+
+def _said(message: str) -> str:
+    """Returns the sentence of an error of TensorFlow that says what is wrong, without the place in its own code."""
+    lines = [_PLACE.sub("", line).strip() for line in message.splitlines()]
+    known = (line for line in lines if not line.startswith("\u2022") and any(word in line for word in _TELLING))
+    return next(known, " ".join(lines)[:200])

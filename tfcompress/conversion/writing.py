@@ -1,10 +1,13 @@
 """Writes the file of a conversion: runs TensorFlow's converter as the file format asks for, and edits its result."""
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfcompress.conversion.conversion import Conversion, Ranges
 from tfcompress.conversion.packers import PACKERS
-from tfcompress.export.export import export_model, makers_of_outputs, run_converter
+from tfcompress.export.export import Export, export_model, makers_of_outputs, run_converter
 from tfcompress.export.float_fallback import add_leave_float_remedy, table_float_ops
 from tfcompress.export.saved_model import add_keras_model_remedy
 from tfcompress.export.verify import NotFullyInteger, float_operations, layer_names, predicted_float_ops
@@ -31,22 +34,22 @@ def write(conversion: Conversion) -> Artifact:
         NotFullyInteger: If an operation that must be integer would stay float, whatever the calibration data.
         RuntimeError: If TensorFlow's converter fails.
     """
-    c = conversion
+    c, exported = conversion, functools.cache(functools.partial(_exported, conversion))
     if c.ranges is Ranges.BY_CONVERTER:
-        return _convert_once(c, calibrates=True)
+        return _convert_once(c, exported, calibrates=True)
     if not c.file_format.only_integer:
-        return _convert_once(c, calibrates=c.ranges is not Ranges.NONE)
-    artifact = _first_try(c)
+        return _convert_once(c, exported, calibrates=c.ranges is not Ranges.NONE)
+    artifact = _first_try(c, exported)
     lost = float_operations(artifact, c.allowed(), drags=c.samples is None)
     if not lost or c.samples is None or c.left():
         return artifact
-    return _with_calibrator(c, lost)
+    return _with_calibrator(c, exported, lost)
 
 
-def _first_try(c: Conversion) -> Artifact:
+def _first_try(c: Conversion, exported: Callable) -> Artifact:
     """Writes the file without the calibrator; if the converter fails, names the cause by the layer table."""
     try:
-        return _convert_once(c, calibrates=False)
+        return _convert_once(c, exported, calibrates=False)
     except RuntimeError as error:
         refused = predicted_float_ops(table_float_ops(c.model)) if c.source is None else []
         if not refused:
@@ -54,14 +57,14 @@ def _first_try(c: Conversion) -> Artifact:
         raise NotFullyInteger(refused) from error
 
 
-def _with_calibrator(c: Conversion, lost: list) -> Artifact:
+def _with_calibrator(c: Conversion, exported: Callable, lost: list) -> Artifact:
     """Writes the file again, with ranges of the calibrator for the operations that stayed float without."""
     known = table_float_ops(c.model) if c.source is None else {}
     hopeless = [f for f in lost if f.op in known.get(f.layer, ())]
     if len(hopeless) == len(lost):
         raise NotFullyInteger(lost)
     try:
-        artifact = _convert_once(c, calibrates=True)
+        artifact = _convert_once(c, exported, calibrates=True)
     except RuntimeError:  # the converter fails at its own float operations; the first file names them
         raise NotFullyInteger(hopeless or lost) from None
     c.notes.append("inner values of some layers have ranges from TensorFlow's calibrator")
@@ -88,7 +91,7 @@ def check_integer(conversion: Conversion, artifact: Artifact) -> None:
         )
 
 
-def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
+def _convert_once(c: Conversion, exported: Callable, calibrates: bool) -> Artifact:
     def setup(converter):
         _set_up(converter, c, calibrates)
 
@@ -96,8 +99,7 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
     if c.source is not None:
         export, found = c.source.converted(setup, data, c.mode)
     else:
-        draws = Draws.of(c.mode, c.allow_float)
-        export = export_model(c.model, c.state, draws)
+        export, draws = exported()
         found = Artifact(run_converter(export, setup, data), {})
         outputs = [at for _, at in find_ends(found.model, c.signature, export.inputs, export.outputs).outputs]
         makers = {at: n for at, n in zip(outputs, makers_of_outputs(export), strict=True) if n is not None}
@@ -112,6 +114,12 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
         made.distrust()
     check_widths(made.model)
     return made
+
+
+def _exported(c: Conversion) -> tuple[Export, Draws]:
+    """Traces the model for the converter."""
+    draws = Draws.of(c.mode, c.allow_float)
+    return export_model(c.model, c.state, draws), draws
 
 
 def _set_up(converter, c: Conversion, calibrates: bool) -> None:

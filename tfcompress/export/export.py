@@ -82,7 +82,7 @@ def float_inputs(model: keras.Model) -> set[str]:
     """Returns the names of inputs that are float32 in integer files: those of float64, and integers only cast."""
     if all(s.dtype.is_floating for s in keras.tree.flatten(input_specs(model))):
         return float64_inputs(model)
-    return float64_inputs(model) | set(trace(model).float_inputs.values())
+    return float64_inputs(model) | set(trace(model, opens=True).float_inputs.values())
 
 
 def float64_inputs(model: keras.Model) -> set[str]:

@@ -32,7 +32,7 @@ from tfcompress.fake_quant.transforms.ranges import APPLY
 from tfcompress.fake_quant.weight_reads import bias_from_folding, factors_of, norm_constants, weights_to_read
 from tfcompress.file_formats import INT8
 from tfcompress.graph.adapters import adapters
-from tfcompress.graph.keras_private import override_attributes
+from tfcompress.graph.keras_private import call_arguments, override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.integer_rewrites import normalized
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
@@ -55,7 +55,7 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
     """
     t = plan
     if t.cuts is not None:
-        args, kwargs = cut((args, kwargs), t.cuts, getattr(t.op, "constants", frozenset()))
+        args, kwargs = cut((args, kwargs), t.cuts, _constant_places(t.op))
     if forward.mode.exports:
         with tf.name_scope(f"tfc{t.index}_"):
             return _finished(t, _through(t, call, args, kwargs, forward), forward)
@@ -67,6 +67,14 @@ def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: Forwar
     if is_known and is_product and len(t.sources) == 2 and all(t.sources):
         outputs = round_sums(outputs, t.sources[0], scale_of(t.sources[1]), t.target)
     return _finished(t, outputs, forward)
+
+
+def _constant_places(op) -> frozenset[int]:
+    """Returns the numbers of the constants among the leaves of the arguments of an operation's call."""
+    known = getattr(op, "constants", None)  # of an operation inside of a layer
+    if known is not None:
+        return known
+    return frozenset(k for k, x in enumerate(call_arguments(op)) if not isinstance(x, keras.KerasTensor))
 
 
 def _on_one_scale(t, args, kwargs):

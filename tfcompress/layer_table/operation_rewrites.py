@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from tfcompress.layer_table.integer_rewrites import PROBABILITY, TANH
 
@@ -186,7 +186,11 @@ def attention_is_plain(op) -> bool:
 
 def with_constant_kernel(op, args, kwargs, grid):
     """Computes a convolution whose kernel is a constant, as that which takes patches out of a picture."""
-    if len(args) > 1:
-        return op.plain(args[0], grid.constant(args[1]), *args[2:], **kwargs)
-    name = next(name for name in ("kernel", "filters") if name in kwargs)
-    return op.plain(*args, **{**kwargs, name: grid.constant(kwargs[name])})
+    name = next((name for name in ("kernel", "filters") if name in kwargs), None)
+    kernel = args[1] if name is None else kwargs[name]
+    place = next(k for k, x in enumerate(tree.flatten((args, kwargs))) if x is kernel)
+    if place in op.constants or isinstance(kernel, np.ndarray):  # where nothing is traced, every tensor has a value
+        kernel = grid.constant(kernel)
+    if name is None:
+        return op.plain(args[0], kernel, *args[2:], **kwargs)
+    return op.plain(*args, **{**kwargs, name: kernel})

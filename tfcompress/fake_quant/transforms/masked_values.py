@@ -53,7 +53,8 @@ def _cut(x: Any, limit: float, is_constant: bool):
         return np.clip(x, -limit, limit)
     if not isinstance(x, tf.Tensor) or not x.dtype.is_floating:
         return x
-    value = tf.get_static_value(x)
+    # where nothing is traced, activations have a value as well
+    value = None if tf.executing_eagerly() and not is_constant else tf.get_static_value(x)
     if value is None:
         return tf.clip_by_value(x, -limit, limit) if is_constant else x
     return tf.constant(np.clip(value, -limit, limit), x.dtype) if np.abs(value).max(initial=0.0) > limit else x
