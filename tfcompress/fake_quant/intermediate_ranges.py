@@ -17,6 +17,7 @@ from tfcompress.fake_quant.litert_rounding import (
     scale_of,
     weight_step,
 )
+from tfcompress.fake_quant.transforms.file_rounding import round_in_file
 from tfcompress.fake_quant.transforms.masked_values import GAP
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.file_formats import FORMATS, INT8
@@ -100,7 +101,7 @@ class IntermediateRanges:
         if self.exports and not self.is_int8:
             return x  # see ActivationRange.call
         if self.exports:
-            return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
+            return round_in_file(x, float(low), float(high), self.bits)
         low, high = tf.convert_to_tensor(low, tf.float32), tf.convert_to_tensor(high, tf.float32)
         if self.how == OBSERVE:
             return tf.clip_by_value(x, low, high)
