@@ -106,8 +106,10 @@ def _through(t, call, args, kwargs, forward):
 
 def _looked_up(t, args, kwargs):
     """Returns what a cast makes, from a table of an integer file; None where there is none."""
-    x = next(x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, tf.Tensor))
+    x = next((x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, tf.Tensor)), None)
     span = t.outputs.get(0)
+    if x is None:  # a cast of numbers
+        return None
     if t.ends_function:
         return function_of(x, t.ends_function, t.inside[VALUES]) if VALUES in t.inside else None
     return floats_of(x, span) if x.dtype.is_integer and span is not None and is_int8(span) else None

@@ -90,3 +90,21 @@ def test_other_integers_than_seen_take_the_nearest_that_was():
     artifact = tfc.convert(model, calibration=data, diagnose=False)
     beyond = np.full((1, 5), 60, "int32")
     np.testing.assert_array_equal(artifact.predict(beyond), artifact.predict(tf.fill((1, 5), 8).numpy()))
+
+
+def test_casts_of_weights_and_numbers_stay():
+    """As in position embeddings, which cast a table that no input leads to."""
+
+    class Positions(layers.Layer):
+        def build(self, shape):
+            self.table = self.add_weight(shape=shape[1:], name="table")
+
+        def call(self, x):
+            return x + ops.cast(self.table, "float32") * ops.cast(np.float64(0.5), "float32")
+
+    i = keras.Input((5, 4))
+    model = keras.Model(i, layers.Dense(2)(Positions()(i)))
+    data = np.random.default_rng(0).normal(size=(32, 5, 4)).astype("float32")
+    artifact, wanted = tfc.convert(model, calibration=data, diagnose=False), model.predict(data, verbose=0)
+    assert artifact.is_integer
+    assert np.sqrt(np.mean((artifact.predict(data) - wanted) ** 2)) < 0.05 * wanted.std()
