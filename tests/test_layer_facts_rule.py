@@ -31,6 +31,7 @@ EXCEPTIONS = (
     ("graph/plain_layers.py", "equation", "computes the weights of layers that Keras quantized, as each class does"),
     ("low_rank/candidates.py", "equation", "names the equation in the reason why a layer is left alone"),
     ("graph/call_observers.py", "Identity", "operations of a TensorFlow graph, which are no layers"),
+    ("fake_quant/transforms/file_rounding.py", "", "operations of a TensorFlow graph, which are no layers"),
     ("export/post_training.py", "TFSMLayer", "holds a SavedModel, whose inside is no Keras layer"),
 )
 

@@ -20,6 +20,7 @@ from tfcompress.export.unconvertible import NotConvertible, converter_failure, l
 from tfcompress.fake_quant.forward_pass import Mode
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.patching import patched_calls
+from tfcompress.fake_quant.transforms.file_rounding import kept_apart
 from tfcompress.fake_quant.weight_reads import prepare_export
 from tfcompress.graph.export_substitutes import substitute_operations
 from tfcompress.graph.inside.opened import holder_path, holders, inside, open_layers, operations
@@ -148,6 +149,7 @@ def export_model(model: keras.Model, state, draws: Draws) -> Export:
         substitute_operations(draws.is_integer),
         override_attributes(_scoped(model, every := complete_plans(model, state))),
         patched_calls(model, every, Mode.EXPORT, prepared=prepared),
+        kept_apart(),
         quiet(),
     ):
         paths = paths_by_number(model, every)

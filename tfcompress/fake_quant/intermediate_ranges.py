@@ -7,6 +7,7 @@ every rounding of the file.
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from tfcompress.fake_quant.litert_rounding import (
@@ -17,9 +18,11 @@ from tfcompress.fake_quant.litert_rounding import (
     scale_of,
     weight_step,
 )
+from tfcompress.fake_quant.transforms.file_rounding import round_in_file
 from tfcompress.fake_quant.transforms.masked_values import GAP
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.file_formats import FORMATS, INT8
+from tfcompress.graph.variable_reads import told_apart
 
 _MARGIN = 1.5  # largest inverse that fits, over the largest that was seen
 HIDDEN = -1e9
@@ -100,7 +103,7 @@ class IntermediateRanges:
         if self.exports and not self.is_int8:
             return x  # see ActivationRange.call
         if self.exports:
-            return tf.quantization.fake_quant_with_min_max_args(x, float(low), float(high), self.bits)
+            return round_in_file(x, float(low), float(high), self.bits)
         low, high = tf.convert_to_tensor(low, tf.float32), tf.convert_to_tensor(high, tf.float32)
         if self.how == OBSERVE:
             return tf.clip_by_value(x, low, high)
@@ -255,6 +258,8 @@ def scale_channels(x, factor, shift):
         shift: `(channels,)`.
     """
     shape = tf.shape(x) if None in x.shape else x.shape
+    known = tf.get_static_value(shift) if tf.is_tensor(shift) else shift
+    shift = shift if known is None else told_apart(np.asarray(known))
     flat = x if len(x.shape) == 4 else tf.reshape(x, (shape[0], -1, 1, x.shape[-1]))
     y = tf.nn.depthwise_conv2d(flat, tf.reshape(factor, (1, 1, -1, 1)), (1, 1, 1, 1), "VALID") + shift
     return y if len(x.shape) == 4 else tf.reshape(y, shape)

@@ -105,6 +105,8 @@ class OpPlacement:
         written: Whether the operation or its activation function is computed by its integer rewrite.
         normalizes: Axes, epsilon and number of the argument that is divided, where the operation ends a normalization
             that is written in single operations.
+        ends_function: Where a function of integers ends that is computed in floats, the type of its result; in the file
+            it is a table.
         norm: BatchNormalization that is folded into this layer in the file.
         folds: Whether this operation disappears in the file: such a BatchNormalization, or input scaling that is
             folded into the layers behind it.
@@ -123,6 +125,7 @@ class OpPlacement:
     is_last: bool = plan_field(FieldKind.FACT, default=False)
     written: bool = False
     normalizes: tuple | None = None
+    ends_function: str = ""
     norm: Any = plan_field(FieldKind.LAYER, default=None)
     folds: bool = False
     front: Any = plan_field(FieldKind.LAYER, default=None)
@@ -203,7 +206,7 @@ class OpPlan(OpPlacement):
     def does_something(self) -> bool:
         """Whether the plan changes the operation in any way."""
         values = (getattr(self, f.name) for f in fields(self) if kind_of_field(f) not in _INERT)
-        return any(value is not None and value is not False and value != {} for value in values)
+        return any(value not in (None, False, "") and value != {} for value in values)
 
     def bake(self) -> None:
         """Writes the lasting part of every chain into its weight."""

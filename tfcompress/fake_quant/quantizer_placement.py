@@ -19,6 +19,8 @@ from tfcompress.fake_quant.input_scaling import (
     factor_and_offset,
     product_of,
 )
+from tfcompress.fake_quant.inside.integer_forms import fixed_by_activation, fuses_activation, integer_forms
+from tfcompress.fake_quant.inside.integer_functions import VALUES, find_integer_functions
 from tfcompress.fake_quant.inside.normalizations import INSIDE as NORMALIZATION
 from tfcompress.fake_quant.inside.normalizations import find_normalizations
 from tfcompress.fake_quant.inside.softmax_inputs import constants_limit, softmax_inputs
@@ -106,6 +108,8 @@ class _Placer:
         self.ahead: set[int] = set()  # operations that are folded into what reads them
         self.roles = softmax_inputs(self.graph)
         self.normalizations = find_normalizations(self.graph)
+        self.functions = find_integer_functions(self.graph)
+        self.stepped = {id(step.op) for steps in self.functions.values() for step in steps}
 
     def placement(self) -> Placement:
         inputs = []
@@ -245,6 +249,8 @@ class _Placer:
         if self.left_out(call.op):
             self.floats.update(call.outputs)
             return
+        if id(call.op) in self.stepped:
+            return self._function(call, placement)
         self._inner(call, placement, spec)
         self._normalization(call, placement)
         placement.cuts = constants_limit(self.graph, call, self.roles)
@@ -256,6 +262,13 @@ class _Placer:
                 continue  # integers have no scale; a tensor that is passed on unchanged keeps its scale
             self._output(call, placement, spec, k, t)
 
+    def _function(self, call, placement):
+        """Plans the table of a function of integers where it ends; its range is that of the integers."""
+        if (steps := self.functions.get(id(call.op))) is not None:
+            span = RangeRequest(f"{self.name(call.op)} (integers)")
+            placement.ends_function, placement.inside[VALUES] = call.dtypes[0], span
+            self.placements[id(steps[-1].op)].inside[VALUES] = span
+
     def _normalization(self, call, placement):
         """Plans to compute a normalization in its last operation, and the ranges inside."""
         found = self.normalizations.get(id(call.op))
@@ -266,19 +279,19 @@ class _Placer:
             placement.inside.setdefault(name, RangeRequest(f"{self.name(call.op)} ({name})"))
 
     def _inner(self, call, placement, spec):
-        forms = _integer_forms(call.op)
+        forms = integer_forms(call.op)
         if spec.within == "masked softmax" and not call.masked:
             return
         if forms and call.dtypes[0].startswith("float"):
             placement.written = True
             for name in (name for form in forms for name in form.inside):
                 placement.inside.setdefault(name, RangeRequest(f"{self.name(call.op)} ({name})"))
-        if spec.kernels and not spec.step and not spec.inner and spec.is_known and not _fuses(call.op):
+        if spec.kernels and not spec.step and not spec.inner and spec.is_known and not fuses_activation(call.op):
             placement.before = placement.before or RangeRequest(f"{self.name(call.op)} (before activation)")
 
     def _output(self, call, placement, spec, k, t):
         activated = spec.kernels and spec.is_known
-        fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
+        fixed = spec.fixed if spec.grid == FIXED else fixed_by_activation(call.op) if activated else None
         if fixed is not None:
             placement.fixed, self.behind[t] = fixed, fixed
             return
@@ -367,31 +380,8 @@ def float_reasons(ops: Iterable[Any]) -> dict[int, tuple[str, ...]]:
     for op in ops:
         function = activation(op)
         lost = spec_of(op).float_ops
-        if function and not any(form.written for form in _integer_forms(op) if not isinstance(form, LayerSpec)):
+        if function and not any(form.written for form in integer_forms(op) if not isinstance(form, LayerSpec)):
             lost += activation_spec(function).float_ops
         if lost:
             reasons[id(op)] = tuple(dict.fromkeys(lost))
     return reasons
-
-
-def _fuses(layer) -> bool:
-    """Whether the layer's own activation function becomes part of its kernel's operation."""
-    function = activation(layer)
-    return function is None or activation_spec(function).grid in (FUSE, JOIN)
-
-
-def _inner_fixed(layer) -> tuple[float, float] | None:
-    """Returns the fixed range of the layer's own activation function, if LiteRT fixes it."""
-    function = activation(layer)
-    spec = activation_spec(function) if function is not None else None
-    return spec.fixed if spec is not None and spec.grid == FIXED else None
-
-
-def _integer_forms(op) -> list:
-    """Returns the table rows of an operation and of its activation function that have an integer rewrite."""
-    spec, function = spec_of(op), activation(op)
-    found = [spec] if spec.written is not None or spec.within is not None else []
-    if function is None or spec.step or spec.inner or not spec.is_known:
-        return found
-    act = activation_spec(function)
-    return [*found, act] if act.written is not None else found

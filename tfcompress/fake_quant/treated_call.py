@@ -5,7 +5,6 @@ Callback and session share this computation: the patched live layer and the wrap
 and the file cannot differ.
 """
 
-import math
 import threading
 from collections.abc import Callable
 
@@ -16,6 +15,8 @@ import tensorflow as tf
 from tfcompress.fake_quant.attention import inner_parts
 from tfcompress.fake_quant.forward_pass import ForwardPass
 from tfcompress.fake_quant.input_scaling import ProductAndSum, constants
+from tfcompress.fake_quant.inside.integer_functions import VALUES
+from tfcompress.fake_quant.inside.integer_tables import floats_of, function_of
 from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges, fixed_limits, scale_channels
 from tfcompress.fake_quant.litert_rounding import (
     convert_scale,
@@ -36,8 +37,6 @@ from tfcompress.graph.keras_private import call_arguments, override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
 from tfcompress.layer_table.integer_rewrites import normalized
 from tfcompress.layer_table.lookup import AVERAGE, FOLD, JOIN, activation, activation_spec, spec_of
-
-_LARGEST_TABLE = 2**12  # entries; beyond it a cast stays one
 
 
 def run(plan: OpPlan, call: Callable, args: tuple, kwargs: dict, forward: ForwardPass):
@@ -98,7 +97,7 @@ def _through(t, call, args, kwargs, forward):
         return _scaled_tensor(t, args, kwargs)
     if t.affine and forward.mode.folds:
         return _scaled(t, call, args, kwargs, forward)
-    if forward.mode.exports and spec_of(t.op).function == "cast" and (made := _looked_up(t, args[0])) is not None:
+    if forward.mode.exports and spec_of(t.op).function == "cast" and (made := _looked_up(t, args, kwargs)) is not None:
         return made
     values = weights_to_read(t, forward)
     inner = _laid_over(t, call, forward)
@@ -113,21 +112,15 @@ def _through(t, call, args, kwargs, forward):
     return outputs if t.before is not None else _summed(t, outputs, forward, t.target)
 
 
-def _looked_up(t, x):
-    """Returns integers as floats from a table, for LiteRT's cast would make floats in an integer file; else None.
-
-    The table holds the integers of the range, which calibration set; what lies beyond is cut off like everything else.
-    """
+def _looked_up(t, args, kwargs):
+    """Returns what a cast makes, from a table of an integer file; None where there is none."""
+    x = next((x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, tf.Tensor)), None)
     span = t.outputs.get(0)
-    if span is None or not x.dtype.is_integer or not is_int8(span):
+    if x is None:  # a cast of numbers
         return None
-    with tf.init_scope():
-        low, high = span.limits()
-    first, count = math.floor(low), math.ceil(high) - math.floor(low) + 1
-    if count > _LARGEST_TABLE:
-        return None
-    table = span(tf.range(first, first + count, dtype=tf.float32), export=True)
-    return tf.gather(table, tf.clip_by_value(tf.cast(x, tf.int32) - first, 0, count - 1))
+    if t.ends_function:
+        return function_of(x, t.ends_function, t.inside[VALUES]) if VALUES in t.inside else None
+    return floats_of(x, span) if x.dtype.is_integer and span is not None and is_int8(span) else None
 
 
 def _summed(t, y, forward, target):
@@ -289,6 +282,8 @@ def _finished(t: OpPlan, outputs, forward: ForwardPass):
     """Rounds the outputs to their ranges, and keeps the first for a feature loss."""
     how = forward.mode.ranges
     flat = keras.tree.flatten(outputs)
+    if VALUES in t.inside and flat[0].dtype.is_floating:  # the range of a table, which rounds nothing
+        t.inside[VALUES](tf.stop_gradient(flat[0]), how=how)
     for k, span in t.outputs.items():
         if forward.mode.simulates and span is t.source and is_int8(span) and _averages(t):
             flat[k] = tf.cast(round_averages(flat[k], span), flat[k].dtype)

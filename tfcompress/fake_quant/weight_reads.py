@@ -13,7 +13,7 @@ from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.file_formats import INT8, is_stored
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import constants, full_precision
-from tfcompress.graph.variable_reads import LARGE
+from tfcompress.graph.variable_reads import LARGE, told_apart
 from tfcompress.layer_table.axes import Axes
 from tfcompress.layer_table.lookup import FOLD, spec_of, weight
 
@@ -52,9 +52,9 @@ def prepare_export(t: OpPlan) -> PreparedWeights:
 
     Large ones are held in variables that the converter freezes; as constants of the graph they would be copied often.
     """
-    values = {i: (v, np.asarray(value)) for i, (v, value) in _read(t, Mode.EXPORT).items()}
+    values = {i: (v, told_apart(np.asarray(value))) for i, (v, value) in _read(t, Mode.EXPORT).items()}
     for variable, value in constants(t.op):
-        values.setdefault(id(variable), (variable, value))
+        values.setdefault(id(variable), (variable, told_apart(value)))
 
     def holder(value):
         return tf.Variable(value, trainable=False) if value.size >= LARGE else value
@@ -204,7 +204,7 @@ def bias_from_folding(t: OpPlan, mode: Mode, values: list):
     if mode.exports:
         with tf.init_scope():
             shift = _shift(t)
-            return None if shift is None else np.asarray(shift)
+            return None if shift is None else told_apart(np.asarray(shift))
     shift = _shift(t)
     if shift is None:
         return None

@@ -233,14 +233,14 @@ class _Recorder:
     def sources(self, passed: list) -> tuple[int | None, ...]:
         """Returns the numbers of the tensors that an operation reads, None where the source is unknown.
 
-        A boolean tensor is a mask of padded steps, not a value. Inside of layers constants and the numbers of places
-        in other tensors are no values either.
+        A boolean tensor is a mask of padded steps, not a value. Constants are no values either, and inside of layers
+        the numbers of places in other tensors.
         """
-        values = [x for x in passed if x.dtype != tf.bool]
-        found = [(x, self.number(x)) for x in values]
-        if not self.open:
-            return tuple(number for _, number in found)
-        return tuple(k for x, k in found if k is not None or x.dtype.is_floating and not self._is_constant(x))
+        found = [(x, self.number(x)) for x in passed if x.dtype != tf.bool]
+        return tuple(k for x, k in found if k is not None or self._is_value(x))
+
+    def _is_value(self, x) -> bool:
+        return (x.dtype.is_floating or not self.open) and not self._is_constant(x)
 
     def _is_constant(self, x) -> bool:
         """Whether a tensor depends on no input of the model, only on weights and numbers."""

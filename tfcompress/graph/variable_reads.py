@@ -81,13 +81,29 @@ class Constants(ReplacedReads):
         try:
             with tf.init_scope():
                 value = np.asarray(self.values.get(id(variable), lambda: variable.value)())
-                value = value.astype("float32") if value.dtype.name in NOT_FLOAT32 else value
+                value = told_apart(value.astype("float32") if value.dtype.name in NOT_FLOAT32 else value)
                 if value.size < LARGE:
                     return value
                 self.held.append(tf.Variable(value, trainable=False))
                 return self.held[-1]
         finally:
             self._looks = False
+
+
+def told_apart(value: np.ndarray) -> np.ndarray:
+    """Returns floats that are not all equal, the last changed by its last bit if they were.
+
+    Of equal floats the converter makes one, and of a bias that is one number an integer that only fits the scale of the
+    first channel.
+    """
+    if value.dtype.kind != "f" or value.size < 2:
+        return value
+    first = value.flat[0]
+    if first == 0.0 or value.flat[-1] != first or (value != first).any():
+        return value
+    changed = np.array(value)
+    changed.flat[-1] = np.nextafter(first, np.zeros_like(first))
+    return changed
 
 
 class InFloat32(ReplacedReads):

@@ -75,6 +75,10 @@ def test_large_numbers_that_are_no_mask_are_not_cut_off(code):
     assert np.sqrt(np.mean((made - plain) ** 2)) < 0.25 * plain.std()
 
 
+def huge(shape=(), value=1e9):
+    return ops.convert_to_tensor(np.full(shape, value, "float32"))
+
+
 SUMS_WITH_MASKS = {
     "factor and offset": lambda s, m: s + (m * 1e9 - 1e9),
     "factor and sum": lambda s, m: s + (m * 1e9 + -1e9),
@@ -84,6 +88,9 @@ SUMS_WITH_MASKS = {
     "both": lambda s, m: s * m + (m - 1.0) * 1e9,
     "in front": lambda s, m: (m * 1e9 - 1e9) + s / 3.0,
     "numbers of NumPy": lambda s, m: s + (m * np.float32(1e9) - np.float32(1e9)),
+    "tensors": lambda s, m: s + (m * huge() - huge()),
+    "tensors taken off": lambda s, m: s - (huge() - m * huge()),
+    "tensors in rows": lambda s, m: s + (huge((1, 1, 6)) * m + huge((1, 1, 6), -1e9)),
     "selected": lambda s, m: ops.where(m > 0.5, s, -1e9),
 }
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.masked_values import FACTOR, LOGITS, MASKED, SUBTRACTED, TERMS
 from tfcompress.graph.graph import Graph
@@ -56,6 +57,7 @@ def _largest_constant(op: Any) -> float:
     """Returns the largest absolute value among the constants of a product; 0 where they are not known."""
     operand = getattr(op, "operand", None)
     known = call_arguments(op) if operand is None else [operand.value]
+    known = [tf.get_static_value(x) if isinstance(x, tf.Tensor) else x for x in known]
     values = (np.asarray(x) for x in known if isinstance(x, int | float | np.ndarray | np.generic))
     return float(max((np.abs(x).max(initial=0.0) for x in values if x.dtype.kind in "iuf"), default=0.0))
 

@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from tfcompress.fake_quant.transforms.base import Transform, straight_through
+from tfcompress.fake_quant.transforms.file_rounding import round_in_file
 from tfcompress.fake_quant.transforms.masked_values import counted
 from tfcompress.fake_quant.transforms.taps import record_gradient
 from tfcompress.file_formats import INT8, Codes
@@ -137,7 +138,7 @@ class ActivationRange(Transform):
         if export:
             with tf.init_scope():
                 low, high = self.limits()
-            return tf.quantization.fake_quant_with_min_max_args(x, low, high, self.bits)
+            return round_in_file(x, low, high, self.bits)
         if how == OBSERVE:
             self._observe(*self._extremes(x))
             return x
