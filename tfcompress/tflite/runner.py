@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.text.progress import followed
+from tfcompress.tflite.kernels.widths import check_widths
 from tfcompress.tflite.schema.flatbuffer import Model
 from tfcompress.tflite.tensor_spec import TensorSpec
 
