@@ -27,6 +27,7 @@ from tfcompress.fake_quant.litert_rounding import (
     weight_step,
 )
 from tfcompress.fake_quant.op_plan import OpPlan
+from tfcompress.fake_quant.recurrent import layers as _recurrent  # noqa: F401  (its inner parts register themselves)
 from tfcompress.fake_quant.transforms.masked_values import cut
 from tfcompress.fake_quant.transforms.ranges import APPLY
 from tfcompress.fake_quant.weight_reads import bias_from_folding, factors_of, norm_constants, weights_to_read
