@@ -12,6 +12,7 @@ from tfcompress.graph.random_ops import Draws
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.biases import mistaken_biases
 from tfcompress.tflite.edits import find_ends, rewrite_file
+from tfcompress.tflite.loops.grids import check_variables
 from tfcompress.tflite.tensor_names import tensor_names
 
 
@@ -37,7 +38,7 @@ def write(conversion: Conversion) -> Artifact:
         return _convert_once(c, calibrates=c.ranges is not Ranges.NONE)
     artifact = _first_try(c)
     lost = float_operations(artifact, c.allowed(), drags=c.samples is None)
-    if not lost or c.samples is None or c.left():
+    if not lost or c.samples is None or c.left() or c.loops:  # its calibrator crashes on loops
         return artifact
     return _with_calibrator(c, lost)
 
@@ -96,7 +97,7 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
         export, found = c.source.converted(setup, data, c.mode)
     else:
         draws = Draws.of(c.mode, c.allow_float)
-        export = export_model(c.model, c.state, draws)
+        export = export_model(c.model, c.state, draws, c.loops)
         found = Artifact(run_converter(export, setup, data), {})
         outputs = [at for _, at in find_ends(found.model, c.signature, export.inputs, export.outputs).outputs]
         makers = {at: n for at, n in zip(outputs, makers_of_outputs(export), strict=True) if n is not None}
@@ -107,6 +108,7 @@ def _convert_once(c: Conversion, calibrates: bool) -> Artifact:
     ends = find_ends(found.model, c.signature, export.inputs, export.outputs)
     content = rewrite_file(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     made = Artifact(content, found.metadata)
+    check_variables(made.model)
     if c.file_format.may_abort:
         made.distrust()
     return made

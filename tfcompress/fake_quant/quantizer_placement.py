@@ -41,7 +41,6 @@ from tfcompress.layer_table.lookup import (
     spec_of,
 )
 
-_STATE = "h"  # the state of a recurrent cell, a product of its activation function, has a range of its own
 _BETWEEN = (AVERAGE, BLEND)  # new values on the scale of the input
 _WHOLE = {name: (float(np.iinfo(name).min), float(np.iinfo(name).max)) for name in ("uint8", "int8")}
 
@@ -278,10 +277,13 @@ class _Placer:
             placement.before = placement.before or RangeRequest(f"{self.name(call.op)} (before activation)")
 
     def _output(self, call, placement, spec, k, t):
-        activated = spec.kernels and spec.is_known and _STATE not in spec.inside
+        activated = spec.kernels and spec.is_known and not spec.shares
         fixed = spec.fixed if spec.grid == FIXED else _inner_fixed(call.op) if activated else None
         if fixed is not None:
             placement.fixed, self.behind[t] = fixed, fixed
+            return
+        if k < len(spec.shares) and spec.shares[k] != OWN:
+            placement.outputs[k] = self.behind[t] = placement.inside[spec.shares[k]]
             return
         if id(call.op) in self.ahead:  # codes stay as they are
             self.behind[t] = self.behind.get(call.inputs[0])

@@ -282,7 +282,10 @@ def _finished(t: OpPlan, outputs, forward: ForwardPass):
     """Rounds the outputs to their ranges, and keeps the first for a feature loss."""
     how = forward.mode.ranges
     flat = keras.tree.flatten(outputs)
+    inside = set(map(id, t.inside.values()))
     for k, span in t.outputs.items():
+        if id(span) in inside:  # a state of a recurrent layer, which left its loop on this grid
+            continue
         if forward.mode.simulates and span is t.source and is_int8(span) and _averages(t):
             flat[k] = tf.cast(round_averages(flat[k], span), flat[k].dtype)
             continue

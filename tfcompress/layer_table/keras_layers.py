@@ -7,8 +7,8 @@ from keras import layers as L
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table import mac_counts
 from tfcompress.layer_table.activations import activation_spec
-from tfcompress.layer_table.registry import arguments, describe, spec_of
-from tfcompress.layer_table.spec import FIXED, FUSE
+from tfcompress.layer_table.registry import arguments, describe, is_of_keras, spec_of
+from tfcompress.layer_table.spec import FIXED, FUSE, OWN
 
 
 def _einsum(layer, spec):
@@ -67,20 +67,20 @@ _STEP = {  # cell: the values inside a step; with `reset_after=False` a GRU has 
     "simple": ("x", "zx", "zh", "z"),
 }
 _BENT = {"lstm": ("gate", "bent"), "gru": ("gate", "bent"), "simple": ("h",)}  # behind its activation functions
+_STATES = {"lstm": ("h", "c"), "gru": ("h",), "simple": ("h",)}
 
 
 def _recurrent(layer, spec):
     """Describes the values inside a step, of which one range each serves all steps; not of every cell."""
-    functions = [
-        getattr(layer.cell, name) for name in ("recurrent_activation", "activation") if hasattr(layer.cell, name)
-    ]
-    rows = [activation_spec(function) for function in functions]
+    cell, kind = layer.cell, spec.within
+    rows = [activation_spec(getattr(cell, n)) for n in ("recurrent_activation", "activation") if hasattr(cell, n)]
     fits = all(row.grid == FIXED and not row.across or row.grid == FUSE and row.written is None for row in rows)
-    if not fits or layer.stateful or type(layer.cell).__module__.split(".")[0] != "keras":
+    if not fits or layer.stateful or not is_of_keras(cell):
         return replace(spec, within=None)
-    bent = tuple(name for name, row in zip(_BENT[spec.within], rows, strict=True) if row.grid != FIXED)
+    bent = tuple(name for name, row in zip(_BENT[kind], rows, strict=True) if row.grid != FIXED)
     late = ("zr",) if not getattr(layer, "reset_after", True) else ()
-    return replace(spec, inside=(*_STEP[spec.within], *late, *bent))
+    inside = (*_STEP[kind], *late, *bent)
+    return replace(spec, inside=inside, shares=("h", *_STATES[kind]) if "h" in inside else ())
 
 
 def _wrapped(layer, spec):
@@ -97,13 +97,21 @@ def _wrapped(layer, spec):
 
 
 def _both(layer, spec):
-    """Describes a bidirectional layer, whose directions have ranges of their own inside of their steps."""
+    """Describes a bidirectional layer: its directions have ranges of their own, but one for the state they put out."""
     rows = {name.split("_")[0]: spec_of(getattr(layer, name)) for name in spec.inner}
     spec = _wrapped(layer, spec)
-    if not all(row.within for row in rows.values()):
+    if not all(row.within for row in rows.values()) or len({"h" in row.inside for row in rows.values()}) > 1:
         return spec
-    return replace(
-        spec, within="both directions", inside=tuple(f"{d} {n}" for d, row in rows.items() for n in row.inside)
+    joins = layer.merge_mode in ("concat", None)
+    first = ("h",) * (2 if layer.merge_mode is None else 1) if joins else (OWN,)
+    mine = [(d, n) for d, row in rows.items() for n in row.inside]
+    states = [(d, n) for d, row in rows.items() for n in row.shares[1:]]
+    inside, shares = ([n if n == "h" else f"{d} {n}" for d, n in each] for each in (mine, states))
+    spec = replace(spec, within="both directions", inside=tuple(dict.fromkeys(inside)))
+    if "h" in inside:
+        return replace(spec, shares=(*first, *shares))
+    return (
+        replace(spec, grid=FIXED, fixed=activation_spec(layer.forward_layer.cell.activation).fixed) if joins else spec
     )
 
 

@@ -29,6 +29,13 @@ def _define(values: flags.FlagValues) -> None:
         "percentile", None, "Per cent of an activation's values inside its range; outliers are cut off.", 50.0, 100.0,
         flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_enum(
+        "recurrent",
+        "auto",
+        ("auto", "loop", "unrolled"),
+        "What LSTM, GRU and SimpleRNN become in an int8 file: loops of one size for all lengths, or step after step.",
+        flag_values=values,
+    )
     flags.DEFINE_list(
         "require",
         [],
@@ -64,6 +71,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         calibration=calibration,
         **scaling,
         percentile=values.percentile,
+        recurrent=values.recurrent,
         require=requirements(values.require) or None,
         io=values.io,
         allow_float=values.allow_float,

@@ -30,13 +30,37 @@ for _kind in ("lstm", "gru", "simple"):
 def _both_directions(layer: Any, grid: Any) -> Changes:
     """Rounds the values inside both layers of a Bidirectional, which also may not merge their loops into one."""
     changes: Changes = []
+    directions = []
     for name in spec_of(layer).inner:
         inner = getattr(layer, name)
-        steps = StepGrid(grid.grid, str(spec_of(inner).within), inner.cell, f"{name.split('_')[0]} ")
-        changes.append((inner, "inner_loop", _loop(inner, steps)))
+        directions.append(StepGrid(grid.grid, str(spec_of(inner).within), inner.cell, f"{name.split('_')[0]} "))
+        changes.append((inner, "inner_loop", _loop(inner, directions[-1])))
         if hasattr(inner, "use_cudnn"):
             changes.append((inner, "use_cudnn", False))
-    return changes
+    return [*changes, (layer, "call", _merged(layer, directions))]
+
+
+def _merged(layer: Any, directions: list[StepGrid]) -> Callable:
+    """Returns the call of a bidirectional layer that merges values on grids, also behind the flip of one direction."""
+    merge = layer.merge_mode
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with override_attributes([(layer, "merge_mode", None)]):
+            outputs = type(layer).call(layer, *args, **kwargs)
+        pair = [steps.leave(y) for steps, y in zip(directions, outputs[:2], strict=True)]
+        merged = _MERGES[merge](*pair)
+        return (*merged, *outputs[2:]) if merge is None else (merged, *outputs[2:]) if layer.return_state else merged
+
+    return call
+
+
+_MERGES: dict[str | None, Callable] = {
+    "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
+    "sum": lambda a, b: a + b,
+    "ave": lambda a, b: (a + b) / 2,
+    "mul": lambda a, b: a * b,
+    None: lambda a, b: (a, b),
+}
 
 
 def _loop(layer: Any, steps: StepGrid) -> Callable:

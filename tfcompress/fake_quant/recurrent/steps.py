@@ -9,6 +9,8 @@ from tfcompress.fake_quant.recurrent.cells import CELLS
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.layer_table.activations import activation_spec
 
+SHARED = "h"
+"""Name of the range of the state that is put out; both directions of a bidirectional layer share it."""
 INPUT = "x"
 """Name of the range of the layer's input, for where no operation before the layer gives it a scale."""
 
@@ -29,9 +31,9 @@ class StepGrid:
     def __init__(self, grid: IntermediateRanges, kind: str, cell: Any, prefix: str = ""):
         self.grid, self.prefix = grid, prefix
         self.step, self.states = CELLS[kind]
-        named = {name.removeprefix(prefix): s for name, s in grid.ranges.items() if name.startswith(prefix)}
+        named = {n.removeprefix(prefix): s for n, s in grid.ranges.items() if n.startswith(prefix) or n == SHARED}
         self.ranges: dict[str, ActivationRange] = {name: s for name, s in named.items() if name != INPUT}
-        self.limits = None if "h" in self.ranges else activation_spec(cell.activation).fixed
+        self.limits = None if SHARED in self.ranges else activation_spec(cell.activation).fixed
         self.records = grid.how in (OBSERVE, TRAIN)
         self.is_known = grid.exports or grid.is_final and grid.how == APPLY
         self.bounds: dict[str, tuple] = {}
@@ -61,6 +63,10 @@ class StepGrid:
     def state(self, name: str, x: Any) -> Any:
         """Rounds a state; that of a cell whose activation function has a fixed grid has this grid."""
         return self(name, x) if self.limits is None else self.known(x, self.limits)
+
+    def leave(self, x: Any) -> Any:
+        """Rounds the output of the layer where something moved it behind the loop, which the file has to be told."""
+        return self.state(self.states[0], x) if self.grid.exports else x
 
     def __call__(self, name: str, x: Any) -> Any:
         """Rounds a value to the range of that name; without one it stays as it is."""

@@ -108,8 +108,14 @@ class GraphEdit:
             t.buffer = len(self.model.buffers) - 1
         t.type, t.quantization = _INT8, quantization
 
-    def new_op(self, name: str, inputs: Sequence[int], outputs: Sequence[int], beside: schema.OperatorT | None = None,
-               behind: bool = False) -> schema.OperatorT:
+    def new_op(
+        self,
+        name: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        beside: schema.OperatorT | None = None,
+        behind: bool = False,
+    ) -> schema.OperatorT:
         """Adds an operation without options in front of another or behind it, or in front of all."""
         made = schema.OperatorT()
         made.inputs, made.outputs = list(inputs), list(outputs)

@@ -21,7 +21,13 @@ def check_variables(model: Model) -> None:
     for graph in model.graphs:
         for op in (op for op in graph.ops if op.name == "WHILE"):
             cond, body = (model.graphs[number] for number in op.calls)
-            ends = (graph, op.inputs), (cond, cond.inputs), (body, body.inputs), (body, body.outputs), (graph, op.outputs)
+            ends = (
+                (graph, op.inputs),
+                (cond, cond.inputs),
+                (body, body.inputs),
+                (body, body.outputs),
+                (graph, op.outputs),
+            )
             for place in range(len(op.inputs)):
                 _check([_tensor(held, tensors[place]) for held, tensors in ends], op.index, place)
 
@@ -33,7 +39,11 @@ def _tensor(graph: Graph, index: int) -> Tensor:
 def _check(tensors: list[Tensor], op: int, place: int) -> None:
     first, *others = tensors
     for other in others:
-        if first.shape != other.shape or not _same(first.scale, other.scale) or not _same(first.zero_point, other.zero_point):
+        if (
+            first.shape != other.shape
+            or not _same(first.scale, other.scale)
+            or not _same(first.zero_point, other.zero_point)
+        ):
             raise RuntimeError(
                 f"Variable {place} of loop {op} has two grids: {_shown(first)} and {_shown(other)}. This is a bug of "
                 "tfcompress, please report it with the model; recurrent='unrolled' converts it without loops."

@@ -1,8 +1,8 @@
 """Makes the variables of loops int8, which TensorFlow's converter leaves float around a body of integer operations.
 
-The converter puts a QUANTIZE where the body reads a variable and a DEQUANTIZE where it writes one. Here both move to the
-other side of the loop's ends: the grid of what is written becomes that of the variable, a pair of casts with one grid
-vanishes, one with two becomes a conversion between them, and operations that only move values move codes. Neither
+The converter puts a QUANTIZE where the body reads a variable and a DEQUANTIZE where it writes one. Here both move to
+the other side of the loop's ends: the grid of what is written becomes that of the variable, a pair of casts with one
+grid vanishes, one with two becomes a conversion between them, and operations that only move values move codes. Neither
 changes a value. What does not vanish stays a float operation, which the check of integer files names.
 """
 
@@ -161,9 +161,9 @@ def _merged_casts(graph: GraphEdit) -> bool:
     for op in [op for op in graph.ops if graph.name(op) == "QUANTIZE" and graph.is_float(op.inputs[0])]:
         source, grid = op.inputs[0], graph.grid(op.outputs[0])
         before = makers.get(source)
-        if grid is None or not _is_ours(graph, op, before):
+        if grid is None:
             continue
-        if before is None and graph.constant(source) is not None:
+        if before is None and graph.constant(source) is not None and id(op) in graph.added:
             graph.put_on(source := _copy(graph, source), grid)
         elif before is not None and graph.name(before) == "DEQUANTIZE" and graph.grid(before.inputs[0]) is not None:
             source = before.inputs[0]
@@ -177,10 +177,6 @@ def _merged_casts(graph: GraphEdit) -> bool:
         graph.use(op, "QUANTIZE")
     graph.remove_dead(_REMOVED)
     return is_changed
-
-
-def _is_ours(graph: GraphEdit, op: schema.OperatorT, before: schema.OperatorT | None) -> bool:
-    return id(op) in graph.added or before is not None and id(before) in graph.added
 
 
 def _copy(graph: GraphEdit, tensor: int) -> int:
@@ -208,4 +204,3 @@ def _release(version: str) -> tuple[int, ...]:
 
 def _padded(text: str) -> np.ndarray:
     return np.frombuffer(text.encode().ljust(16, b"\0"), np.uint8)
-
