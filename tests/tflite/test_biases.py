@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
+from tfcompress.conversion.recurrent_layers import by_step
 from tfcompress.export.export import export_model, run_converter
 from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import observe
@@ -24,7 +25,7 @@ def recurrent():
 def raw_file(model, x):
     """What TensorFlow's converter makes of it by itself."""
     samples = [{"x": row[None]} for row in x]
-    state = quantized_state(model, lambda op: False)
+    state = by_step(quantized_state(model, lambda op: False))
     observe(model, state, samples)
 
     def setup(converter):

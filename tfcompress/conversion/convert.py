@@ -89,10 +89,10 @@ def convert(
         offset: Added after `scale`: `scale=1 / 127.5, offset=-1` for a model trained on -1..1.
         percentile: Per cent of an activation's values inside its range, such as 99.9; outliers are cut off. None
             takes the lowest and the highest value. For int8 ranges that calibration sets.
-        recurrent: What LSTM, GRU and SimpleRNN become in an int8 file, also in Bidirectional: "loop" (as many operations
-            and bytes for 200 steps as for 6; one range for each inner value of all steps, which training with
-            `tfc.Quantize` trains), "unrolled" (the operations of every step; ranges for each step without training) or
-            "auto" (a loop unless only the unrolled file agrees with the model).
+        recurrent: What LSTM, GRU and SimpleRNN become in an int8 file, also in Bidirectional: "loop" (as many
+            operations and bytes for 200 steps as for 6; one range for each inner value of all steps, which training
+            with `tfc.Quantize` trains), "unrolled" (the operations of every step; ranges for each step without
+            training) or "auto" (a loop unless only the unrolled file agrees with the model).
         require: What the file must keep, such as `{"agreement": 0.99, "error": 0.05}`: the lowest share of the same
             class, the largest error as a share of the output's spread; also "channel_error", "largest_error",
             "saturated". Needs calibration data.

@@ -1,7 +1,7 @@
 """Chooses whether recurrent layers become loops in the file, or one step after the other.
 
-A loop has as many operations and bytes for 200 steps as for 6, and one range for each inner value of all steps. Unrolled
-layers of a model that was not trained for int8 have ranges for each step, which TensorFlow's calibrator finds.
+A loop has as many operations and bytes for 200 steps as for 6, and one range for each inner value of all steps.
+Unrolled layers of a model that was not trained for int8 have ranges for each step, which TensorFlow's calibrator finds.
 """
 
 import copy

@@ -16,6 +16,7 @@ IO = tuple(dict.fromkeys(kind for row in FORMATS.values() for kind in row.io))
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", "", "File to write; by default MODEL with .tflite.", flag_values=values)
     flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
+    _define_recurrent(values)
     flags.DEFINE_enum(
         "io",
         None,
@@ -29,13 +30,6 @@ def _define(values: flags.FlagValues) -> None:
         "percentile", None, "Per cent of an activation's values inside its range; outliers are cut off.", 50.0, 100.0,
         flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_enum(
-        "recurrent",
-        "auto",
-        ("auto", "loop", "unrolled"),
-        "What LSTM, GRU and SimpleRNN become in an int8 file: loops of one size for all lengths, or step after step.",
-        flag_values=values,
-    )
     flags.DEFINE_list(
         "require",
         [],
@@ -52,6 +46,16 @@ def _define(values: flags.FlagValues) -> None:
         "leave_float",
         [],
         "Layers to keep float, by name pattern or type; also name all layers that follow them.",
+        flag_values=values,
+    )
+
+
+def _define_recurrent(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "recurrent",
+        "auto",
+        ("auto", "loop", "unrolled"),
+        "What LSTM, GRU and SimpleRNN become in an int8 file: loops of one size for all lengths, or step after step.",
         flag_values=values,
     )
 

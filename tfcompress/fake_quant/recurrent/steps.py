@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges, fixed_limits
-from tfcompress.fake_quant.recurrent.cells import CELLS
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange, fake_quant
-from tfcompress.layer_table.activations import activation_spec
+from tfcompress.layer_table.activations import activation, activation_spec
+from tfcompress.layer_table.recurrent.cells import CELLS
 
 SHARED = "h"
 """Name of the range of the state that is put out; both directions of a bidirectional layer share it."""
@@ -33,7 +33,7 @@ class StepGrid:
         self.step, self.states = CELLS[kind]
         named = {n.removeprefix(prefix): s for n, s in grid.ranges.items() if n.startswith(prefix) or n == SHARED}
         self.ranges: dict[str, ActivationRange] = {name: s for name, s in named.items() if name != INPUT}
-        self.limits = None if SHARED in self.ranges else activation_spec(cell.activation).fixed
+        self.limits = None if SHARED in self.ranges else activation_spec(activation(cell)).fixed
         self.records = grid.how in (OBSERVE, TRAIN)
         self.is_known = grid.exports or grid.is_final and grid.how == APPLY
         self.bounds: dict[str, tuple] = {}

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tfcompress.file_formats import INT8
 
 _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-_OLD_FIELD = 127  # what the field of the first 127 operations holds for all others
+_OLD_FIELD = schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES  # in the field that older readers know
 _INT8 = schema.TensorType.INT8
 # First version of an operation that takes int8: tensorflow/lite/tools/versioning/op_version.cc
 _VERSIONS = {
