@@ -17,6 +17,7 @@ from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.fidelity import Fidelity
 from tfcompress.tflite.loops.trips import trips
 
+_AGREES = 0.99  # share of the same class from which on a file is taken without looking for a better one
 _FEW = 2  # steps up to which a file without loop is smaller
 
 
@@ -88,7 +89,11 @@ def _is_short(artifact: Artifact) -> bool:
 
 
 def _is_proven(artifact: Artifact) -> bool:
-    return "fidelity" not in artifact.metadata or not Fidelity.of(artifact.metadata["fidelity"]).lost()
+    """Whether a file agrees so well with the float model that the unrolled file need not be made beside it."""
+    if "fidelity" not in artifact.metadata:
+        return True
+    found = Fidelity.of(artifact.metadata["fidelity"])
+    return not found.lost() and all(r.agreement is None or r.agreement >= _AGREES for r in found.against())
 
 
 def _with_way_out(error: Exception) -> Exception:
