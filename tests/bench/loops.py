@@ -58,7 +58,7 @@ def row(kind, steps, args):
     p50 = {name: report[name]["latency"]["p50_us"] for name in ("loop", "unrolled")}
     return [
         f"{kind}, {steps} steps", f"{loop.size - model.count_params():,}", f"{loop.size:,} / {unrolled.size:,}",
-        f"{len(loop.ops_table())} / {len(unrolled.ops_table())}", int((np.abs(got - other) > scale / 2).sum()),
+        f"{len(loop.ops_table())} / {len(unrolled.ops_table())}", f"{int((np.abs(got - other) > scale / 2).sum())}",
         f"{int((np.abs(got - simulated) > scale / 2).sum())} of {got.size}", f"{seconds:.1f}",
         f"{p50['loop']:.0f} / {p50['unrolled']:.0f} ({p50['loop'] / p50['unrolled']:.2f})",
     ]  # fmt: skip

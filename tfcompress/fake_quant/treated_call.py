@@ -29,9 +29,10 @@ from tfcompress.fake_quant.litert_rounding import (
 from tfcompress.fake_quant.op_plan import OpPlan
 from tfcompress.fake_quant.recurrent import layers as _recurrent  # noqa: F401  (its inner parts register themselves)
 from tfcompress.fake_quant.transforms.masked_values import cut
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import APPLY
 from tfcompress.fake_quant.weight_reads import bias_from_folding, factors_of, norm_constants, weights_to_read
-from tfcompress.file_formats import INT8
+from tfcompress.file_formats import INT8, is_stored
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
@@ -206,7 +207,9 @@ def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:
     how, folds = forward.mode.ranges, forward.mode.folds
     is_integer = bool(t.outputs or t.inside or t.source or t.target or t.fixed)
     is_final = forward.prepared_for(t) is not None
-    made = (t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer, is_final)
+    grids = {id(c.variable): c.find(QuantizeWeight) for c in t.chains.values()}
+    axes = {key: grid.channel_axes for key, grid in grids.items() if grid is not None and is_stored(grid.codes)}
+    made = (t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer, is_final, axes)
     return IntermediateRanges(*made)
 
 

@@ -5,14 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfcompress.fake_quant.intermediate_ranges import IntermediateRanges, fixed_limits
+from tfcompress.fake_quant.litert_rounding import round_sums, weight_step
 from tfcompress.fake_quant.transforms.ranges import APPLY, OBSERVE, TRAIN, ActivationRange, fake_quant
 from tfcompress.layer_table.activations import activation, activation_spec
-from tfcompress.layer_table.recurrent.cells import CELLS
-
-SHARED = "h"
-"""Name of the range of the state that is put out; both directions of a bidirectional layer share it."""
-INPUT = "x"
-"""Name of the range of the layer's input, for where no operation before the layer gives it a scale."""
+from tfcompress.layer_table.recurrent.cells import CELLS, INPUT, STATE
 
 
 class StepGrid:
@@ -31,9 +27,9 @@ class StepGrid:
     def __init__(self, grid: IntermediateRanges, kind: str, cell: Any, prefix: str = ""):
         self.grid, self.prefix = grid, prefix
         self.step, self.states = CELLS[kind]
-        named = {n.removeprefix(prefix): s for n, s in grid.ranges.items() if n.startswith(prefix) or n == SHARED}
+        named = {n.removeprefix(prefix): s for n, s in grid.ranges.items() if n.startswith(prefix) or n == STATE}
         self.ranges: dict[str, ActivationRange] = {name: s for name, s in named.items() if name != INPUT}
-        self.limits = None if SHARED in self.ranges else activation_spec(activation(cell)).fixed
+        self.limits = None if STATE in self.ranges else activation_spec(activation(cell)).fixed
         self.records = grid.how in (OBSERVE, TRAIN)
         self.is_known = grid.exports or grid.is_final and grid.how == APPLY
         self.bounds: dict[str, tuple] = {}
@@ -76,6 +72,29 @@ class StepGrid:
         if self.records:
             self._see(name, tf.stop_gradient(y))
         return tf.cast(self._rounded(self.ranges[name], self.bounds.get(name), y), x.dtype)
+
+    def sums(self, name: str, x: Any, kernel: Any, of: str, part: slice = slice(None)) -> Any:
+        """Rounds the sums of a kernel to the range of that name, in the simulation of a file as XNNPACK does.
+
+        Args:
+            name: Name of the range.
+            x: The sums, with their bias.
+            kernel: The variable of the kernel.
+            of: Name of the grid of what the kernel reads.
+            part: The output channels that the sums are of.
+        """
+        axes, source = self.grid.kernel_axes.get(id(kernel)), self._source(of)
+        if axes is None or source is None or not self.grid.simulates or not self.is_known or name not in self.ranges:
+            return self(name, x)
+        step = weight_step(tf.convert_to_tensor(kernel), axes)
+        step = step[part] if axes else step
+        return self(name, tf.cast(round_sums(tf.cast(x, tf.float32), source, step, self.ranges[name]), x.dtype))
+
+    def _source(self, name: str) -> Any:
+        """Returns the range or the fixed limits of what a kernel reads; None where they are not known."""
+        if name == INPUT:
+            return self.grid.source or self.grid.ranges.get(self.prefix + INPUT)
+        return self.ranges.get(name, self.limits)
 
     def known(self, x: Any, limits: tuple[float, float]) -> Any:
         """Rounds a value to the grid that LiteRT fixes; inside of a loop the converter has to be told that, too."""

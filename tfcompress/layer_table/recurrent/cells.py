@@ -1,5 +1,6 @@
 """Computes one step of a recurrent cell in operations that LiteRT runs in int8, every value on a grid of its own.
 
+`grid.sums` rounds what a kernel makes of the input, of the state, or of the value of a range.
 Each function is `(cell, grid, x, states, training) -> new states`, the first of which is the output of the step. `grid`
 rounds a value to the range of that name; a state has the same grid where a step reads it and where a step writes it.
 """
@@ -13,6 +14,7 @@ from keras import ops
 from tfcompress.layer_table.activations import activation_spec
 from tfcompress.layer_table.spec import FIXED
 
+INPUT, STATE = "x", "h"  # names of the grids of what a step is given
 Cell = Callable[[Any, Any, Any, Sequence[Any], bool], list[Any]]
 
 
@@ -21,8 +23,8 @@ def lstm(cell: Any, grid: Any, x: Any, states: Sequence[Any], training: bool) ->
     h, c = states
     seen = _dropped(cell.get_dropout_mask, cell.dropout, x, training)
     kept = _dropped(cell.get_recurrent_dropout_mask, cell.recurrent_dropout, h, training)
-    zx = grid("zx", _product(seen, cell.kernel, cell.bias, 4))
-    zh = grid("zh", _product(kept, cell.recurrent_kernel, None, 4))
+    zx = grid.sums("zx", _product(seen, cell.kernel, cell.bias, 4), cell.kernel, INPUT)
+    zh = grid.sums("zh", _product(kept, cell.recurrent_kernel, None, 4), cell.recurrent_kernel, STATE)
     i, f, new, o = ops.split(grid("z", zx + zh), 4, axis=1)
     i, f, o = (_bent(grid, cell.recurrent_activation, "gate", z) for z in (i, f, o))
     held = grid("fc", f * c)
@@ -36,18 +38,20 @@ def gru(cell: Any, grid: Any, x: Any, states: Sequence[Any], training: bool) -> 
     bias, after = _gru_biases(cell)
     seen = _dropped(cell.get_dropout_mask, cell.dropout, x, training)
     kept = _dropped(cell.get_recurrent_dropout_mask, cell.recurrent_dropout, h, training)
-    xz, xr, xn = ops.split(grid("zx", _product(seen, cell.kernel, bias, 3)), 3, axis=1)
+    xz, xr, xn = ops.split(grid.sums("zx", _product(seen, cell.kernel, bias, 3), cell.kernel, INPUT), 3, axis=1)
     kernel, two = cell.recurrent_kernel, 2 * cell.units
     if cell.reset_after:
-        hz, hr, hn = ops.split(grid("zh", _product(kept, kernel, after, 3)), 3, axis=1)
+        hz, hr, hn = ops.split(grid.sums("zh", _product(kept, kernel, after, 3), kernel, STATE), 3, axis=1)
     else:
         before = kept[:2] if len(kept) > 1 else kept
-        hz, hr = ops.split(grid("zh", _product(before, kernel[:, :two], None, 2)), 2, axis=1)
+        made = _product(before, kernel[:, :two], None, 2)
+        hz, hr = ops.split(grid.sums("zh", made, kernel, STATE, slice(two)), 2, axis=1)
     z, r = (_bent(grid, cell.recurrent_activation, "gate", grid("z", part)) for part in (xz + hz, xr + hr))
     if cell.reset_after:
         reset = grid("rh", r * hn)
     else:
-        reset = grid("zr", ops.matmul(grid("rh", r * kept[-1]), kernel[:, two:]))
+        made = ops.matmul(grid("rh", r * kept[-1]), kernel[:, two:])
+        reset = grid.sums("zr", made, kernel, "rh", slice(two, None))
     n = _bent(grid, cell.activation, "bent", grid("n", xn + reset))
     return [grid("h", n + grid("zg", z * grid("gap", h - n)))]
 
@@ -56,8 +60,8 @@ def simple(cell: Any, grid: Any, x: Any, states: Sequence[Any], training: bool) 
     """Computes a step of a fully-connected recurrent layer; a state behind tanh has the grid that LiteRT fixes."""
     seen = _dropped(cell.get_dropout_mask, cell.dropout, x, training)
     kept = _dropped(cell.get_recurrent_dropout_mask, cell.recurrent_dropout, states[0], training)
-    zx = grid("zx", _product(seen, cell.kernel, cell.bias, 1))
-    zh = grid("zh", _product(kept, cell.recurrent_kernel, None, 1))
+    zx = grid.sums("zx", _product(seen, cell.kernel, cell.bias, 1), cell.kernel, INPUT)
+    zh = grid.sums("zh", _product(kept, cell.recurrent_kernel, None, 1), cell.recurrent_kernel, STATE)
     return [_bent(grid, cell.activation, "h", grid("z", zx + zh))]
 
 
