@@ -43,3 +43,8 @@ def test_rows_are_written_by_one_operation(looped):
 def test_rounds_of_a_loop_are_known(looped):
     main = looped.model.graphs[0]
     assert [trips(looped.model, main, op) for op in main.ops if op.name == "WHILE"] == [7]
+
+
+def test_steps_are_counted_once(looped):
+    condition = next(graph for graph in looped.model.graphs[1:] if graph.tensors[graph.outputs[0]].dtype == "bool")
+    assert [op.name for op in condition.ops] == ["LESS"]

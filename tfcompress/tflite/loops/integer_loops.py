@@ -9,6 +9,7 @@ changes a value. What does not vanish stays a float operation, which the check o
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfcompress.tflite.loops.counters import drop_second_counter
 from tfcompress.tflite.loops.graph_edit import GraphEdit, Grid
 from tfcompress.tflite.loops.row_writes import with_single_writes
 from tfcompress.tflite.optimizer.packing import pack_model, unpack_file
@@ -61,6 +62,7 @@ def with_integer_loops(content: bytes) -> bytes:
 
 def _make_variables_integer(graph: GraphEdit, loop: schema.OperatorT, graphs: list[GraphEdit]) -> None:
     cond, body = (graphs[n] for n in (loop.builtinOptions.condSubgraphIndex, loop.builtinOptions.bodySubgraphIndex))
+    drop_second_counter(graph, loop, cond, body)
     while any(
         _make_integer(graph, loop, cond, body, place, grid)
         for place in range(len(loop.inputs))
