@@ -181,3 +181,11 @@ def test_what_cannot_be_a_loop_is_refused_before_any_work():
         tfc.convert(_net("LSTM"), mode="float32", recurrent="loop")
     with pytest.raises(ValueError, match="recurrent must be"):
         tfc.convert(_net("LSTM"), calibration=_samples(), recurrent="rolled")
+
+
+def test_a_loop_of_two_steps_is_unrolled_unless_it_was_asked_for():
+    model, x = _net("SimpleRNN", steps=2), _samples(steps=2)
+    artifact = tfc.convert(model, calibration=x, diagnose=False)
+    assert "WHILE" not in _names(artifact)
+    assert any("so few steps" in note for note in artifact.metadata["notes"])
+    assert "WHILE" in _names(_looped(model, x))
