@@ -145,8 +145,21 @@ def test_int8_and_float_file_count_the_same(net_files):
     assert macs(Artifact(float_file)) == macs(Artifact(int8_file)) > 0
 
 
+def test_loop_with_a_known_number_of_rounds_counts_all_of_them(to_file):
+    model = _single(L.LSTM(3, unroll=False), 5, 4)
+    assert macs(to_file(model)) == macs(model) == 5 * 4 * 3 * (4 + 3)
+
+
 def test_loop_in_a_file_is_refused_and_named(to_file):
-    artifact = to_file(_single(L.LSTM(3, unroll=False), 5, 4))
+    class UntilLarge(L.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(4, 4))
+
+        def call(self, x):
+            grown = tf.while_loop(lambda y: tf.reduce_sum(y) < 9.0, lambda y: tf.matmul(y, self.kernel), [x])[0]
+            return tf.ensure_shape(grown, x.shape)
+
+    artifact = to_file(_single(UntilLarge(), 4))
     assert any(row["op"] == "WHILE" and row["macs"] is None for row in macs_table(artifact))
     with pytest.raises(ValueError, match="WHILE"):
         macs(artifact)

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfcompress as tfc
+from tfcompress.conversion.recurrent_layers import by_step
 from tfcompress.export.export import export_model, run_converter
 from tfcompress.export.post_training import quantized_state
 from tfcompress.export.simulate import observe
@@ -24,7 +25,7 @@ def recurrent():
 def raw_file(model, x):
     """What TensorFlow's converter makes of it by itself."""
     samples = [{"x": row[None]} for row in x]
-    state = quantized_state(model, lambda op: False)
+    state = by_step(quantized_state(model, lambda op: False))
     observe(model, state, samples)
 
     def setup(converter):
@@ -53,7 +54,7 @@ def test_codes_keep_the_value_they_stand_for():
     model = recurrent()
     x = np.random.default_rng(0).normal(size=(64, 6, 4)).astype("float32")
     file = Artifact(raw_file(model, x)).model
-    for (op, place), (codes, scales) in mistaken_biases(file).items():
+    for (_, op, place), (codes, scales) in mistaken_biases(file).items():
         old = file.graphs[0].tensors[file.graphs[0].ops[op].inputs[place]]
         assert np.abs(codes * scales - old.data * old.scale).max() <= scales.max()
 
@@ -81,7 +82,7 @@ def test_rewriting_changes_names_and_nothing_else():
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5)])
     x = np.random.default_rng(0).normal(size=(32, 8)).astype("float32")
     artifact = tfc.convert(model, calibration=x)
-    other = Artifact(rewrite_file(artifact.content, {artifact.outputs[0].index: "answer"}, {}))
+    other = Artifact(rewrite_file(artifact.content, {(0, artifact.outputs[0].index): "answer"}, {}))
     assert np.array_equal(other.predict(x), artifact.predict(x))
     names = [t.name for t in other.model.graphs[0].tensors]
     assert "answer" in names and other.inputs[0].name == artifact.inputs[0].name

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tfcompress.conversion.recurrent_layers import FORMS, LOOP
 from tfcompress.file_formats import FORMATS, MODES, FileFormat
 from tfcompress.selection import Where
 from tfcompress.tflite.fidelity import check_requirement
@@ -11,7 +12,7 @@ from tfcompress.validation import checks
 MOST_SAMPLES = 10**6  # each is held in memory while ranges are found
 
 
-def check_options(mode, io, scales, signature, percentile, allow_float, leave_float) -> dict[str, Any]:
+def check_options(mode, io, scales, signature, percentile, recurrent, allow_float, leave_float) -> dict[str, Any]:
     """Checks the arguments that say what the file shall be like.
 
     Args:
@@ -20,6 +21,7 @@ def check_options(mode, io, scales, signature, percentile, allow_float, leave_fl
         scales: Weight scales.
         signature: Name of the signature.
         percentile: Per cent of the values inside a range.
+        recurrent: What recurrent layers become.
         allow_float: Names of what may stay float.
         leave_float: Patterns and types of the layers to keep float.
 
@@ -29,12 +31,19 @@ def check_options(mode, io, scales, signature, percentile, allow_float, leave_fl
     row, io = _format(mode, io)
     checks.choice("convert", "scales", scales, ("auto", "channel", "tensor"))
     _check_percentile(row, percentile)
+    checks.choice("convert", "recurrent", recurrent, FORMS)
+    if recurrent == LOOP and not (row.only_integer and row.reads_ranges):
+        raise ValueError(
+            f"convert: recurrent='loop' is for mode 'int8'. Received: mode={row.mode!r}. Files of this mode hold "
+            "recurrent layers one step after the other: use recurrent='auto'."
+        )
     return {
         "file_format": row,
         "io": io,
         "scales": scales,
         "signature": checks.text("convert", "signature", signature),
         "percentile": percentile,
+        "recurrent": recurrent,
         "allow_float": tuple(checks.texts("convert", "allow_float", allow_float)),
         "leave_float": tuple(checks.within("convert", "leave_float", lambda: Where(layers=leave_float).layers)),
     }

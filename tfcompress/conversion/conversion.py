@@ -47,9 +47,11 @@ class Conversion:
         scales: "auto", "channel" or "tensor".
         samples: Calibration samples by input name, each `(1, ...)`; None without.
         percentile: Per cent of the values inside a range that calibration sets; None for all.
+        recurrent: What recurrent layers become: "loop", "unrolled" or "auto".
         source: The signature that is converted, for a SavedModel.
         ranges: Where the ranges come from; `ranges.find_ranges` sets it, and the next two.
         state: The operation plans that the file is exported with; None for a float file and for a SavedModel.
+        loops: Ids of the recurrent layers that stay loops; `ranges.find_ranges` sets it.
         seen: Largest absolute value that the samples show at each trained range, by `id(range)`, for packers.
         notes: What the user should know.
     """
@@ -63,9 +65,11 @@ class Conversion:
     scales: str
     samples: list | None
     percentile: float | None = None
+    recurrent: str = "auto"
     source: Signature | None = None
     ranges: Ranges = Ranges.NONE
     state: CompressionState | None = None
+    loops: frozenset[int] = frozenset()
     seen: dict[int, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -134,7 +138,9 @@ class Conversion:
         if "mode" in changes:
             changes["file_format"] = FORMATS[changes.pop("mode")]
             changes["io"] = changes["file_format"].io[0]
-        return replace(self, **{"ranges": Ranges.NONE, "state": None, "seen": {}, "notes": [], **changes})
+        return replace(
+            self, **{"ranges": Ranges.NONE, "state": None, "loops": frozenset(), "seen": {}, "notes": [], **changes}
+        )
 
 
 def _said(message: str) -> str:

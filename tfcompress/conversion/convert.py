@@ -16,6 +16,8 @@ from tfcompress.conversion import arguments
 from tfcompress.conversion.conversion import Conversion
 from tfcompress.conversion.measuring import measure, note_uncompressed
 from tfcompress.conversion.ranges import find_ranges
+from tfcompress.conversion.recurrent_form import choose_form
+from tfcompress.conversion.recurrent_layers import LOOP, check_recurrent
 from tfcompress.conversion.scale_choice import choose_scales
 from tfcompress.conversion.writing import check_integer, write
 from tfcompress.export.check import check_exportable
@@ -52,6 +54,7 @@ def convert(
     scale: float | Mapping[str, float] | None = None,
     offset: float | Mapping[str, float] | None = None,
     percentile: float | None = None,
+    recurrent: str = "auto",
     require: Mapping[str, float] | None = None,
     diagnose: bool = True,
     facts: dict | None = None,
@@ -86,6 +89,10 @@ def convert(
         offset: Added after `scale`: `scale=1 / 127.5, offset=-1` for a model trained on -1..1.
         percentile: Per cent of an activation's values inside its range, such as 99.9; outliers are cut off. None
             takes the lowest and the highest value. For int8 ranges that calibration sets.
+        recurrent: What LSTM, GRU and SimpleRNN become in an int8 file, also in Bidirectional: "loop" (as many
+            operations and bytes for 200 steps as for 6; one range for each inner value of all steps, which training
+            with `tfc.Quantize` trains), "unrolled" (the operations of every step; ranges for each step without
+            training) or "auto" (a loop unless only the unrolled file agrees with the model).
         require: What the file must keep, such as `{"agreement": 0.99, "error": 0.05}`: the lowest share of the same
             class, the largest error as a share of the output's spread; also "channel_error", "largest_error",
             "saturated". Needs calibration data.
@@ -112,11 +119,11 @@ def convert(
         (True, (32, 2))
     """
     began = time.perf_counter()
-    asked = arguments.check_options(mode, io, scales, signature, percentile, allow_float, leave_float)
+    asked = arguments.check_options(mode, io, scales, signature, percentile, recurrent, allow_float, leave_float)
     arguments.check_data(calibration, value_range, limit, require, facts)
     diagnose = checks.flag("convert", "diagnose", diagnose)
     model, notes = _final_model(model)
-    source = _checked_source(model, asked["leave_float"], percentile)
+    source = _checked_source(model, asked["leave_float"], percentile, recurrent)
     check_names(model, asked["allow_float"], asked["leave_float"], layers=source is None)
     scaling = {"scale": 1.0 if scale is None else scale, "offset": 0.0 if offset is None else offset}
     samples = _samples(model, source, calibration, limit=limit, value_range=value_range, **scaling)
@@ -134,6 +141,11 @@ def convert(
 
 
 def _made(conversion: Conversion) -> Artifact:
+    """Makes the file with its recurrent layers as loops or unrolled."""
+    return choose_form(conversion, _made_in_form)
+
+
+def _made_in_form(conversion: Conversion) -> Artifact:
     """Finds the ranges, writes and measures the file, and chooses its weight scales."""
     find_ranges(conversion)
     return choose_scales(conversion, _write_and_measure(conversion), _write_and_measure)
@@ -172,19 +184,27 @@ def _session_note(model: Any) -> str:
     return f"a session's model{at}, converted as its layers are now"
 
 
-def _checked_source(model: keras.Model, leave_float: tuple[Any, ...], percentile: float | None) -> Signature | None:
+def _checked_source(
+    model: keras.Model, leave_float: tuple[Any, ...], percentile: float | None, recurrent: str
+) -> Signature | None:
     """Returns the signature of a SavedModel, None for a Keras model; refuses what a file can't hold."""
     source = signature_of(model)
     if source is None:
         check_static(model)
         check_batched(model)
         check_exportable(model)
+        check_recurrent(model, recurrent)
         return None
     check_no_layers(leave_float)
     if percentile is not None:
         raise ValueError(
             f"convert: TensorFlow's calibrator sets the ranges of a SavedModel, and has no percentiles. Received: "
             f"percentile={percentile}. Convert the Keras model it was exported from."
+        )
+    if recurrent == LOOP:
+        raise ValueError(
+            "convert: recurrent='loop' needs the layers of a Keras model, and a SavedModel has none. Convert the Keras "
+            "model it was exported from, or use recurrent='auto'."
         )
     return source
 

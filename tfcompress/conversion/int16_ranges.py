@@ -39,7 +39,7 @@ def attention_plans(model: keras.Model, file_format: FileFormat, samples):
     Returns:
         The operation plans, or None where there is no such layer, or the graph can't be followed.
     """
-    if not any(spec_of(op).within for _, op in leaves(model)):
+    if not any(_rounds_parts(op) for _, op in leaves(model)):
         return None
     try:
         state = quantized_state(model, lambda op: False, file_format=file_format)
@@ -48,11 +48,16 @@ def attention_plans(model: keras.Model, file_format: FileFormat, samples):
     kept = [
         OpPlan(t.path, t.op, t.index, written=True, inside=t.inside)
         for t in state.op_plans
-        if t.written and spec_of(t.op).within
+        if t.written and _rounds_parts(t.op)
     ]
     found = CompressionState(kept)
     observe(model, found, samples)
     return found
+
+
+def _rounds_parts(op) -> bool:
+    """Whether an operation has parts with ranges; the steps of recurrent layers have those of the calibrator here."""
+    return bool(spec_of(op).within) and not spec_of(op).step
 
 
 def observe_largest_values(model: keras.Model, state, samples) -> dict[int, float]:

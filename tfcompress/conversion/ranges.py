@@ -2,6 +2,7 @@
 
 from tfcompress.conversion.conversion import Conversion, Ranges
 from tfcompress.conversion.int16_ranges import attention_plans, observe_largest_values
+from tfcompress.conversion.recurrent_layers import LOOP, UNROLLED, by_step, looped_layers
 from tfcompress.export.export import float_inputs
 from tfcompress.export.finite import check_ranges
 from tfcompress.export.float_fallback import matches_any
@@ -63,6 +64,7 @@ def _take_trained(c: Conversion, trained: CompressionState) -> None:
     c.ranges, c.state = Ranges.TRAINED, trained
     check_state(c)
     if c.file_format.reads_ranges:
+        _keep_loops(c)
         c.notes.append("activation ranges were trained (quantization-aware training)")
         return
     c.seen = observe_largest_values(c.model, trained, c.samples)
@@ -104,8 +106,7 @@ def _calibrate(c: Conversion) -> None:
         c.state = attention_plans(c.model, c.file_format, c.samples)
         return
     try:
-        rule = tensors if c.scales == "tensor" else channels
-        state = quantized_state(c.model, left_out(c), rule, c.percentile, c.file_format)
+        state = planned(c, tensors if c.scales == "tensor" else channels)
     except ValueError as error:
         if c.leave_float or c.percentile is not None:
             raise
@@ -114,6 +115,22 @@ def _calibrate(c: Conversion) -> None:
     c.ranges, c.state = Ranges.CALIBRATED, state
     observe(c.model, state, c.samples)
     check_state(c)
+    _keep_loops(c)
+
+
+def _keep_loops(c: Conversion) -> None:
+    c.loops = looped_layers(c.state) if c.recurrent == LOOP else frozenset()
+
+
+def planned(c: Conversion, one_scale) -> CompressionState:
+    """Returns the operation plans of a model that was not trained for int8.
+
+    Args:
+        c: The conversion.
+        one_scale: Rule of `quantized_state` for the scales of kernels.
+    """
+    state = quantized_state(c.model, left_out(c), one_scale, c.percentile, c.file_format)
+    return by_step(state) if c.recurrent == UNROLLED else state
 
 
 def left_out(c: Conversion):

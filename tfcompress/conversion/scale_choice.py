@@ -4,8 +4,8 @@ import copy
 from collections.abc import Callable
 
 from tfcompress.conversion.conversion import Conversion, Ranges
-from tfcompress.conversion.ranges import left_out
-from tfcompress.export.post_training import clustered, is_shared, quantized_state
+from tfcompress.conversion.ranges import planned
+from tfcompress.export.post_training import clustered, is_shared
 from tfcompress.graph.keras_private import full_precision
 from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.fidelity import FLOAT_MODEL, Fidelity
@@ -34,7 +34,7 @@ def choose_scales(conversion: Conversion, by_channel: Artifact, prove: Callable[
     other = copy.copy(c)  # shares the outputs of the float model
     other.state, other.notes = _one_scale(c), []
     by_tensor = prove(other)
-    if by_tensor.gzip_size < by_channel.gzip_size and not _is_worse(by_tensor, by_channel):
+    if by_tensor.gzip_size < by_channel.gzip_size and not is_worse(by_tensor, by_channel):
         saved = by_channel.gzip_size - by_tensor.gzip_size
         c.notes.append(
             f"clustered kernels have one scale each: {saved:,} bytes less zipped, same agreement with float "
@@ -48,7 +48,7 @@ def choose_scales(conversion: Conversion, by_channel: Artifact, prove: Callable[
 
 def _one_scale(c: Conversion):
     """Returns operation plans with one scale for each clustered kernel, and the ranges that calibration found."""
-    state = quantized_state(c.model, left_out(c), clustered, c.percentile, c.file_format)
+    state = planned(c, clustered)
     for mine, theirs in zip(state.ranges, c.state.ranges, strict=True):
         mine.low.assign(theirs.low)
         mine.high.assign(theirs.high)
@@ -56,8 +56,13 @@ def _one_scale(c: Conversion):
     return state
 
 
-def _is_worse(a: Artifact, b: Artifact) -> bool:
-    """Returns whether any output of file `a` is further from the float model than that of file `b`."""
+def is_worse(a: Artifact, b: Artifact) -> bool:
+    """Returns whether any output of file `a` is further from the float model than that of file `b`.
+
+    Args:
+        a: A measured file.
+        b: Another one of the same model.
+    """
     rows = [[r for r in Fidelity.of(x.metadata["fidelity"]).outputs if r.reference == FLOAT_MODEL] for x in (a, b)]
     for mine, theirs in zip(*rows, strict=True):
         if mine.agreement is not None and mine.agreement < theirs.agreement:

@@ -16,6 +16,7 @@ from tfcompress.tflite.artifact import Artifact
 from tfcompress.tflite.biases import mistaken_biases
 from tfcompress.tflite.edits import find_ends, rewrite_file
 from tfcompress.tflite.kernels.widths import check_widths
+from tfcompress.tflite.loops.grids import check_variables
 from tfcompress.tflite.tensor_names import tensor_names
 
 
@@ -41,7 +42,7 @@ def write(conversion: Conversion) -> Artifact:
         return _convert_once(c, exported, calibrates=c.ranges is not Ranges.NONE)
     artifact = _first_try(c, exported)
     lost = float_operations(artifact, c.allowed(), drags=c.samples is None)
-    if not lost or c.samples is None or c.left():
+    if not lost or c.samples is None or c.left() or c.loops:  # its calibrator crashes on loops
         return artifact
     return _with_calibrator(c, exported, lost)
 
@@ -110,6 +111,7 @@ def _convert_once(c: Conversion, exported: Callable, calibrates: bool) -> Artifa
     ends = find_ends(found.model, c.signature, export.inputs, export.outputs)
     content = rewrite_file(found.content, tensor_names(found, ends.names()), mistaken_biases(found.model), ends)
     made = Artifact(content, found.metadata)
+    check_variables(made.model)
     if c.file_format.may_abort:
         made.distrust()
     check_widths(made.model)
@@ -119,7 +121,7 @@ def _convert_once(c: Conversion, exported: Callable, calibrates: bool) -> Artifa
 def _exported(c: Conversion) -> tuple[Export, Draws]:
     """Traces the model for the converter."""
     draws = Draws.of(c.mode, c.allow_float)
-    return export_model(c.model, c.state, draws), draws
+    return export_model(c.model, c.state, draws, c.loops), draws
 
 
 def _set_up(converter, c: Conversion, calibrates: bool) -> None:

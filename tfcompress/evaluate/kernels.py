@@ -59,14 +59,14 @@ def range_table(artifact: Artifact) -> list[dict[str, Any]]:
         ```
     """
     rows = []
-    for graph in artifact.model.graphs[:1]:
+    for graph in artifact.model.graphs:
         makers = graph.producers()
         for tensor in graph.tensors:
             if tensor.is_constant or tensor.scale is None or tensor.dtype not in _LIMITS:
                 continue
             maker = makers.get(tensor.index)
-            if maker is None and tensor.index not in graph.inputs:
-                continue
+            if maker is None and (graph.subgraph or tensor.index not in graph.inputs):
+                continue  # what a loop is given has the scale of what is made outside of it
             if maker is not None and _passes_on(graph, maker, tensor):
                 continue
             rows.append(_range_row(_activation_name(artifact, maker, tensor), tensor))

@@ -9,20 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 from tfcompress.tflite.artifact import Artifact
-from tfcompress.tflite.schema.flatbuffer import Graph, Op
+from tfcompress.tflite.loops.trips import trips
+from tfcompress.tflite.schema.flatbuffer import Graph, Model, Op
 
 Shapes = list[tuple[int, ...]]
 
 
 def artifact_macs(artifact: Artifact) -> list[dict[str, Any]]:
-    """Counts the MACs of one call of the file, for each op of its main graph.
+    """Counts the MACs of one call of the file, for each op of its main graph; a loop has those of all its rounds.
 
     Args:
         artifact: The file; a dynamic dimension counts as 1.
 
     Returns:
         One dictionary per op: `name` (the Keras layer where known, else op and number), `op`, and
-        `macs`, an int, or None where the file does not show it (loops, branches, custom ops).
+        `macs`, an int, or None where the file does not show it (branches, loops that end by a value that is computed,
+        custom ops).
 
     Example:
         ```python
@@ -35,17 +37,24 @@ def artifact_macs(artifact: Artifact) -> list[dict[str, Any]]:
         assert sum(row["macs"] for row in artifact_macs(artifact)) == 8
         ```
     """
-    main, *others = artifact.model.graphs
-    has_nested = any(_op_macs(graph, op) != 0 for graph in others for op in graph.ops)
-    rows = []
+    (main, *_), rows = artifact.model.graphs, []
     for op in main.ops:
-        macs = _op_macs(main, op)
-        if op.name in CONTROL:
-            # The number of rounds, or the branch taken, is known at run time only.
-            macs = None if has_nested else 0
         name = artifact.layer_of(op) or f"{op.name}:{op.index}"
-        rows.append({"name": name, "op": op.name, "macs": macs})
+        rows.append({"name": name, "op": op.name, "macs": _macs(artifact.model, main, op)})
     return rows
+
+
+def _macs(model: Model, graph: Graph, op: Op) -> int | None:
+    """Returns the MACs of an operation with those of the graphs that it runs."""
+    if op.name not in CONTROL:
+        return _op_macs(graph, op)
+    inner = [[_macs(model, model.graphs[n], each) for each in model.graphs[n].ops] for n in op.calls]
+    if not any(count != 0 for each in inner for count in each):
+        return 0
+    rounds = trips(model, graph, op) if op.name == "WHILE" else None
+    if rounds is None or any(count is None for each in inner for count in each):
+        return None  # the number of rounds, or the branch taken, is known at run time only
+    return rounds * sum(count for each in inner for count in each if count is not None)
 
 
 def _op_macs(graph: Graph, op: Op) -> int | None:

@@ -41,6 +41,7 @@ from tfcompress.layer_table.lookup import spec_of
 from tfcompress.system.silence import quiet
 from tfcompress.text.progress import followed
 from tfcompress.tflite.edits import argument
+from tfcompress.tflite.loops.integer_loops import with_integer_loops
 from tfcompress.tflite.unread_splits import with_integer_splits
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -111,13 +112,14 @@ def trace_for_converter(serve, specs, held, module: tf.Module | None = None) -> 
     return function, module
 
 
-def export_model(model: keras.Model, state, draws: Draws) -> Export:
+def export_model(model: keras.Model, state, draws: Draws, loops: frozenset[int] = frozenset()) -> Export:
     """Traces a model for the converter.
 
     Args:
         model: A built model.
         state: Its operation plans, or None to export it as it is.
         draws: What becomes of random numbers.
+        loops: Ids of the recurrent layers that stay loops; the others are unrolled.
 
     Returns:
         The export.
@@ -144,7 +146,7 @@ def export_model(model: keras.Model, state, draws: Draws) -> Export:
 
     with (
         float32(model),
-        unroll_recurrent(model),
+        unroll_recurrent(model, loops),
         replace_draws(draws),
         substitute_operations(draws.is_integer),
         override_attributes(_scoped(model, every := complete_plans(model, state))),
@@ -311,9 +313,15 @@ def complete_plans(model: keras.Model, state):
 
 
 @contextlib.contextmanager
-def unroll_recurrent(model: keras.Model) -> Iterator[None]:
-    """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow, and int8 has none."""
-    with override_attributes([*no_dropout_masks(model), *((layer, "unroll", True) for layer in recurrent(model))]):
+def unroll_recurrent(model: keras.Model, kept: frozenset[int] = frozenset()) -> Iterator[None]:
+    """Unrolls recurrent layers while the block runs: calibrating a loop crashes TensorFlow.
+
+    Args:
+        model: The model.
+        kept: Ids of the layers that stay loops, because every value inside of them has a range.
+    """
+    each = [(layer, "unroll", id(layer) not in kept) for layer in recurrent(model)]
+    with override_attributes([*no_dropout_masks(model), *each]):
         yield
 
 
@@ -344,7 +352,7 @@ def run_converter(export: Export, setup, samples=None) -> bytes:
             text = str(error).strip() or said.getvalue().strip()
             found = converter_failure(text, export.layers or export.paths, export.function.graph)
             raise NotConvertible("TensorFlow's converter can't make a file of this model", found, text) from error
-    return with_integer_splits(content)
+    return with_integer_loops(with_integer_splits(content))
 
 
 def _representative(export: Export, samples) -> Iterator:

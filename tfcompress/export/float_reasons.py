@@ -26,7 +26,7 @@ _NEVER = {
     "REAL": "LiteRT has complex numbers of floats only: compute the spectrum in the app and give it to the model",
     "IMAG": "LiteRT has complex numbers of floats only: compute the spectrum in the app and give it to the model",
     "COMPLEX_ABS": "LiteRT has complex numbers of floats only: compute the spectrum in the app",
-    "WHILE": "LiteRT's loops run in float: unroll it, or use a layer of Keras",
+    "WHILE": "a variable of this loop stays float: unroll it, or use a layer of Keras",
     "IF": "LiteRT's branches run in float: compute both sides and select",
     "ONE_HOT": "LiteRT has no int8 one-hot: use keras.ops.one_hot or CategoryEncoding",
 }  # fmt: skip

@@ -94,7 +94,17 @@ def layer_names(artifact: Artifact, paths: dict[int, str], ends: dict[int, int] 
         if str(op.index) not in found and (layers := [users[t] for t in op.outputs if t in users]):
             found[str(op.index)] = layers[0]
             users |= dict.fromkeys(op.inputs, layers[0])
-    return found
+    return found | _inner_names(artifact.model.graphs, found)
+
+
+def _inner_names(graphs: Any, found: dict[str, str]) -> dict[str, str]:
+    """Returns the layers of the operations of loops and branches: those of the operations that run them."""
+    layers = {called: found[str(op.index)] for op in graphs[0].ops for called in op.calls if str(op.index) in found}
+    for graph in graphs[1:]:  # a loop in a loop
+        layers |= {
+            called: layers[graph.subgraph] for op in graph.ops for called in op.calls if graph.subgraph in layers
+        }
+    return {f"{n}:{op.index}": layer for n, layer in layers.items() for op in graphs[n].ops}
 
 
 def _numbers(graph: Any, tensors: Any) -> list[int]:
@@ -124,27 +134,35 @@ def float_operations(
         drags: Whether operations that are float only because of an allowed one beside them are allowed as well.
     """
     allowed = set(allowed)
-    makers = {t: op for op in artifact.model.graphs[0].ops for t in op.outputs}
-    layers = {op.index: artifact.layer_of(op) or "?" for op in artifact.float_ops()}
+    makers = {(graph.subgraph, t): op for graph in artifact.model.graphs for op in graph.ops for t in op.outputs}
+    layers = {_place(op): artifact.layer_of(op) or "?" for op in artifact.float_ops()}
     found, accepted = [], {}
     for op in artifact.float_ops():
         # an operation that only moves the values of an accepted one is accepted with it
-        follows = op.name in _MOVES and any(makers[t].index in accepted for t in op.inputs if t in makers)
-        if follows or op.name in allowed or any(_names(a, layers[op.index]) for a in allowed):
-            accepted[op.index] = op
+        follows = op.name in _MOVES and any(
+            _place(maker) in accepted for t in op.inputs if (maker := makers.get((op.subgraph, t))) is not None
+        )
+        if follows or op.name in allowed or any(_names(a, layers[_place(op)]) for a in allowed):
+            accepted[_place(op)] = op
         else:
             found.append(op)
     with_accepted = _dragged(found, list(accepted.values()), layers) if drags else []
     found = [op for op in found if op not in with_accepted]
     follow = _dragged(found, [op for op in found if is_never_integer(op.name)], layers)
-    return [FloatOp(op.index, op.name, layers[op.index], _remedy(op, found, calibrated), op in follow) for op in found]
+    return [
+        FloatOp(op.index, op.name, layers[_place(op)], _remedy(op, found, calibrated), op in follow) for op in found
+    ]
 
 
-def _dragged(candidates: list[Op], by: list[Op], layers: dict[int, str]) -> list[Op]:
+def _place(op: Op) -> tuple[int, int]:
+    return op.subgraph, op.index
+
+
+def _dragged(candidates: list[Op], by: list[Op], layers: dict[tuple[int, int], str]) -> list[Op]:
     """Returns the operations with integer kernels that are float because a float operation of their layer is next."""
     by, dragged = list(by), []
     waiting = [op for op in candidates if not is_never_integer(op.name) and not op.is_flex and not op.is_custom]
-    while new := [op for op in waiting if any(_touch(op, b) and layers[op.index] == layers[b.index] for b in by)]:
+    while new := [op for op in waiting if any(_touch(op, b) and layers[_place(op)] == layers[_place(b)] for b in by)]:
         dragged += new
         by, waiting = new, [op for op in waiting if op not in new]
     return dragged
@@ -168,7 +186,7 @@ def _remedy(op: Op, lost: list[Op], calibrated: bool) -> str:
 
 
 def _touch(a: Op, b: Op) -> bool:
-    return bool({*a.inputs, *a.outputs} & {*b.inputs, *b.outputs})
+    return a.subgraph == b.subgraph and bool({*a.inputs, *a.outputs} & {*b.inputs, *b.outputs})
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class IntermediateRanges:
         target: The same of its output.
         is_integer: Whether the layer computes in integers; not so in a file of floats.
         is_final: Whether the bounds of ranges no longer change, so that they can be numbers in the graph.
+        kernel_axes: By the id of a kernel's variable the positions of its axes with an int8 scale per entry.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class IntermediateRanges:
         target: ActivationRange | tuple[float, float] | None = None,
         is_integer: bool = True,
         is_final: bool = False,
+        kernel_axes: dict[int, tuple[int, ...]] | None = None,
     ):
+        self.kernel_axes = kernel_axes or {}
         self.is_integer, self.is_final = is_integer, is_final
         self.ranges, self.bits, self.how, self.exports = ranges, bits, how, exports
         self.source, self.target = source, target

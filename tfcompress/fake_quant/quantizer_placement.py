@@ -290,10 +290,13 @@ class _Placer:
             placement.before = placement.before or RangeRequest(f"{self.name(call.op)} (before activation)")
 
     def _output(self, call, placement, spec, k, t):
-        activated = spec.kernels and spec.is_known
+        activated = spec.kernels and spec.is_known and not spec.shares
         fixed = spec.fixed if spec.grid == FIXED else fixed_by_activation(call.op) if activated else None
         if fixed is not None:
             placement.fixed, self.behind[t] = fixed, fixed
+            return
+        if k < len(spec.shares) and spec.shares[k] != OWN:
+            placement.outputs[k] = self.behind[t] = placement.inside[spec.shares[k]]
             return
         if id(call.op) in self.ahead:  # codes stay as they are
             self.behind[t] = self.behind.get(call.inputs[0])

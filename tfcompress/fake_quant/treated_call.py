@@ -28,10 +28,12 @@ from tfcompress.fake_quant.litert_rounding import (
     weight_step,
 )
 from tfcompress.fake_quant.op_plan import OpPlan
+from tfcompress.fake_quant.recurrent import layers as _recurrent  # noqa: F401  (its inner parts register themselves)
 from tfcompress.fake_quant.transforms.masked_values import cut
+from tfcompress.fake_quant.transforms.quantize import QuantizeWeight
 from tfcompress.fake_quant.transforms.ranges import APPLY
 from tfcompress.fake_quant.weight_reads import bias_from_folding, factors_of, norm_constants, weights_to_read
-from tfcompress.file_formats import INT8
+from tfcompress.file_formats import INT8, is_stored
 from tfcompress.graph.adapters import adapters
 from tfcompress.graph.keras_private import call_arguments, override_attributes
 from tfcompress.graph.variable_reads import ReplacedReads
@@ -206,7 +208,9 @@ def _inside(t: OpPlan, forward: ForwardPass) -> IntermediateRanges:
     how, folds = forward.mode.ranges, forward.mode.folds
     is_integer = bool(t.outputs or t.inside or t.source or t.target or t.fixed)
     is_final = forward.prepared_for(t) is not None
-    made = (t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer, is_final)
+    grids = {id(c.variable): c.find(QuantizeWeight) for c in t.chains.values()}
+    axes = {key: grid.channel_axes for key, grid in grids.items() if grid is not None and is_stored(grid.codes)}
+    made = (t.inside, _bits(t), how, forward.mode.exports, folds, t.source, t.target, is_integer, is_final, axes)
     return IntermediateRanges(*made)
 
 
@@ -284,7 +288,10 @@ def _finished(t: OpPlan, outputs, forward: ForwardPass):
     flat = keras.tree.flatten(outputs)
     if VALUES in t.inside and flat[0].dtype.is_floating:  # the range of a table, which rounds nothing
         t.inside[VALUES](tf.stop_gradient(flat[0]), how=how)
+    inside = set(map(id, t.inside.values()))
     for k, span in t.outputs.items():
+        if id(span) in inside:  # a state of a recurrent layer, which left its loop on this grid
+            continue
         if forward.mode.simulates and span is t.source and is_int8(span) and _averages(t):
             flat[k] = tf.cast(round_averages(flat[k], span), flat[k].dtype)
             continue

@@ -6,7 +6,9 @@ from keras import layers as L
 
 from tfcompress.layer_table import integer_rewrites as forms
 from tfcompress.layer_table import mac_counts
-from tfcompress.layer_table.registry import arguments, describe, spec_of
+from tfcompress.layer_table.activations import activation_spec
+from tfcompress.layer_table.registry import arguments, describe, is_of_keras, spec_of
+from tfcompress.layer_table.spec import FIXED, FUSE, OWN
 
 
 def _einsum(layer, spec):
@@ -56,7 +58,29 @@ def _gru(layer, spec):
     axes = dict(spec.axes)
     if layer.cell.use_bias:
         axes["cell/bias"] = "jg" if layer.reset_after else "g"
-    return replace(spec, axes=axes)
+    return _recurrent(layer, replace(spec, axes=axes))
+
+
+_STEP = {  # cell: the values inside a step; with `reset_after=False` a GRU has one more
+    "lstm": ("x", "zx", "zh", "z", "fc", "ig", "c", "h"),
+    "gru": ("x", "zx", "zh", "z", "rh", "n", "gap", "zg", "h"),
+    "simple": ("x", "zx", "zh", "z"),
+}
+_BENT = {"lstm": ("gate", "bent"), "gru": ("gate", "bent"), "simple": ("h",)}  # behind its activation functions
+_STATES = {"lstm": ("h", "c"), "gru": ("h",), "simple": ("h",)}
+
+
+def _recurrent(layer, spec):
+    """Describes the values inside a step, of which one range each serves all steps; not of every cell."""
+    cell, kind = layer.cell, spec.within
+    rows = [activation_spec(getattr(cell, n)) for n in ("recurrent_activation", "activation") if hasattr(cell, n)]
+    fits = all(row.grid == FIXED and not row.across or row.grid == FUSE and row.written is None for row in rows)
+    if not fits or layer.stateful or not is_of_keras(cell):
+        return replace(spec, within=None)
+    bent = tuple(name for name, row in zip(_BENT[kind], rows, strict=True) if row.grid != FIXED)
+    late = ("zr",) if not getattr(layer, "reset_after", True) else ()
+    inside = (*_STEP[kind], *late, *bent)
+    return replace(spec, inside=inside, shares=("h", *_STATES[kind]) if "h" in inside else ())
 
 
 def _wrapped(layer, spec):
@@ -69,6 +93,25 @@ def _wrapped(layer, spec):
         input_kernels=tuple(f"{n}/{p}" for n, s in inner.items() for p in _reading(s)),
         float_ops=tuple(dict.fromkeys(op for s in inner.values() for op in s.float_ops)),
         step=spec.step or any(s.step for s in inner.values()),
+    )
+
+
+def _both(layer, spec):
+    """Describes a bidirectional layer: its directions have ranges of their own, but one for the state they put out."""
+    rows = {name.split("_")[0]: spec_of(getattr(layer, name)) for name in spec.inner}
+    spec = _wrapped(layer, spec)
+    if not all(row.within for row in rows.values()) or len({"h" in row.inside for row in rows.values()}) > 1:
+        return spec
+    joins = layer.merge_mode in ("concat", None)
+    first = ("h",) * (2 if layer.merge_mode is None else 1) if joins else (OWN,)
+    mine = [(d, n) for d, row in rows.items() for n in row.inside]
+    states = [(d, n) for d, row in rows.items() for n in row.shares[1:]]
+    inside, shares = ([n if n == "h" else f"{d} {n}" for d, n in each] for each in (mine, states))
+    spec = replace(spec, within="both directions", inside=tuple(dict.fromkeys(inside)))
+    if "h" in inside:
+        return replace(spec, shares=(*first, *shares))
+    return (
+        replace(spec, grid=FIXED, fixed=activation_spec(layer.forward_layer.cell.activation).fixed) if joins else spec
     )
 
 
@@ -218,7 +261,8 @@ describe(
     step=True,
     resize=_units,
     input_kernels=("cell/kernel",),
-    refine=None,
+    within="simple",
+    refine=_recurrent,
     **{"cell/kernel": "io", "cell/recurrent_kernel": "ro", "cell/bias": "o"},
 )
 describe(
@@ -228,7 +272,8 @@ describe(
     step=True,
     resize=_units,
     input_kernels=("cell/kernel",),
-    refine=None,
+    within="lstm",
+    refine=_recurrent,
     **{"cell/kernel": "ig", "cell/recurrent_kernel": "rg", "cell/bias": "g"},
 )
 describe(
@@ -238,10 +283,11 @@ describe(
     step=True,
     resize=_units,
     input_kernels=("cell/kernel",),
+    within="gru",
     refine=_gru,
     **{"cell/kernel": "ig", "cell/recurrent_kernel": "rg"},
 )
-describe(L.Bidirectional, flow="both", inner=("forward_layer", "backward_layer"), refine=_wrapped, resize=_inside)
+describe(L.Bidirectional, flow="both", inner=("forward_layer", "backward_layer"), refine=_both, resize=_inside)
 describe(
     L.TimeDistributed,
     flow="each step",

@@ -92,6 +92,8 @@ class LayerSpec:
         within: Name of the function in `fake_quant/attention.py` that replaces parts of the layer, so that the values
             inside lie on grids; None where there is none.
         inside: Names of the values inside `written` or `within` that need a calibrated range.
+        shares: Names of the values inside whose ranges the outputs have, one for each output; "own" for a range of its
+            own.
         product: Whether the layer multiplies its inputs elementwise.
         outside: Why no `.tflite` file can hold the layer, and the way out; None where one can.
         is_linear: Whether the layer is `activation(kernel x + bias)` with nothing but its kernels, one after the
@@ -142,6 +144,7 @@ class LayerSpec:
     written: Callable | None = None
     within: str | None = None
     inside: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
     product: bool = False
     outside: str | None = None
     is_linear: bool = False
@@ -185,7 +188,7 @@ class LayerSpec:
                 checks.refuse(ValueError, "LayerSpec", "fixed", "(low, high) with low < high", self.fixed)
         for name in _FLAGS:
             checks.flag("LayerSpec", name, getattr(self, name))
-        for name in ("kernels", "float_ops", "inner", "inside", "output_factors", "input_kernels"):
+        for name in ("kernels", "float_ops", "inner", "inside", "shares", "output_factors", "input_kernels"):
             object.__setattr__(self, name, checks.texts("LayerSpec", name, getattr(self, name)))
         if self.probabilities is not None:
             checks.choice("LayerSpec", "probabilities", self.probabilities, (SOFTMAX, SIGMOID))

@@ -20,25 +20,28 @@ _LARGEST_LONG = 2**53  # what a float64 holds exactly; the accumulators of 16-bi
 _TOLERANCE = 1e-3  # scales are float32 products; a real mismatch is far larger
 
 
-def mistaken_biases(model: Model) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
-    """Returns corrected codes and scales of the biases of the main graph that the runtime would misread.
+Corrections = dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]
+
+
+def mistaken_biases(model: Model) -> Corrections:
+    """Returns corrected codes and scales of the biases that the runtime would misread, in all graphs of a file.
 
     Args:
         model: A file as `flatbuffer.read` gives it.
 
     Returns:
-        Indices of the operation and of the bias among its inputs, to the codes and scales that give the runtime the
-        intended values there.
+        Indices of the graph, of the operation and of the bias among its inputs, to the codes and scales that give the
+        runtime the intended values there.
     """
-    (graph, *_) = model.graphs
-    found = {}
-    for op in graph.ops:
-        if op.name in _WITH_BIAS:
-            found |= _mistaken(graph, op)
+    found: Corrections = {}
+    for graph in model.graphs:
+        for op in graph.ops:
+            if op.name in _WITH_BIAS:
+                found |= _mistaken(graph, op)
     return found
 
 
-def _mistaken(graph: Graph, op: Op) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+def _mistaken(graph: Graph, op: Op) -> Corrections:
     # a transposed convolution lists its output shape first
     shift = 1 if op.name == "TRANSPOSE_CONV" else 0
     if len(op.inputs) < 3 + shift or op.inputs[2 + shift] < 0:
@@ -54,6 +57,5 @@ def _mistaken(graph: Graph, op: Op) -> dict[tuple[int, int], tuple[np.ndarray, n
         return {}
     codes = np.round(bias.data.astype(np.float64) * held / expected)
     limit = np.iinfo(bias.dtype).max if bias.dtype == "int32" else _LARGEST_LONG
-    return {
-        (op.index, place): (np.clip(codes, -limit, limit).astype(bias.dtype), np.broadcast_to(expected, held.shape))
-    }
+    corrected = np.clip(codes, -limit, limit).astype(bias.dtype)
+    return {(graph.subgraph, op.index, place): (corrected, np.broadcast_to(expected, held.shape))}

@@ -26,9 +26,9 @@ class Ends:
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[tuple[str, int], ...]
 
-    def names(self) -> dict[int, str]:
-        """Returns the first name of each tensor."""
-        return {index: name for name, index in reversed((*self.inputs, *self.outputs))}
+    def names(self) -> dict[tuple[int, int], str]:
+        """Returns the first name of each tensor, by the numbers of the graph and of the tensor."""
+        return {(0, index): name for name, index in reversed((*self.inputs, *self.outputs))}
 
 
 def argument(number: int) -> str:
@@ -66,17 +66,17 @@ def find_ends(file: Model, signature: str, inputs: Sequence[str], outputs: Seque
 
 def rewrite_file(
     content: bytes,
-    names: dict[int, str],
-    biases: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]],
+    names: dict[tuple[int, int], str],
+    biases: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]],
     ends: Ends | None = None,
 ) -> bytes:
-    """Renames tensors of the main graph, corrects biases, orders inputs and outputs, and stores equal parts once.
+    """Renames tensors, corrects biases, orders inputs and outputs, and stores equal parts once.
 
     Args:
         content: The bytes of a `.tflite` file.
-        names: Index of a tensor to its new name; tensors that are not named keep theirs.
-        biases: Indices of an operation and of a constant among its inputs, to the new codes and scales of that
-            constant, for this operation alone.
+        names: Indices of a graph and of its tensor to the new name; tensors that are not named keep theirs.
+        biases: Indices of a graph, of an operation and of a constant among its inputs, to the new codes and scales of
+            that constant, for this operation alone.
         ends: Inputs and outputs in their order, and the signature with their names; None leaves both as they are.
 
     Returns:
@@ -92,20 +92,20 @@ def rewrite_file(
         ValueError: not a .tflite file...
     """
     model = unpack_file(content)
-    tensors = model.subgraphs[0].tensors
-    for index, name in names.items():
-        tensors[index].name = name.encode()
-    for (op, place), (codes, scales) in biases.items():
-        _put_constant(model, op, place, codes, scales)
+    for (graph, index), name in names.items():
+        model.subgraphs[graph].tensors[index].name = name.encode()
+    for where, (codes, scales) in biases.items():
+        _put_constant(model, where, codes, scales)
     if ends is not None:
         _put_in_order(model, ends)
     share(model)
     return pack_model(model)
 
 
-def _put_constant(model: schema.ModelT, number: int, place: int, codes: np.ndarray, scales: np.ndarray) -> None:
+def _put_constant(model: schema.ModelT, where: tuple[int, int, int], codes: np.ndarray, scales: np.ndarray) -> None:
     """Gives an operation a new constant of its own; other operations may read the old tensor or its buffer."""
-    tensors, op, buffer = model.subgraphs[0].tensors, model.subgraphs[0].operators[number], schema.BufferT()
+    graph, place = model.subgraphs[where[0]], where[2]
+    tensors, op, buffer = graph.tensors, graph.operators[where[1]], schema.BufferT()
     buffer.data = np.ascontiguousarray(codes, codes.dtype.newbyteorder("<")).view(np.uint8).reshape(-1)
     model.buffers.append(buffer)
     made = copy.copy(tensors[op.inputs[place]])

@@ -16,6 +16,7 @@ IO = tuple(dict.fromkeys(kind for row in FORMATS.values() for kind in row.io))
 def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", "", "File to write; by default MODEL with .tflite.", flag_values=values)
     flags.DEFINE_enum("mode", "int8", MODES, "How numbers are stored.", flag_values=values)
+    _define_recurrent(values)
     flags.DEFINE_enum(
         "io",
         None,
@@ -49,6 +50,16 @@ def _define(values: flags.FlagValues) -> None:
     )
 
 
+def _define_recurrent(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "recurrent",
+        "auto",
+        ("auto", "loop", "unrolled"),
+        "What LSTM, GRU and SimpleRNN become in an int8 file: loops of one size for all lengths, or step after step.",
+        flag_values=values,
+    )
+
+
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     start_tensorflow(values.verbose)
     from tfcompress.conversion.convert import convert
@@ -64,6 +75,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
         calibration=calibration,
         **scaling,
         percentile=values.percentile,
+        recurrent=values.recurrent,
         require=requirements(values.require) or None,
         io=values.io,
         allow_float=values.allow_float,

@@ -143,16 +143,30 @@ class ActivationRange(Transform):
             self._observe(*self._extremes(x))
             return x
         if how == TRAIN:
-            low, high = self._extremes(tf.stop_gradient(x))
-            # a batch that overflowed carries no information, and would stay in the mean for ever
-            is_finite = tf.math.is_finite(high - low)
-            low, high = tf.where(is_finite, low, self.low), tf.where(is_finite, high, self.high)
-            keep = tf.minimum(self.momentum, self.seen / (self.seen + 1.0))
-            self.low.assign(keep * self.low + (1.0 - keep) * low)
-            self.high.assign(keep * self.high + (1.0 - keep) * high)
-            self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
+            self._follow(*self._extremes(tf.stop_gradient(x)))
             return fake_quant(x, *self.bounds(), self.bits)
         return fake_quant(x, *self._known(x), self.bits)
+
+    def _follow(self, low, high) -> None:
+        """Moves the range towards the lowest and highest value of one more batch."""
+        # a batch that overflowed carries no information, and would stay in the mean for ever
+        is_finite = tf.math.is_finite(high - low)
+        low, high = tf.where(is_finite, low, self.low), tf.where(is_finite, high, self.high)
+        keep = tf.minimum(self.momentum, self.seen / (self.seen + 1.0))
+        self.low.assign(keep * self.low + (1.0 - keep) * low)
+        self.high.assign(keep * self.high + (1.0 - keep) * high)
+        self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
+
+    def before_steps(self, trains: bool) -> tuple[Any, Any, Any]:
+        """Returns low, high and whether they are set, for all steps of a loop, which can't update the range itself."""
+        return *self.bounds(), tf.convert_to_tensor(self.seen) > 0
+
+    def after_steps(self, low, high, trains: bool) -> None:
+        """Takes the lowest and highest value of all steps of a loop, as of one batch."""
+        if trains:
+            self._follow(low, high)
+        else:
+            self._observe(low, high)
 
     def rounded(self, x):
         """Returns `x` on the grid as it is now, in a graph that is thrown away when the bounds change."""
@@ -288,6 +302,28 @@ class LearnedRange(ActivationRange):
             self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
             return tf.quantization.fake_quant_with_min_max_vars(x, low, high, self.bits)
         return fake_quant(x, *self._known(x), self.bits)
+
+    def before_steps(self, trains: bool) -> tuple[Any, Any, Any]:
+        """Returns the trained bounds, through which the gradient of all steps reaches the exponents."""
+        if not trains:
+            return super().before_steps(trains)
+        codes = float(Codes(self.bits).steps)
+        exponents = record_gradient(tf.convert_to_tensor(self.exponents), self.gradients, codes**-0.5)
+        return *self._range(exponents), tf.convert_to_tensor(self.seen) > 0
+
+    def after_steps(self, low, high, trains: bool) -> None:
+        """Takes the extremes of the first batch as the bounds, and notes those that were trained since."""
+        if not trains:
+            self._observe(low, high)
+            return
+        start = _logarithms(tf.stack([-low, high]))
+        is_finite = tf.reduce_all(tf.math.is_finite(start))
+        fresh = (tf.convert_to_tensor(self.seen) < 1.0) & is_finite
+        self.exponents.assign(tf.where(fresh, start, tf.convert_to_tensor(self.exponents)))
+        low, high = self._range(tf.convert_to_tensor(self.exponents))
+        self.low.assign(low)
+        self.high.assign(high)
+        self.seen.assign(self.seen + tf.cast(is_finite, tf.float32))
 
     def _outer(self, x):
         low, high = self._extremes(tf.stop_gradient(x))

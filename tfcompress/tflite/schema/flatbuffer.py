@@ -119,6 +119,7 @@ class Op:
         is_custom: True if it is not a builtin.
         is_flex: True if it runs a TensorFlow kernel through the Flex delegate.
         subgraph: the number of its graph.
+        calls: the numbers of the graphs that it runs: condition and body of a loop, both sides of a branch.
     """
 
     index: int
@@ -129,6 +130,7 @@ class Op:
     is_custom: bool
     is_flex: bool
     subgraph: int
+    calls: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,9 +292,8 @@ class _Reader:
             raise ValueError(f"graph {number} uses a tensor that does not exist")
         found = Graph(tensors, ops, inputs, outputs, number, _text(graph.Name()))
         check_graph(found)
-        pairs = list(zip(stored, ops, strict=True))
-        self.calls.append([called_graphs(op, facts.index, facts.name) for op, facts in pairs])
-        for op, facts in pairs:
+        self.calls.append([list(op.calls) for op in ops])
+        for op, facts in zip(stored, ops, strict=True):
             if not facts.is_custom:
                 check_places(found, facts, op)
         return found
@@ -366,6 +367,7 @@ def _op(op: schema.Operator, index: int, subgraph: int, codes: list[tuple]) -> O
         is_custom=custom,
         is_flex=custom and name.startswith("Flex"),
         subgraph=subgraph,
+        calls=tuple(called_graphs(op, index, name)),
     )
 
 

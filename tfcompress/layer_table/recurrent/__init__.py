@@ -1,0 +1,1 @@
+"""Steps of recurrent cells in operations that LiteRT runs in int8."""

@@ -1,0 +1,1 @@
+"""Makes the loops of a `.tflite` file integer, which TensorFlow's converter leaves with float variables."""
