@@ -117,7 +117,7 @@ def _integer(spec: Any) -> str:
     if spec.is_identity:
         return "nothing is left of it"
     if spec.step:
-        return "integer, unrolled over time"
+        return "integer, in a loop or unrolled over time"
     if spec.written is not None or spec.within is not None:
         return "integer, rewritten"
     return {FUSE: "part of the operation before it", FOLD: "part of the kernel before it", NONE: "truth values"}.get(

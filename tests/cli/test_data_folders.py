@@ -80,7 +80,7 @@ def test_report_judges_by_class_folders(photos, capsys):
     assert first["accuracy"] == pytest.approx(np.mean(answers == labels))
     for file in pathlib.Path("report").iterdir():
         assert str(here.parent) not in file.read_text()
-    assert "30 samples of photos" in pathlib.Path("report/report.txt").read_text()
+    assert "photos, 30 samples" in pathlib.Path("report/report.txt").read_text()
 
 
 def test_bench_times_a_picture(photos, capsys):
@@ -169,7 +169,7 @@ def test_several_inputs_by_name(data, two_inputs):
     rows = json.loads(pathlib.Path("report/compare.json").read_text())["rows"]
     answers = keras.models.load_model("two.keras").predict([x["ids"], x["values"]], verbose=0).argmax(axis=1)
     assert rows[0]["accuracy"] == pytest.approx(np.mean(answers == y))
-    assert "40 samples of" in pathlib.Path("report/report.txt").read_text()
+    assert ", 40 samples" in pathlib.Path("report/report.txt").read_text()
     assert run("bench", "two.tflite", f"--data={data}", "--nomemory", "--verbose=0") == DONE
 
 

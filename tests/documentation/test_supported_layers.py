@@ -59,7 +59,7 @@ def test_every_operation_is_on_it():
         ("Conv2D", "`kernel`", "cut", "integer"),
         ("Conv3D", "`kernel`", "cut", "**float**: `CONV_3D`"),
         ("TimeDistributed", "`layer/kernel`", "read", "integer"),
-        ("Bidirectional", None, "cut", "integer, unrolled over time"),
+        ("Bidirectional", None, "cut", "integer, in a loop or unrolled over time"),
         ("BatchNormalization", "-", "read", "part of the kernel before it"),
         ("LayerNormalization", "-", "whole", "integer, rewritten"),
         ("StringLookup", "-", "-", "**no file can hold it**"),

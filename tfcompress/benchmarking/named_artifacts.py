@@ -45,7 +45,7 @@ def lineup(artifacts: Artifacts) -> dict[str, Artifact]:
         raise ValueError("artifacts: give at least one Artifact, path or bytes. Received: none.")
     result: dict[str, Artifact] = {}
     files = [each for _, each in named if isinstance(each, (str, PathLike))]
-    short = dict(zip(map(fspath, files), short_names(files), strict=True))
+    short = dict(zip((fspath(each) for each in files), short_names(files), strict=True))
     for name, given in named:
         if name is not None and not (isinstance(name, str) and name):
             raise ValueError(f"artifacts: names must be non-empty strings. Received: {shown(name)}.")

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,4 +184,4 @@ def _call(text: str) -> Call | None:
         raise ValueError(f"{name}(...) takes numbers and texts, such as polynomial(0, 0.8, stop=0.7)") from None
 
 
-_READERS = {"int": _whole, "float": _number, "str": str, "Any": _any, "dict": _table}
+_READERS: dict[str, Callable[[str], Any]] = {"int": _whole, "float": _number, "str": str, "Any": _any, "dict": _table}

@@ -106,9 +106,10 @@ def _class(name: str, home: str) -> Any:
 
 def _own_fields(node: ast.ClassDef, told: dict[str, str]) -> tuple[Field, ...]:
     told = told or _arguments(ast.get_docstring(node) or "")
-    made = (n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name))
     return tuple(
-        Field(n.target.id, ast.unparse(n.annotation), _default(n.value), told.get(n.target.id, "")) for n in made
+        Field(n.target.id, ast.unparse(n.annotation), _default(n.value), told.get(n.target.id, ""))
+        for n in node.body
+        if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
     )
 
 

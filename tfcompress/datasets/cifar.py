@@ -110,7 +110,7 @@ def _find(path: str | os.PathLike | None) -> pathlib.Path | None:
 def _read(file: pathlib.Path, source: str) -> Pictures:
     arrays = load_arrays(file)
     missing = [part for part in _PARTS if not isinstance(arrays, dict) or part not in arrays]
-    if missing:
+    if missing or not isinstance(arrays, dict):
         raise ValueError(f"CIFAR-10: {file} has no array {', '.join(missing)}. Expected {', '.join(_PARTS)}.")
     return _pictures(arrays, source, file)
 

@@ -223,7 +223,7 @@ class _Job:
         x, y = self.validation
         file = self.result.artifacts["student int8, post-training"]
         whole, small, integer = (
-            float(np.mean(np.argmax(outputs, -1) == y))
+            float(np.mean(np.argmax(np.asarray(outputs), -1) == y))
             for outputs in (teacher.predict(x, verbose=0), student.predict(x, verbose=0), file.predict(x))
         )
         times = 4 * teacher.count_params() / file.size

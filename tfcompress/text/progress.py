@@ -29,12 +29,12 @@ def progress_shown(is_wanted: object = True) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         stream = _lasting_stderr(stack) if is_wanted else None
-        tokens = (_wanted, _wanted.set(bool(is_wanted))), (_stream, _stream.set(stream))
+        wanted_before, stream_before = _wanted.set(bool(is_wanted)), _stream.set(stream)
         try:
             yield
         finally:
-            for variable, token in tokens:
-                variable.reset(token)
+            _wanted.reset(wanted_before)
+            _stream.reset(stream_before)
 
 
 def _lasting_stderr(stack: contextlib.ExitStack) -> TextIO | None:

@@ -89,10 +89,9 @@ def stored_bytes(state: CompressionState) -> str:
     """Returns how many bytes the weights on an integer grid had and have then; "" without any."""
     before = after = 0
     for chain in state.chains():
-        grids = [t.bits for t in chain.transforms if isinstance(t, QuantizeWeight)]
-        if grids:
+        if (grid := chain.find(QuantizeWeight)) is not None:
             count = int(np.prod(chain.variable.shape))
-            before, after = before + _FLOAT_BYTES * count, after + -(-grids[-1] // 8) * count
+            before, after = before + _FLOAT_BYTES * count, after + -(-grid.bits // 8) * count
     return f"{before:,} bytes of float weights become {after:,} ({before / after:.1f} times smaller)" if after else ""
 
 

@@ -29,7 +29,6 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
 def _artifact(path: str) -> tuple[dict, str]:
     from tfcompress.evaluate.energy import energy
     from tfcompress.evaluate.kernels import kernel_table, range_table
-    from tfcompress.text.table import number, text_table
     from tfcompress.tflite.artifact import Artifact
     from tfcompress.tflite.kernels.widths import unsupported_widths
 
@@ -53,7 +52,16 @@ def _artifact(path: str) -> tuple[dict, str]:
         "estimated_uj": None if estimate is None else estimate.uj,
         "metadata": artifact.metadata,
     }
-    parts = [artifact.summary()]
+    parts = [artifact.summary(), *_tables(kernels, ranges)]
+    if estimate is not None:
+        parts.append(f"Energy of one inference, estimated: {estimate.uj:.3g} uJ\n{estimate.table.note}")
+    return facts, "\n\n".join(parts)
+
+
+def _tables(kernels: list[dict], ranges: list[dict]) -> list[str]:
+    from tfcompress.text.table import number, text_table
+
+    parts = []
     if kernels:
         cells = [
             [row["layer"], number(row["weights"]), f"{row['sparsity']:.1%}", number(row["values"]),
@@ -65,9 +73,7 @@ def _artifact(path: str) -> tuple[dict, str]:
     if ranges:
         cells = [[row["name"], f"{row['low']:.4g}", f"{row['high']:.4g}"] for row in ranges]
         parts.append(text_table(["activation", "lowest", "highest"], cells))
-    if estimate is not None:
-        parts.append(f"Energy of one inference, estimated: {estimate.uj:.3g} uJ\n{estimate.table.note}")
-    return facts, "\n\n".join(parts)
+    return parts
 
 
 def _model(path: str) -> tuple[dict, str]:

@@ -36,12 +36,10 @@ class Kernel:
     has_even_rows: bool = False
 
 
-def _both(*row: str, **more: bool) -> tuple[Kernel, Kernel]:
-    op, weights, activations, since, *fast = row
-    return (
-        Kernel(op, weights, activations, False, since, *fast, **more),
-        Kernel(op, weights, activations, True, since, *fast, **more),
-    )
+def _both(op: str, weights: str, activations: str, since: str, has_even_rows: bool = False) -> tuple[Kernel, Kernel]:
+    """The rows for one scale and for several."""
+    made = [Kernel(op, weights, activations, each, since, has_even_rows=has_even_rows) for each in (False, True)]
+    return made[0], made[1]
 
 
 KERNELS = (

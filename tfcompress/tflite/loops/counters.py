@@ -43,7 +43,7 @@ def _course(
         return None
     added = next((t for t in step.inputs if t != body.graph.inputs[place]), step.inputs[0])
     values = _whole(graph, loop.inputs[place]), _whole(body, added), _whole(cond, end.inputs[1])
-    return None if None in values else values  # type: ignore[return-value]
+    return None if None in values else values
 
 
 def _is_unread(graph: GraphEdit, loop: schema.OperatorT, body: GraphEdit, place: int) -> bool:

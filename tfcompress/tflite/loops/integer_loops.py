@@ -142,7 +142,7 @@ def _moved_casts(graph: GraphEdit) -> bool:
             continue
         grids = {graph.grid(c.inputs[0]) for c in casts}
         if len(grids) == 1 and None not in grids and any(id(c) in graph.added for c in casts):
-            _move_codes(graph, op, next(iter(grids)), makers)  # type: ignore[arg-type]
+            _move_codes(graph, op, next(iter(grids)), makers)
             return True
     return False
 

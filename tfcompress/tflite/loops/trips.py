@@ -20,7 +20,7 @@ def trips(model: Model, graph: Graph, loop: Op) -> int | None:
     limits = [_limit(graph, loop, cond, body, op) for op in cond.ops if op.name == "LESS"]
     if not limits or None in limits or not {op.name for op in cond.ops} <= {"LESS", "LOGICAL_AND"}:
         return None
-    return min(limits)  # type: ignore[type-var]
+    return min(limits)
 
 
 def _limit(graph: Graph, loop: Op, cond: Graph, body: Graph, less: Op) -> int | None:
@@ -34,7 +34,7 @@ def _limit(graph: Graph, loop: Op, cond: Graph, body: Graph, less: Op) -> int | 
         return None
     if 1 not in [_value(body, t) for t in step.inputs]:
         return None
-    return max(_value(cond, limit) - start, 0)  # type: ignore[operator]
+    return max(_value(cond, limit) - start, 0)
 
 
 def _value(graph: Graph, tensor: int) -> int | None:
