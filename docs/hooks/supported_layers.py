@@ -22,7 +22,7 @@ ARGUMENTS: dict[str, tuple] = {
     "Activation": ("relu",), "Resizing": (4, 4), "MultiHeadAttention": (2, 4), "GroupQueryAttention": (4, 4, 2),
 }  # fmt: skip
 BUILT = ("MultiHeadAttention", "GroupQueryAttention")  # their projections are there once they are built
-NO_ACTIVATIONS = ("deserialize", "get", "serialize")
+NO_ACTIVATIONS = ("deserialize", "get", "serialize", "threshold")  # the last one needs arguments
 CUT = {"mix", "grouped", "both", "attention", "project"}
 READ = {
     "pass", "merge", "concat", "move", "reduce", "each step", "choose", "stack", "split", "pad", "place", "along",

@@ -139,7 +139,7 @@ def test_summary_and_repr_show_the_facts(tiny_files):
 
 
 def test_save_and_load_keep_bytes_and_metadata(tiny_files, tmp_path):
-    metadata = {"mode": "int8", "layers": {"0": "conv"}, "parity": {"lsb": 1}}
+    metadata = {"mode": "int8", "layers": {"0": "conv"}, "parity": [{"lsb": 1}]}
     path = tmp_path / "model.tflite"
     Artifact(tiny_files["int8"], metadata).save(path)
     assert sorted(each.name for each in tmp_path.iterdir()) == [

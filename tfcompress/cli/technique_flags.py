@@ -31,11 +31,12 @@ class TechniqueFlag(flags.Flag):
         is_shared: Whether each technique has one like it; these come last.
         field: The field that it sets; "" for a switch of the technique itself.
         place: Where it stood among the flags given.
+        given: The text that it was given.
     """
 
     def __init__(self, technique: TechniqueFields, field: Field | None, name: str, short: str | None, parser: Any):
         self.technique, self.field = technique, field.name if field is not None else ""
-        self.place = 0
+        self.place, self.given = 0, None
         self.is_shared = self.field in SHARED
         self.group = _SHARED_TITLE if self.is_shared else f"{technique.name}: {technique.summary}"
         text = _SWITCH if field is None else _SHARED_TEXT.get(self.field, field.text)
@@ -46,7 +47,13 @@ class TechniqueFlag(flags.Flag):
     def parse(self, argument: Any) -> None:
         """Reads the text, and notes that it came after those before it."""
         super().parse(argument)
-        self.place = next(_count)
+        self.place, self.given = next(_count), argument
+
+    def serialize(self) -> str:
+        """The flag as it was given."""
+        if self.value is None:
+            return ""
+        return f"--{'' if self.value else 'no'}{self.name}" if self.boolean else f"--{self.name}={self.given}"
 
 
 def _title(flag: TechniqueFlag, field: Field | None) -> str:

@@ -16,6 +16,7 @@ from tfcompress.layer_table.integer_rewrites import (
     selu,
     silu,
     softplus,
+    squareplus,
 )
 from tfcompress.layer_table.registry import present, spec_of
 from tfcompress.layer_table.spec import FIXED, FUSE, JOIN, OWN, SIGMOID, SOFTMAX
@@ -63,6 +64,7 @@ _activations: dict[object, ActivationSpec] = {
     keras.activations.softplus: ActivationSpec(OWN, written=softplus, inside=(*BENT, "size")),
     keras.activations.mish: ActivationSpec(OWN, written=mish, inside=(*BENT, "size", "softplus")),
     keras.activations.selu: ActivationSpec(OWN, written=selu, inside=(*BENT, "elu")),
+    keras.activations.squareplus: ActivationSpec(OWN, written=squareplus, inside=("squares", "root", "sum")),
     keras.activations.silu: ActivationSpec(OWN, written=silu),
     keras.activations.leaky_relu: ActivationSpec(OWN, written=lambda x, grid: grid.bent(x, 0.2)),
     keras.activations.hard_tanh: ActivationSpec(JOIN),

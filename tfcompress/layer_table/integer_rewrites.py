@@ -48,6 +48,12 @@ def softplus(x, grid):
     return _parts(x, grid)[1] + _bend(x, grid)
 
 
+def squareplus(x, grid, b: float = 4.0):
+    """Computes squareplus (Barron, "Squareplus: A Softplus-Like Algebraic Rectifier", 2021)."""
+    root = ops.sqrt(grid("squares", x * x) + b)
+    return grid("sum", x + grid("root", root)) * 0.5
+
+
 def log_sigmoid(x, grid):
     """Computes -log(1 + exp(-x)) without a large exponential."""
     return grid("below", ops.minimum(x, 0.0)) - _bend(x, grid)

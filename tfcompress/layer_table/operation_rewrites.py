@@ -74,12 +74,6 @@ def power_of_two(op, x, grid):
     return ops.exp(grid("scaled", x * math.log(2.0)))
 
 
-def squareplus(op, x, grid):
-    """Computes squareplus (Barron, "Squareplus: A Softplus-Like Algebraic Rectifier", 2021)."""
-    root = ops.sqrt(grid("squares", x * x) + op.b)
-    return grid("sum", x + grid("root", root)) * 0.5
-
-
 # (2 / sqrt(pi)) (x + 11 x^3 / 123): Andrew, "Handbook of function approximations": tanh of it is within 4e-4 of erf
 _SLOPE, _BEND = 2.0 / math.sqrt(math.pi), 2.0 / math.sqrt(math.pi) * 11.0 / 123.0
 # Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, formula 7.1.26, within 1.5e-7
