@@ -61,3 +61,14 @@ def test_ranges_of_another_width_are_refused():
     _, compression = trained(plain, "int8")
     with pytest.raises(ValueError, match="8 bits.*int16x8"):
         compression.convert(mode="int16x8", calibration=X[:50])
+
+
+def test_filters_of_zeros_convert():
+    """TensorFlow gives their weights a scale of 0, which was taken for damage: no pruned filter could be converted."""
+    model = keras.Sequential([keras.Input((8, 8, 2)), L.Conv2D(6, 3), L.Flatten(), L.Dense(2)])
+    kernel, bias = model.layers[0].get_weights()
+    kernel[..., 1::2] = 0
+    model.layers[0].set_weights([kernel, bias + 0.5])
+    artifact = tfc.convert(model, calibration=X, mode="int16x8", diagnose=False)
+    wanted = model.predict(X, verbose=0)
+    assert np.abs(artifact.predict(X) - wanted).max() < 0.02 * np.abs(wanted).max()

@@ -84,3 +84,26 @@ def test_equal_chains_of_operations_are_kept_apart():
     sums = [op for op in graph.get_operations() if op.type == "AddV2"]
     read = {op.inputs[0].op.inputs[0].op.inputs[0].op.name for op in sums}
     assert len(read) == 2
+
+
+RESHAPED = {
+    "Conv1D": lambda: layers.Conv1D(4, 3),
+    "Conv1D with relu": lambda: layers.Conv1D(4, 3, activation="relu"),
+    "Reshape": lambda: keras.Sequential([layers.Flatten(), layers.Dense(16), layers.Reshape((4, 4))]),
+}
+TWICE = {"product": lambda h: h * h, "square": keras.ops.square, "sum": lambda h: h + h}
+
+
+@pytest.mark.parametrize("is_flat", [False, True])
+@pytest.mark.parametrize("way", TWICE)
+@pytest.mark.parametrize("maker", [m if m == "Conv1D" else pytest.param(m, marks=pytest.mark.slow) for m in RESHAPED])
+def test_a_reshaped_tensor_may_be_read_twice_by_one_operation(maker, way, is_flat):
+    """The converter moves reshapes behind such an operation, whose result had no range then: it refused the model."""
+    inputs = keras.Input((12, 3))
+    y = TWICE[way](RESHAPED[maker]()(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(y)) if is_flat else y)
+    x = np.random.default_rng(0).normal(size=(64, 12, 3)).astype("float32")
+    artifact = tfc.convert(model, calibration=x, diagnose=False)
+    assert artifact.is_integer
+    wanted = model.predict(x, verbose=0)
+    assert np.sqrt(np.mean((artifact.predict(x) - wanted) ** 2)) < 0.05 * wanted.std()

@@ -17,6 +17,7 @@ from tfcompress.file_formats import INT8
 
 _FAKE_QUANT = "FakeQuantWithMinMaxArgs"
 _MOVES = ("Reshape", "Transpose", "Squeeze", "ExpandDims", "Identity", "StridedSlice", "Pack")
+_RESHAPES = ("Reshape", "Squeeze", "ExpandDims")
 _SAME_SCALE = ("Minimum", "Maximum", "Relu", "Relu6")  # the converter gives these several scales by itself
 _ROOTS = ("Const", "Placeholder", "ReadVariableOp", "VarHandleOp")
 _SHIFT = 2.0**-20  # of a scale: in float32 it differs, and no code does
@@ -46,8 +47,36 @@ def round_in_file(x, low: float, high: float, bits: int = INT8.activations.bits)
     """
     merged = _apart.get()
     if merged is not None and tf.is_symbolic_tensor(x):
-        x = merged.taken(x, (float(low), float(high)))
+        x = merged.taken(_of_two_tensors(x), (float(low), float(high)))
     return tf.quantization.fake_quant_with_min_max_args(x, low, high, bits)
+
+
+def _of_two_tensors(x):
+    """Returns the result of an operation that reads one reshaped tensor twice as that of two tensors of equal values.
+
+    The converter moves reshapes behind such an operation (`h * h` behind a Conv1D), where its result has no range.
+    """
+    moves, made = [], x
+    while made.op.type in (*_RESHAPES, "Transpose", "Identity"):
+        moves.append(made.op)
+        made = made.op.inputs[0]
+    given = list(made.op.inputs)
+    if len(given) != 2 or given[0] is not given[1] or given[0].op.type != _FAKE_QUANT or not _is_reshaped(given[0]):
+        return x
+    made = _again(made.op, [given[0], tf.maximum(given[1], given[1].op.get_attr("min"))])  # changes no code
+    for move in reversed(moves):
+        made = _again(move, [made, *move.inputs[1:]])
+    return made
+
+
+def _again(op, inputs):
+    return op.graph.create_op(op.type, inputs, [y.dtype for y in op.outputs], attrs=dict(op.node_def.attr)).outputs[0]
+
+
+def _is_reshaped(x) -> bool:
+    while x.op.type in (_FAKE_QUANT, "BiasAdd", "Identity", "Relu", "Relu6"):
+        x = x.op.inputs[0]
+    return x.op.type in _RESHAPES
 
 
 class _Merged:

@@ -186,9 +186,18 @@ def _check_contents(tensor: Tensor) -> None:
             )
 
 
+def _zero_where(tensor: Tensor, is_without: np.ndarray) -> bool:
+    """Whether the channels without a scale hold zeros; TensorFlow's 16-bit mode gives them none."""
+    if not is_without.any() or not tensor.is_constant or numpy_type(tensor.dtype) is None or is_without.size == 1:
+        return False
+    codes = np.moveaxis(tensor.data, tensor.quantized_dimension, 0)
+    return len(codes) == is_without.size and not codes[is_without].any()
+
+
 def _check_quantization(tensor: Tensor, zero_points: np.ndarray, has_details: bool) -> None:
     scale = np.asarray(tensor.scale)
-    bad = ~np.isfinite(scale) | (scale < 0 if tensor.dtype in _MAY_HAVE_ZERO_SCALE else scale <= 0)
+    may_be_zero = tensor.dtype in _MAY_HAVE_ZERO_SCALE or _zero_where(tensor, scale == 0)
+    bad = ~np.isfinite(scale) | (scale < 0 if may_be_zero else scale <= 0)
     if bad.any():
         raise ValueError(f"{scale[bad][0]} is no scale")
     if zero_points.size not in (0, scale.size):
