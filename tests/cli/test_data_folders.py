@@ -13,7 +13,7 @@ from PIL import Image
 
 import tfcompress as tfc
 from tfcompress.cli import main
-from tfcompress.cli.entry import DONE, FAILED
+from tfcompress.cli.entry import DONE, FAILED, USAGE
 
 NAMES = ("ant", "bee", "cat")
 L = keras.layers
@@ -110,7 +110,7 @@ def test_compress_trains_on_parts_and_calibrates_on_all_classes(photos):
     kernel = np.asarray(keras.models.load_model("compressed/model.keras").get_layer("head").kernel)
     assert np.sum(kernel == 0) == round(0.5 * kernel.size)
     text = pathlib.Path("compressed/report.txt").read_text()
-    assert "24 samples of photos" in text and "val_loss" in text
+    assert "6 samples of photos" in text and "val_loss" in text
 
 
 @pytest.mark.slow
@@ -230,3 +230,33 @@ def test_fewer_classes_are_told(photos, capsys):
     pathlib.Path("photos/ant").rmdir()
     assert run("report", "model.keras", "float.tflite", "--data=photos", "--nolatency") == DONE
     assert "photos has 2 classes, and the model answers with 3: labels are right only if" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["compress", "model.keras", "--prune=0.5"], ["report", "model.keras", "a.tflite"]]
+)
+def test_a_file_in_place_of_the_folder_to_write_to_is_refused_before_the_work(photos, capsys, arguments):
+    pathlib.Path("taken").write_text("mine")
+    assert run(*arguments, "--data=photos", "--out=taken") == USAGE
+    assert "--out=taken: there is a file of this name" in capsys.readouterr().err
+    assert pathlib.Path("taken").read_text() == "mine"
+
+
+def test_a_scheme_that_no_file_holds_is_refused_before_training(photos, capsys):
+    assert run("compress", "model.keras", "--data=photos", "--scale=1/255", "--quantize=w4a8", "--out=none") == USAGE
+    assert "weights of 4 bits exist in simulation only" in capsys.readouterr().err
+    assert not pathlib.Path("none").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["inspect", "lost.tflite"],
+        ["slim", "lost.tflite", "--out=small.tflite"],
+        ["report", "lost.tflite", "b", "--data=photos"],
+    ],
+)
+def test_a_missing_file_is_named_in_words(photos, capsys, command):
+    assert run(*command) != DONE
+    said = capsys.readouterr().err
+    assert "lost.tflite" in said and "Errno" not in said

@@ -38,7 +38,7 @@ WRONG = {
     "convert": [
         "--mode=foo", "--io=foo", "--io=uint8 --mode=float16", "--percentile=20", "--require=foo=1", "--require=x",
         "--require=error=-1", "--allow_float=FOO", "--leave_float=foo", "--scale=x", "--offset=nan",
-        "--calibration= --mode=int8",
+        "--calibration= --mode=int8", "--recurrent=foo",
     ],
     "demo": ["--effort=0", "--effort=1e300", "--seed=-1"],
     "inspect": ["--verbose=7"],

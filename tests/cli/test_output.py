@@ -41,7 +41,7 @@ def cli(*arguments, **options):
         (KeyError("x"), "KeyError: 'x'"),
         (AssertionError(), "AssertionError"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "can't decode byte"),
-        (PermissionError(13, "Permission denied", "a"), "Permission denied: 'a'"),
+        (PermissionError(13, "Permission denied", "a"), "a: Permission denied"),
         (ValueError("two\n  lines\x1b[31m"), "two lines\\u001b[31m"),
         (Exception("a" * 10**6), "..."),
     ],

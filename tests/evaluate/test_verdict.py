@@ -14,7 +14,10 @@ BEFORE = {"name": "original", "bytes": 1000, "gzip_bytes": 900, "accuracy": 0.9,
     ("changes", "said"),
     [
         ({}, "4.0 times smaller (9.0 zipped), accuracy 88.00 % (-2.00 points), 2.0 times faster on this machine"),
-        ({"bytes": 2000}, "2.0 times larger (9.0 zipped), accuracy 88.00 % (-2.00 points), 2.0 times faster"),
+        (
+            {"bytes": 2000},
+            "2.0 times larger (9.0 times smaller zipped), accuracy 88.00 % (-2.00 points), 2.0 times faster",
+        ),
         ({"p50_us": 40.0}, "(-2.00 points), 2.0 times slower on this machine"),
         ({"p50_us": 20.5}, "(-2.00 points), as fast as before on this machine"),
         ({"p50_us": None}, "4.0 times smaller (9.0 zipped), accuracy 88.00 % (-2.00 points)"),
@@ -44,3 +47,12 @@ def test_it_leads_the_text_of_a_comparison(tiny_data):
     right = float(np.mean(files["float16"].predict(x).argmax(-1) == y))
     assert second.startswith("float16: ") and f"accuracy {100 * right:.2f} %" in second
     assert compared.verdict("int8") == first and compared.markdown().startswith(f"- {first}\n")
+
+
+def test_both_sizes_are_said_in_one_direction_or_in_words():
+    original = {"name": "original", "bytes": 100, "gzip_bytes": 90}
+    assert verdict({"name": "a", "bytes": 200, "gzip_bytes": 180}, original) == "a: 2.0 times larger (2.0 zipped)"
+    assert (
+        verdict({"name": "a", "bytes": 200, "gzip_bytes": 45}, original)
+        == "a: 2.0 times larger (2.0 times smaller zipped)"
+    )

@@ -46,7 +46,7 @@ def test_rows_and_reasons_before_training():
     assert "Prune" not in found["wide", "kernel"][0]
     assert found["head", "kernel"][0].startswith("Cluster 4 values per kernel")
     assert "Prune" not in found["still", "kernel"][0] and "Cluster" not in found["still", "kernel"][0]
-    assert found["norm", ""][0] == "folded into the layer before it in the file"
+    assert found["norm", ""][0] == "folded into the kernel beside it in the file"
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 

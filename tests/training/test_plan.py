@@ -37,7 +37,7 @@ def test_every_kernel_has_a_row_that_says_what_is_done():
             assert part in row.action
     assert "one scale per channel" in rows["conv", "kernel"].action  # a normalization folds into it
     assert "one scale per tensor" in rows["head", "kernel"].action  # shared values stay shared
-    assert "folded into the layer before" in rows["norm", ""].action
+    assert "folded into the kernel beside" in rows["norm", ""].action
     assert "fixed range" in rows["head", ""].action
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -121,4 +121,7 @@ def read_picture(path: str | os.PathLike, size: tuple[int, int], mode: str, owne
                 )
             return np.asarray(image.convert(mode).resize(size, Image.Resampling.BILINEAR))
     except damage as error:
-        raise ValueError(f"{owner}: the picture {path!r} cannot be read: {error}") from error
+        reason = str(error).replace(f" {path!r}", "")
+        raise ValueError(
+            f"{owner}: the picture {path!r} cannot be read: {reason}. Take it out of the folder, or save it again."
+        ) from error

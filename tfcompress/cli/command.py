@@ -1,5 +1,6 @@
 """Defines a subcommand: its flags, its help, and the function that runs it."""
 
+import os
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,20 @@ _WIDTH = 88
 
 class WrongUsage(ValueError):
     """The error for flags that contradict each other or have a value that is not accepted."""
+
+
+def check_folder(flag: str, path: str) -> None:
+    """Raises if a flag that names the folder to write to names a file, before the work is done.
+
+    Args:
+        flag: Name of the flag, without dashes.
+        path: Its value.
+
+    Raises:
+        WrongUsage: In that case.
+    """
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise WrongUsage(f"--{flag}={path}: there is a file of this name; name a folder, new or not")
 
 
 @dataclass(frozen=True)

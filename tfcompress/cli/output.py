@@ -62,9 +62,13 @@ def one_line(error: BaseException) -> str:
     Example:
         >>> one_line(ValueError("a\nb")), one_line(MemoryError())
         ('a b', 'there is not enough memory for this')
+        >>> one_line(FileNotFoundError(2, "No such file or directory", "model.keras"))
+        'model.keras: No such file or directory'
     """
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{os.fspath(error.filename)}: {error.strerror}"
+    elif isinstance(error, MemoryError):
         text = "there is not enough memory for this" + (f": {text}" if text else "")
     elif isinstance(error, RecursionError):
         text = f"something is nested too deep: {text}"

@@ -167,8 +167,8 @@ def _counted(artifact: Artifact) -> list[dict[str, Any]]:
     unknown = [f"{row['name']} ({row['op']})" for row in rows if row["macs"] is None or row["op"] in CONTROL]
     if unknown:
         raise ValueError(
-            f"energy: can't count {', '.join(unknown)}. Loops and branches depend on run time: unroll them, with "
-            "convert(recurrent='unrolled'). Custom operations: convert without them."
+            f"energy: can't count {', '.join(unknown)}: the estimate knows no loops, branches or custom operations. "
+            "convert(recurrent='unrolled') writes recurrent layers without a loop."
         )
     return rows
 

@@ -24,8 +24,11 @@ def verdict(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:
 
 def _size(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:
     plain = times(original["bytes"], row["bytes"], "smaller", "larger")
-    zipped = _ratio(original["gzip_bytes"], row["gzip_bytes"])
-    return plain if not plain or zipped is None else f"{plain} ({zipped:.1f} zipped)"
+    zipped = times(original["gzip_bytes"], row["gzip_bytes"], "smaller", "larger")
+    if not plain or not zipped:
+        return plain
+    way = plain.rsplit(" ", 1)[-1]
+    return f"{plain} ({zipped.removesuffix(f' times {way}')} zipped)"
 
 
 def _loss(row: Mapping[str, Any], original: Mapping[str, Any]) -> str:

@@ -96,7 +96,9 @@ def _on_one_scale(t, args, kwargs):
 def _through(t, call, args, kwargs, forward):
     """Calls the operation with its weights and its activation function replaced."""
     if t.folds and forward.mode.folds:
-        return _scaled_tensor(t, args, kwargs)
+        x = _scaled_tensor(t, args, kwargs)
+        is_late = forward.mode.exports or not x.dtype.is_integer  # the kernel behind it takes floats, as the file does
+        return x if is_late else tf.cast(x, getattr(t.op, "compute_dtype", "float32"))
     if t.affine and forward.mode.folds:
         return _scaled(t, call, args, kwargs, forward)
     if forward.mode.exports and spec_of(t.op).function == "cast" and (made := _looked_up(t, args, kwargs)) is not None:

@@ -390,10 +390,8 @@ class _Planner:
 
     def _output_row(self, t: OpPlan):
         if t.folds:
-            self.rows.append(Row(t.path, "", "folded into the layer before it in the file"))
-        names = [f"range ({type(s).__name__})" for s in t.outputs.values()] + (
-            [f"fixed range {t.fixed}"] if t.fixed else []
-        )
+            self.rows.append(Row(t.path, "", "folded into the kernel beside it in the file"))
+        names = [f"range ({s.shown_as})" for s in t.outputs.values()] + ([f"fixed range {t.fixed}"] if t.fixed else [])
         if t.before is not None:
             names.insert(0, "range before its activation")
         if names:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from tfcompress.cli.command import Command, WrongUsage, define_seed
+from tfcompress.cli.command import Command, WrongUsage, check_folder, define_seed
 from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.shown_files import command_line
 from tfcompress.cli.start import start_tensorflow
@@ -49,6 +49,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     from tfcompress.export.loading import load_model
 
     _check_loss(values.loss)
+    check_folder("out", values.out)
     recipe = _recipe(values)
     model = load_model(arguments[0])
     data = _read(values, model)
@@ -147,6 +148,13 @@ def _recipe(values: flags.FlagValues):
     recipe = Recipe.load(values.recipe) if values.recipe else Recipe(_techniques(values))
     if not recipe:
         raise WrongUsage("nothing to do: give --recipe or the flag of a technique, such as --prune=0.8")
+    for technique in recipe:
+        spec = getattr(technique, "spec", None)
+        if spec is not None and spec.unstored:
+            raise WrongUsage(
+                f"--quantize: {spec.unstored} exist in simulation only, and this command writes a file; give int8 or "
+                "int16x8"
+            )
     for technique in recipe:  # teachers are loaded late; that there are any is checked before the data are read
         for path in getattr(technique, "teacher", ()):
             if not os.path.exists(path):
@@ -201,11 +209,11 @@ def _write(values, path, original, recipe, compression, data, history) -> int:
     file = folder / f"{name}.tflite"
     # At even distances: data are often sorted by class.
     some = chosen(data.x, evenly(count_of(data.x), CALIBRATION))
-    artifact = compression.convert(os.fspath(file), calibration=some)
-    with whole_file(folder / f"{name}.keras", ".keras") as temporary:
+    with whole_file(folder / f"{name}.keras", ".keras") as temporary:  # first: training took longest
         compression.finish().save(temporary)
+    artifact = compression.convert(os.fspath(file), calibration=some)
     compared = compare(original, {file.name: artifact}, data.held_out(), verbose=values.verbose)
-    report = Report(f"{name}, compressed", f"{count_of(data.x):,} samples of {data.name}")
+    report = Report(f"{name}, compressed", f"{count_of(data.held_out()[0]):,} samples of {data.name}")
     lines = {key: line for key, line in history.items() if key in ("loss", "val_loss")}
     contents = Contents(
         comparison=compared,

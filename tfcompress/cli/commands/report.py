@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from tfcompress.cli.command import Command
+from tfcompress.cli.command import Command, check_folder
 from tfcompress.cli.data_flags import FORMS_DETAIL, check_classes, define_data, define_scaling, read_scaled
 from tfcompress.cli.shown_files import command_line
 from tfcompress.cli.start import start_tensorflow
@@ -23,6 +23,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
+    check_folder("out", values.out)
     start_tensorflow(values.verbose)
     from tfcompress.android.phone_report import add_phone, load_phone_report, measured_on_phone
     from tfcompress.benchmarking.named_artifacts import short_names

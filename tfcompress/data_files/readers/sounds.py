@@ -84,7 +84,7 @@ def _read(source: Source, path: str) -> tuple[np.ndarray, int]:
             content, rate = file.readframes(count), file.getframerate()
     except (wave.Error, EOFError, OSError, struct.error, RuntimeError) as error:
         raise ValueError(
-            f"{source.named}: {printable(path)} cannot be read: {error or type(error).__name__}. Accepted: plain "
+            f"{source.named}: {printable(path)} cannot be read: {str(error) or type(error).__name__}. Accepted: plain "
             "PCM of 8, 16, 24 or 32 bits (its extensible form from Python 3.12 on)."
         ) from None
     if width not in _BITS:

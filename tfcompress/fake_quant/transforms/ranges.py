@@ -76,6 +76,8 @@ class ActivationRange(Transform):
         softmax: Role of a tensor that only goes into a softmax (`masked_values`), so that a mask sets no range.
     """
 
+    shown_as = "moving"  # in plans; as `Quantize(ranges=)` names it
+
     title = ""
     """Name in reports: the operation, or the input, whose values it bounds."""
 
@@ -243,6 +245,8 @@ class PercentileRange(ActivationRange):
         **kwargs: As for `ActivationRange`.
     """
 
+    shown_as = "percentile"  # in plans; as `Quantize(ranges=)` names it
+
     def __init__(self, percentile: float = 99.99, **kwargs):
         super().__init__(**kwargs)
         self.percentile = percentile
@@ -275,6 +279,8 @@ class LearnedRange(ActivationRange):
     rate serves ranges of any size. The variables are not the model's, so their gradient is recorded
     for an optimizer of their own. The first batch (or calibration) sets them.
     """
+
+    shown_as = "learned"  # in plans; as `Quantize(ranges=)` names it
 
     def _build_state(self):
         super()._build_state()
