@@ -25,7 +25,7 @@ def _define(values: flags.FlagValues) -> None:
 def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     check_folder("out", values.out)
     start_tensorflow(values.verbose)
-    from tfcompress.android.phone_report import add_phone, load_phone_report, measured_on_phone
+    from tfcompress.android.phone_report import add_phone
     from tfcompress.benchmarking.named_artifacts import short_names
     from tfcompress.data_files.arrays import count_of
     from tfcompress.data_files.model_inputs import inputs_of
@@ -38,9 +38,7 @@ def _run(values: flags.FlagValues, arguments: list[str]) -> int:
     original = (Artifact.load if first.endswith(".tflite") else load_model)(first)
     artifacts = {name: Artifact.load(path) for name, path in zip(short_names(others), others, strict=True)}
     files = {"original": original, **artifacts} if isinstance(original, Artifact) else artifacts
-    phone = load_phone_report(values.phone) if values.phone else None
-    if phone is not None:
-        measured_on_phone(phone, files)  # a wrong report fails before minutes of measuring
+    phone = _phone_report(values, files)
     data = read_scaled(values, inputs_of(original), part="held_out")
     check_classes(data, original, values)
     labels = _labels(values, original) or data.classes
@@ -76,6 +74,16 @@ def _write(values: flags.FlagValues, first: str, contents: Any) -> None:
     report.save(values.out)
     write_files({os.path.join(values.out, "compare.json"): contents.comparison.json().encode()})
     print(contents.comparison.text())
+
+
+def _phone_report(values: flags.FlagValues, files: dict[str, Any]) -> Any:
+    """Returns the phone's report of `--phone`; a wrong one fails here, before minutes of measuring."""
+    from tfcompress.android.phone_report import load_phone_report, measured_on_phone
+
+    phone = load_phone_report(values.phone) if values.phone else None
+    if phone is not None:
+        measured_on_phone(phone, files)
+    return phone
 
 
 def _labels(values: flags.FlagValues, model: Any) -> list[str]:
