@@ -13,7 +13,7 @@ from android.built import aapt2
 from stagekit import Failed, command
 
 LARGEST_APK = 10_000_000
-LARGEST_DEX = 200_000
+LARGEST_DEX = 210_000
 _FORBIDDEN = ("invoke-custom", "invoke-polymorphic", "LambdaMetafactory", "StringConcatFactory")
 
 
