@@ -141,24 +141,11 @@ held = sys.stdout
 sys.stderr = Watched(sys.stderr)
 main(["tfcompress", *sys.argv[1:]])
 """
-STARTS = {
-    "android": ["--models=none", "--out=assets"],
-    "bench": ["none.tflite"],
-    "compress": ["none.keras", "--data=none.npz"],
-    "convert": ["none.keras"],
-    "demo": ["--data=none"],
-    "inspect": ["none.keras"],
-    "keys": ["old", "--out=keys"],
-    "monitor": ["none.json", "--reference=none"],
-    "report": ["none.keras", "none.tflite", "--data=none.npz"],
-    "slim": ["none.tflite", "--out=slim.tflite"],
-    "split": ["none.keras", "--out=parts"],
-}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_something_is_said_before_tensorflow_is_imported(name, tmp_path):
-    command = [sys.executable, "-c", FIRST_LINE, name, *STARTS[name]]
+def test_something_is_said_before_tensorflow_is_imported(name, bench_module, tmp_path):
+    command = [sys.executable, "-c", FIRST_LINE, name, *bench_module("first_output").GIVEN[name]]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "light\n", done.stdout + done.stderr
 

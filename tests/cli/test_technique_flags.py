@@ -9,7 +9,7 @@ import pytest
 import tfcompress as tfc
 from tfcompress.cli import main, technique_fields
 from tfcompress.cli.entry import COMMANDS, DONE, USAGE
-from tfcompress.cli.technique_flags import flag_name, given_techniques, make_technique
+from tfcompress.cli.technique_flags import flag_name, given_flags, given_techniques, make_technique
 
 TECHNIQUES = {
     name: found
@@ -149,3 +149,10 @@ def test_help_with_all_techniques_needs_no_tensorflow():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--low_rank_energy" in done.stdout
+
+
+def test_a_flag_is_repeated_as_it_was_given():
+    given = ["m.keras", "--data=x.npz", "--prune=0.5", "--quantize=none", "--prune_where=conv,dense"]
+    values = COMMANDS["compress"].parse(given)[0]
+    told = {flag.serialize() for flag in given_flags(values)}
+    assert told == {"--prune_sparsity=0.5", "--quantize_scheme=none", "--prune_where=conv,dense"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfcompress.android.recipe_steps import Step, steps_of
 from tfcompress.tflite.artifact import Artifact
-from tfcompress.tflite.kernels.widths import check_widths
+from tfcompress.tflite.kernels.widths import check_widths, version_numbers
 from tfcompress.tflite.tensor_spec import TensorSpec
 
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -148,8 +148,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9}){0,3})(?:[-+].*)?", version)
     if match is None:
         raise ValueError(f"runtime: a version looks like 2.16.1. Received: {version!r}.")
-    numbers = [int(part) for part in match[1].split(".")]
-    return tuple(numbers + [0] * (4 - len(numbers)))
+    return version_numbers(match[1])
 
 
 def _check_spec(name: str, kind: str, spec: TensorSpec, shape: tuple[int, ...]) -> None:

@@ -51,8 +51,6 @@ class TechniqueFlag(flags.Flag):
 
     def serialize(self) -> str:
         """The flag as it was given."""
-        if self.value is None:
-            return ""
         return f"--{'' if self.value else 'no'}{self.name}" if self.boolean else f"--{self.name}={self.given}"
 
 

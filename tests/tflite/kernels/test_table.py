@@ -89,9 +89,9 @@ def test_xnnpack_takes_what_the_table_calls_fast(ran):
 
 
 @pytest.mark.parametrize("row", KERNELS, ids=str)
-def test_a_row_is_known_to_no_other_width(row):
-    assert version_numbers(row.since) <= version_numbers(row.fast_since or "9")
-    assert kernel_for(row.op, "int3", row.activations, row.per_channel, 2, True) is None
+def test_every_row_is_found_and_fast_no_sooner_than_right(row):
+    assert kernel_for(row.op, row.weights, row.activations, row.per_channel, row.most_rank or 4, True) is row
+    assert not row.fast_since or version_numbers(row.since) <= version_numbers(row.fast_since)
 
 
 @pytest.mark.parametrize(

@@ -63,14 +63,16 @@ def _of_two_tensors(x):
     given = list(made.op.inputs)
     if len(given) != 2 or given[0] is not given[1] or given[0].op.type != _FAKE_QUANT or not _is_reshaped(given[0]):
         return x
-    made = _again(made.op, [given[0], tf.maximum(given[1], given[1].op.get_attr("min"))])  # changes no code
+    made = _repeated(made.op, [given[0], tf.maximum(given[1], given[1].op.get_attr("min"))])[0]  # changes no code
     for move in reversed(moves):
-        made = _again(move, [made, *move.inputs[1:]])
+        made = _repeated(move, [made, *move.inputs[1:]])[0]
     return made
 
 
-def _again(op, inputs):
-    return op.graph.create_op(op.type, inputs, [y.dtype for y in op.outputs], attrs=dict(op.node_def.attr)).outputs[0]
+def _repeated(op, inputs) -> list:
+    """Adds an operation like another one to its graph, with other inputs; returns the outputs."""
+    dtypes = [y.dtype for y in op.outputs]
+    return list(op.graph.create_op(op.type, inputs, dtypes, attrs=dict(op.node_def.attr)).outputs)
 
 
 def _is_reshaped(x) -> bool:
@@ -160,8 +162,7 @@ class _Copies:
         copies = [self.of(x) for x in given]
         if op.op_def.is_stateful or all(a is b for a, b in zip(copies, given, strict=True)):
             return list(op.outputs)
-        dtypes = [y.dtype for y in op.outputs]
-        return list(op.graph.create_op(op.type, copies, dtypes, attrs=dict(op.node_def.attr)).outputs)
+        return _repeated(op, copies)
 
 
 def _is_large(op) -> bool:

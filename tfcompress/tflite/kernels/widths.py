@@ -89,7 +89,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
         True
     """
     numbers = [int(part) if part.isdigit() else 0 for part in version.split(".")]
-    return tuple(numbers + [0] * (3 - len(numbers)))
+    return tuple(numbers + [0] * (4 - len(numbers)))
 
 
 def _weights(graph: Graph, op: Op) -> Iterator[Tensor]:
